@@ -1,0 +1,323 @@
+//! [`Array`]: a dtype, a shape, strides and a shared buffer.
+//!
+//! An array is an immutable view. Kernels make new arrays; views (reshape where possible, permute, slice, broadcast …)
+//! share the buffer. Writing happens only inside kernels, and only into buffers nobody else can see.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::buffer::Buffer;
+use crate::shape::Strides;
+use crate::{DType, Element, Shape, kernels};
+
+/// A strided view of a shared, reference-counted buffer.
+#[derive(Clone)]
+pub struct Array {
+    storage: Arc<Buffer>,
+    dtype: DType,
+    shape: Shape,
+    strides: Strides,
+    /// Of the first element, in elements from the start of the buffer.
+    offset: usize,
+}
+
+impl Array {
+    /// An array of `values` in row-major order.
+    ///
+    /// # Panics
+    /// If the number of values is not the size of the shape.
+    pub fn from_slice<T: Element>(values: &[T], shape: impl Into<Shape>) -> Array {
+        let shape = shape.into();
+        assert_eq!(values.len(), shape.size(), "{} values do not fill the shape {shape}", values.len());
+        Array::build::<T>(shape, |out| out.copy_from_slice(values))
+    }
+
+    /// An array of no axes.
+    pub fn scalar<T: Element>(value: T) -> Array {
+        Array::from_slice(&[value], Shape::scalar())
+    }
+
+    /// An array of one value in `dtype`, cast from f64; a single element in memory, whatever the shape.
+    pub fn full(shape: impl Into<Shape>, value: f64, dtype: DType) -> Array {
+        let one = crate::with_dtype!(dtype, T => Array::scalar(T::from_f64(value)));
+        one.broadcast_to(&shape.into())
+    }
+
+    /// A fresh contiguous array, filled by `fill`, which must write every element.
+    pub fn build<T: Element>(shape: Shape, fill: impl FnOnce(&mut [T])) -> Array {
+        let mut array = Array::uninit(shape, T::DTYPE);
+        fill(array.as_mut_slice::<T>().expect("a fresh array is unshared and contiguous"));
+        array
+    }
+
+    /// A fresh contiguous array with unspecified (but valid) content, to be written by a kernel.
+    pub(crate) fn uninit(shape: Shape, dtype: DType) -> Array {
+        let bytes = shape.size().saturating_mul(dtype.size());
+        let strides = shape.contiguous_strides();
+        let array = Array { storage: Arc::new(Buffer::uninit(bytes)), dtype, shape, strides, offset: 0 };
+        if dtype == DType::Bool {
+            // A recycled block may hold bytes that are not valid bools.
+            // SAFETY: the buffer is fresh, unshared and `bytes` long.
+            unsafe { array.storage.as_ptr().write_bytes(0, bytes) };
+        }
+        array
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// The number of axes.
+    pub fn ndim(&self) -> usize {
+        self.shape.len()
+    }
+
+    /// The number of elements.
+    pub fn size(&self) -> usize {
+        self.shape.size()
+    }
+
+    /// Steps along the axes, in elements.
+    pub fn strides(&self) -> &[isize] {
+        &self.strides
+    }
+
+    /// True if the elements lie in row-major order without gaps.
+    pub fn is_contiguous(&self) -> bool {
+        let mut step = 1isize;
+        for (&d, &s) in self.shape.iter().zip(&self.strides).rev() {
+            if d != 1 && s != step {
+                return self.size() == 0;
+            }
+            step *= d as isize;
+        }
+        true
+    }
+
+    /// True if this handle is the only owner of the buffer: a kernel may write into it.
+    pub fn is_unique(&mut self) -> bool {
+        Arc::get_mut(&mut self.storage).is_some()
+    }
+
+    /// True if this array is the sole owner of a contiguous buffer, so that its elements may be overwritten.
+    pub fn is_reusable(&mut self) -> bool {
+        self.is_contiguous() && self.is_unique()
+    }
+
+    /// The same elements in row-major order; a copy only if they are not so already.
+    pub fn contiguous(&self) -> Array {
+        if self.is_contiguous() { self.clone() } else { kernels::copy(self) }
+    }
+
+    /// The elements as a slice, if the array is contiguous and of type `T`.
+    pub fn as_slice<T: Element>(&self) -> Option<&[T]> {
+        if T::DTYPE != self.dtype || !self.is_contiguous() {
+            return None;
+        }
+        // SAFETY: dtype and contiguity were checked; the view lies within the buffer; elements are valid values of T.
+        Some(unsafe { std::slice::from_raw_parts(self.ptr::<T>(), self.size()) })
+    }
+
+    /// The elements as a mutable slice, if the array is contiguous, of type `T` and the only owner of its buffer.
+    pub fn as_mut_slice<T: Element>(&mut self) -> Option<&mut [T]> {
+        if T::DTYPE != self.dtype || !self.is_reusable() {
+            return None;
+        }
+        // SAFETY: as for `as_slice`, and `is_reusable` proved that no other handle sees the buffer.
+        Some(unsafe { std::slice::from_raw_parts_mut(self.ptr::<T>().cast_mut(), self.size()) })
+    }
+
+    /// The elements in row-major order.
+    ///
+    /// # Panics
+    /// If `T` is not the array's element type.
+    pub fn to_vec<T: Element>(&self) -> Vec<T> {
+        assert_eq!(T::DTYPE, self.dtype, "to_vec of another dtype: cast first");
+        self.contiguous().as_slice::<T>().expect("contiguous").to_vec()
+    }
+
+    /// The elements in row-major order, each converted to f64.
+    pub fn to_f64_vec(&self) -> Vec<f64> {
+        crate::with_dtype!(self.dtype, T => self.to_vec::<T>().into_iter().map(T::to_f64).collect())
+    }
+
+    /// The elements in row-major order, each converted to i64.
+    pub fn to_i64_vec(&self) -> Vec<i64> {
+        crate::with_dtype!(self.dtype, T => self.to_vec::<T>().into_iter().map(T::to_i64).collect())
+    }
+
+    /// The bytes of the elements in row-major order (little-endian on the platforms we support).
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let a = self.contiguous();
+        // SAFETY: a contiguous view covers size * element bytes within the buffer, and bytes have no invalid values.
+        unsafe { std::slice::from_raw_parts(a.ptr::<u8>().cast::<u8>(), a.size() * a.dtype.size()) }.to_vec()
+    }
+
+    /// An array from the bytes [`to_bytes`](Self::to_bytes) gives; any non-zero byte of a bool counts as true.
+    ///
+    /// # Panics
+    /// If the number of bytes is not that of the shape and dtype.
+    pub fn from_bytes(bytes: &[u8], shape: impl Into<Shape>, dtype: DType) -> Array {
+        let shape = shape.into();
+        assert_eq!(bytes.len(), shape.size() * dtype.size(), "{} bytes do not fill {dtype}{shape}", bytes.len());
+        if dtype == DType::Bool {
+            return Array::build::<bool>(shape, |out| out.iter_mut().zip(bytes).for_each(|(o, &b)| *o = b != 0));
+        }
+        let array = Array::uninit(shape, dtype);
+        // SAFETY: the buffer is fresh and as long as `bytes`; every bit pattern is valid for non-bool dtypes.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), array.storage.as_ptr(), bytes.len()) };
+        array
+    }
+
+    /// Pointer to the first element, whatever `T` (kernels check the dtype).
+    pub(crate) fn ptr<T>(&self) -> *const T {
+        // SAFETY: the offset of a view lies within its buffer (or at its end, for empty views).
+        unsafe { self.storage.as_ptr().add(self.offset * self.dtype.size()).cast() }
+    }
+
+    fn view(&self, shape: Shape, strides: Strides, offset: isize) -> Array {
+        let offset = (self.offset as isize + offset) as usize;
+        Array { storage: self.storage.clone(), dtype: self.dtype, shape, strides, offset }
+    }
+
+    /// The axes in another order, without copying: axis `i` of the result is axis `axes[i]`.
+    pub fn permute(&self, axes: &[usize]) -> Array {
+        let shape = axes.iter().map(|&a| self.shape[a]).collect();
+        self.view(shape, axes.iter().map(|&a| self.strides[a]).collect(), 0)
+    }
+
+    /// The last two axes swapped, without copying.
+    pub fn t(&self) -> Array {
+        let mut axes: SmallVec<[usize; 6]> = (0..self.ndim()).collect();
+        let n = axes.len();
+        axes.swap(n - 2, n - 1);
+        self.permute(&axes)
+    }
+
+    /// Repeats axes of size 1 (and adds leading axes) up to `shape`, without copying: their stride is 0.
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    pub fn broadcast_to(&self, shape: &Shape) -> Array {
+        assert!(shape.len() >= self.ndim(), "cannot broadcast {} to {shape}", self.shape);
+        let lead = shape.len() - self.ndim();
+        let strides = (0..shape.len())
+            .map(|i| match i.checked_sub(lead) {
+                Some(j) if self.shape[j] == shape[i] => self.strides[j],
+                Some(j) => {
+                    assert_eq!(self.shape[j], 1, "cannot broadcast {} to {shape}", self.shape);
+                    0
+                }
+                None => 0,
+            })
+            .collect();
+        self.view(shape.clone(), strides, 0)
+    }
+
+    /// Elements `starts[i]`, `starts[i] + steps[i]`, … (`sizes[i]` of them) along each axis; steps may be negative.
+    ///
+    /// # Panics
+    /// If an element lies outside.
+    pub fn slice(&self, starts: &[usize], sizes: &[usize], steps: &[isize]) -> Array {
+        let mut offset = 0isize;
+        let mut strides: Strides = SmallVec::new();
+        for axis in 0..self.ndim() {
+            if sizes[axis] > 0 {
+                let last = starts[axis] as isize + (sizes[axis] as isize - 1) * steps[axis];
+                let inside = |i: isize| (0..self.shape[axis] as isize).contains(&i);
+                assert!(inside(starts[axis] as isize) && inside(last), "slice outside axis {axis} of {}", self.shape);
+                offset += starts[axis] as isize * self.strides[axis];
+            }
+            strides.push(self.strides[axis] * steps[axis]);
+        }
+        let shape: Shape = sizes.iter().copied().collect();
+        let offset = if shape.size() == 0 { 0 } else { offset };
+        self.view(shape, strides, offset)
+    }
+
+    /// Sliding windows over `axis`, without copying: the axis becomes the number of windows, and a new last axis of
+    /// `size` runs inside a window with elements `dilation` apart; windows begin `step` apart.
+    ///
+    /// # Panics
+    /// If no window fits.
+    pub fn windows(&self, axis: usize, size: usize, step: usize, dilation: usize) -> Array {
+        let span = (size - 1) * dilation + 1;
+        assert!(size > 0 && step > 0 && span <= self.shape[axis], "windows of {span} do not fit in {}", self.shape);
+        let mut shape = self.shape.with_axis(axis, (self.shape[axis] - span) / step + 1);
+        shape.push(size);
+        let mut strides = self.strides.clone();
+        strides.push(self.strides[axis] * dilation as isize);
+        strides[axis] *= step as isize;
+        self.view(shape, strides, 0)
+    }
+
+    /// The same elements in row-major order under another shape; a view where the strides allow, else a copy.
+    ///
+    /// # Panics
+    /// If the sizes differ.
+    pub fn reshape(&self, shape: &Shape) -> Array {
+        assert_eq!(self.size(), shape.size(), "cannot reshape {} to {shape}", self.shape);
+        match reshape_strides(&self.shape, &self.strides, shape) {
+            Some(strides) => self.view(shape.clone(), strides, 0),
+            None => kernels::copy(self).reshape(shape),
+        }
+    }
+}
+
+/// Strides under which `to` shows the same row-major sequence as (`from`, `strides`), or `None` if a copy is needed.
+fn reshape_strides(from: &Shape, strides: &Strides, to: &Shape) -> Option<Strides> {
+    if to.size() == 0 {
+        return Some(to.contiguous_strides());
+    }
+    // Match groups of axes with equal products; inside a source group the axes must be mergeable.
+    let src: SmallVec<[(usize, isize); 6]> =
+        from.iter().copied().zip(strides.iter().copied()).filter(|&(d, _)| d != 1).collect();
+    let mut out: Strides = SmallVec::from_elem(0, to.len());
+    let (mut i, mut j) = (0, 0);
+    while i < src.len() {
+        let (first, mut have) = (i, src[i].0);
+        let (start, mut want) = (j, 1);
+        while j < to.len() && want < have {
+            want *= to[j];
+            j += 1;
+        }
+        while have != want {
+            if have < want {
+                i += 1;
+                have *= src[i].0;
+            } else {
+                want *= to[j];
+                j += 1;
+            }
+        }
+        for k in first..i {
+            if src[k].1 != src[k + 1].1 * src[k + 1].0 as isize {
+                return None;
+            }
+        }
+        let mut step = src[i].1;
+        for k in (start..j).rev() {
+            out[k] = step;
+            step *= to[k] as isize;
+        }
+        i += 1;
+    }
+    Some(out)
+}
+
+impl std::fmt::Debug for Array {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.dtype, self.shape)?;
+        if self.size() <= 64 {
+            write!(f, " {:?}", self.to_f64_vec())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! Joining arrays along an axis.
+
+use super::strided::{CHUNK, Reader, Source, Walk, build_bits, par_chunks, readable_rows, with_bits};
+use crate::{Array, Element};
+
+/// The arrays one after another along `axis`: `[.., n1, ..], [.., n2, ..] -> [.., n1 + n2, ..]`.
+///
+/// # Panics
+/// If there are no arrays, the dtypes differ, or the sizes differ elsewhere than at `axis`.
+/// Source: `numpy.concatenate`.
+pub fn concat(arrays: &[Array], axis: usize) -> Array {
+    let first = arrays.first().expect("concat of no arrays");
+    for x in arrays {
+        assert_eq!(x.dtype(), first.dtype(), "concat of different dtypes");
+        let same = x.shape().with_axis(axis, 0) == first.shape().with_axis(axis, 0);
+        assert!(same, "concat along axis {axis}: shapes {} and {} differ elsewhere", first.shape(), x.shape());
+    }
+    let total = arrays.iter().map(|x| x.shape()[axis]).sum();
+    let shape = first.shape().with_axis(axis, total);
+    let inner: usize = shape[axis + 1..].iter().product();
+    with_bits!(first.dtype(), U => {
+        // SAFETY: only elements of arrays of the same dtype are written.
+        unsafe { build_bits::<U>(shape, first.dtype(), |out| join(arrays, axis, total * inner, out)) }
+    })
+}
+
+/// `row` elements of output for each index of the axes before `axis`.
+fn join<U: Element>(arrays: &[Array], axis: usize, row: usize, out: &mut [U]) {
+    let arrays: Vec<Array> = arrays.iter().map(readable_rows).collect();
+    let mut at = 0;
+    let parts: Vec<(usize, usize, Source<U>, Walk)> = arrays
+        .iter()
+        .map(|x| {
+            let len = x.shape()[axis..].iter().product();
+            at += len;
+            (at - len, len, Source::of(x), Walk::new(x.shape(), x.strides()))
+        })
+        .collect();
+    let cost = out.len();
+    par_chunks(out, CHUNK, cost, |start, piece| {
+        let end = start + piece.len();
+        for (lo, len, source, walk) in &parts {
+            // Each part's segments of successive rows follow one another in the part: one reader serves them all.
+            let mut reader = None;
+            for r in start / row..=(end - 1) / row {
+                let begin = r * row + lo;
+                let (s, e) = (begin.max(start), (begin + len).min(end));
+                if s < e {
+                    let reader = reader.get_or_insert_with(|| Reader::new(source, walk, 0, r * len + s - begin));
+                    reader.read(&mut piece[s - start..e - start]);
+                }
+            }
+        }
+    });
+}

@@ -1,0 +1,253 @@
+//! Gathering and scattering by indices.
+
+use super::strided::{
+    CHUNK, Fold, Reader, Source, Walk, around, build_bits, par_chunks, par_columns, with_bits, with_fold,
+};
+use crate::{Array, DType, Element, Shape, kernels, with_dtype};
+
+/// An index outside its axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("index {index} is out of range for axis {axis} of size {size}: {}", allowed(*size))]
+pub struct IndexError {
+    /// The first such index, as given.
+    pub index: i64,
+    /// The size of the axis.
+    pub size: usize,
+    /// The axis.
+    pub axis: usize,
+}
+
+fn allowed(size: usize) -> String {
+    if size == 0 { "the axis is empty".into() } else { format!("it must lie in -{size}..{size}") }
+}
+
+/// What a scattered update does to the element it meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scatter {
+    /// Replaces it; of several updates the last stays.
+    Set,
+    /// Adds to it, in the order of the updates; bool by `or`, halves summed in f32.
+    Add,
+    /// Keeps the larger; NaN wins.
+    Max,
+    /// Keeps the smaller; NaN wins.
+    Min,
+}
+
+/// The indices as contiguous i64, all within `-size..size`.
+fn checked(indices: &Array, size: usize, axis: usize) -> Result<Array, IndexError> {
+    assert!(indices.dtype().is_int(), "indices must be integers, not {}", indices.dtype());
+    let indices = indices.contiguous();
+    let indices = if indices.dtype() == DType::I64 {
+        indices
+    } else {
+        // Not `cast`: a u64 beyond i64 must stay out of range, not wrap to a negative index.
+        with_dtype!(indices.dtype(), T => Array::build::<i64>(indices.shape().clone(), |out| {
+            out.iter_mut().zip(indices.as_slice::<T>().expect("contiguous")).for_each(|(o, i)| *o = i.to_i64());
+        }))
+    };
+    let outside = |i: i64| i >= size as i64 || i < -(size as i64);
+    for run in slice(&indices).chunks(1024) {
+        if run.iter().fold(false, |any, &i| any | outside(i)) {
+            let index = *run.iter().find(|&&i| outside(i)).expect("one was seen");
+            return Err(IndexError { index, size, axis });
+        }
+    }
+    Ok(indices)
+}
+
+fn slice(indices: &Array) -> &[i64] {
+    indices.as_slice::<i64>().expect("checked indices are contiguous i64")
+}
+
+#[inline(always)]
+fn resolve(index: i64, size: usize) -> usize {
+    (if index < 0 { index + size as i64 } else { index }) as usize
+}
+
+/// Slices of `x` along `axis`: `x[..axis] + indices.shape + x[axis + 1..]`.
+///
+/// Indices of any integer dtype; negative ones count from the end. Source: `numpy.take`.
+///
+/// # Errors
+/// [`IndexError`] for an index out of range.
+pub fn take(x: &Array, indices: &Array, axis: usize) -> Result<Array, IndexError> {
+    let size = x.shape()[axis];
+    let indices = &checked(indices, size, axis)?;
+    let shape: Shape =
+        x.shape()[..axis].iter().chain(indices.shape().iter()).chain(&x.shape()[axis + 1..]).copied().collect();
+    Ok(with_bits!(x.dtype(), U => {
+        // SAFETY: only elements of an array of the same dtype are written.
+        unsafe { build_bits::<U>(shape, x.dtype(), |out| gather(x, slice(indices), axis, out)) }
+    }))
+}
+
+fn gather<U: Element>(x: &Array, indices: &[i64], axis: usize, out: &mut [U]) {
+    let (shape, strides) = (x.shape(), x.strides());
+    let [_, size, row] = around(shape, axis);
+    let (source, step) = (Source::<U>::of(x), strides[axis]);
+    let outer = Walk::new(&shape[..axis], &strides[..axis]);
+    let inner = Walk::new(&shape[axis + 1..], &strides[axis + 1..]);
+    let cost = out.len();
+    par_chunks(out, CHUNK, cost, |start, mut piece| {
+        // A piece may begin inside a row.
+        let (mut k, mut skip) = (start / row, start % row);
+        let mut base = outer.at(k / indices.len());
+        while !piece.is_empty() {
+            let (out, rest) = piece.split_at_mut((row - skip).min(piece.len()));
+            let at = base + resolve(indices[k % indices.len()], size) as isize * step;
+            match inner.uniform() {
+                _ if row == 1 => out[0] = source.at(at),
+                Some(1) => out.copy_from_slice(source.run(at + skip as isize, out.len())),
+                _ => Reader::new(&source, &inner, at, skip).read(out),
+            }
+            (piece, skip) = (rest, 0);
+            k += 1;
+            if k % indices.len() == 0 && !piece.is_empty() {
+                base = outer.at(k / indices.len());
+            }
+        }
+    });
+}
+
+/// Elements of `x` at indices along `axis`: `x [.., n, ..], indices [.., k, ..] -> [.., k, ..]`, other axes equal.
+///
+/// Source: `numpy.take_along_axis`, `torch.gather`.
+///
+/// # Errors
+/// [`IndexError`] for an index out of range.
+///
+/// # Panics
+/// If the shapes differ elsewhere than at `axis`.
+pub fn take_along(x: &Array, indices: &Array, axis: usize) -> Result<Array, IndexError> {
+    assert_along(x, indices, axis);
+    let indices = &checked(indices, x.shape()[axis], axis)?;
+    Ok(with_bits!(x.dtype(), U => {
+        // SAFETY: only elements of an array of the same dtype are written.
+        unsafe { build_bits::<U>(indices.shape().clone(), x.dtype(), |out| gather_along(x, indices, axis, out)) }
+    }))
+}
+
+fn assert_along(x: &Array, indices: &Array, axis: usize) {
+    let same = x.ndim() == indices.ndim() && x.shape().with_axis(axis, 0) == indices.shape().with_axis(axis, 0);
+    assert!(same, "shapes {} and {} must be equal except at axis {axis}", x.shape(), indices.shape());
+}
+
+fn gather_along<U: Element>(x: &Array, indices: &Array, axis: usize, out: &mut [U]) {
+    let inner = Walk::new(&x.shape()[axis + 1..], &x.strides()[axis + 1..]);
+    let Some(inner_step) = inner.uniform() else { return gather_along(&x.contiguous(), indices, axis, out) };
+    let outer = Walk::new(&x.shape()[..axis], &x.strides()[..axis]);
+    let (source, size, step) = (Source::<U>::of(x), x.shape()[axis], x.strides()[axis]);
+    let [_, count, row] = around(indices.shape(), axis);
+    let indices = slice(indices);
+    let cost = out.len();
+    par_chunks(out, CHUNK, cost, |start, mut piece| {
+        // Pieces are cut where the outer index changes, and where a row ends.
+        let mut at = start;
+        while !piece.is_empty() {
+            let skip = at % row;
+            let len = if row == 1 { count - at % count } else { row - skip }.min(piece.len());
+            let base = outer.at(at / (count * row)) + skip as isize * inner_step;
+            let (out, rest) = piece.split_at_mut(len);
+            let advance = if row == 1 { 0 } else { inner_step };
+            for (i, (o, &index)) in out.iter_mut().zip(&indices[at..at + len]).enumerate() {
+                *o = source.at(base + i as isize * advance + resolve(index, size) as isize * step);
+            }
+            (piece, at) = (rest, at + len);
+        }
+    });
+}
+
+/// Writes slices into `base` along `axis`, the adjoint layout of [`take`]: `updates` has the shape `take` would give.
+///
+/// The buffer of `base` is reused if nobody else holds it. Source: `torch.index_add`, `torch.index_copy`.
+///
+/// # Errors
+/// [`IndexError`] for an index out of range, before anything is written.
+///
+/// # Panics
+/// If the shapes or dtypes do not fit.
+pub fn scatter(base: Array, indices: &Array, updates: &Array, axis: usize, mode: Scatter) -> Result<Array, IndexError> {
+    let shape = base.shape();
+    let wanted: Shape = shape[..axis].iter().chain(indices.shape().iter()).chain(&shape[axis + 1..]).copied().collect();
+    assert_eq!(*updates.shape(), wanted, "scatter: updates of the wrong shape");
+    assert_eq!(updates.dtype(), base.dtype(), "scatter of different dtypes");
+    let indices = checked(indices, shape[axis], axis)?;
+    let target = Target { sizes: around(shape, axis), indices, whole_rows: true };
+    Ok(write(base, updates, &target, mode))
+}
+
+/// Writes elements into `base` along `axis`, the adjoint layout of [`take_along`]: `updates` has the shape of `indices`.
+///
+/// The buffer of `base` is reused if nobody else holds it. Source: `torch.scatter`, `torch.scatter_add`.
+///
+/// # Errors
+/// [`IndexError`] for an index out of range, before anything is written.
+///
+/// # Panics
+/// If the shapes or dtypes do not fit.
+pub fn scatter_along(
+    base: Array,
+    indices: &Array,
+    updates: &Array,
+    axis: usize,
+    mode: Scatter,
+) -> Result<Array, IndexError> {
+    assert_along(&base, indices, axis);
+    assert_eq!(updates.shape(), indices.shape(), "scatter_along: updates of the wrong shape");
+    assert_eq!(updates.dtype(), base.dtype(), "scatter of different dtypes");
+    let indices = checked(indices, base.shape()[axis], axis)?;
+    let target = Target { sizes: around(base.shape(), axis), indices, whole_rows: false };
+    Ok(write(base, updates, &target, mode))
+}
+
+/// Where updates go: each index names a whole row of the `[outer, size, row]` base, or one element of it.
+struct Target {
+    sizes: [usize; 3],
+    indices: Array,
+    whole_rows: bool,
+}
+
+fn write(mut base: Array, updates: &Array, target: &Target, mode: Scatter) -> Array {
+    let dtype = base.dtype();
+    if mode != Scatter::Set && matches!(dtype, DType::F16 | DType::BF16) {
+        let wide = |x: &Array| kernels::cast(x, DType::F32);
+        return kernels::cast(&write(wide(&base), &wide(updates), target, mode), dtype);
+    }
+    if !base.is_reusable() {
+        base = kernels::copy(&base);
+    }
+    let updates = updates.contiguous();
+    match mode {
+        Scatter::Set => with_dtype!(dtype, T => update::<T>(&mut base, &updates, target, |_, new| new)),
+        Scatter::Add => with_fold!(dtype, T => update::<T>(&mut base, &updates, target, |old, new| old.plus(new))),
+        Scatter::Max => with_fold!(dtype, T => update::<T>(&mut base, &updates, target, |old, new| old.larger(new))),
+        Scatter::Min => with_fold!(dtype, T => update::<T>(&mut base, &updates, target, |old, new| old.smaller(new))),
+    }
+    base
+}
+
+/// Columns one task owns; splitting by columns keeps the order in which an element receives its updates.
+const WIDTH: usize = 256;
+
+fn update<T: Element>(base: &mut Array, updates: &Array, target: &Target, f: impl Fn(T, T) -> T + Copy + Send + Sync) {
+    let base = base.as_mut_slice::<T>().expect("made reusable");
+    let updates = updates.as_slice::<T>().expect("made contiguous");
+    let (indices, [outer, size, row]) = (slice(&target.indices), target.sizes);
+    let count = updates.len() / (outer * row).max(1);
+    par_columns(base, target.sizes, WIDTH, updates.len(), |o, columns, mut base| {
+        for k in 0..count {
+            let at = (o * count + k) * row;
+            let new = &updates[at + columns.start..at + columns.end];
+            if target.whole_rows {
+                base.row(resolve(indices[k], size)).iter_mut().zip(new).for_each(|(old, &new)| *old = f(*old, new));
+                continue;
+            }
+            let indices = &indices[at + columns.start..at + columns.end];
+            for (i, (&new, &index)) in new.iter().zip(indices).enumerate() {
+                let old = &mut base.row(resolve(index, size))[i];
+                *old = f(*old, new);
+            }
+        }
+    });
+}

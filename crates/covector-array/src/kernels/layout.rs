@@ -1,0 +1,169 @@
+//! Layouts: how a logical row-major sequence lies in memory, in as few axes as possible.
+
+use smallvec::SmallVec;
+
+use crate::{Array, DType};
+
+/// Sizes and strides without axes of size 1 and with mergeable neighbours merged, outermost first.
+pub(crate) struct Layout {
+    outer: SmallVec<[(usize, isize); 6]>,
+    /// Size and stride of the innermost axis.
+    inner: (usize, isize),
+}
+
+impl Layout {
+    /// The layout of an array.
+    pub fn of(array: &Array) -> Layout {
+        Layout::new(array.shape().iter().copied().zip(array.strides().iter().copied()))
+    }
+
+    /// The layout of axes given as (size, stride), outermost first.
+    pub fn new(axes: impl IntoIterator<Item = (usize, isize)>) -> Layout {
+        let mut outer: SmallVec<[(usize, isize); 6]> = SmallVec::new();
+        for (size, stride) in axes {
+            if size == 1 {
+                continue;
+            }
+            match outer.last_mut() {
+                Some(last) if last.1 == stride * size as isize => *last = (last.0 * size, stride),
+                _ => outer.push((size, stride)),
+            }
+        }
+        let inner = outer.pop().unwrap_or((1, 1));
+        Layout { outer, inner }
+    }
+
+    /// True if the sequence is one run without gaps.
+    pub fn is_contiguous(&self) -> bool {
+        self.outer.is_empty() && self.inner.1 == 1
+    }
+
+    /// True if the sequence is one element again and again.
+    pub fn is_constant(&self) -> bool {
+        self.outer.is_empty() && (self.inner.1 == 0 || self.inner.0 == 1)
+    }
+
+    /// Size and stride of the innermost axis.
+    pub fn inner(&self) -> (usize, isize) {
+        self.inner
+    }
+
+    /// Sizes and strides of the other axes, outermost first.
+    pub fn outer(&self) -> &[(usize, isize)] {
+        &self.outer
+    }
+
+    /// Calls `body(offset, count)` for the runs along the innermost axis that make up elements `start..start + len`.
+    #[inline(always)]
+    pub fn for_runs(&self, start: usize, len: usize, mut body: impl FnMut(isize, usize)) {
+        if len == 0 {
+            return;
+        }
+        let (size, stride) = self.inner;
+        let mut walk = Walk::at(&self.outer, start / size);
+        let (mut at, mut left) = (start % size, len);
+        loop {
+            let count = (size - at).min(left);
+            body(walk.offset + at as isize * stride, count);
+            left -= count;
+            if left == 0 {
+                return;
+            }
+            at = 0;
+            walk.advance(&self.outer);
+        }
+    }
+
+    /// The offset of element `index` of the sequence.
+    #[allow(dead_code)]
+    pub fn offset(&self, index: usize) -> isize {
+        let (size, stride) = self.inner;
+        Walk::at(&self.outer, index / size).offset + (index % size) as isize * stride
+    }
+}
+
+/// A position in a row-major walk over axes, with its offset in memory.
+pub(crate) struct Walk {
+    index: SmallVec<[usize; 6]>,
+    /// In elements.
+    pub offset: isize,
+}
+
+impl Walk {
+    /// The position of element `linear` of the walk.
+    pub fn at(axes: &[(usize, isize)], mut linear: usize) -> Walk {
+        let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, axes.len());
+        let mut offset = 0;
+        for (i, &(size, stride)) in index.iter_mut().zip(axes).rev() {
+            *i = linear % size;
+            linear /= size;
+            offset += *i as isize * stride;
+        }
+        Walk { index, offset }
+    }
+
+    /// Moves to the next element; from the last one back to the first.
+    #[inline(always)]
+    pub fn advance(&mut self, axes: &[(usize, isize)]) {
+        for (i, &(size, stride)) in self.index.iter_mut().zip(axes).rev() {
+            *i += 1;
+            self.offset += stride;
+            if *i < size {
+                return;
+            }
+            self.offset -= stride * size as isize;
+            *i = 0;
+        }
+    }
+}
+
+/// Copies elements `start..start + len` of the sequence at `src` to `dst`.
+///
+/// # Safety
+/// All elements of the sequence must be readable, `dst` must have room for `len` elements of `dtype`, without overlap.
+pub(crate) unsafe fn gather(src: *const u8, dtype: DType, layout: &Layout, start: usize, len: usize, dst: *mut u8) {
+    // SAFETY: the caller's promise; elements are moved as plain integers of the same size.
+    unsafe {
+        match dtype.size() {
+            1 => gather_as::<u8>(src, layout, start, len, dst),
+            2 => gather_as::<u16>(src, layout, start, len, dst),
+            4 => gather_as::<u32>(src, layout, start, len, dst),
+            _ => gather_as::<u64>(src, layout, start, len, dst),
+        }
+    }
+}
+
+/// See [`gather`].
+unsafe fn gather_as<T: Copy>(src: *const u8, layout: &Layout, start: usize, len: usize, dst: *mut u8) {
+    let src = src.cast::<T>();
+    let mut dst = dst.cast::<T>();
+    let stride = layout.inner().1;
+    layout.for_runs(start, len, |offset, count| {
+        // SAFETY: the run lies in the sequence, and the counts of all runs add up to `len`.
+        unsafe {
+            let from = src.offset(offset);
+            match stride {
+                1 => std::ptr::copy_nonoverlapping(from, dst, count),
+                0 => std::slice::from_raw_parts_mut(dst, count).fill(*from),
+                _ => (0..count).for_each(|i| *dst.add(i) = *from.offset(i as isize * stride)),
+            }
+            dst = dst.add(count);
+        }
+    });
+}
+
+/// A pointer that may be handed to other threads, which write disjoint elements through it.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<T>(pub *mut T);
+
+// SAFETY: whoever dereferences it promises that threads touch disjoint elements.
+unsafe impl<T> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    /// The pointer (a method, so that closures capture the wrapper whole).
+    pub fn get(self) -> *mut T {
+        self.0
+    }
+}

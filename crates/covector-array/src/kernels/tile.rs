@@ -1,0 +1,125 @@
+//! Tiles: the short contiguous runs on which elementwise kernels work.
+//!
+//! A kernel is a plain function over untyped tiles, so one function pointer type serves every dtype, and kernels can be
+//! chained over buffers that stay in the first-level cache.
+
+use std::marker::PhantomData;
+
+use crate::{DType, Element};
+
+/// The largest number of elements in a tile.
+pub const TILE: usize = 1024;
+
+/// The one form of an elementwise kernel: reads tiles of equal length, writes every element of the output tile.
+pub type TileFn = fn(&[Tile], TileMut);
+
+/// A borrowed contiguous run of elements of one dtype.
+#[derive(Clone, Copy)]
+pub struct Tile<'a> {
+    ptr: *const u8,
+    len: usize,
+    dtype: DType,
+    life: PhantomData<&'a [u8]>,
+}
+
+impl<'a> Tile<'a> {
+    /// A tile of the elements of `slice`.
+    pub fn new<T: Element>(slice: &'a [T]) -> Self {
+        Tile { ptr: slice.as_ptr().cast(), len: slice.len(), dtype: T::DTYPE, life: PhantomData }
+    }
+
+    /// A tile of `len` elements at `ptr`.
+    ///
+    /// # Safety
+    /// `ptr` must be aligned and point to `len` valid elements of `dtype` that nobody writes during `'a`.
+    pub(crate) unsafe fn from_raw(ptr: *const u8, len: usize, dtype: DType) -> Self {
+        Tile { ptr, len, dtype, life: PhantomData }
+    }
+
+    /// The elements.
+    ///
+    /// # Panics
+    /// If `T` is not the tile's element type.
+    #[inline]
+    pub fn of<T: Element>(&self) -> &'a [T] {
+        if T::DTYPE != self.dtype {
+            wrong_dtype(self.dtype, T::DTYPE)
+        }
+        // SAFETY: the dtype was checked; the constructors prove the rest.
+        unsafe { std::slice::from_raw_parts(self.ptr.cast(), self.len) }
+    }
+
+    /// The number of elements.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+}
+
+/// A mutably borrowed contiguous run of elements of one dtype.
+pub struct TileMut<'a> {
+    ptr: *mut u8,
+    len: usize,
+    dtype: DType,
+    life: PhantomData<&'a mut [u8]>,
+}
+
+impl<'a> TileMut<'a> {
+    /// A tile of the elements of `slice`.
+    pub fn new<T: Element>(slice: &'a mut [T]) -> Self {
+        TileMut { ptr: slice.as_mut_ptr().cast(), len: slice.len(), dtype: T::DTYPE, life: PhantomData }
+    }
+
+    /// A tile of `len` elements at `ptr`.
+    ///
+    /// # Safety
+    /// `ptr` must be aligned and point to `len` valid elements of `dtype` that nobody else reads or writes during `'a`.
+    pub(crate) unsafe fn from_raw(ptr: *mut u8, len: usize, dtype: DType) -> Self {
+        TileMut { ptr, len, dtype, life: PhantomData }
+    }
+
+    /// The elements.
+    ///
+    /// # Panics
+    /// If `T` is not the tile's element type.
+    #[inline]
+    pub fn of<T: Element>(self) -> &'a mut [T] {
+        if T::DTYPE != self.dtype {
+            wrong_dtype(self.dtype, T::DTYPE)
+        }
+        // SAFETY: the dtype was checked; the constructors prove the rest, and `self` is consumed.
+        unsafe { std::slice::from_raw_parts_mut(self.ptr.cast(), self.len) }
+    }
+
+    /// The same tile, borrowed for a shorter time.
+    pub fn reborrow(&mut self) -> TileMut<'_> {
+        TileMut { ptr: self.ptr, len: self.len, dtype: self.dtype, life: PhantomData }
+    }
+
+    /// The same elements, to be read.
+    pub fn as_tile(&self) -> Tile<'_> {
+        Tile { ptr: self.ptr, len: self.len, dtype: self.dtype, life: PhantomData }
+    }
+
+    /// The number of elements.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn wrong_dtype(have: DType, want: DType) -> ! {
+    panic!("a kernel for {want} got a tile of {have}")
+}

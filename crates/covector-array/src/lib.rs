@@ -1,0 +1,20 @@
+//! Strided arrays and CPU kernels: the eager floor on which covector's graph stands.
+//!
+//! What it is for: holding numbers in memory and running loops over them. It knows nothing of graphs or derivatives.
+//! All `unsafe` code of the project lives in this crate. Kernels take any layout (strided, flipped, broadcast, empty,
+//! 0-d), and their results do not depend on the number of threads.
+
+mod array;
+mod buffer;
+mod dtype;
+pub mod isa;
+pub mod kernels;
+pub mod math;
+mod shape;
+pub mod threads;
+
+pub use array::Array;
+pub use buffer::{Buffer, live_bytes, trim_pool};
+pub use dtype::{DType, Element};
+pub use half::{bf16, f16};
+pub use shape::{Shape, Strides};

@@ -1,0 +1,183 @@
+//! f64: the C library's functions through `std`, the rest from `libm` or [`super::special`].
+
+use super::{Num, Real, special};
+
+/// The arithmetic f32 and f64 share.
+macro_rules! float_num {
+    ($t:ident) => {
+        const ZERO: Self = 0.0;
+        const ONE: Self = 1.0;
+        #[inline(always)]
+        fn add(self, other: Self) -> Self {
+            self + other
+        }
+        #[inline(always)]
+        fn sub(self, other: Self) -> Self {
+            self - other
+        }
+        #[inline(always)]
+        fn mul(self, other: Self) -> Self {
+            self * other
+        }
+        #[inline(always)]
+        fn neg(self) -> Self {
+            -self
+        }
+        #[inline(always)]
+        fn abs(self) -> Self {
+            $t::abs(self)
+        }
+        #[inline(always)]
+        fn sign(self) -> Self {
+            let one = $t::copysign(1.0, self);
+            if self > 0.0 || self < 0.0 { one } else { self }
+        }
+        #[inline(always)]
+        fn min(self, other: Self) -> Self {
+            // At a tie the bits are combined, so that of two zeros the negative one wins.
+            let tie = $t::from_bits(self.to_bits() | other.to_bits());
+            let least = if self < other { self } else { other };
+            let least = if self == other { tie } else { least };
+            if self.is_nan() { self } else { least }
+        }
+        #[inline(always)]
+        fn max(self, other: Self) -> Self {
+            let tie = $t::from_bits(self.to_bits() & other.to_bits());
+            let most = if self > other { self } else { other };
+            let most = if self == other { tie } else { most };
+            if self.is_nan() { self } else { most }
+        }
+        #[inline(always)]
+        fn floor_div(self, other: Self) -> Self {
+            let r = self % other;
+            let q = (self - r) / other;
+            let q = if r != 0.0 && (r < 0.0) != (other < 0.0) { q - 1.0 } else { q };
+            // The quotient is an integer up to one rounding; a zero keeps the sign of the exact quotient.
+            let nearest = $t::floor(q);
+            let nearest = if q - nearest > 0.5 { nearest + 1.0 } else { nearest };
+            if other == 0.0 {
+                self / other
+            } else if q == 0.0 {
+                $t::copysign(0.0, self / other)
+            } else {
+                nearest
+            }
+        }
+        #[inline(always)]
+        fn remainder(self, other: Self) -> Self {
+            let r = self % other;
+            if r == 0.0 {
+                $t::copysign(r, other)
+            } else if (r < 0.0) != (other < 0.0) {
+                r + other
+            } else {
+                r
+            }
+        }
+        #[inline(always)]
+        fn pow(self, exponent: Self) -> Self {
+            Real::powf(self, exponent)
+        }
+    };
+}
+pub(super) use float_num;
+
+impl Num for f64 {
+    float_num!(f64);
+}
+
+macro_rules! from_std {
+    ($($name:ident),*) => {$(
+        #[inline(always)]
+        fn $name(self) -> Self {
+            f64::$name(self)
+        }
+    )*};
+}
+
+impl Real for f64 {
+    from_std!(
+        floor, ceil, trunc, sqrt, cbrt, exp, ln, log2, log10, sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, exp2
+    );
+
+    #[inline(always)]
+    fn from_f64(x: f64) -> Self {
+        x
+    }
+    #[inline(always)]
+    fn mul_add(self, a: Self, b: Self) -> Self {
+        f64::mul_add(self, a, b)
+    }
+    #[inline(always)]
+    fn copysign(self, sign: Self) -> Self {
+        f64::copysign(self, sign)
+    }
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        f64::is_nan(self)
+    }
+    #[inline(always)]
+    fn is_inf(self) -> bool {
+        f64::is_infinite(self)
+    }
+    #[inline(always)]
+    fn is_finite(self) -> bool {
+        f64::is_finite(self)
+    }
+    #[inline(always)]
+    fn round(self) -> Self {
+        f64::round_ties_even(self)
+    }
+    #[inline(always)]
+    fn expm1(self) -> Self {
+        f64::exp_m1(self)
+    }
+    #[inline(always)]
+    fn log1p(self) -> Self {
+        f64::ln_1p(self)
+    }
+    #[inline(always)]
+    fn atan2(self, x: Self) -> Self {
+        f64::atan2(self, x)
+    }
+    #[inline(always)]
+    fn asinh(self) -> Self {
+        libm::asinh(self)
+    }
+    #[inline(always)]
+    fn acosh(self) -> Self {
+        libm::acosh(self)
+    }
+    #[inline(always)]
+    fn atanh(self) -> Self {
+        libm::atanh(self)
+    }
+    #[inline(always)]
+    fn hypot(self, other: Self) -> Self {
+        f64::hypot(self, other)
+    }
+    #[inline(always)]
+    fn powf(self, exponent: Self) -> Self {
+        f64::powf(self, exponent)
+    }
+    #[inline(always)]
+    fn erf(self) -> Self {
+        libm::erf(self)
+    }
+    #[inline(always)]
+    fn erfc(self) -> Self {
+        libm::erfc(self)
+    }
+    #[inline(always)]
+    fn erfinv(self) -> Self {
+        special::erfinv(self)
+    }
+    #[inline(always)]
+    fn lgamma(self) -> Self {
+        libm::lgamma(self)
+    }
+    #[inline(always)]
+    fn digamma(self) -> Self {
+        special::digamma(self)
+    }
+}

@@ -1,0 +1,119 @@
+//! Scalar functions, as traits over the element types: what elementwise kernels are made of.
+//!
+//! Everything is `#[inline(always)]`, so that a loop over a slice is vectorised with the function inside it. The f32
+//! functions are branch-free and fused (`mul_add`), with their largest error stated and tested; f64 follows the platform's C
+//! library.
+
+mod float32;
+mod float64;
+mod int;
+mod special;
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use crate::Element;
+
+/// Numbers: every integer and float dtype. Integers wrap.
+pub trait Num: Element + PartialOrd {
+    /// Zero.
+    const ZERO: Self;
+    /// One.
+    const ONE: Self;
+    /// The sum.
+    fn add(self, other: Self) -> Self;
+    /// The difference.
+    fn sub(self, other: Self) -> Self;
+    /// The product.
+    fn mul(self, other: Self) -> Self;
+    /// The negation.
+    fn neg(self) -> Self;
+    /// The absolute value; the lowest signed integer stays as it is.
+    fn abs(self) -> Self;
+    /// -1, 0 or 1; NaN stays NaN, and zeros keep their sign.
+    fn sign(self) -> Self;
+    /// The smaller one; NaN wins, and -0 is smaller than 0.
+    fn min(self, other: Self) -> Self;
+    /// The larger one; NaN wins, and 0 is larger than -0.
+    fn max(self, other: Self) -> Self;
+    /// The quotient, rounded down; for integers 0 if the divisor is 0.
+    fn floor_div(self, other: Self) -> Self;
+    /// The remainder with the sign of the divisor (Python's `%`); for integers 0 if the divisor is 0.
+    fn remainder(self, other: Self) -> Self;
+    /// The power. Integers wrap, and a negative exponent gives the truncated reciprocal (0 unless the base is 1 or -1).
+    fn pow(self, exponent: Self) -> Self;
+}
+
+/// Integers and bool, bit by bit. Shift counts beyond the width shift everything out.
+pub trait Int: Element {
+    /// Bits set in both.
+    fn bit_and(self, other: Self) -> Self;
+    /// Bits set in either.
+    fn bit_or(self, other: Self) -> Self;
+    /// Bits set in exactly one.
+    fn bit_xor(self, other: Self) -> Self;
+    /// The bits flipped; for bool the negation.
+    fn bit_not(self) -> Self;
+    /// Shifted left by `count` bits; a count that is negative or not below the width gives 0.
+    fn shl(self, count: Self) -> Self;
+    /// Shifted right by `count` bits with the sign filled in; a count that is negative or not below the width leaves the
+    /// sign alone (0 or -1).
+    fn shr(self, count: Self) -> Self;
+}
+
+/// f32 and f64.
+#[allow(missing_docs)]
+pub trait Real:
+    Num + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
+{
+    /// The nearest number to `x`.
+    fn from_f64(x: f64) -> Self;
+    /// `self * a + b`, rounded once.
+    fn mul_add(self, a: Self, b: Self) -> Self;
+    /// The magnitude of `self` with the sign of `sign`.
+    fn copysign(self, sign: Self) -> Self;
+    fn is_nan(self) -> bool;
+    fn is_inf(self) -> bool;
+    fn is_finite(self) -> bool;
+    fn floor(self) -> Self;
+    fn ceil(self) -> Self;
+    /// To the nearest integer, halves to the even one.
+    fn round(self) -> Self;
+    fn trunc(self) -> Self;
+    fn sqrt(self) -> Self;
+    fn cbrt(self) -> Self;
+    fn exp(self) -> Self;
+    fn exp2(self) -> Self;
+    /// `exp(x) - 1`, accurate near 0.
+    fn expm1(self) -> Self;
+    fn ln(self) -> Self;
+    fn log2(self) -> Self;
+    fn log10(self) -> Self;
+    /// `ln(1 + x)`, accurate near 0.
+    fn log1p(self) -> Self;
+    fn sin(self) -> Self;
+    fn cos(self) -> Self;
+    fn tan(self) -> Self;
+    fn asin(self) -> Self;
+    fn acos(self) -> Self;
+    fn atan(self) -> Self;
+    /// The angle of the point `(x, self)`.
+    fn atan2(self, x: Self) -> Self;
+    fn sinh(self) -> Self;
+    fn cosh(self) -> Self;
+    fn tanh(self) -> Self;
+    fn asinh(self) -> Self;
+    fn acosh(self) -> Self;
+    fn atanh(self) -> Self;
+    /// `sqrt(self² + other²)` without overflow.
+    fn hypot(self, other: Self) -> Self;
+    fn powf(self, exponent: Self) -> Self;
+    fn erf(self) -> Self;
+    /// `1 - erf(x)`, accurate for large x.
+    fn erfc(self) -> Self;
+    /// The inverse of erf: infinite at -1 and 1, NaN beyond.
+    fn erfinv(self) -> Self;
+    /// The logarithm of |Γ(x)|: infinite at 0, -1, -2 …
+    fn lgamma(self) -> Self;
+    /// The derivative of `lgamma`: NaN at -1, -2 …, and infinite at 0 with the sign opposite to that of the zero.
+    fn digamma(self) -> Self;
+}

@@ -1,0 +1,67 @@
+//! The one door to threads.
+//!
+//! Work is cut into chunks whose number depends on the work alone, never on the number of threads, so results have the
+//! same bits whatever runs them. `COVECTOR_THREADS` or [`set_threads`] choose how many threads there are.
+
+use std::ops::Range;
+use std::sync::{OnceLock, RwLock};
+
+use rayon::prelude::*;
+
+/// Below this many element operations a loop stays on the calling thread.
+pub const SERIAL_BELOW: usize = 1 << 15;
+
+static POOL: OnceLock<RwLock<Option<rayon::ThreadPool>>> = OnceLock::new();
+
+fn pool() -> &'static RwLock<Option<rayon::ThreadPool>> {
+    POOL.get_or_init(|| {
+        let wanted = std::env::var("COVECTOR_THREADS").ok().and_then(|v| v.parse::<usize>().ok()).filter(|&n| n > 0);
+        let n = wanted.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
+        RwLock::new(build(n))
+    })
+}
+
+/// `None` stands for one thread: the caller's own.
+fn build(n: usize) -> Option<rayon::ThreadPool> {
+    if n <= 1 {
+        return None;
+    }
+    rayon::ThreadPoolBuilder::new().num_threads(n).thread_name(|i| format!("covector-{i}")).build().ok()
+}
+
+/// Sets the number of threads for all later work of this process; results do not change.
+pub fn set_threads(n: usize) {
+    *pool().write().unwrap_or_else(|e| e.into_inner()) = build(n);
+}
+
+/// The number of threads in use.
+pub fn threads() -> usize {
+    pool().read().unwrap_or_else(|e| e.into_inner()).as_ref().map_or(1, |p| p.current_num_threads())
+}
+
+/// Runs `work` inside the pool, so that the loops in it share one entry (entering costs microseconds).
+pub fn enter<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    if rayon::current_thread_index().is_some() {
+        return work();
+    }
+    match pool().read().unwrap_or_else(|e| e.into_inner()).as_ref() {
+        Some(pool) => pool.install(work),
+        None => work(),
+    }
+}
+
+/// Calls `body` for `0..n`, in parallel if the whole is worth it (`cost`: element operations in all).
+///
+/// Outside [`enter`], or with one thread, the calls run in order on the calling thread.
+pub fn for_each(n: usize, cost: usize, body: impl Fn(usize) + Send + Sync) {
+    if n > 1 && cost >= SERIAL_BELOW && rayon::current_thread_index().is_some() {
+        (0..n).into_par_iter().for_each(body);
+    } else {
+        (0..n).for_each(body);
+    }
+}
+
+/// The ranges `0..len` is cut into, `chunk` long each (the last may be shorter).
+pub fn chunks(len: usize, chunk: usize) -> impl ExactSizeIterator<Item = Range<usize>> {
+    (0..len.div_ceil(chunk)).map(move |i| i * chunk..(i * chunk + chunk).min(len))
+}

@@ -1,0 +1,108 @@
+//! One structured error: which op, on what, which rule was broken, where, and what to do.
+
+use std::fmt;
+use std::panic::Location;
+
+use crate::Spec;
+
+/// The result of everything that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, where, and what to do about it.
+///
+/// Methods and operators panic with this error's text at the caller's line; their `try_` forms return it.
+#[derive(Clone)]
+pub struct Error(Box<Report>);
+
+#[derive(Clone, Default)]
+struct Report {
+    op: Option<String>,
+    operands: Vec<Spec>,
+    message: String,
+    hint: Option<String>,
+    site: Option<&'static Location<'static>>,
+}
+
+impl Error {
+    /// An error that says which rule was broken; the op, its operands and the call site are added on the way up.
+    pub fn new(message: impl Into<String>) -> Self {
+        Error(Box::new(Report { message: message.into(), ..Report::default() }))
+    }
+
+    /// Adds what to do.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Names the op, its operands and the line, where they are not yet named.
+    pub fn located(
+        mut self,
+        op: &str,
+        site: &'static Location<'static>,
+        operands: impl FnOnce(&mut Vec<Spec>),
+    ) -> Self {
+        if self.0.op.is_none() {
+            self.0.op = Some(op.to_owned());
+            operands(&mut self.0.operands);
+        }
+        self.0.site.get_or_insert(site);
+        self
+    }
+
+    /// The op that refused, if known.
+    pub fn op(&self) -> Option<&str> {
+        self.0.op.as_deref()
+    }
+
+    /// The rule that was broken.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The line of the user's program, if known.
+    pub fn site(&self) -> Option<&'static Location<'static>> {
+        self.0.site
+    }
+
+    /// Panics with this error's text at the caller's line.
+    #[track_caller]
+    pub fn raise(self) -> ! {
+        panic!("{self}")
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = &*self.0;
+        if let Some(op) = &report.op {
+            write!(f, "{op}: ")?;
+        }
+        f.write_str(&report.message)?;
+        if !report.operands.is_empty() {
+            let operands: Vec<String> = report.operands.iter().map(Spec::to_string).collect();
+            write!(f, "\n  operands: {}", operands.join(", "))?;
+        }
+        if let Some(site) = report.site {
+            write!(f, "\n  at {}:{}", site.file(), site.line())?;
+        }
+        if let Some(hint) = &report.hint {
+            write!(f, "\n  hint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<covector_array::kernels::IndexError> for Error {
+    fn from(e: covector_array::kernels::IndexError) -> Self {
+        Error::new(e.to_string()).hint("indices run from 0 to size - 1, or from -size to -1 counted from the end")
+    }
+}

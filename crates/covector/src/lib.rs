@@ -1,0 +1,43 @@
+//! Tensors and automatic differentiation.
+//!
+//! A [`Tensor`] is a value and the record of how it was produced. From that record programs are run, differentiated in
+//! both modes to any order, and batched.
+#![forbid(unsafe_code)]
+
+extern crate self as covector;
+
+mod axes;
+mod convert;
+mod error;
+mod formula;
+mod marks;
+mod operand;
+pub mod ops;
+mod plan;
+mod primitive;
+pub mod registry;
+pub mod rule_book;
+pub mod scalar;
+mod site;
+mod tensor;
+mod transform;
+pub mod tree;
+mod walk;
+
+pub use axes::{Axes, Axis, Ints, keep};
+pub use convert::Nested;
+pub use covector_array::{Array, DType, Element, Shape, bf16, f16, live_bytes, threads};
+pub use covector_derive::Tree;
+pub use error::{Error, Result};
+pub use formula::Formula;
+pub use operand::Operand;
+pub use plan::{eval, try_eval};
+pub use primitive::{Class, Derivative, Differentiable, Prim, Primitive, StructuralHash};
+pub use site::Site;
+pub use tensor::{Operands, Spec, Tensor, live_nodes};
+pub use transform::custom::{checkpoint, custom_jvp, custom_vjp};
+pub use transform::forward::{Linearized, jvp, linearize, try_jvp};
+pub use transform::jacobian::{hessian, hvp, jacfwd, jacrev};
+pub use transform::reverse::{Pullback, grad, try_value_and_grad, value_and_grad, vjp};
+pub use transform::vmap::{BatchAxes, try_vmap, vmap, vmap_with};
+pub use tree::Tree;

@@ -1,0 +1,112 @@
+//! The second operand of a binary op: a tensor or a number, and the operators `+ - * / % -x`.
+
+use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
+
+use covector_array::{Array, DType};
+
+use crate::Tensor;
+use crate::ops::elementwise as ops;
+
+/// A tensor, or a number that takes the dtype of the tensor it meets.
+#[derive(Clone, Debug)]
+pub enum Operand {
+    /// A tensor.
+    Tensor(Tensor),
+    /// An integer: keeps any dtype (bool becomes i64).
+    Int(i64),
+    /// A float: keeps float dtypes; integers become f32.
+    Float(f64),
+}
+
+impl Operand {
+    /// The dtype of the operation when the other operand has `dtype`.
+    pub(crate) fn promote(&self, dtype: DType) -> DType {
+        match self {
+            Operand::Tensor(t) => dtype.promote(t.dtype()),
+            Operand::Int(_) if dtype == DType::Bool => DType::I64,
+            Operand::Int(_) => dtype,
+            Operand::Float(_) => dtype.to_float(),
+        }
+    }
+
+    /// As a tensor; a number as a scalar of `dtype`.
+    pub(crate) fn into_tensor(self, dtype: DType) -> Tensor {
+        match self {
+            Operand::Tensor(t) => t,
+            Operand::Int(i) => Tensor::from_array(covector_array::with_dtype!(dtype, T => {
+                Array::scalar(<T as covector_array::Element>::from_i64(i))
+            })),
+            Operand::Float(x) => Tensor::from_array(Array::full((), x, dtype)),
+        }
+    }
+}
+
+impl From<Tensor> for Operand {
+    fn from(t: Tensor) -> Self {
+        Operand::Tensor(t)
+    }
+}
+impl From<&Tensor> for Operand {
+    fn from(t: &Tensor) -> Self {
+        Operand::Tensor(t.clone())
+    }
+}
+impl From<&Operand> for Operand {
+    fn from(t: &Operand) -> Self {
+        t.clone()
+    }
+}
+macro_rules! numbers {
+    ($($t:ty => $k:ident($w:ty)),*) => {$(
+        impl From<$t> for Operand { fn from(x: $t) -> Self { Operand::$k(x as $w) } }
+    )*};
+}
+numbers!(i32 => Int(i64), i64 => Int(i64), usize => Int(i64), f32 => Float(f64), f64 => Float(f64), bool => Int(i64));
+
+macro_rules! operators {
+    ($($trait:ident $method:ident $op:ident),*) => {$(
+        impl<R: Into<Operand>> $trait<R> for &Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: R) -> Tensor { ops::$op(self, other) }
+        }
+        impl<R: Into<Operand>> $trait<R> for Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: R) -> Tensor { ops::$op(&self, other) }
+        }
+        operators!(@numbers $trait $method $op: f32 f64 i32 i64);
+    )*};
+    (@numbers $trait:ident $method:ident $op:ident: $($n:ty)*) => {$(
+        impl $trait<&Tensor> for $n {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: &Tensor) -> Tensor {
+                let number = Operand::from(self);
+                let dtype = number.promote(other.dtype());
+                ops::$op(&number.into_tensor(dtype), other)
+            }
+        }
+        impl $trait<Tensor> for $n {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: Tensor) -> Tensor { $trait::$method(self, &other) }
+        }
+    )*};
+}
+operators!(Add add add, Sub sub subtract, Mul mul multiply, Div div divide, Rem rem remainder);
+
+impl Neg for &Tensor {
+    type Output = Tensor;
+    #[track_caller]
+    fn neg(self) -> Tensor {
+        ops::negative(self)
+    }
+}
+impl Neg for Tensor {
+    type Output = Tensor;
+    #[track_caller]
+    fn neg(self) -> Tensor {
+        ops::negative(&self)
+    }
+}

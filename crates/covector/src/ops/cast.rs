@@ -1,0 +1,81 @@
+//! Changing the dtype, and cutting the derivative.
+
+use covector_array::kernels::{self, Inputs};
+use covector_array::{Array, DType};
+use covector_derive::{op, op_list};
+
+use super::leaf::StopGradient;
+use crate::primitive::{Class, Derivative, Differentiable, Primitive};
+use crate::{Result, Spec, Tensor};
+
+/// The same numbers in another dtype.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Cast {
+    pub to: DType,
+}
+
+impl Primitive for Cast {
+    fn name(&self) -> &'static str {
+        "cast"
+    }
+    fn class(&self) -> Class {
+        Class::Elementwise
+    }
+    fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        Ok(Spec::new(self.to, x[0].shape.clone()))
+    }
+    fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
+        Ok(kernels::cast(&x[0], self.to))
+    }
+    fn derivative(&self) -> Derivative<'_> {
+        if self.to.is_float() {
+            return Derivative::Rules(self);
+        }
+        Derivative::Cut("the result is no float, and only floats have derivatives")
+    }
+    fn batch(&self, x: &[Tensor], _: &[bool], _: usize) -> Result<Tensor> {
+        Tensor::apply(self.clone(), [x[0].clone()])
+    }
+}
+
+impl Differentiable for Cast {
+    fn jvp(&self, _: &[Tensor], _: &Tensor, t: &[Option<Tensor>]) -> Tensor {
+        t[0].as_ref().expect("the one operand has a tangent").cast(self.to)
+    }
+    fn vjp(&self, x: &[Tensor], _: &Tensor, cotangent: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
+        vec![Some(cotangent.cast(x[0].dtype()))]
+    }
+}
+
+/// The same numbers in another dtype.
+///
+/// Shapes: as `x`. Float to integer truncates towards 0 and saturates, NaN becomes 0; integer to narrower integer wraps;
+/// anything to bool is `x != 0`; floats round to nearest even.
+/// The derivative passes between floats; a cast to an integer or bool has none.
+/// # Example
+/// ```
+/// use covector::{DType, Tensor};
+/// assert_eq!(Tensor::from([1.7f32, -1.7]).cast(DType::I64).to_vec::<i64>(), [1, -1]);
+/// ```
+/// Source: the Array API's `astype`.
+#[op(samples = [(real([2, 3]), "f64"), (real([3]), "i64"), (ints(-3, 4, [4]), "f64"), (real([3]), "bool")])]
+pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    if x.dtype() == dtype { Ok(x.clone()) } else { Tensor::apply(Cast { to: dtype }, [x.clone()]) }
+}
+
+/// The same value, through which no derivative passes.
+///
+/// Shapes and dtypes: as `x`. The derivative is zero by request.
+/// # Example
+/// ```
+/// use covector::{Tensor, grad};
+/// let g = grad(|x: &Tensor| x * x.stop_gradient())(&Tensor::from(3.0f32));
+/// assert_eq!(g.item::<f32>(), 3.0);
+/// ```
+/// Source: JAX's `stop_gradient`, PyTorch's `detach`.
+#[op(samples = [(real([2, 3]),)], notes = "derivative=cut on purpose")]
+pub fn stop_gradient(x: &Tensor) -> Result<Tensor> {
+    Tensor::apply(StopGradient, [x.clone()])
+}
+
+op_list![cast, stop_gradient];

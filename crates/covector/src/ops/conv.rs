@@ -1,0 +1,5 @@
+//! Convolutions: windows seen without a copy, then one contraction.
+
+use covector_derive::op_list;
+
+op_list![];

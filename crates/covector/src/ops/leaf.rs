@@ -1,0 +1,194 @@
+//! Nodes without operands, and the identities that mark or cut.
+
+use std::sync::Mutex;
+
+use covector_array::Array;
+use covector_array::kernels::Inputs;
+
+use crate::marks::Marks;
+use crate::primitive::{Class, Derivative, Differentiable, Primitive};
+use crate::{Error, Result, Spec, Tensor};
+
+fn no_rule() -> ! {
+    unreachable!("a leaf has its spec from birth and is never run, batched or differentiated through")
+}
+
+/// Numbers given from outside.
+#[derive(Debug, Hash)]
+pub(crate) struct Constant;
+
+impl Primitive for Constant {
+    fn name(&self) -> &'static str {
+        "constant"
+    }
+    fn class(&self) -> Class {
+        Class::Leaf
+    }
+    fn infer(&self, _: &[&Spec]) -> Result<Spec> {
+        no_rule()
+    }
+    fn run(&self, _: Inputs, _: &Spec) -> Result<Array> {
+        no_rule()
+    }
+    fn derivative(&self) -> Derivative<'_> {
+        Derivative::Zero("it is a constant")
+    }
+    fn batch(&self, _: &[Tensor], _: &[bool], _: usize) -> Result<Tensor> {
+        no_rule()
+    }
+}
+
+/// A leaf that requires a gradient, and the gradient `backward` has left on it.
+#[derive(Debug, Default)]
+pub struct Variable(pub(crate) Mutex<Option<Tensor>>);
+
+impl std::hash::Hash for Variable {
+    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+}
+
+impl Primitive for Variable {
+    fn name(&self) -> &'static str {
+        "variable"
+    }
+    fn class(&self) -> Class {
+        Class::Leaf
+    }
+    fn infer(&self, _: &[&Spec]) -> Result<Spec> {
+        no_rule()
+    }
+    fn run(&self, _: Inputs, _: &Spec) -> Result<Array> {
+        no_rule()
+    }
+    fn derivative(&self) -> Derivative<'_> {
+        Derivative::Zero("it is a leaf")
+    }
+    fn batch(&self, _: &[Tensor], _: &[bool], _: usize) -> Result<Tensor> {
+        no_rule()
+    }
+}
+
+/// An argument that has a shape but no value: what a function under `vmap` sees of one example.
+#[derive(Debug, Hash)]
+pub(crate) struct Placeholder(pub &'static str);
+
+impl Primitive for Placeholder {
+    fn name(&self) -> &'static str {
+        "placeholder"
+    }
+    fn class(&self) -> Class {
+        Class::Leaf
+    }
+    fn infer(&self, _: &[&Spec]) -> Result<Spec> {
+        no_rule()
+    }
+    fn run(&self, _: Inputs, out: &Spec) -> Result<Array> {
+        Err(Error::new(format!(
+            "the value of an argument of `{}` ({out}) was read inside the function it was given to",
+            self.0
+        ))
+        .hint(format!(
+            "inside `{}` an argument stands for all examples at once: use ops (`where_`, `cast`, …) instead of reading it",
+            self.0
+        )))
+    }
+    fn derivative(&self) -> Derivative<'_> {
+        Derivative::Zero("it is an argument")
+    }
+    fn batch(&self, _: &[Tensor], _: &[bool], _: usize) -> Result<Tensor> {
+        no_rule()
+    }
+}
+
+/// An identity that carries fresh marks: what a transformation makes of its arguments.
+#[derive(Clone, Debug)]
+pub struct Argument(pub(crate) Marks);
+
+impl std::hash::Hash for Argument {
+    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+}
+
+impl Primitive for Argument {
+    fn name(&self) -> &'static str {
+        "argument"
+    }
+    fn class(&self) -> Class {
+        Class::View
+    }
+    fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        Ok(x[0].clone())
+    }
+    fn run(&self, mut x: Inputs, _: &Spec) -> Result<Array> {
+        Ok(x.swap_remove(0))
+    }
+    fn derivative(&self) -> Derivative<'_> {
+        Derivative::Rules(&Identity)
+    }
+    fn batch(&self, x: &[Tensor], _: &[bool], _: usize) -> Result<Tensor> {
+        Ok(x[0].clone())
+    }
+}
+
+/// The rules of an identity.
+pub(crate) struct Identity;
+
+impl Differentiable for Identity {
+    fn jvp(&self, _: &[Tensor], _: &Tensor, t: &[Option<Tensor>]) -> Tensor {
+        t[0].clone().expect("an identity has one tangent")
+    }
+    fn vjp(&self, x: &[Tensor], _: &Tensor, cotangent: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
+        let mut all = vec![None; x.len()];
+        all[0] = Some(cotangent.clone());
+        all
+    }
+}
+
+/// An identity that cuts the derivative.
+#[derive(Debug, Hash)]
+pub(crate) struct StopGradient;
+
+impl Primitive for StopGradient {
+    fn name(&self) -> &'static str {
+        "stop_gradient"
+    }
+    fn class(&self) -> Class {
+        Class::View
+    }
+    fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        Ok(x[0].clone())
+    }
+    fn run(&self, mut x: Inputs, _: &Spec) -> Result<Array> {
+        Ok(x.swap_remove(0))
+    }
+    fn derivative(&self) -> Derivative<'_> {
+        Derivative::Cut("stop_gradient cuts the derivative on purpose")
+    }
+    fn batch(&self, x: &[Tensor], _: &[bool], _: usize) -> Result<Tensor> {
+        Tensor::apply(StopGradient, [x[0].clone()])
+    }
+}
+
+/// The first operand, which becomes available only once the second is: keeps recomputation from starting early.
+#[derive(Debug, Hash)]
+pub(crate) struct After;
+
+impl Primitive for After {
+    fn name(&self) -> &'static str {
+        "after"
+    }
+    fn class(&self) -> Class {
+        Class::Opaque
+    }
+    fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        Ok(x[0].clone())
+    }
+    fn run(&self, mut x: Inputs, _: &Spec) -> Result<Array> {
+        Ok(x.swap_remove(0))
+    }
+    fn derivative(&self) -> Derivative<'_> {
+        Derivative::Rules(&Identity)
+    }
+    fn batch(&self, x: &[Tensor], batched: &[bool], size: usize) -> Result<Tensor> {
+        let value = if batched[0] { x[0].clone() } else { super::view::add_batch(&x[0], size) };
+        Tensor::apply(After, [value, x[1].clone()])
+    }
+}

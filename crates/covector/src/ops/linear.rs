@@ -1,0 +1,142 @@
+//! Products summed over shared axes.
+
+use covector_array::kernels::{self, Inputs};
+use covector_array::{Array, Shape};
+use covector_derive::{op, op_list};
+
+use super::view::{add_batch, expand, permuted, reshaped};
+use crate::primitive::{Class, Derivative, Differentiable, Primitive};
+use crate::{Error, Result, Spec, Tensor};
+
+/// `[B, m, k] @ [B, k, n] -> [B, m, n]`.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct MatMul;
+
+/// The last two axes of a batch of matrices exchanged.
+fn t(x: &Tensor) -> Tensor {
+    permuted(x, &[0, 2, 1])
+}
+
+fn batched(a: &Tensor, b: &Tensor) -> Tensor {
+    super::made(Tensor::apply(MatMul, [a.clone(), b.clone()]))
+}
+
+impl Primitive for MatMul {
+    fn name(&self) -> &'static str {
+        "matmul"
+    }
+    fn class(&self) -> Class {
+        Class::Contract
+    }
+    fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        let (a, b) = (&x[0].shape, &x[1].shape);
+        if a.len() != 3 || b.len() != 3 || a[0] != b[0] || a[2] != b[1] {
+            return Err(Error::new(format!("no batched matrix product of {a} and {b}")));
+        }
+        Ok(Spec::new(x[0].dtype, [a[0], a[1], b[2]]))
+    }
+    fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
+        Ok(kernels::matmul(&x[0], &x[1]))
+    }
+    fn derivative(&self) -> Derivative<'_> {
+        Derivative::Rules(self)
+    }
+    fn batch(&self, x: &[Tensor], has: &[bool], size: usize) -> Result<Tensor> {
+        let [a, b] = [0, 1].map(|i| if has[i] { x[i].clone() } else { add_batch(&x[i], size) });
+        let merge = |x: &Tensor| reshaped(x, [x.shape()[0] * x.shape()[1], x.shape()[2], x.shape()[3]]);
+        let (n, rows, cols) = (a.shape()[1], a.shape()[2], b.shape()[3]);
+        Ok(reshaped(&batched(&merge(&a), &merge(&b)), [size, n, rows, cols]))
+    }
+}
+
+impl Differentiable for MatMul {
+    fn jvp(&self, x: &[Tensor], _: &Tensor, tangents: &[Option<Tensor>]) -> Tensor {
+        let left = tangents[0].as_ref().map(|ta| batched(ta, &x[1]));
+        let right = tangents[1].as_ref().map(|tb| batched(&x[0], tb));
+        left.into_iter().chain(right).reduce(|a, b| a + b).expect("one operand has a tangent")
+    }
+    fn vjp(&self, x: &[Tensor], _: &Tensor, cotangent: &Tensor, wrt: &[bool]) -> Vec<Option<Tensor>> {
+        vec![wrt[0].then(|| batched(cotangent, &t(&x[1]))), wrt[1].then(|| batched(&t(&x[0]), cotangent))]
+    }
+}
+
+/// The matrix product, with every combination of ranks NumPy has.
+///
+/// Shapes: `[.., m, k] @ [.., k, n] -> [.., m, n]`, leading axes broadcast; a vector on the left is a row, on the right
+/// a column, and its axis is dropped from the result. Dtypes are promoted; f16 and bf16 are summed in f32.
+/// # Errors
+/// If an operand is a scalar, the inner sizes differ or the leading axes do not broadcast.
+/// # Example
+/// ```
+/// use covector::Tensor;
+/// let a = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
+/// assert_eq!(a.matmul(&Tensor::from([1.0f32, 1.0])).to_vec::<f32>(), [3.0, 7.0]);
+/// ```
+/// Source: NumPy's `matmul`.
+#[op(samples = [
+    (real([2, 3]), real2([3, 4])), (real([3]), real2([3])), (real([3]), real2([2, 3, 4])), (real([2, 3]), real2([3])),
+    (real([2, 1, 2, 3]), real2([3, 3, 2])), (real([2, 0]), real2([0, 3])),
+])]
+pub fn matmul(x1: &Tensor, x2: &Tensor) -> Result<Tensor> {
+    if x1.ndim() == 0 || x2.ndim() == 0 {
+        return Err(Error::new("a scalar has no inner axis").hint("multiply by a scalar with `*`"));
+    }
+    let dtype = x1.dtype().promote(x2.dtype());
+    let (row, column) = (x1.ndim() == 1, x2.ndim() == 1);
+    let mut a = x1.cast(dtype);
+    let mut b = x2.cast(dtype);
+    if row {
+        a = reshaped(&a, [1, a.size()]);
+    }
+    if column {
+        b = reshaped(&b, [b.size(), 1]);
+    }
+    let (an, bn) = (a.ndim(), b.ndim());
+    let (m, k, k2, n) = (a.shape()[an - 2], a.shape()[an - 1], b.shape()[bn - 2], b.shape()[bn - 1]);
+    if k != k2 {
+        return Err(inner_sizes_differ(x1, x2, k, k2));
+    }
+    let y = product(&a, &b, m, k, n)?;
+    let drop = |i: usize| (row && i + 2 == y.ndim()) || (column && i + 1 == y.ndim());
+    Ok(if row || column { reshaped(&y, y.shape().without(drop)) } else { y })
+}
+
+fn inner_sizes_differ(x1: &Tensor, x2: &Tensor, k: usize, k2: usize) -> Error {
+    let error = Error::new(format!("inner sizes differ: {} @ {} ({k} against {k2})", x1.spec(), x2.spec()));
+    let b = x2.shape();
+    if b.len() >= 2 && b[b.len() - 1] == k {
+        let flipped = Spec::new(x2.dtype(), b.iter().copied().take(b.len() - 2).chain([k, k2]).collect::<Shape>());
+        return error.hint(format!("the second operand transposed, `.t()`, is {flipped}, which fits"));
+    }
+    let a = x1.shape();
+    if a.len() >= 2 && a[a.len() - 2] == k2 {
+        let m = a[a.len() - 1];
+        let flipped = Spec::new(x1.dtype(), a.iter().copied().take(a.len() - 2).chain([m, k2]).collect::<Shape>());
+        return error.hint(format!("the first operand transposed, `.t()`, is {flipped}, which fits"));
+    }
+    error.hint("the last axis of the first operand must be as long as the second-to-last of the second")
+}
+
+/// The product of matrices with checked inner sizes and any leading axes.
+fn product(a: &Tensor, b: &Tensor, m: usize, k: usize, n: usize) -> Result<Tensor> {
+    let lead = |x: &Tensor| x.shape().iter().copied().take(x.ndim() - 2).collect::<Shape>();
+    let (la, lb) = (lead(a), lead(b));
+    if lb.is_empty() {
+        // A batch of rows against one matrix is one product: the weights are not repeated.
+        let rows = la.size() * m;
+        let y = batched(&reshaped(a, [1, rows, k]), &reshaped(b, [1, k, n]));
+        return Ok(reshaped(&y, la.iter().copied().chain([m, n]).collect::<Shape>()));
+    }
+    let batch = la.broadcast(&lb).ok_or_else(|| {
+        Error::new(format!("leading axes do not broadcast: {la} and {lb}"))
+            .hint("all axes but the last two are aligned at the right; sizes must be equal, or one of them 1")
+    })?;
+    let flat = |x: &Tensor, rows: usize, cols: usize| {
+        let full: Shape = batch.iter().copied().chain([rows, cols]).collect();
+        reshaped(&expand(x, &full), [batch.size(), rows, cols])
+    };
+    let y = batched(&flat(a, m, k), &flat(b, k, n));
+    Ok(reshaped(&y, batch.iter().copied().chain([m, n]).collect::<Shape>()))
+}
+
+op_list![matmul];

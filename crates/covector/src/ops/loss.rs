@@ -1,0 +1,5 @@
+//! Losses.
+
+use covector_derive::op_list;
+
+op_list![];

@@ -1,0 +1,58 @@
+//! Every operation, one place each: a primitive with its rules, or a composite of others.
+
+use crate::Result;
+use crate::registry::OpDef;
+
+pub mod cast;
+pub mod concat;
+pub mod conv;
+pub mod create;
+pub mod einsum;
+pub mod elementwise;
+pub mod index;
+pub(crate) mod leaf;
+pub mod linear;
+pub mod loss;
+pub mod norm;
+pub mod order;
+pub(crate) mod pad;
+pub mod pool;
+pub mod random;
+pub mod reduce;
+pub mod scan;
+pub mod shape;
+pub mod stats;
+pub mod view;
+pub mod window;
+
+/// The ops of every family, in the order of the documentation.
+pub(crate) static FAMILIES: &[&[&OpDef]] = &[
+    create::OPS,
+    random::OPS,
+    elementwise::OPS,
+    cast::OPS,
+    reduce::OPS,
+    stats::OPS,
+    scan::OPS,
+    linear::OPS,
+    einsum::OPS,
+    view::OPS,
+    shape::OPS,
+    concat::OPS,
+    index::OPS,
+    order::OPS,
+    window::OPS,
+    conv::OPS,
+    pool::OPS,
+    norm::OPS,
+    loss::OPS,
+];
+
+/// A node whose operands are known to fit: rules and composites build only such once their arguments are checked.
+#[track_caller]
+pub(crate) fn made<T>(node: Result<T>) -> T {
+    match node {
+        Ok(tensor) => tensor,
+        Err(e) => e.raise(),
+    }
+}

@@ -1,0 +1,5 @@
+//! Sorting and searching.
+
+use covector_derive::op_list;
+
+op_list![];

@@ -1,0 +1,5 @@
+//! Pooling and resizing.
+
+use covector_derive::op_list;
+
+op_list![];

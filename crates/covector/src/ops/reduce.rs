@@ -1,0 +1,250 @@
+//! Folding axes away: sums, products, extremes.
+
+use covector_array::kernels::{self, Inputs, Reduction};
+use covector_array::{Array, DType, Shape};
+use covector_derive::{op, op_list};
+use smallvec::SmallVec;
+
+use super::view::{expand, linear, reshaped};
+use crate::primitive::{Class, Derivative, Differentiable, Primitive};
+use crate::{Axes, Axis, Error, Result, Spec, Tensor, keep};
+
+/// The axes a reduction folds away, sorted.
+type Folded = SmallVec<[usize; 6]>;
+
+/// The sum over `axes`, which are dropped.
+pub(crate) fn sum_axes(x: &Tensor, axes: &[usize]) -> Tensor {
+    if axes.is_empty() {
+        return x.clone();
+    }
+    super::made(Tensor::apply(Sum { axes: SmallVec::from_slice(axes) }, [x.clone()]))
+}
+
+fn dropped(x: &Spec, axes: &[usize]) -> Shape {
+    x.shape.without(|i| axes.contains(&i))
+}
+
+/// `y` with the reduced axes put back as size 1, so that it broadcasts against the operand.
+fn kept(x: &Shape, axes: &[usize]) -> Shape {
+    x.iter().enumerate().map(|(i, &d)| if axes.contains(&i) { 1 } else { d }).collect()
+}
+
+/// `y`, reduced from `x` over `axes`, repeated back to the shape of `x`.
+fn spread(x: &Shape, axes: &[usize], y: &Tensor) -> Tensor {
+    expand(&reshaped(y, kept(x, axes)), x)
+}
+
+fn shifted(axes: &[usize]) -> Folded {
+    axes.iter().map(|a| a + 1).collect()
+}
+
+/// The sum over some axes.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Sum {
+    pub axes: Folded,
+}
+
+impl Sum {
+    fn transpose(&self, x: &Spec, cotangent: &Tensor) -> Tensor {
+        spread(&x.shape, &self.axes, cotangent)
+    }
+}
+linear!(Sum);
+
+impl Primitive for Sum {
+    fn name(&self) -> &'static str {
+        "sum"
+    }
+    fn class(&self) -> Class {
+        Class::Reduce
+    }
+    fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        Ok(Spec::new(x[0].dtype, dropped(x[0], &self.axes)))
+    }
+    fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
+        Ok(kernels::reduce(Reduction::Sum, &x[0], &self.axes))
+    }
+    fn derivative(&self) -> Derivative<'_> {
+        Derivative::Rules(self)
+    }
+    fn batch(&self, x: &[Tensor], _: &[bool], _: usize) -> Result<Tensor> {
+        Tensor::apply(Sum { axes: shifted(&self.axes) }, [x[0].clone()])
+    }
+}
+
+/// The largest or smallest element over some axes; ties share the derivative equally.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Extreme {
+    pub axes: Folded,
+    pub largest: bool,
+}
+
+impl Extreme {
+    /// 1/n at each of the n elements that attain the extreme, 0 elsewhere.
+    fn shares(&self, x: &Tensor, y: &Tensor) -> Tensor {
+        let hit = x.equal(spread(x.shape(), &self.axes, y)).cast(x.dtype());
+        let count = spread(x.shape(), &self.axes, &sum_axes(&hit, &self.axes));
+        hit / count
+    }
+}
+
+impl Primitive for Extreme {
+    fn name(&self) -> &'static str {
+        if self.largest { "max" } else { "min" }
+    }
+    fn class(&self) -> Class {
+        Class::Reduce
+    }
+    fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        if let Some(&axis) = self.axes.iter().find(|&&a| x[0].shape[a] == 0) {
+            return Err(Error::new(format!("axis {axis} of {} is empty: it has no {}", x[0].shape, self.name())));
+        }
+        Ok(Spec::new(x[0].dtype, dropped(x[0], &self.axes)))
+    }
+    fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
+        let op = if self.largest { Reduction::Max } else { Reduction::Min };
+        Ok(kernels::reduce(op, &x[0], &self.axes))
+    }
+    fn derivative(&self) -> Derivative<'_> {
+        Derivative::Rules(self)
+    }
+    fn batch(&self, x: &[Tensor], _: &[bool], _: usize) -> Result<Tensor> {
+        Tensor::apply(Extreme { axes: shifted(&self.axes), largest: self.largest }, [x[0].clone()])
+    }
+}
+
+impl Differentiable for Extreme {
+    fn jvp(&self, x: &[Tensor], y: &Tensor, t: &[Option<Tensor>]) -> Tensor {
+        let t = t[0].as_ref().expect("the one operand has a tangent");
+        sum_axes(&(self.shares(&x[0], y) * t), &self.axes)
+    }
+    fn vjp(&self, x: &[Tensor], y: &Tensor, cotangent: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
+        vec![Some(self.shares(&x[0], y) * spread(x[0].shape(), &self.axes, cotangent))]
+    }
+}
+
+/// Applies a reduction: resolves the axes, and keeps them if asked to.
+fn reduced<P: Into<crate::Prim>>(x: &Tensor, axes: &Axes, make: impl FnOnce(Folded) -> P) -> Result<Tensor> {
+    let folded = axes.resolve(x.ndim())?;
+    let y = Tensor::apply(make(folded.clone()), [x.clone()])?;
+    Ok(if axes.keepdims { reshaped(&y, kept(x.shape(), &folded)) } else { y })
+}
+
+/// The sum over `axes`.
+///
+/// Shapes: the axes are dropped, or kept with size 1 under [`keep`]. Integers stay as they are and wrap, bool counts in
+/// i64; f16 and bf16 are summed in f32. The sum over nothing is 0. The order of summation is fixed.
+/// # Errors
+/// If an axis is out of range or named twice.
+/// # Example
+/// ```
+/// use covector::Tensor;
+/// let x = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
+/// assert_eq!(x.sum(0).to_vec::<f32>(), [4.0, 6.0]);
+/// assert_eq!(x.sum(..).item::<f32>(), 10.0);
+/// ```
+/// Source: NumPy's `sum`.
+#[op(samples = [(real([2, 3]), 0), (real([2, 3, 4]), [0, -1]), (real([2, 3]), keep(-1)), (real(()), ..), (real([0, 2]), 0)])]
+pub fn sum(x: &Tensor, axes: Axes) -> Result<Tensor> {
+    let x = if x.dtype() == DType::Bool { x.cast(DType::I64) } else { x.clone() };
+    reduced(&x, &axes, |axes| Sum { axes })
+}
+
+/// The mean over `axes`.
+///
+/// Shapes: the axes are dropped, or kept with size 1 under [`keep`]. Integers and bool give f32.
+/// The mean over nothing is NaN.
+/// # Errors
+/// If an axis is out of range or named twice.
+/// # Example
+/// ```
+/// use covector::Tensor;
+/// assert_eq!(Tensor::from([1.0f32, 2.0, 6.0]).mean(..).item::<f32>(), 3.0);
+/// ```
+/// Source: NumPy's `mean`.
+#[op(samples = [(real([2, 3]), 0), (real([2, 3, 4]), [0, 2]), (real([2, 3]), keep(1)), (real([5]), ..)])]
+pub fn mean(x: &Tensor, axes: Axes) -> Result<Tensor> {
+    let x = x.cast(x.dtype().to_float());
+    let folded = axes.resolve(x.ndim())?;
+    let n: f64 = folded.iter().map(|&a| x.shape()[a] as f64).product();
+    Ok(x.sum(axes) / n)
+}
+
+/// The largest element over `axes`.
+///
+/// Shapes: the axes are dropped, or kept with size 1 under [`keep`]. NaN wins. At a tie the derivative is shared
+/// equally among the elements that attain it.
+/// # Errors
+/// If an axis is out of range, named twice or empty.
+/// # Example
+/// ```
+/// use covector::Tensor;
+/// assert_eq!(Tensor::from([1.0f32, 5.0, 2.0]).max(..).item::<f32>(), 5.0);
+/// ```
+/// Source: NumPy's `max` (`amax` in PyTorch).
+#[op(samples = [(real([2, 3]), 0), (real([2, 3, 4]), [0, 2]), (real([2, 3]), keep(-1)), (real([5]), ..)])]
+pub fn max(x: &Tensor, axes: Axes) -> Result<Tensor> {
+    reduced(x, &axes, |axes| Extreme { axes, largest: true })
+}
+
+/// The smallest element over `axes`.
+///
+/// Shapes: the axes are dropped, or kept with size 1 under [`keep`]. NaN wins. At a tie the derivative is shared
+/// equally among the elements that attain it.
+/// # Errors
+/// If an axis is out of range, named twice or empty.
+/// # Example
+/// ```
+/// use covector::Tensor;
+/// assert_eq!(Tensor::from([1.0f32, 5.0, 2.0]).min(..).item::<f32>(), 1.0);
+/// ```
+/// Source: NumPy's `min` (`amin` in PyTorch).
+#[op(samples = [(real([2, 3]), 0), (real([2, 3, 4]), [0, 2]), (real([2, 3]), keep(-1)), (real([5]), ..)])]
+pub fn min(x: &Tensor, axes: Axes) -> Result<Tensor> {
+    reduced(x, &axes, |axes| Extreme { axes, largest: false })
+}
+
+/// Softmax along `axis`: `exp(x) / sum(exp(x))`, computed without overflow.
+///
+/// Shapes: as `x`. Floats (integers give f32). Rows of all -inf give NaN.
+/// # Errors
+/// If the axis is out of range.
+/// # Example
+/// ```
+/// use covector::Tensor;
+/// assert_eq!(Tensor::from([0.0f32, 0.0]).softmax(0).to_vec::<f32>(), [0.5, 0.5]);
+/// ```
+/// Source: PyTorch's `softmax`.
+#[op(samples = [(real([2, 3]), -1), (real([4]), 0), (real([2, 3, 2]), 1)])]
+pub fn softmax(x: &Tensor, axis: Axis) -> Result<Tensor> {
+    let axis = x.axis(axis)?;
+    if x.shape()[axis] == 0 {
+        return Ok(x.cast(x.dtype().to_float()));
+    }
+    let e = (x - x.max(keep(axis)).stop_gradient()).exp();
+    Ok(&e / e.sum(keep(axis)))
+}
+
+/// The logarithm of [`softmax`] along `axis`, computed without overflow or cancellation.
+///
+/// Shapes: as `x`. Floats (integers give f32).
+/// # Errors
+/// If the axis is out of range.
+/// # Example
+/// ```
+/// use covector::Tensor;
+/// let y = Tensor::from([0.0f32, 0.0]).log_softmax(0);
+/// assert_eq!(y.to_vec::<f32>()[0], -(2.0f32.ln()));
+/// ```
+/// Source: PyTorch's `log_softmax`.
+#[op(samples = [(real([2, 3]), -1), (real([4]), 0), (real([2, 3, 2]), 1)])]
+pub fn log_softmax(x: &Tensor, axis: Axis) -> Result<Tensor> {
+    let axis = x.axis(axis)?;
+    if x.shape()[axis] == 0 {
+        return Ok(x.cast(x.dtype().to_float()));
+    }
+    let shifted = x - x.max(keep(axis)).stop_gradient();
+    Ok(&shifted - shifted.exp().sum(keep(axis)).log())
+}
+
+op_list![sum, mean, max, min, softmax, log_softmax];

@@ -1,0 +1,5 @@
+//! More views: squeeze, expand, move, slice, split, triangles.
+
+use covector_derive::op_list;
+
+op_list![];

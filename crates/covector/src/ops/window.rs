@@ -1,0 +1,5 @@
+//! Sliding windows and their adjoint, overlap-add.
+
+use covector_derive::op_list;
+
+op_list![];

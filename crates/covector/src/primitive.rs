@@ -1,0 +1,133 @@
+//! What a primitive must say of itself. Every method is required: a missing rule is a compile error.
+
+use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::sync::Arc;
+
+use covector_array::Array;
+use covector_array::kernels::Inputs;
+
+use crate::marks::Marks;
+use crate::ops::leaf::{Argument, Variable};
+use crate::{Result, Spec, Tensor};
+
+/// How interpreters see a primitive: never by its concrete type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Class {
+    /// No operands: a constant, a variable, an argument without a value.
+    Leaf,
+    /// Element by element over equal shapes.
+    Elementwise,
+    /// The same elements seen through another layout, without a copy.
+    View,
+    /// Folds axes away.
+    Reduce,
+    /// A product summed over shared axes.
+    Contract,
+    /// Anything else.
+    Opaque,
+}
+
+/// Hashing of a primitive's static parameters through a trait object; implemented for everything that is `Hash`.
+pub trait StructuralHash {
+    /// Feeds the parameters to `state`.
+    fn structural_hash(&self, state: &mut dyn Hasher);
+}
+
+impl<T: Hash> StructuralHash for T {
+    fn structural_hash(&self, mut state: &mut dyn Hasher) {
+        self.hash(&mut state);
+    }
+}
+
+/// An operation with its own rules; everything else is composed of these.
+///
+/// A primitive has one output. It sees operands of equal dtype and, where it works element by element, equal shape:
+/// promotion and broadcasting happen above it, as explicit casts and `broadcast_to`.
+pub trait Primitive: Debug + StructuralHash + Send + Sync + 'static {
+    /// The name in plans, drawings and errors.
+    fn name(&self) -> &'static str;
+
+    /// The class interpreters go by.
+    fn class(&self) -> Class;
+
+    /// The result's dtype and shape, or the rule the operands break.
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec>;
+
+    /// Computes the result; operands that nobody else holds may be overwritten.
+    fn run(&self, inputs: Inputs, out: &Spec) -> Result<Array>;
+
+    /// The derivative rules, or why the derivative is zero.
+    fn derivative(&self) -> Derivative<'_>;
+
+    /// The same operation on a batch: operands with `batched` carry the batch axis (of `size`) at 0, the others have
+    /// none; the result must carry it at 0.
+    fn batch(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Result<Tensor>;
+}
+
+/// A primitive's derivative.
+pub enum Derivative<'a> {
+    /// It has rules for both modes.
+    Rules(&'a dyn Differentiable),
+    /// It is zero wherever it exists, for the reason given (integer output, piecewise constant …).
+    Zero(&'static str),
+    /// The path is cut on purpose or by a change to a dtype without derivatives, for the reason given: zero, but a
+    /// gradient all of whose paths end here is an error that names it.
+    Cut(&'static str),
+}
+
+/// The derivative rules of a primitive. They build tensors from ops and never touch a buffer, so they differentiate again.
+pub trait Differentiable {
+    /// Forward mode: the tangent of the output, from those of the inputs (at least one is present).
+    fn jvp(&self, x: &[Tensor], y: &Tensor, tangents: &[Option<Tensor>]) -> Tensor;
+
+    /// Reverse mode: the cotangents of the inputs in `wrt`, from that of the output; `None` stands for zero.
+    fn vjp(&self, x: &[Tensor], y: &Tensor, cotangent: &Tensor, wrt: &[bool]) -> Vec<Option<Tensor>>;
+}
+
+/// A shared handle on a primitive: records of the elementwise table are static, the others are made per call.
+#[derive(Clone, Debug)]
+pub enum Prim {
+    /// Lives as long as the program.
+    Static(&'static dyn Primitive),
+    /// Carries its own parameters.
+    Shared(Arc<dyn Primitive>),
+    /// The marked argument of a transformation.
+    #[doc(hidden)]
+    Argument(Argument),
+    /// A leaf that requires a gradient.
+    #[doc(hidden)]
+    Variable(Arc<Variable>),
+}
+
+impl Prim {
+    /// The transformation tokens of the result: those of the operands, less the derivatives' where there is none.
+    pub(crate) fn marks(&self, inputs: &[Tensor]) -> Marks {
+        match self {
+            Prim::Argument(argument) => argument.0.clone(),
+            prim => {
+                let all = Marks::union(inputs.iter().map(Tensor::marks));
+                if matches!(prim.derivative(), Derivative::Rules(_)) { all } else { all.without_derivatives() }
+            }
+        }
+    }
+}
+
+impl Deref for Prim {
+    type Target = dyn Primitive;
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Prim::Static(p) => *p,
+            Prim::Shared(p) => &**p,
+            Prim::Argument(p) => p,
+            Prim::Variable(p) => &**p,
+        }
+    }
+}
+
+impl<P: Primitive> From<P> for Prim {
+    fn from(p: P) -> Self {
+        Prim::Shared(Arc::new(p))
+    }
+}

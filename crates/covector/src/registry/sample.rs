@@ -1,0 +1,59 @@
+//! Small deterministic tensors to test ops with: f64, so that derivatives can be checked to many digits.
+//!
+//! The numbers depend on the shape and on how many samples were made before in the same list only through `salt`.
+
+use covector_array::{Array, Shape};
+
+use crate::Tensor;
+
+/// A low-discrepancy sequence in (0, 1), scrambled by `salt`; never the same value twice within a sample.
+fn unit(i: usize, salt: f64) -> f64 {
+    ((i as f64 + 1.0) * 0.754_877_666_246_692_7 + salt).fract()
+}
+
+/// Reals in (lo, hi), f64.
+pub fn between(lo: f64, hi: f64, shape: impl Into<Shape>) -> Tensor {
+    let shape = shape.into();
+    let salt = 0.137 * (lo.abs() + hi.abs()) + 0.31 * shape.len() as f64 + 0.017 * shape.iter().sum::<usize>() as f64;
+    let values: Vec<f64> = (0..shape.size()).map(|i| lo + (hi - lo) * unit(i, salt)).collect();
+    Tensor::from_array(Array::from_slice(&values, shape))
+}
+
+/// Reals in (-2, 2).
+pub fn real(shape: impl Into<Shape>) -> Tensor {
+    between(-2.0, 2.0, shape)
+}
+
+/// Other reals in (-1.9, 2.1), for a second operand.
+pub fn real2(shape: impl Into<Shape>) -> Tensor {
+    between(-1.9, 2.1, shape)
+}
+
+/// Reals in (0.3, 2.5).
+pub fn positive(shape: impl Into<Shape>) -> Tensor {
+    between(0.3, 2.5, shape)
+}
+
+/// Integers i64 in lo..hi.
+pub fn ints(lo: i64, hi: i64, shape: impl Into<Shape>) -> Tensor {
+    let shape = shape.into();
+    let values: Vec<i64> = (0..shape.size()).map(|i| lo + ((hi - lo) as f64 * unit(i, 0.41)) as i64).collect();
+    Tensor::from_array(Array::from_slice(&values, shape))
+}
+
+/// Truth values, about half of them true.
+pub fn bools(shape: impl Into<Shape>) -> Tensor {
+    let shape = shape.into();
+    let values: Vec<bool> = (0..shape.size()).map(|i| unit(i, 0.7) < 0.5).collect();
+    Tensor::from_array(Array::from_slice(&values, shape))
+}
+
+/// These very numbers, f64.
+pub fn exactly(values: &[f64], shape: impl Into<Shape>) -> Tensor {
+    Tensor::from_array(Array::from_slice(values, shape))
+}
+
+/// These very integers, i64.
+pub fn exact_ints(values: &[i64], shape: impl Into<Shape>) -> Tensor {
+    Tensor::from_array(Array::from_slice(values, shape))
+}

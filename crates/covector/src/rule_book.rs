@@ -1,0 +1,435 @@
+//! Elementwise primitives: what a record of the table holds, and the rules they all share.
+//!
+//! A derivative is written once, as an expression; the `elementwise!` macro compiles it for tensors (it differentiates
+//! again), for the scalar engine, for plain numbers and for printed formulas.
+
+use std::hash::{Hash, Hasher};
+
+use covector_array::kernels::{self, Inputs, TileFn};
+use covector_array::{Array, DType, Shape};
+
+use crate::formula::Formula;
+use crate::ops::view::{add_batch, broadcast};
+use crate::primitive::{Class, Derivative, Differentiable, Primitive};
+use crate::scalar::{Number, Value};
+use crate::{Error, Operand, Prim, Result, Spec, Tensor};
+
+/// A record of the elementwise table.
+pub struct Elementwise {
+    /// The op's name.
+    pub name: &'static str,
+    /// The dtypes it is computed in.
+    pub domain: Domain,
+    /// True if the result is bool.
+    pub predicate: bool,
+    /// The loop over a tile, for each dtype that has one.
+    pub kernel: fn(DType) -> Option<TileFn>,
+    /// The kernel on single f64 numbers (truth as 0 and 1); none for integer-only ops.
+    pub scalar: Option<fn(&[f64]) -> f64>,
+    /// The partial derivatives, or why they are zero.
+    pub partials: Result<Partials, &'static str>,
+}
+
+/// One expression per operand, compiled for each algebra.
+#[derive(Clone, Copy)]
+#[allow(missing_docs)]
+pub struct Partials {
+    pub tensor: &'static [Partial<Tensor>],
+    pub value: &'static [for<'t> fn(&[Value<'t>], Value<'t>) -> Factor<Value<'t>>],
+    pub number: &'static [Partial<Number>],
+    pub formula: &'static [Partial<Formula>],
+}
+
+/// A partial derivative: from the operands and the result.
+pub type Partial<A> = fn(&[A], &A) -> Factor<A>;
+
+/// What a tangent or cotangent is multiplied with.
+#[derive(Clone, Debug)]
+pub enum Factor<A> {
+    /// A known number: 0 drops the term, 1 and -1 need no product.
+    Number(f64),
+    /// An expression.
+    Of(A),
+    /// 1 where the condition holds, 0 elsewhere: chosen, not multiplied, so that no 0 · inf arises.
+    When(A),
+    /// 0 where the condition holds, 1 elsewhere.
+    Unless(A),
+}
+
+impl<A> From<f64> for Factor<A> {
+    fn from(x: f64) -> Self {
+        Factor::Number(x)
+    }
+}
+impl From<Tensor> for Factor<Tensor> {
+    fn from(x: Tensor) -> Self {
+        Factor::Of(x)
+    }
+}
+impl<'t> From<Value<'t>> for Factor<Value<'t>> {
+    fn from(x: Value<'t>) -> Self {
+        Factor::Of(x)
+    }
+}
+impl From<Number> for Factor<Number> {
+    fn from(x: Number) -> Self {
+        Factor::Of(x)
+    }
+}
+impl From<Formula> for Factor<Formula> {
+    fn from(x: Formula) -> Self {
+        Factor::Of(x)
+    }
+}
+
+/// The dtypes an elementwise op is computed in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Domain {
+    /// Floats; integers and bool are cast to f32.
+    Real,
+    /// Floats and integers; bool is cast to i64.
+    Numeric,
+    /// Integers and bool; floats are refused.
+    Integer,
+    /// Every dtype.
+    Any,
+    /// Bool; everything else is cast to it (`x != 0`).
+    Logical,
+}
+
+impl Domain {
+    fn admit(self, dtype: DType) -> Result<DType> {
+        match self {
+            Domain::Real => Ok(dtype.to_float()),
+            Domain::Numeric if dtype == DType::Bool => Ok(DType::I64),
+            Domain::Numeric | Domain::Any => Ok(dtype),
+            Domain::Logical => Ok(DType::Bool),
+            Domain::Integer if dtype.is_float() => Err(Error::new(format!("takes integers or bool, not {dtype}"))
+                .hint("cast first, for example with `.cast(DType::I64)`")),
+            Domain::Integer => Ok(dtype),
+        }
+    }
+}
+
+/// Applies a record to one tensor.
+pub(crate) fn unary(op: &'static Elementwise, x: &Tensor) -> Result<Tensor> {
+    let dtype = op.domain.admit(x.dtype())?;
+    Tensor::apply(Prim::Static(op), [x.cast(dtype)])
+}
+
+/// Applies a record to two operands: promotes, broadcasts.
+pub(crate) fn binary(op: &'static Elementwise, x1: &Tensor, x2: Operand) -> Result<Tensor> {
+    let dtype = op.domain.admit(x2.promote(x1.dtype()))?;
+    let (a, b) = broadcast(&x1.cast(dtype), &x2.into_tensor(dtype).cast(dtype))?;
+    Tensor::apply(Prim::Static(op), [a, b])
+}
+
+/// Applies a record to a condition and two operands: casts the condition to bool, promotes and broadcasts the others.
+pub(crate) fn select(op: &'static Elementwise, condition: &Tensor, x1: Operand, x2: Operand) -> Result<Tensor> {
+    let dtype = match (&x1, &x2) {
+        (Operand::Tensor(a), b) => b.promote(a.dtype()),
+        (a, Operand::Tensor(b)) => a.promote(b.dtype()),
+        (Operand::Int(_), Operand::Int(_)) => DType::I64,
+        _ => DType::F32,
+    };
+    let (a, b) = broadcast(&x1.into_tensor(dtype).cast(dtype), &x2.into_tensor(dtype).cast(dtype))?;
+    let (condition, a) = broadcast(&condition.cast(DType::Bool), &a)?;
+    let (_, b) = broadcast(&condition, &b)?;
+    Tensor::apply(Prim::Static(op), [condition, a, b])
+}
+
+impl Primitive for Elementwise {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn class(&self) -> Class {
+        Class::Elementwise
+    }
+
+    fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        let last = x[x.len() - 1];
+        if let Some(odd) = x.iter().find(|s| s.shape != last.shape) {
+            return Err(Error::new(format!("shapes differ: {} and {}", odd.shape, last.shape)));
+        }
+        let dtype = if self.predicate { DType::Bool } else { last.dtype };
+        Ok(Spec::new(dtype, last.shape.clone()))
+    }
+
+    fn run(&self, inputs: Inputs, out: &Spec) -> Result<Array> {
+        let key = inputs[inputs.len() - 1].dtype();
+        Ok(kernels::map(self.kernel, key, inputs, out.dtype))
+    }
+
+    fn derivative(&self) -> Derivative<'_> {
+        match self.partials {
+            Ok(_) => Derivative::Rules(self),
+            Err(why) => Derivative::Zero(why),
+        }
+    }
+
+    fn batch(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Result<Tensor> {
+        let aligned = inputs.iter().zip(batched).map(|(x, &b)| if b { x.clone() } else { add_batch(x, size) });
+        let record = find(self);
+        Tensor::apply(Prim::Static(record), aligned.collect::<crate::tensor::Operands>())
+    }
+}
+
+/// The table's own record of this op: records are static, but a trait method sees them through a short borrow.
+fn find(op: &Elementwise) -> &'static Elementwise {
+    crate::ops::elementwise::TABLE.iter().find(|r| std::ptr::eq(**r, op)).expect("records live in the table")
+}
+
+impl Elementwise {
+    fn partial(&self, k: usize, x: &[Tensor], y: &Tensor) -> Factor<Tensor> {
+        match &self.partials {
+            Ok(p) => (p.tensor[k])(x, y),
+            Err(_) => Factor::Number(0.0),
+        }
+    }
+}
+
+/// `factor * t`, or nothing where the factor is 0.
+fn scale(factor: Factor<Tensor>, t: &Tensor) -> Option<Tensor> {
+    match factor {
+        Factor::Number(0.0) => None,
+        Factor::Number(1.0) => Some(t.clone()),
+        Factor::Number(-1.0) => Some(-t),
+        Factor::Number(c) => Some(t * c),
+        Factor::Of(f) => Some(t * f),
+        Factor::When(c) => Some(c.where_(t, 0.0)),
+        Factor::Unless(c) => Some(c.where_(0.0, t)),
+    }
+}
+
+impl Differentiable for Elementwise {
+    fn jvp(&self, x: &[Tensor], y: &Tensor, tangents: &[Option<Tensor>]) -> Tensor {
+        let terms = tangents.iter().enumerate().filter_map(|(k, t)| scale(self.partial(k, x, y), t.as_ref()?));
+        terms.reduce(|a, b| a + b).unwrap_or_else(|| Tensor::zeros_of(y.spec()))
+    }
+
+    fn vjp(&self, x: &[Tensor], y: &Tensor, cotangent: &Tensor, wrt: &[bool]) -> Vec<Option<Tensor>> {
+        let term = |(k, &wanted): (usize, &bool)| if wanted { scale(self.partial(k, x, y), cotangent) } else { None };
+        wrt.iter().enumerate().map(term).collect()
+    }
+}
+
+impl std::fmt::Debug for Elementwise {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Hash for Elementwise {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl Tensor {
+    /// Zeros of this spec: one element in memory.
+    pub(crate) fn zeros_of(spec: &Spec) -> Tensor {
+        Tensor::from_array(Array::full(spec.shape.clone(), 0.0, spec.dtype))
+    }
+
+    /// Ones of this spec: one element in memory.
+    pub(crate) fn ones_of(spec: &Spec) -> Tensor {
+        Tensor::from_array(Array::full(spec.shape.clone(), 1.0, spec.dtype))
+    }
+}
+
+/// The axis (from the right) at which two shapes fail to broadcast, for errors.
+pub(crate) fn clash(a: &Shape, b: &Shape) -> Option<(isize, usize, usize)> {
+    let pairs = a.iter().rev().zip(b.iter().rev()).enumerate();
+    pairs.map(|(i, (&a, &b))| (-1 - i as isize, a, b)).find(|&(_, a, b)| a != b && a != 1 && b != 1)
+}
+
+/// Declares the table: one record per op, from which come the op itself (function, methods, registry), its methods on
+/// the scalar engine, on numbers and on formulas, and its derivative in all four.
+macro_rules! elementwise {
+    ($(
+        $(#[doc = $doc:literal])*
+        $name:ident($($arg:ident),+) = $y:ident {
+            $family:ident: $kernel:expr;
+            derivative: $derivative:tt;
+            samples: $samples:tt;
+        }
+    )*) => {
+        /// The static records.
+        #[allow(non_upper_case_globals)]
+        pub mod table {
+            use super::*;
+            $(
+                #[doc = concat!("The record of `", stringify!($name), "`.")]
+                pub static $name: Elementwise = Elementwise {
+                    name: elementwise!(@name $name),
+                    domain: elementwise!(@domain $family),
+                    predicate: elementwise!(@predicate $family),
+                    kernel: elementwise!(@kernel $family ($($arg),+) $kernel),
+                    scalar: elementwise!(@scalar $family ($($arg),+) $kernel),
+                    partials: elementwise!(@partials ($($arg),+) $y $derivative),
+                };
+            )*
+        }
+
+        /// Every record, in the order of the table.
+        pub static TABLE: &[&Elementwise] = &[$(&table::$name),*];
+
+        $( elementwise!(@op [$(#[doc = $doc])*] $name ($($arg),+) $derivative $samples); )*
+        op_list![$($name),*];
+
+        impl<'t> Value<'t> { $( elementwise!(@method Value $name ($($arg),+)); )* }
+        impl Number { $( elementwise!(@method Number $name ($($arg),+)); )* }
+        impl Formula { $( elementwise!(@method Formula $name ($($arg),+)); )* }
+    };
+
+    (@name where_) => { "where" };
+    (@name $name:ident) => { stringify!($name) };
+
+    (@domain real) => { Domain::Real };
+    (@domain real_predicate) => { Domain::Real };
+    (@domain numeric) => { Domain::Numeric };
+    (@domain integer) => { Domain::Integer };
+    (@domain comparison) => { Domain::Any };
+    (@domain any) => { Domain::Any };
+    (@domain logical) => { Domain::Logical };
+
+    (@predicate comparison) => { true };
+    (@predicate real_predicate) => { true };
+    (@predicate $other:ident) => { false };
+
+    (@kernel real $args:tt $e:expr) => { elementwise!(@typed $args $e; F32 f32 f32, F64 f64 f64) };
+    (@kernel real_predicate $args:tt $e:expr) => { elementwise!(@typed $args $e; F32 f32 bool, F64 f64 bool) };
+    (@kernel numeric $args:tt $e:expr) => {
+        elementwise!(@typed $args $e; F32 f32 f32, F64 f64 f64, U8 u8 u8, U16 u16 u16, U32 u32 u32, U64 u64 u64,
+            I8 i8 i8, I16 i16 i16, I32 i32 i32, I64 i64 i64)
+    };
+    (@kernel integer $args:tt $e:expr) => {
+        elementwise!(@typed $args $e; Bool bool bool, U8 u8 u8, U16 u16 u16, U32 u32 u32, U64 u64 u64,
+            I8 i8 i8, I16 i16 i16, I32 i32 i32, I64 i64 i64)
+    };
+    (@kernel logical $args:tt $e:expr) => { elementwise!(@typed $args $e; Bool bool bool) };
+    (@kernel comparison $args:tt $e:expr) => {
+        elementwise!(@typed $args $e; Bool bool bool, F32 f32 bool, F64 f64 bool, U8 u8 bool, U16 u16 bool,
+            U32 u32 bool, U64 u64 bool, I8 i8 bool, I16 i16 bool, I32 i32 bool, I64 i64 bool)
+    };
+    (@kernel any $args:tt $e:expr) => {
+        elementwise!(@typed $args $e; Bool bool bool, F16 f16 f16, BF16 bf16 bf16, F32 f32 f32, F64 f64 f64,
+            U8 u8 u8, U16 u16 u16, U32 u32 u32, U64 u64 u64, I8 i8 i8, I16 i16 i16, I32 i32 i32, I64 i64 i64)
+    };
+
+    (@typed $args:tt $e:expr; $($d:ident $t:ident $o:ident),*) => {
+        |dtype| match dtype {
+            $( DType::$d => elementwise!(@tile $args $t $o $e), )*
+            #[allow(unreachable_patterns)]
+            _ => None,
+        }
+    };
+    (@tile ($x:ident) $t:ident $o:ident $e:expr) => {{
+        #[inline(always)]
+        fn kernel($x: $t) -> $o { $e }
+        Some(|ins: &[Tile], out: TileMut| map1(ins, out, kernel))
+    }};
+    (@tile ($x:ident, $z:ident) $t:ident $o:ident $e:expr) => {{
+        #[inline(always)]
+        fn kernel($x: $t, $z: $t) -> $o { $e }
+        Some(|ins: &[Tile], out: TileMut| map2(ins, out, kernel))
+    }};
+    (@tile ($c:ident, $x:ident, $z:ident) $t:ident $o:ident $e:expr) => {{
+        #[inline(always)]
+        fn kernel($c: bool, $x: $t, $z: $t) -> $o { $e }
+        Some(|ins: &[Tile], out: TileMut| map3(ins, out, kernel))
+    }};
+
+    (@scalar real $args:tt $e:expr) => { elementwise!(@on_f64 $args $e) };
+    (@scalar numeric $args:tt $e:expr) => { elementwise!(@on_f64 $args $e) };
+    (@scalar real_predicate $args:tt $e:expr) => { elementwise!(@on_f64 $args f64::from(u8::from($e))) };
+    (@scalar comparison $args:tt $e:expr) => { elementwise!(@on_f64 $args f64::from(u8::from($e))) };
+    (@scalar logical ($($x:ident),+) $e:expr) => {
+        Some(|v: &[f64]| {
+            let [$($x),+] = *v else { unreachable!("arity was checked") };
+            $( let $x = $x != 0.0; )+
+            f64::from(u8::from($e))
+        })
+    };
+    (@scalar integer $args:tt $e:expr) => { None };
+    (@scalar any ($c:ident, $x:ident, $z:ident) $e:expr) => {
+        Some(|v: &[f64]| {
+            let [$c, $x, $z] = *v else { unreachable!("arity was checked") };
+            let $c = $c != 0.0;
+            $e
+        })
+    };
+    (@on_f64 ($($x:ident),+) $e:expr) => {
+        Some(|v: &[f64]| {
+            let [$($x),+] = *v else { unreachable!("arity was checked") };
+            $e
+        })
+    };
+
+    (@partials $args:tt $y:ident ($why:literal)) => { Err($why) };
+    (@partials $args:tt $y:ident [$($p:expr),+]) => {
+        Ok(Partials {
+            tensor: &[$( elementwise!(@partial $args $y $p, Tensor) ),+],
+            value: &[$( elementwise!(@value_partial $args $y $p) ),+],
+            number: &[$( elementwise!(@partial $args $y $p, Number) ),+],
+            formula: &[$( elementwise!(@partial $args $y $p, Formula) ),+],
+        })
+    };
+    (@partial ($($x:ident),+) $y:ident $p:expr, $A:ty) => {
+        |x: &[$A], $y: &$A| -> Factor<$A> {
+            let [$($x),+] = x else { unreachable!("arity was checked") };
+            let _ = ($y, $($x),+);
+            Factor::from($p)
+        }
+    };
+    (@value_partial ($($x:ident),+) $y:ident $p:expr) => {
+        |x, $y| {
+            let [$($x),+] = x else { unreachable!("arity was checked") };
+            let _ = ($y, $($x),+);
+            Factor::from($p)
+        }
+    };
+
+    (@op [$($doc:tt)*] $name:ident ($x:ident) ($why:literal) $samples:tt) => {
+        $($doc)*
+        #[op(samples = $samples, notes = concat!("derivative=", $why))]
+        pub fn $name($x: &Tensor) -> Result<Tensor> { unary(&table::$name, $x) }
+    };
+    (@op [$($doc:tt)*] $name:ident ($x:ident) $d:tt $samples:tt) => {
+        $($doc)*
+        #[op(samples = $samples)]
+        pub fn $name($x: &Tensor) -> Result<Tensor> { unary(&table::$name, $x) }
+    };
+    (@op [$($doc:tt)*] $name:ident ($x:ident, $z:ident) ($why:literal) $samples:tt) => {
+        $($doc)*
+        #[op(samples = $samples, notes = concat!("derivative=", $why))]
+        pub fn $name($x: &Tensor, $z: Operand) -> Result<Tensor> { binary(&table::$name, $x, $z) }
+    };
+    (@op [$($doc:tt)*] $name:ident ($x:ident, $z:ident) $d:tt $samples:tt) => {
+        $($doc)*
+        #[op(samples = $samples)]
+        pub fn $name($x: &Tensor, $z: Operand) -> Result<Tensor> { binary(&table::$name, $x, $z) }
+    };
+    (@op [$($doc:tt)*] $name:ident ($c:ident, $x:ident, $z:ident) $d:tt $samples:tt) => {
+        $($doc)*
+        #[op(samples = $samples)]
+        pub fn $name($c: &Tensor, $x: Operand, $z: Operand) -> Result<Tensor> { select(&table::$name, $c, $x, $z) }
+    };
+
+    (@method $A:ident $name:ident ($x:ident)) => {
+        #[doc = concat!("As the op [`", stringify!($name), "`](crate::ops::elementwise::", stringify!($name), ").")]
+        pub fn $name(&self) -> Self { self.apply(&table::$name, &[]) }
+    };
+    (@method $A:ident $name:ident ($x:ident, $z:ident)) => {
+        #[doc = concat!("As the op [`", stringify!($name), "`](crate::ops::elementwise::", stringify!($name), ").")]
+        pub fn $name(&self, $z: impl Into<Self>) -> Self { self.apply(&table::$name, &[$z.into()]) }
+    };
+    (@method $A:ident $name:ident ($c:ident, $x:ident, $z:ident)) => {
+        #[doc = concat!("As the op [`", stringify!($name), "`](crate::ops::elementwise::", stringify!($name), ").")]
+        pub fn $name(&self, $x: impl Into<Self>, $z: impl Into<Self>) -> Self {
+            self.apply(&table::$name, &[$x.into(), $z.into()])
+        }
+    };
+}
+pub(crate) use elementwise;

@@ -1,0 +1,227 @@
+//! [`Tensor`]: a cheap handle on an immutable node of the graph.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, RwLock};
+
+use covector_array::{Array, DType, Shape};
+use smallvec::SmallVec;
+
+use crate::marks::Marks;
+use crate::primitive::Prim;
+use crate::site::{self, Site};
+use crate::{Error, Result};
+
+/// What is known of a tensor before anything runs: its dtype and shape, printed `f32[2, 3]`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Spec {
+    /// The element type.
+    pub dtype: DType,
+    /// The sizes of the axes.
+    pub shape: Shape,
+}
+
+impl Spec {
+    /// A spec of this dtype and shape.
+    pub fn new(dtype: DType, shape: impl Into<Shape>) -> Self {
+        Spec { dtype, shape: shape.into() }
+    }
+}
+
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.dtype, self.shape)
+    }
+}
+
+/// A value and the record of how it was produced.
+///
+/// Cloning copies a handle. Building an op infers shape and dtype at once; the numbers are computed when they are read.
+#[derive(Clone)]
+pub struct Tensor(Arc<Node>);
+
+/// The operands of a node.
+pub type Operands = SmallVec<[Tensor; 2]>;
+
+pub(crate) struct Node {
+    id: u64,
+    prim: Prim,
+    spec: Spec,
+    site: Site,
+    marks: Marks,
+    value: OnceLock<Array>,
+    /// Emptied once the value is known and no transformation can ask for the history any more.
+    inputs: RwLock<Operands>,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+static LIVE_NODES: AtomicUsize = AtomicUsize::new(0);
+
+/// The number of graph nodes alive in this process; with [`live_bytes`](crate::live_bytes), the proof that nothing leaks.
+pub fn live_nodes() -> usize {
+    LIVE_NODES.load(Ordering::Relaxed)
+}
+
+impl Tensor {
+    /// Makes a node: checks the operands by the primitive's shape rule, computes nothing.
+    #[track_caller]
+    pub(crate) fn apply(prim: impl Into<Prim>, inputs: impl IntoIterator<Item = Tensor>) -> Result<Tensor> {
+        let (prim, inputs) = (prim.into(), inputs.into_iter().collect::<Operands>());
+        let site = site::current().unwrap_or(Site { op: prim.name(), location: Location::caller() });
+        let specs: SmallVec<[&Spec; 3]> = inputs.iter().map(Tensor::spec).collect();
+        let located = |e: Error| {
+            let operands = |all: &mut Vec<Spec>| all.extend(inputs.iter().map(|t| t.spec().clone()));
+            e.located(prim.name(), site.location, operands)
+        };
+        let spec = prim.infer(&specs).map_err(located)?;
+        if spec.shape.checked_size(spec.dtype.size()).is_none() {
+            return Err(located(Error::new(format!("the result {spec} has more elements than memory can address"))));
+        }
+        drop(specs);
+        let marks = prim.marks(&inputs);
+        Ok(Tensor::node(prim, spec, site, marks, inputs, OnceLock::new()))
+    }
+
+    /// A leaf that holds `array`, with these tokens.
+    #[track_caller]
+    pub(crate) fn leaf(prim: impl Into<Prim>, spec: Spec, value: Option<Array>, marks: Marks) -> Tensor {
+        let prim = prim.into();
+        let site = site::current().unwrap_or(Site { op: prim.name(), location: Location::caller() });
+        let value = value.map_or_else(OnceLock::new, OnceLock::from);
+        Tensor::node(prim, spec, site, marks, Operands::new(), value)
+    }
+
+    fn node(prim: Prim, spec: Spec, site: Site, marks: Marks, inputs: Operands, value: OnceLock<Array>) -> Tensor {
+        LIVE_NODES.fetch_add(1, Ordering::Relaxed);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Tensor(Arc::new(Node { id, prim, spec, site, marks, value, inputs: RwLock::new(inputs) }))
+    }
+
+    /// A constant that holds `array`.
+    #[track_caller]
+    pub fn from_array(array: Array) -> Tensor {
+        let spec = Spec::new(array.dtype(), array.shape().clone());
+        Tensor::leaf(Prim::Static(&crate::ops::leaf::Constant), spec, Some(array), Marks::default())
+    }
+
+    /// The dtype and shape.
+    pub fn spec(&self) -> &Spec {
+        &self.0.spec
+    }
+
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &Shape {
+        &self.0.spec.shape
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.0.spec.dtype
+    }
+
+    /// The number of axes.
+    pub fn ndim(&self) -> usize {
+        self.shape().len()
+    }
+
+    /// The number of elements.
+    pub fn size(&self) -> usize {
+        self.shape().size()
+    }
+
+    /// The op the user called to make this tensor, and the line that called it.
+    pub fn site(&self) -> Site {
+        self.0.site
+    }
+
+    /// A number that is larger for nodes made later.
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// The primitive that made this node.
+    pub fn primitive(&self) -> &Prim {
+        &self.0.prim
+    }
+
+    /// True if the numbers are known already.
+    pub fn is_evaluated(&self) -> bool {
+        self.0.value.get().is_some()
+    }
+
+    /// The operands this tensor was made from; none for leaves, and for evaluated tensors whose history nobody needs.
+    pub fn inputs(&self) -> Operands {
+        self.0.inputs.read().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
+    pub(crate) fn marks(&self) -> &Marks {
+        &self.0.marks
+    }
+
+    pub(crate) fn cached(&self) -> Option<&Array> {
+        self.0.value.get()
+    }
+
+    /// Stores the value (the first to do so wins; all compute the same bits).
+    pub(crate) fn store(&self, value: Array) {
+        let _ = self.0.value.set(value);
+        if !self.0.marks.is_open() {
+            drop(std::mem::take(&mut *self.0.inputs.write().unwrap_or_else(|e| e.into_inner())));
+        }
+    }
+
+    /// The number of handles on this node.
+    pub(crate) fn handles(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
+    /// An address that identifies the node while it lives.
+    pub(crate) fn key(&self) -> usize {
+        Arc::as_ptr(&self.0) as usize
+    }
+}
+
+impl AsRef<Tensor> for Tensor {
+    fn as_ref(&self) -> &Tensor {
+        self
+    }
+}
+
+impl fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.primitive().name(), self.spec())
+    }
+}
+
+thread_local! {
+    /// Operands of nodes being dropped on this thread, so that dropping a long chain does not recurse.
+    static DROPPING: std::cell::RefCell<Option<Vec<Tensor>>> = const { std::cell::RefCell::new(None) };
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        LIVE_NODES.fetch_sub(1, Ordering::Relaxed);
+        let inputs = std::mem::take(self.inputs.get_mut().unwrap_or_else(|e| e.into_inner()));
+        release(inputs);
+    }
+}
+
+fn release(inputs: Operands) {
+    if inputs.is_empty() {
+        return;
+    }
+    let outermost = DROPPING.try_with(|pending| {
+        let mut pending = pending.borrow_mut();
+        let outermost = pending.is_none();
+        pending.get_or_insert_default().extend(inputs);
+        outermost
+    });
+    if outermost != Ok(true) {
+        return;
+    }
+    while let Some(tensor) = DROPPING.with(|p| p.borrow_mut().as_mut().and_then(Vec::pop)) {
+        drop(tensor);
+    }
+    DROPPING.with(|p| *p.borrow_mut() = None);
+}

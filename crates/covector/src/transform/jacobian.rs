@@ -1,0 +1,117 @@
+//! Whole derivative matrices, by batching the products of one mode over a basis; and products with the Hessian.
+
+use covector_array::{Array, DType, Element};
+
+use crate::transform::forward::jvp;
+use crate::transform::reverse::{grad, vjp};
+use crate::transform::vmap::vmap;
+use crate::{Spec, Tensor, Tree};
+
+/// The unit vectors of a tensor of this spec, stacked: shape `[size, ..shape]`.
+fn basis(spec: &Spec) -> Tensor {
+    fn identity<T: Element>(n: usize) -> Array {
+        Array::build::<T>([n, n].into(), |out| {
+            out.fill(T::from_f64(0.0));
+            out.iter_mut().step_by(n + 1).for_each(|x| *x = T::from_f64(1.0));
+        })
+    }
+    let n = spec.shape.size();
+    let eye = match spec.dtype {
+        DType::F64 => identity::<f64>(n),
+        _ => identity::<f32>(n),
+    };
+    crate::ops::view::reshaped(&Tensor::from_array(eye).cast(spec.dtype), spec.shape.with_inserted(0, n))
+}
+
+/// `[size, ..rest]` with the first axis spread to `shape`: `[..shape, ..rest]`.
+fn unstack(x: &Tensor, shape: &[usize]) -> Tensor {
+    let full: Vec<usize> = shape.iter().chain(&x.shape()[1..]).copied().collect();
+    crate::ops::view::reshaped(x, full)
+}
+
+/// The Jacobian by reverse mode: one pullback per element of the result, batched. Best for few outputs.
+///
+/// Shapes: for a result of shape `[..y]` every leaf `[..x]` of the argument gives `[..y, ..x]`.
+/// # Panics
+/// If the function panics.
+/// # Example
+/// ```
+/// use covector::{Tensor, jacrev};
+/// let j = jacrev(|x: &Tensor| x.square())(&Tensor::from([1.0f32, 3.0]));
+/// assert_eq!(j.to_vec::<f32>(), [2.0, 0.0, 0.0, 6.0]);
+/// ```
+/// Source: JAX's `jacrev`.
+pub fn jacrev<T: Tree>(f: impl Fn(&T) -> Tensor) -> impl Fn(&T) -> T {
+    move |x: &T| {
+        let (y, pullback) = vjp(&f, x);
+        let rows = vmap(|cotangent: &Tensor| pullback.call(cotangent).leaves())(&basis(y.spec()));
+        x.with_leaves(rows.iter().map(|r| unstack(r, y.shape())).collect::<Vec<_>>())
+    }
+}
+
+/// The Jacobian by forward mode: one tangent per element of the argument, batched. Best for few inputs.
+///
+/// Shapes: for a result of shape `[..y]` every leaf `[..x]` of the argument gives `[..y, ..x]`.
+/// # Panics
+/// If the function panics.
+/// # Example
+/// ```
+/// use covector::{Tensor, jacfwd};
+/// let j = jacfwd(|x: &Tensor| x.square())(&Tensor::from([1.0f32, 3.0]));
+/// assert_eq!(j.to_vec::<f32>(), [2.0, 0.0, 0.0, 6.0]);
+/// ```
+/// Source: JAX's `jacfwd`.
+pub fn jacfwd<T: Tree>(f: impl Fn(&T) -> Tensor) -> impl Fn(&T) -> T {
+    move |x: &T| {
+        let leaves = x.leaves();
+        let column_of = |i: usize| {
+            let along = |tangent: &Tensor| {
+                let at =
+                    |(j, leaf): (usize, &Tensor)| if i == j { tangent.clone() } else { Tensor::zeros_of(leaf.spec()) };
+                let direction = x.with_leaves(leaves.iter().enumerate().map(at).collect::<Vec<_>>());
+                jvp(&f, x, &direction).1
+            };
+            let columns = vmap(along)(&basis(leaves[i].spec()));
+            let order: Vec<usize> = (1..columns.ndim()).chain([0]).collect();
+            let rows = crate::ops::view::permuted(&columns, &order);
+            let last = rows.ndim() - 1;
+            let full: Vec<usize> = rows.shape()[..last].iter().chain(leaves[i].shape().iter()).copied().collect();
+            crate::ops::view::reshaped(&rows, full)
+        };
+        x.with_leaves((0..leaves.len()).map(column_of).collect::<Vec<_>>())
+    }
+}
+
+/// The Hessian of a scalar function of one tensor: forward over reverse mode.
+///
+/// Shapes: `[..x] -> [..x, ..x]`.
+/// # Panics
+/// If the result is no scalar float, or the argument no float.
+/// # Example
+/// ```
+/// use covector::{Tensor, hessian};
+/// let h = hessian(|x: &Tensor| (x * x * x).sum(..))(&Tensor::from([1.0f32, 2.0]));
+/// assert_eq!(h.to_vec::<f32>(), [6.0, 0.0, 0.0, 12.0]);
+/// ```
+/// Source: JAX's `hessian`.
+pub fn hessian(f: impl Fn(&Tensor) -> Tensor) -> impl Fn(&Tensor) -> Tensor {
+    jacfwd(grad(f))
+}
+
+/// The product of the Hessian of a scalar function with a vector, without the Hessian.
+///
+/// Shapes: `v` and the result have the structure of `x`.
+/// # Panics
+/// If the result is no scalar float, or `v` does not look like `x`.
+/// # Example
+/// ```
+/// use covector::{Tensor, hvp};
+/// let f = |x: &Tensor| (x * x * x).sum(..);
+/// let (x, v) = (Tensor::from([1.0f32, 2.0]), Tensor::from([1.0f32, 10.0]));
+/// assert_eq!(hvp(f, &x, &v).to_vec::<f32>(), [6.0, 120.0]);
+/// ```
+/// Source: Pearlmutter 1994, "Fast exact multiplication by the Hessian".
+#[track_caller]
+pub fn hvp<T: Tree>(f: impl Fn(&T) -> Tensor, x: &T, v: &T) -> T {
+    jvp(grad(f), x, v).1
+}

@@ -1,0 +1,242 @@
+//! Reverse mode: cotangents flow from the outputs back to the arguments.
+
+use std::sync::Arc;
+
+use crate::marks::Scope;
+use crate::primitive::Derivative;
+use crate::site;
+use crate::transform::{marked, sweep};
+use crate::walk::Listing;
+use crate::{Error, Result, Tensor, Tree};
+
+/// The nodes between some arguments and some outputs, ready to pull cotangents back, any number of times.
+pub(crate) struct Sweep {
+    list: Listing,
+    outputs: Vec<Tensor>,
+    arguments: Vec<Tensor>,
+    /// Keeps the history of the listed nodes available.
+    scope: Arc<Scope>,
+}
+
+impl Sweep {
+    pub fn new(outputs: Vec<Tensor>, arguments: Vec<Tensor>, scope: Arc<Scope>) -> Self {
+        Sweep { list: sweep(&outputs, &arguments, &scope), outputs, arguments, scope }
+    }
+
+    /// The cotangents of the arguments, `None` where nothing reaches them, from those of the outputs.
+    pub fn pull(&self, cotangents: &[Tensor]) -> Vec<Option<Tensor>> {
+        let mut sums: Vec<Option<Tensor>> = vec![None; self.list.nodes.len()];
+        for (output, cotangent) in self.outputs.iter().zip(cotangents) {
+            if self.scope.covers(output.marks()) {
+                accumulate(&mut sums[self.list.find(output).expect("outputs are listed")], cotangent.clone());
+            }
+        }
+        for i in (0..sums.len()).rev() {
+            let operands = &self.list.operands[i];
+            if operands.is_empty() {
+                continue;
+            }
+            let Some(cotangent) = sums[i].take() else { continue };
+            let node = &self.list.nodes[i];
+            let Derivative::Rules(rules) = node.primitive().derivative() else { continue };
+            let inputs: Vec<Tensor> = operands.iter().map(|&j| self.list.nodes[j as usize].clone()).collect();
+            let wrt: Vec<bool> = inputs.iter().map(|x| self.scope.covers(x.marks()) && x.dtype().is_float()).collect();
+            let terms = site::within(Some(node.site()), || rules.vjp(&inputs, node, &cotangent, &wrt));
+            for (&operand, term) in operands.iter().zip(terms) {
+                if let Some(term) = term {
+                    debug_assert_eq!(
+                        term.spec(),
+                        self.list.nodes[operand as usize].spec(),
+                        "vjp of {}",
+                        node.primitive().name()
+                    );
+                    site::within(Some(node.site()), || accumulate(&mut sums[operand as usize], term));
+                }
+            }
+        }
+        self.arguments.iter().map(|a| self.list.find(a).and_then(|i| sums[i].clone())).collect()
+    }
+}
+
+fn accumulate(sum: &mut Option<Tensor>, term: Tensor) {
+    *sum = Some(match sum.take() {
+        None => term,
+        Some(have) => have + term,
+    });
+}
+
+/// If every path from the arguments to `y` was cut by a step that has no derivative by request or by dtype, an error
+/// that names it. A function that does not depend on its arguments at all simply has the derivative 0.
+pub(crate) fn refuse_cut(y: &Tensor, scope: &Scope) -> Result<()> {
+    if scope.covers(y.marks()) {
+        return Ok(());
+    }
+    let list = Listing::walk(std::slice::from_ref(y), |t| (!scope.covers(t.marks())).then(|| t.inputs()));
+    for (node, operands) in list.nodes.iter().zip(&list.operands) {
+        let Derivative::Cut(why) = node.primitive().derivative() else { continue };
+        if operands.iter().any(|&i| scope.covers(list.nodes[i as usize].marks())) {
+            let site = node.site();
+            return Err(Error::new(format!("the path from the result back to the arguments is cut: {why}"))
+                .hint("differentiate a function whose result depends on its arguments through floats alone")
+                .located(site.op, site.location, |specs| specs.push(node.spec().clone())));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that `y` can be differentiated as a loss: one float.
+pub(crate) fn require_scalar(y: &Tensor, who: &str) -> Result<()> {
+    if y.size() != 1 || y.ndim() != 0 {
+        return Err(Error::new(format!("{who}: the function returned {}, and only a scalar has a gradient", y.spec()))
+            .hint("reduce it first, for example with `.sum(..)` or `.mean(..)`; for all rows of a Jacobian use `jacobian` or `vjp`"));
+    }
+    if !y.dtype().is_float() {
+        let site = y.site();
+        return Err(Error::new(format!("{who}: the function returned {}, and only floats have derivatives", y.spec()))
+            .hint("it became one here")
+            .located(site.op, site.location, |_| ()));
+    }
+    Ok(())
+}
+
+fn require_floats<T: Tree>(args: &T, who: &str) -> Result<()> {
+    for (path, x) in args.named() {
+        if !x.dtype().is_float() {
+            let at = if path.is_empty() { "the argument".to_owned() } else { format!("argument `{path}`") };
+            return Err(Error::new(format!("{who}: {at} is {}, and only floats have derivatives", x.spec()))
+                .hint("cast it to a float, or let the function capture it instead of taking it as an argument"));
+        }
+    }
+    Ok(())
+}
+
+/// The value of a scalar function and the gradient of its argument, which has the argument's type.
+///
+/// # Errors
+/// If an argument leaf or the result is no float, the result is no scalar, or every path between them is cut.
+#[track_caller]
+pub fn try_value_and_grad<T: Tree>(f: impl Fn(&T) -> Tensor, x: &T) -> Result<(Tensor, T)> {
+    require_floats(x, "grad")?;
+    let scope = Arc::new(Scope::derivative());
+    let args = marked(x, &scope);
+    let y = f(&args);
+    require_scalar(&y, "grad")?;
+    refuse_cut(&y, &scope)?;
+    let cotangent = Tensor::ones_of(y.spec());
+    let sweep = Sweep::new(vec![y.clone()], args.leaves(), scope);
+    let grads = sweep.pull(&[cotangent]);
+    Ok((y, gradient_tree(x, grads)))
+}
+
+/// Cotangents in the structure of the primals, zero where nothing arrived.
+fn gradient_tree<T: Tree>(x: &T, grads: Vec<Option<Tensor>>) -> T {
+    let leaves = x.leaves();
+    x.with_leaves(grads.into_iter().zip(&leaves).map(|(g, x)| g.unwrap_or_else(|| Tensor::zeros_of(x.spec()))))
+}
+
+/// The gradient of a scalar function: a function of the same argument that returns what `x` is made of.
+///
+/// The argument is any [`Tree`]; the gradient has its type. `grad` composes with itself and every other transformation.
+/// # Panics
+/// As [`try_value_and_grad`] reports.
+/// # Example
+/// ```
+/// use covector::{Tensor, grad};
+/// let cube = |x: &Tensor| x * x * x;
+/// let x = Tensor::from(2.0f64);
+/// assert_eq!(grad(cube)(&x).item::<f64>(), 12.0);
+/// assert_eq!(grad(grad(cube))(&x).item::<f64>(), 12.0);
+/// ```
+/// Source: JAX's `grad`.
+pub fn grad<T: Tree>(f: impl Fn(&T) -> Tensor) -> impl Fn(&T) -> T {
+    move |x: &T| match try_value_and_grad(&f, x) {
+        Ok((_, g)) => g,
+        Err(e) => e.raise(),
+    }
+}
+
+/// As [`grad`], with the function's value.
+///
+/// # Panics
+/// As [`try_value_and_grad`] reports.
+/// # Example
+/// ```
+/// use covector::{Tensor, value_and_grad};
+/// let (y, g) = value_and_grad(|x: &Tensor| x.square().sum(..))(&Tensor::from([1.0f32, 2.0]));
+/// assert_eq!((y.item::<f32>(), g.to_vec::<f32>()), (5.0, vec![2.0, 4.0]));
+/// ```
+/// Source: JAX's `value_and_grad`.
+pub fn value_and_grad<T: Tree>(f: impl Fn(&T) -> Tensor) -> impl Fn(&T) -> (Tensor, T) {
+    move |x: &T| match try_value_and_grad(&f, x) {
+        Ok(both) => both,
+        Err(e) => e.raise(),
+    }
+}
+
+/// What [`vjp`] returns: pulls cotangents of the outputs back to cotangents of the arguments.
+pub struct Pullback<T, Y> {
+    sweep: Sweep,
+    primals: T,
+    outputs: Y,
+}
+
+impl<T: Tree, Y: Tree> Pullback<T, Y> {
+    /// The vector-Jacobian product ȳJ, without J; may be called many times.
+    ///
+    /// # Panics
+    /// If the cotangent has not the structure, shapes and dtypes of the output.
+    #[track_caller]
+    pub fn call(&self, cotangent: &Y) -> T {
+        match self.try_call(cotangent) {
+            Ok(x) => x,
+            Err(e) => e.raise(),
+        }
+    }
+
+    /// As [`call`](Self::call), with an error instead of a panic.
+    ///
+    /// # Errors
+    /// If the cotangent has not the structure, shapes and dtypes of the output.
+    pub fn try_call(&self, cotangent: &Y) -> Result<T> {
+        same_specs(&self.outputs, cotangent, "pullback: a cotangent", "the output")?;
+        Ok(gradient_tree(&self.primals, self.sweep.pull(&cotangent.leaves())))
+    }
+}
+
+/// Checks that `other` has the structure, shapes and dtypes of `like`.
+pub(crate) fn same_specs<T: Tree>(like: &T, other: &T, what: &str, of: &str) -> Result<()> {
+    let (a, b) = (like.named(), other.named());
+    if a.len() != b.len() {
+        return Err(Error::new(format!("{what} must have as many leaves as {of}: {} against {}", b.len(), a.len())));
+    }
+    for ((path, x), (_, y)) in a.iter().zip(&b) {
+        if x.spec() != y.spec() {
+            let at = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
+            return Err(Error::new(format!("{what} must look like {of}{at}: {} against {}", y.spec(), x.spec())));
+        }
+    }
+    Ok(())
+}
+
+/// The value of a function and its pullback, which multiplies row vectors by the Jacobian without building it.
+///
+/// # Panics
+/// If the function panics.
+/// # Example
+/// ```
+/// use covector::{Tensor, vjp};
+/// let (y, pullback) = vjp(|x: &Tensor| x.square(), &Tensor::from([1.0f32, 3.0]));
+/// assert_eq!(y.to_vec::<f32>(), [1.0, 9.0]);
+/// assert_eq!(pullback.call(&Tensor::from([1.0f32, 10.0])).to_vec::<f32>(), [2.0, 60.0]);
+/// ```
+/// Source: JAX's `vjp`.
+#[track_caller]
+pub fn vjp<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y, x: &T) -> (Y, Pullback<T, Y>) {
+    let scope = Arc::new(Scope::derivative());
+    let args = marked(x, &scope);
+    let y = f(&args);
+    let sweep = Sweep::new(y.leaves(), args.leaves(), scope);
+    let primals = x.map_leaves(Tensor::clone);
+    let outputs = y.map_leaves(Tensor::clone);
+    (y, Pullback { sweep, primals, outputs })
+}

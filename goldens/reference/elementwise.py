@@ -1,0 +1,202 @@
+"""Functions of one, two or three numbers, element by element."""
+
+from collections.abc import Callable
+
+import mpmath
+import scipy.special
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .core import DTYPES, numeric, promoted, real, using
+
+mpmath.mp.dps = 40
+
+
+def exact(value: Callable, slope: Callable, at_poles: Callable) -> Callable:
+    """A function worked out by mpmath to 40 digits, with its derivative in closed form.
+
+    Torch evaluates these to fewer digits than f64 holds. Where mpmath has no answer (poles, outside the domain, not
+    finite) the value is SciPy's and the derivative infinite or NaN.
+    """
+
+    def at(function: Callable, fallback: Callable, x: float) -> float:
+        try:
+            return float(function(mpmath.mpf(x))) if mpmath.isfinite(x) else float(fallback(x))
+        except ZeroDivisionError:
+            return float("inf")
+        except (ValueError, TypeError):
+            return float(fallback(x))
+
+    def mapped(function: Callable, fallback: Callable, x: Tensor) -> Tensor:
+        flat = [at(function, fallback, v) for v in x.reshape(-1).tolist()]
+        return torch.tensor(flat, dtype=x.dtype).reshape(x.shape)
+
+    class Exact(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x: Tensor) -> Tensor:
+            ctx.save_for_backward(x)
+            return mapped(value, at_poles, x)
+
+        @staticmethod
+        def backward(ctx, cotangent: Tensor) -> Tensor:
+            (x,) = ctx.saved_tensors
+            return cotangent * mapped(slope, lambda _: float("nan"), x)
+
+    return using("mpmath")(lambda x: Exact.apply(real(x)))
+
+
+def bell(x: mpmath.mpf) -> mpmath.mpf:
+    """The derivative of erf."""
+    return 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x)
+
+
+def cube_root(x: mpmath.mpf) -> mpmath.mpf:
+    return mpmath.sign(x) * mpmath.cbrt(abs(x))
+
+
+def inverse_erf(x: mpmath.mpf) -> mpmath.mpf:
+    if abs(x) >= 1:
+        raise ValueError("outside the open interval (-1, 1)")
+    return mpmath.erfinv(x)
+
+
+def of_real(function: Callable) -> Callable:
+    return lambda x: function(real(x))
+
+
+def of_pair(function: Callable) -> Callable:
+    """A function of two operands after promotion; torch broadcasts them."""
+    return lambda x1, x2: function(*promoted(x1, x2))
+
+
+def of_numbers(function: Callable) -> Callable:
+    """The same where bool counts as i64."""
+    return lambda x1, x2: function(*(numeric(x) for x in promoted(x1, x2)))
+
+
+def of_reals(function: Callable) -> Callable:
+    """The same where integers count as f32."""
+    return lambda x1, x2: function(*(real(x) for x in promoted(x1, x2)))
+
+
+def clip(x: Tensor, min: float | None, max: float | None) -> Tensor:
+    """Torch's clamp: the derivative is 1 at the bounds themselves."""
+    return x.clone() if min is None and max is None else torch.clamp(x, min, max)
+
+
+def where(condition: Tensor, x1: Tensor | float, x2: Tensor | float) -> Tensor:
+    both_plain = not isinstance(x1, Tensor) and not isinstance(x2, Tensor)
+    a, b = promoted(torch.tensor(x1), x2) if both_plain else promoted(x1, x2)
+    return torch.where(condition.bool(), a, b)
+
+
+def tie_share(x1: Tensor, x2: Tensor) -> Tensor:
+    """1, one half, 0 for greater, equal, less; a step function, so its derivative is 0."""
+    return (x1 > x2).to(x1.dtype) + 0.5 * (x1 == x2).to(x1.dtype)
+
+
+REAL = {
+    "sqrt": torch.sqrt,
+    "rsqrt": torch.rsqrt,
+    "reciprocal": torch.reciprocal,
+    "exp": torch.exp,
+    "exp2": torch.exp2,
+    "expm1": torch.expm1,
+    "log": torch.log,
+    "log2": torch.log2,
+    "log10": torch.log10,
+    "log1p": torch.log1p,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "tan": torch.tan,
+    "asin": torch.asin,
+    "acos": torch.acos,
+    "atan": torch.atan,
+    "sinh": torch.sinh,
+    "cosh": torch.cosh,
+    "tanh": torch.tanh,
+    "asinh": torch.asinh,
+    "acosh": torch.acosh,
+    "atanh": torch.atanh,
+    "sigmoid": torch.sigmoid,
+    "selu": F.selu,
+    "silu": F.silu,
+    "mish": F.mish,
+    # torch's softplus turns linear at 20, which costs digits in f64; its gelu cancels for large negative x
+    "softplus": lambda x: F.softplus(x, threshold=60.0),
+    "gelu": lambda x: 0.5 * x * torch.erfc(-x / 2**0.5),
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "isnan": torch.isnan,
+    "isinf": torch.isinf,
+    "isfinite": torch.isfinite,
+}
+
+NUMERIC = {
+    "negative": torch.neg,
+    "abs": torch.abs,
+    "sign": torch.sign,
+    "square": lambda x: x * x,
+    "relu": torch.relu,
+    "floor": torch.floor,
+    "ceil": torch.ceil,
+    "round": torch.round,
+    "trunc": torch.trunc,
+}
+
+PAIRS_OF_NUMBERS = {
+    "add": torch.add,
+    "subtract": torch.sub,
+    "multiply": torch.mul,
+    "pow": torch.pow,
+    "remainder": torch.remainder,
+    "floor_divide": lambda a, b: torch.floor_divide(a.detach(), b.detach()),
+    "maximum": torch.maximum,
+    "minimum": torch.minimum,
+}
+
+PAIRS_OF_REALS = {
+    "divide": torch.div,
+    "atan2": torch.atan2,
+    "hypot": torch.hypot,
+    "tie_share": tie_share,
+}
+
+PAIRS = {
+    "equal": torch.eq,
+    "not_equal": torch.ne,
+    "less": torch.lt,
+    "less_equal": torch.le,
+    "greater": torch.gt,
+    "greater_equal": torch.ge,
+    "logical_and": torch.logical_and,
+    "logical_or": torch.logical_or,
+    "logical_xor": torch.logical_xor,
+    "bitwise_and": torch.bitwise_and,
+    "bitwise_or": torch.bitwise_or,
+    "bitwise_xor": torch.bitwise_xor,
+    "bitwise_left_shift": torch.bitwise_left_shift,
+    "bitwise_right_shift": torch.bitwise_right_shift,
+}
+
+TABLE: dict[str, Callable] = {
+    **{name: of_real(f) for name, f in REAL.items()},
+    **{name: (lambda f: lambda x: f(numeric(x)))(f) for name, f in NUMERIC.items()},
+    **{name: of_numbers(f) for name, f in PAIRS_OF_NUMBERS.items()},
+    **{name: of_reals(f) for name, f in PAIRS_OF_REALS.items()},
+    **{name: of_pair(f) for name, f in PAIRS.items()},
+    "cbrt": exact(cube_root, lambda x: 1 / (3 * cube_root(x) ** 2), scipy.special.cbrt),
+    "erf": exact(mpmath.erf, bell, scipy.special.erf),
+    "erfc": exact(mpmath.erfc, lambda x: -bell(x), scipy.special.erfc),
+    "erfinv": exact(inverse_erf, lambda x: 1 / bell(inverse_erf(x)), scipy.special.erfinv),
+    "lgamma": exact(lambda x: mpmath.log(abs(mpmath.gamma(x))), mpmath.digamma, scipy.special.gammaln),
+    "digamma": exact(mpmath.digamma, lambda x: mpmath.polygamma(1, x), scipy.special.digamma),
+    "leaky_relu": lambda x, slope: F.leaky_relu(real(x), slope),
+    "elu": lambda x, alpha: F.elu(real(x), alpha),
+    "logical_not": lambda x: torch.logical_not(x),
+    "bitwise_invert": lambda x: torch.bitwise_not(x),
+    "clip": clip,
+    "where": where,
+    "cast": lambda x, dtype: x.to(DTYPES[dtype]),
+    "stop_gradient": lambda x: x.detach(),
+}

@@ -1,0 +1,95 @@
+"""Elements picked and placed by number, and put in order."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .core import promoted
+from .shape import flat_or
+
+
+def wrapped(indices: Tensor, size: int) -> Tensor:
+    """Negative indices count from the end."""
+    indices = indices.to(torch.int64)
+    return torch.where(indices < 0, indices + size, indices)
+
+
+def take(x: Tensor, indices: Tensor, axis: int | None) -> Tensor:
+    """The axis is replaced by the axes of `indices`."""
+    x, axis = flat_or(axis, x)
+    axis %= x.ndim
+    picked = x.index_select(axis, wrapped(indices, x.shape[axis]).reshape(-1))
+    return picked.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+
+
+def take_along_axis(x: Tensor, indices: Tensor, axis: int) -> Tensor:
+    return torch.gather(x, axis, wrapped(indices, x.shape[axis]))
+
+
+def scatter(x: Tensor, indices: Tensor, updates: Tensor | float, axis: int, how: str) -> Tensor:
+    """`sum`, `amax` and `amin` include what was there; ties of the extremes share the derivative equally."""
+    x, updates = promoted(x, updates)
+    places, updates = wrapped(indices, x.shape[axis]), updates.broadcast_to(indices.shape)
+    if how == "set":
+        return torch.scatter(x, axis, places, updates)
+    return torch.scatter_reduce(x, axis, places, updates, how, include_self=True)
+
+
+def scattering(how: str) -> Callable:
+    return lambda x, indices, updates, axis: scatter(x, indices, updates, axis, how)
+
+
+def index_add(x: Tensor, indices: Tensor, updates: Tensor, axis: int) -> Tensor:
+    return torch.index_add(x, axis, wrapped(indices, x.shape[axis]), updates.to(x.dtype))
+
+
+def one_hot(indices: Tensor, classes: int) -> Tensor:
+    """Rows of zeros for indices outside the range."""
+    return (indices.unsqueeze(-1) == torch.arange(classes)).to(torch.int64)
+
+
+def sort(x: Tensor, axis: int, descending: bool) -> Tensor:
+    """Stable; NaN counts as the largest."""
+    return torch.sort(x, dim=axis, descending=descending, stable=True).values
+
+
+def argsort(x: Tensor, axis: int, descending: bool) -> Tensor:
+    return torch.sort(x.detach(), dim=axis, descending=descending, stable=True).indices
+
+
+def topk(x: Tensor, k: int, axis: int) -> tuple[Tensor, Tensor]:
+    """The head of the stable descending order: among equals the first comes first."""
+    values, indices = torch.sort(x, dim=axis, descending=True, stable=True)
+    return values.narrow(axis, 0, k), indices.narrow(axis, 0, k)
+
+
+def unique(x: Tensor, size: int, fill: float) -> Tensor:
+    """Ascending, cut or filled up to `size`; the derivative goes to the first of equals."""
+    flat = x.reshape(-1)
+    first = np.unique(flat.detach().numpy(), return_index=True)[1][:size]
+    filler = torch.full((size - len(first),), fill).to(x.dtype)
+    return torch.cat([flat[torch.as_tensor(first)], filler])
+
+
+TABLE: dict[str, Callable] = {
+    "take": take,
+    "take_along_axis": take_along_axis,
+    "index": lambda x, indices: x[tuple(i if i.dtype == torch.bool else i.to(torch.int64) for i in indices)],
+    "scatter_set": scattering("set"),
+    "scatter_add": scattering("sum"),
+    "scatter_max": scattering("amax"),
+    "scatter_min": scattering("amin"),
+    "index_add": index_add,
+    "put": lambda x, flat_indices, values: torch.put(x, flat_indices.to(torch.int64), values.to(x.dtype)),
+    "masked_fill": lambda x, mask, value: x.masked_fill(mask.bool(), value),
+    "masked_select": lambda x, mask: x.masked_select(mask.bool()),
+    "one_hot": one_hot,
+    "embedding": lambda weight, indices: weight[wrapped(indices, weight.shape[0])],
+    "sort": sort,
+    "argsort": argsort,
+    "topk": topk,
+    "searchsorted": lambda sorted, values, right: torch.searchsorted(sorted.detach(), values.detach(), right=right),
+    "unique": unique,
+}
