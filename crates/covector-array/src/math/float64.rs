@@ -146,7 +146,7 @@ impl Real for f64 {
     }
     #[inline(always)]
     fn acosh(self) -> Self {
-        libm::acosh(self)
+        if self >= 1.0 { libm::acosh(self) } else { f64::NAN }
     }
     #[inline(always)]
     fn atanh(self) -> Self {
