@@ -1,4 +1,4 @@
-"""Windows that slide over spatial axes: convolution, pooling, resizing. Layouts are PyTorch's, `[batch, channel, ..]`."""
+"""Windows that slide over spatial axes: convolution, pooling, resizing. Layouts are `[batch, channel, ..]`."""
 
 import itertools
 from collections.abc import Callable, Sequence
