@@ -31,7 +31,7 @@ pub use covector_derive::Tree;
 pub use error::{Error, Result};
 pub use formula::Formula;
 pub use operand::Operand;
-pub use plan::{eval, try_eval};
+pub use plan::{eval, try_eval, try_eval_stepwise};
 pub use primitive::{Class, Derivative, Differentiable, Prim, Primitive, StructuralHash};
 pub use site::Site;
 pub use tensor::{Operands, Spec, Tensor, live_nodes};
