@@ -5,6 +5,7 @@ use crate::registry::OpDef;
 
 pub mod cast;
 pub mod concat;
+pub(crate) mod contract;
 pub mod conv;
 pub mod create;
 pub mod einsum;
