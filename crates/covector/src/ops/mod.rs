@@ -10,6 +10,7 @@ pub mod conv;
 pub mod create;
 pub mod einsum;
 pub mod elementwise;
+pub(crate) mod gather;
 pub mod index;
 pub(crate) mod leaf;
 pub mod linear;
