@@ -77,7 +77,10 @@ impl Labelled {
         let sizes = [size(batch), size(rows), size(columns)];
         let last = |labels: &[Label]| labels.iter().filter_map(|&l| self.position(l)).max();
         if last(rows) > last(columns) {
-            return permuted(&reshaped(&self.ordered(&[batch, columns, rows].concat()), [sizes[0], sizes[2], sizes[1]]), &[0, 2, 1]);
+            return permuted(
+                &reshaped(&self.ordered(&[batch, columns, rows].concat()), [sizes[0], sizes[2], sizes[1]]),
+                &[0, 2, 1],
+            );
         }
         reshaped(&self.ordered(&[batch, rows, columns].concat()), sizes)
     }

@@ -70,8 +70,11 @@ fn convolve(spatial: usize, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, 
     let (n, c, o) = (x.shape()[0], x.shape()[1], weight.shape()[0]);
     let wanted = weight.shape()[1].saturating_mul(groups);
     if wanted != c {
-        return Err(Error::new(format!("x has {c} channels, weight {} in {groups} groups takes {wanted}", weight.spec()))
-            .hint("weight is [out channels, in channels / groups, kernel..]"));
+        return Err(Error::new(format!(
+            "x has {c} channels, weight {} in {groups} groups takes {wanted}",
+            weight.spec()
+        ))
+        .hint("weight is [out channels, in channels / groups, kernel..]"));
     }
     let kernel = &weight.shape()[2..];
     let slides = Slide::along(kernel, &stride, &padding, &dilation, false)?;
@@ -79,7 +82,8 @@ fn convolve(spatial: usize, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, 
     let seen = windows(&padded(x, &slides)?, &slides);
     let split = reshaped(&seen, joined(&[&[n, groups, c / groups], &out, kernel]));
     // [groups, channels, kernel.., examples, out..]: one product per group, with examples and places as columns.
-    let order: Sizes = [1, 2].into_iter().chain(3 + spatial..3 + 2 * spatial).chain([0]).chain(3..3 + spatial).collect();
+    let order: Sizes =
+        [1, 2].into_iter().chain(3 + spatial..3 + 2 * spatial).chain([0]).chain(3..3 + spatial).collect();
     let rows = c / groups * volume(kernel);
     let columns = reshaped(&permuted(&split, &order), [groups, rows, n * volume(&out)]);
     let y = batched(&reshaped(weight, [groups, o / groups, rows]), &columns);

@@ -135,7 +135,8 @@ fn summed_over(x1: &Tensor, x2: &Tensor, axes1: &[usize], axes2: &[usize]) -> Re
     let first: Labels = (0..x1.ndim()).map(|i| i as Label).collect();
     let paired = |j: usize| axes2.iter().position(|&k| k == j).map(|i| axes1[i]);
     let second: Labels = (0..x2.ndim()).map(|j| paired(j).unwrap_or(x1.ndim() + j) as Label).collect();
-    let output: Labels = first.iter().chain(&second).copied().filter(|l| !(first.contains(l) && second.contains(l))).collect();
+    let output: Labels =
+        first.iter().chain(&second).copied().filter(|l| !(first.contains(l) && second.contains(l))).collect();
     let y = pair(&Labelled { x: a, labels: first }, &Labelled { x: b, labels: second }, set_of(&output));
     Ok(y.ordered(&output))
 }
@@ -220,7 +221,8 @@ impl Term {
     fn labels(&self, i: usize, x: &Tensor) -> Result<Labels> {
         let (named, ndim) = (self.letters(), x.ndim());
         if named > ndim || (named < ndim && self.after.is_none()) {
-            let hint = if named < ndim { "`...` stands for axes without a letter" } else { "one letter names one axis" };
+            let hint =
+                if named < ndim { "`...` stands for axes without a letter" } else { "one letter names one axis" };
             return Err(Error::new(format!("operand {i}, {}, has {ndim} axes, its subscripts name {named}", x.spec()))
                 .hint(hint));
         }

@@ -42,8 +42,7 @@ impl Slide {
         if let Some(axis) = kernel.iter().position(|&k| k == 0) {
             return Err(Error::new(format!("the kernel is empty along spatial axis {axis}: {kernel:?}")));
         }
-        let steps =
-            if abutting && stride.0.is_empty() { kernel.into() } else { per_axis(stride, n, 1, "stride")? };
+        let steps = if abutting && stride.0.is_empty() { kernel.into() } else { per_axis(stride, n, 1, "stride")? };
         let (padding, dilation) = (per_axis(padding, n, 0, "padding")?, per_axis(dilation, n, 1, "dilation")?);
         let slide = |i: usize| Slide { size: kernel[i], step: steps[i], padding: padding[i], dilation: dilation[i] };
         Ok((0..n).map(slide).collect())
@@ -61,9 +60,9 @@ impl Slide {
         if span <= padded {
             return Ok((padded - span) / self.step + 1);
         }
-        let padding = if self.padding > 0 { format!(" with padding {} on both sides", self.padding) } else { "".into() };
-        let dilation =
-            if self.dilation > 1 { format!(", {span} with dilation {}", self.dilation) } else { "".into() };
+        let padding =
+            if self.padding > 0 { format!(" with padding {} on both sides", self.padding) } else { "".into() };
+        let dilation = if self.dilation > 1 { format!(", {span} with dilation {}", self.dilation) } else { "".into() };
         Err(Error::new(format!("a kernel of {}{dilation} does not fit in {len} elements{padding}", self.size))
             .hint("use a smaller kernel or dilation, or more padding"))
     }
@@ -108,7 +107,7 @@ pub(crate) fn overlap_add(x: &Tensor, slides: &[Slide], lens: &[usize]) -> Resul
 }
 
 /// Windows on one axis, as a reshape where they stand side by side, so that the adjoint is one too.
-fn windows_along(x: &Tensor, axis: usize, slide: &Slide) -> Tensor {
+pub(crate) fn windows_along(x: &Tensor, axis: usize, slide: &Slide) -> Tensor {
     let (len, ndim) = (x.shape()[axis], x.ndim());
     if !slide.abuts() || len % slide.size != 0 {
         let windows = Windows { axis, size: slide.size, step: slide.step, dilation: slide.dilation };
