@@ -31,6 +31,7 @@ pub use covector_derive::Tree;
 pub use error::{Error, Result};
 pub use formula::Formula;
 pub use operand::Operand;
+pub use ops::random::{self, Key};
 pub use plan::{eval, try_eval};
 pub use primitive::{Class, Derivative, Differentiable, Prim, Primitive, StructuralHash};
 pub use site::Site;
