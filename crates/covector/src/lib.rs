@@ -26,7 +26,7 @@ mod walk;
 
 pub use axes::{Axes, Axis, Ints, keep};
 pub use convert::Nested;
-pub use covector_array::{Array, DType, Element, Shape, bf16, f16, live_bytes, threads};
+pub use covector_array::{Array, DType, Element, Shape, bf16, f16, kernels, live_bytes, threads};
 pub use covector_derive::Tree;
 pub use error::{Error, Result};
 pub use formula::Formula;

@@ -223,13 +223,18 @@ pub fn map3<T: Element, U: Element, V: Element, O: Element>(
     dispatch(Map3(ins[0].of::<T>(), ins[1].of::<U>(), ins[2].of::<V>(), out.of::<O>(), f));
 }
 
+// The loops count: an iterator's `fold` may stay a function of its own, without the instruction set of its caller.
+
 struct Map1<'a, T, O, F>(&'a [T], &'a mut [O], F);
 
 impl<T: Copy, O, F: Fn(T) -> O> Work for Map1<'_, T, O, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        self.1.iter_mut().zip(self.0).for_each(|(o, &x)| *o = (self.2)(x));
+        let (out, n) = (self.1, self.0.len());
+        for i in 0..assert_len(out, n) {
+            out[i] = (self.2)(self.0[i]);
+        }
     }
 }
 
@@ -239,8 +244,10 @@ impl<T: Copy, U: Copy, O, F: Fn(T, U) -> O> Work for Map2<'_, T, U, O, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        for ((o, &x), &y) in self.2.iter_mut().zip(self.0).zip(self.1) {
-            *o = (self.3)(x, y);
+        let (x, out) = (self.0, self.2);
+        let y = &self.1[..x.len()];
+        for i in 0..assert_len(out, x.len()) {
+            out[i] = (self.3)(x[i], y[i]);
         }
     }
 }
@@ -251,8 +258,17 @@ impl<T: Copy, U: Copy, V: Copy, O, F: Fn(T, U, V) -> O> Work for Map3<'_, T, U, 
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        for (((o, &x), &y), &z) in self.3.iter_mut().zip(self.0).zip(self.1).zip(self.2) {
-            *o = (self.4)(x, y, z);
+        let (x, out) = (self.0, self.3);
+        let (y, z) = (&self.1[..x.len()], &self.2[..x.len()]);
+        for i in 0..assert_len(out, x.len()) {
+            out[i] = (self.4)(x[i], y[i], z[i]);
         }
     }
+}
+
+/// The length of `out`, which is `n`: the compiler then drops the checks of both.
+#[inline(always)]
+fn assert_len<O>(out: &[O], n: usize) -> usize {
+    assert!(out.len() == n, "tiles of different lengths");
+    n
 }
