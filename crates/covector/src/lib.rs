@@ -37,6 +37,7 @@ pub use formula::Formula;
 pub use literal::{Literal, literal};
 pub use operand::Operand;
 pub use ops::pad::Widths;
+pub use ops::random::{self, Key};
 pub use plan::{eval, try_eval, try_eval_stepwise};
 pub use primitive::{Class, Derivative, Differentiable, Prim, Primitive, StructuralHash};
 pub use site::Site;
