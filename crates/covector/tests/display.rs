@@ -60,7 +60,7 @@ fn long_and_deep_tensors_look_as_in_pytorch() {
         ("long line", range(30, ints)),
         ("long line of fractions", range(15, floats) / 8),
         ("f64 long", range(16, DType::F64) + 0.5),
-        ("f64 exactly", range(9, DType::F64) + 100000.5),
+        ("f64 exactly", range(8, DType::F64) + 100000.5),
         ("summarised", range(2000, ints)),
         ("summarised matrix", range(2000, ints).reshape([40, 50])),
         ("summarised narrow", range(1200, floats).reshape([400, 3])),
