@@ -17,7 +17,10 @@ from scalar import Value
 STEPS = 100
 ALPHA = 1e-4
 SIZES = [2, 16, 16, 1]
-PUBLISHED = {"loss": {"0": 0.8958441028683222, "2": 0.7429006313851131, "99": 0.010978370135492717}, "accuracy": {"99": 1.0}}
+PUBLISHED = {
+    "loss": {"0": 0.8958441028683222, "2": 0.7429006313851131, "99": 0.010978370135492717},
+    "accuracy": {"99": 1.0},
+}
 
 ORDER = (
     "A neuron adds its products to its bias: ((b + w0 x0) + w1 x1) + ..; so the bias comes first. The data loss is "

@@ -1,4 +1,4 @@
-"""Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): writes random.json.
+"""Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): writes random.json.
 
 The generator is a keyed bijection of 128-bit counters. The known answers are those that Random123 publishes; they are
 checked against the implementation below before they are written.

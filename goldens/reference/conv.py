@@ -1,4 +1,4 @@
-"""Windows that slide over spatial axes: convolution, pooling, resizing. Layouts are PyTorch's, `[batch, channel, ..]`."""
+"""Windows that slide over spatial axes: convolution, pooling, resizing. Layouts are `[batch, channel, ..]`."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -15,7 +15,9 @@ Ints = list[int] | int | None
 def conv(n: int) -> Callable:
     function = (F.conv1d, F.conv2d, F.conv3d)[n - 1]
 
-    def op(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Tensor:
+    def op(
+        x: Tensor, weight: Tensor, bias: Tensor | None, stride: Ints, padding: Ints, dilation: Ints, groups: int
+    ) -> Tensor:
         return function(x, weight, bias, each(stride, n, 1), each(padding, n, 0), each(dilation, n, 1), groups)
 
     return op
@@ -25,7 +27,14 @@ def conv_transpose(n: int) -> Callable:
     function = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[n - 1]
 
     def op(
-        x: Tensor, weight: Tensor, bias: Tensor | None, stride: Ints, padding: Ints, output_padding: Ints, dilation: Ints, groups: int
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        stride: Ints,
+        padding: Ints,
+        output_padding: Ints,
+        dilation: Ints,
+        groups: int,
     ) -> Tensor:
         sizes = [each(stride, n, 1), each(padding, n, 0), each(output_padding, n, 0)]
         return function(x, weight, bias, *sizes, groups, each(dilation, n, 1))
@@ -72,7 +81,9 @@ def adaptive(n: int, reduce: Callable) -> Callable:
     def op(x: Tensor, output_size: Ints) -> Tensor:
         sizes = each(output_size, n, 1)
         spatial = x.shape[x.ndim - n :]
-        bins = [[slice(i * s // m, -(-(i + 1) * s // m)) for i in range(m)] for s, m in zip(spatial, sizes, strict=True)]
+        bins = [
+            [slice(i * s // m, -(-(i + 1) * s // m)) for i in range(m)] for s, m in zip(spatial, sizes, strict=True)
+        ]
         parts = [reduce(x[(..., *cut)], tuple(range(-n, 0))) for cut in itertools.product(*bins)]
         return torch.stack(parts, -1).reshape(*x.shape[: x.ndim - n], *sizes)
 
@@ -90,7 +101,7 @@ def unfold(x: Tensor, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints)
 
 def fold(x: Tensor, output_size: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints) -> Tensor:
     """The transpose of `unfold`: each element returns to the place it would have come from, and what meets is added."""
-    n = max(len(v) for v in (output_size, kernel, stride, padding, dilation) if isinstance(v, list))
+    n = max((len(v) for v in (output_size, kernel, stride, padding, dilation) if isinstance(v, list)), default=1)
     size, kernel = each(output_size, n, 1), each(kernel, n, 1)
     channels = x.shape[1] // torch.Size(kernel).numel()
     numbers = torch.arange(torch.Size(size).numel(), dtype=torch.float64).reshape(1, 1, *size)

@@ -1,11 +1,13 @@
 """Functions of one, two or three numbers, element by element."""
 
+import math
 from collections.abc import Callable
 
 import mpmath
-import scipy.special
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import special
 from torch import Tensor
 
 from .core import DTYPES, numeric, promoted, real, using
@@ -13,20 +15,20 @@ from .core import DTYPES, numeric, promoted, real, using
 mpmath.mp.dps = 40
 
 
-def exact(value: Callable, slope: Callable, at_poles: Callable) -> Callable:
-    """A function worked out by mpmath to 40 digits, with its derivative in closed form.
+def exact(value: Callable, slope: Callable, scipy_value: Callable, scipy_slope: Callable) -> Callable:
+    """A function and its derivative, worked out by mpmath to 40 digits: torch gives fewer of these than f64 holds.
 
-    Torch evaluates these to fewer digits than f64 holds. Where mpmath has no answer (poles, outside the domain, not
-    finite) the value is SciPy's and the derivative infinite or NaN.
+    SciPy answers where mpmath has no answer: at poles, outside the domain and for numbers that are not finite.
     """
 
     def at(function: Callable, fallback: Callable, x: float) -> float:
         try:
-            return float(function(mpmath.mpf(x))) if mpmath.isfinite(x) else float(fallback(x))
-        except ZeroDivisionError:
-            return float("inf")
-        except (ValueError, TypeError):
-            return float(fallback(x))
+            if math.isfinite(x):
+                return float(function(mpmath.mpf(x)))
+        except (ValueError, ZeroDivisionError):
+            pass
+        with np.errstate(all="ignore"):
+            return float(fallback(np.float64(x)))
 
     def mapped(function: Callable, fallback: Callable, x: Tensor) -> Tensor:
         flat = [at(function, fallback, v) for v in x.reshape(-1).tolist()]
@@ -36,12 +38,12 @@ def exact(value: Callable, slope: Callable, at_poles: Callable) -> Callable:
         @staticmethod
         def forward(ctx, x: Tensor) -> Tensor:
             ctx.save_for_backward(x)
-            return mapped(value, at_poles, x)
+            return mapped(value, scipy_value, x)
 
         @staticmethod
         def backward(ctx, cotangent: Tensor) -> Tensor:
             (x,) = ctx.saved_tensors
-            return cotangent * mapped(slope, lambda _: float("nan"), x)
+            return cotangent * mapped(slope, scipy_slope, x)
 
     return using("mpmath")(lambda x: Exact.apply(real(x)))
 
@@ -51,18 +53,36 @@ def bell(x: mpmath.mpf) -> mpmath.mpf:
     return 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x)
 
 
-def cube_root(x: mpmath.mpf) -> mpmath.mpf:
+def root(x: mpmath.mpf) -> mpmath.mpf:
+    """The real cube root."""
     return mpmath.sign(x) * mpmath.cbrt(abs(x))
 
 
-def inverse_erf(x: mpmath.mpf) -> mpmath.mpf:
+def erfinv(x: mpmath.mpf) -> mpmath.mpf:
     if abs(x) >= 1:
-        raise ValueError("outside the open interval (-1, 1)")
+        raise ValueError("erfinv is finite on the open interval (-1, 1) only")
     return mpmath.erfinv(x)
+
+
+# the last function of each is asked at poles, at infinities and outside the domain only
+EXACT = {
+    "cbrt": exact(root, lambda x: 1 / (3 * root(x) ** 2), special.cbrt, lambda x: 1 / (3 * special.cbrt(x) ** 2)),
+    "erf": exact(mpmath.erf, bell, special.erf, lambda x: np.exp(-x * x)),
+    "erfc": exact(mpmath.erfc, lambda x: -bell(x), special.erfc, lambda x: -np.exp(-x * x)),
+    "erfinv": exact(erfinv, lambda x: 1 / bell(erfinv(x)), special.erfinv, lambda x: np.exp(special.erfinv(x) ** 2)),
+    "lgamma": exact(lambda x: mpmath.log(abs(mpmath.gamma(x))), mpmath.digamma, special.gammaln, special.digamma),
+    "digamma": exact(
+        mpmath.digamma, lambda x: mpmath.polygamma(1, x), special.digamma, lambda x: special.polygamma(1, x)
+    ),
+}
 
 
 def of_real(function: Callable) -> Callable:
     return lambda x: function(real(x))
+
+
+def of_number(function: Callable) -> Callable:
+    return lambda x: function(numeric(x))
 
 
 def of_pair(function: Callable) -> Callable:
@@ -71,18 +91,20 @@ def of_pair(function: Callable) -> Callable:
 
 
 def of_numbers(function: Callable) -> Callable:
-    """The same where bool counts as i64."""
+    """A function of two operands, bool counted in i64."""
     return lambda x1, x2: function(*(numeric(x) for x in promoted(x1, x2)))
 
 
 def of_reals(function: Callable) -> Callable:
-    """The same where integers count as f32."""
+    """A function of two operands, integers and bool counted in f32."""
     return lambda x1, x2: function(*(real(x) for x in promoted(x1, x2)))
 
 
 def clip(x: Tensor, min: float | None, max: float | None) -> Tensor:
-    """Torch's clamp: the derivative is 1 at the bounds themselves."""
-    return x.clone() if min is None and max is None else torch.clamp(x, min, max)
+    """Maximum, then minimum: at a bound the derivative is one half (torch's clamp has another rule there)."""
+    if min is not None:
+        x = torch.maximum(*promoted(x, min))
+    return x if max is None else torch.minimum(*promoted(x, max))
 
 
 def where(condition: Tensor, x1: Tensor | float, x2: Tensor | float) -> Tensor:
@@ -181,16 +203,11 @@ PAIRS = {
 
 TABLE: dict[str, Callable] = {
     **{name: of_real(f) for name, f in REAL.items()},
-    **{name: (lambda f: lambda x: f(numeric(x)))(f) for name, f in NUMERIC.items()},
+    **{name: of_number(f) for name, f in NUMERIC.items()},
     **{name: of_numbers(f) for name, f in PAIRS_OF_NUMBERS.items()},
     **{name: of_reals(f) for name, f in PAIRS_OF_REALS.items()},
     **{name: of_pair(f) for name, f in PAIRS.items()},
-    "cbrt": exact(cube_root, lambda x: 1 / (3 * cube_root(x) ** 2), scipy.special.cbrt),
-    "erf": exact(mpmath.erf, bell, scipy.special.erf),
-    "erfc": exact(mpmath.erfc, lambda x: -bell(x), scipy.special.erfc),
-    "erfinv": exact(inverse_erf, lambda x: 1 / bell(inverse_erf(x)), scipy.special.erfinv),
-    "lgamma": exact(lambda x: mpmath.log(abs(mpmath.gamma(x))), mpmath.digamma, scipy.special.gammaln),
-    "digamma": exact(mpmath.digamma, lambda x: mpmath.polygamma(1, x), scipy.special.digamma),
+    **EXACT,
     "leaky_relu": lambda x, slope: F.leaky_relu(real(x), slope),
     "elu": lambda x, alpha: F.elu(real(x), alpha),
     "logical_not": lambda x: torch.logical_not(x),

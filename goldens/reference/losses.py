@@ -82,7 +82,7 @@ def binary_cross_entropy_with_logits(
 
 def kl_div(log_probs: Tensor, target: Tensor, log_target: bool, reduction: str) -> Tensor:
     """`mean` divides by the number of elements."""
-    return F.kl_div(log_probs, target, log_target=log_target, reduction=reduction)
+    return reduced(F.kl_div(log_probs, target, log_target=log_target, reduction="none"), reduction)
 
 
 TABLE: dict[str, Callable] = {

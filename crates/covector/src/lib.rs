@@ -29,7 +29,7 @@ mod walk;
 
 pub use axes::{Axes, Axis, Ints, keep};
 pub use convert::Nested;
-pub use covector_array::{Array, DType, Element, Shape, bf16, f16, live_bytes, threads};
+pub use covector_array::{Array, DType, Element, Shape, bf16, f16, kernels, live_bytes, threads};
 pub use covector_derive::Tree;
 pub use error::{Error, Result};
 pub use formula::Formula;
@@ -37,7 +37,8 @@ pub use formula::Formula;
 pub use literal::{Literal, literal};
 pub use operand::Operand;
 pub use ops::pad::Widths;
-pub use plan::{eval, try_eval};
+pub use ops::random::{self, Key};
+pub use plan::{eval, try_eval, try_eval_stepwise};
 pub use primitive::{Class, Derivative, Differentiable, Prim, Primitive, StructuralHash};
 pub use site::Site;
 pub use slicing::{Ellipsis, Index, Indices, NewAxis, Span};

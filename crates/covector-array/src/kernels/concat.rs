@@ -39,16 +39,22 @@ fn join<U: Element>(arrays: &[Array], axis: usize, row: usize, out: &mut [U]) {
     let cost = out.len();
     par_chunks(out, CHUNK, cost, |start, piece| {
         let end = start + piece.len();
-        for (lo, len, source, walk) in &parts {
+        for (lo, len, source, walk) in parts.iter().filter(|part| part.1 > 0) {
             // Each part's segments of successive rows follow one another in the part: one reader serves them all.
             let mut reader = None;
-            for r in start / row..=(end - 1) / row {
+            let mut r = start / row;
+            while r * row + lo < end {
                 let begin = r * row + lo;
                 let (s, e) = (begin.max(start), (begin + len).min(end));
+                let whole = if s == begin { (end - begin + row - len) / row } else { 0 };
                 if s < e {
                     let reader = reader.get_or_insert_with(|| Reader::new(source, walk, 0, r * len + s - begin));
-                    reader.read(&mut piece[s - start..e - start]);
+                    match whole {
+                        0 => reader.read(&mut piece[s - start..e - start]),
+                        _ => reader.read_pieces(&mut piece[s - start..], *len, row, whole),
+                    }
                 }
+                r += whole.max(1);
             }
         }
     });

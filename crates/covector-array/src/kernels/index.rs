@@ -1,7 +1,7 @@
 //! Gathering and scattering by indices.
 
 use super::strided::{
-    CHUNK, Fold, Reader, Source, Walk, around, build_bits, par_chunks, par_columns, with_bits, with_fold,
+    CHUNK, Fold, Reader, Source, Walk, around, build_bits, par_chunks, par_columns, readable_rows, with_bits, with_fold,
 };
 use crate::{Array, DType, Element, Shape, kernels, with_dtype};
 
@@ -83,28 +83,41 @@ pub fn take(x: &Array, indices: &Array, axis: usize) -> Result<Array, IndexError
 }
 
 fn gather<U: Element>(x: &Array, indices: &[i64], axis: usize, out: &mut [U]) {
+    // Rows that are scattered over memory are better brought together first, if many of them are read.
+    let x = &if out.len() >= x.size() { readable_rows(x) } else { x.clone() };
     let (shape, strides) = (x.shape(), x.strides());
     let [_, size, row] = around(shape, axis);
     let (source, step) = (Source::<U>::of(x), strides[axis]);
     let outer = Walk::new(&shape[..axis], &strides[..axis]);
     let inner = Walk::new(&shape[axis + 1..], &strides[axis + 1..]);
-    let cost = out.len();
+    let (count, cost) = (indices.len(), out.len());
     par_chunks(out, CHUNK, cost, |start, mut piece| {
-        // A piece may begin inside a row.
-        let (mut k, mut skip) = (start / row, start % row);
-        let mut base = outer.at(k / indices.len());
+        // A piece may begin between the indices, or inside a row.
+        let mut at = start;
         while !piece.is_empty() {
-            let (out, rest) = piece.split_at_mut((row - skip).min(piece.len()));
-            let at = base + resolve(indices[k % indices.len()], size) as isize * step;
-            match inner.uniform() {
-                _ if row == 1 => out[0] = source.at(at),
-                Some(1) => out.copy_from_slice(source.run(at + skip as isize, out.len())),
-                _ => Reader::new(&source, &inner, at, skip).read(out),
+            let (k, skip) = (at / row % count, at % row);
+            let base = outer.at(at / (row * count));
+            let len = (row * (count - k) - skip).min(piece.len());
+            let (mut now, later) = piece.split_at_mut(len);
+            (piece, at) = (later, at + len);
+            if row == 1 {
+                for (o, &index) in now.iter_mut().zip(&indices[k..]) {
+                    *o = source.at(base + resolve(index, size) as isize * step);
+                }
+                continue;
             }
-            (piece, skip) = (rest, 0);
-            k += 1;
-            if k % indices.len() == 0 && !piece.is_empty() {
-                base = outer.at(k / indices.len());
+            let mut skip = skip;
+            for &index in &indices[k..] {
+                if now.is_empty() {
+                    break;
+                }
+                let (out, rest) = now.split_at_mut((row - skip).min(now.len()));
+                let from = base + resolve(index, size) as isize * step;
+                match inner.uniform() {
+                    Some(1) => out.copy_from_slice(source.run(from + skip as isize, out.len())),
+                    _ => Reader::new(&source, &inner, from, skip).read(out),
+                }
+                (now, skip) = (rest, 0);
             }
         }
     });

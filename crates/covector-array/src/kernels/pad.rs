@@ -32,14 +32,18 @@ fn fill<U: Element>(x: &Array, shape: &Shape, lo: &[usize], interior: &[usize], 
     let (source, walk) = (Source::of(x), Walk::new(x.shape(), x.strides()));
     let block: usize = shape[axis + 1..].iter().product();
     let (n, row) = (x.shape()[axis], shape[axis] * block);
+    let outer = Outer::new(x.shape(), shape, lo, interior, axis);
     let cost = out.len();
     par_chunks(out, (CHUNK / row).max(1) * row, cost, |start, piece| {
-        for (r, out) in piece.chunks_exact_mut(row).enumerate() {
-            let Some(inside) = source_row(x, shape, lo, interior, axis, start / row + r) else {
+        let mut rows = outer.rows(start / row);
+        // Rows of `x` are met in order, so one reader serves the piece.
+        let mut reader = None;
+        for out in piece.chunks_exact_mut(row) {
+            let Some(inside) = rows.next().flatten() else {
                 out.fill(U::default());
                 continue;
             };
-            let mut reader = Reader::new(&source, &walk, 0, inside * n * block);
+            let reader = reader.get_or_insert_with(|| Reader::new(&source, &walk, 0, inside * n * block));
             let (before, rest) = out.split_at_mut(lo[axis] * block);
             before.fill(U::default());
             if interior[axis] == 0 {
@@ -48,30 +52,53 @@ fn fill<U: Element>(x: &Array, shape: &Shape, lo: &[usize], interior: &[usize], 
                 after.fill(U::default());
             } else {
                 rest.fill(U::default());
-                rest.chunks_mut((interior[axis] + 1) * block).take(n).for_each(|o| reader.read(&mut o[..block]));
+                reader.read_pieces(rest, block, (interior[axis] + 1) * block, n);
             }
         }
     });
 }
 
-/// The row of `x` (row-major over the axes before `axis`) shown at this row of the output, if it is not padding.
-fn source_row(
-    x: &Array,
-    shape: &Shape,
-    lo: &[usize],
-    interior: &[usize],
-    axis: usize,
-    mut row: usize,
-) -> Option<usize> {
-    let (mut index, mut weight) = (0, 1);
-    for a in (0..axis).rev() {
-        let (at, step) = ((row % shape[a]).checked_sub(lo[a])?, interior[a] + 1);
-        row /= shape[a];
-        if at % step != 0 || at / step >= x.shape()[a] {
-            return None;
-        }
-        index += at / step * weight;
-        weight *= x.shape()[a];
+/// Which row of the input (row-major over the axes before the last padded one) each row of the output shows.
+struct Outer {
+    /// Per axis: what each index adds to the input's row, or `PADDING`.
+    tables: Vec<Vec<usize>>,
+}
+
+const PADDING: usize = usize::MAX;
+
+impl Outer {
+    fn new(from: &[usize], to: &[usize], lo: &[usize], interior: &[usize], axes: usize) -> Outer {
+        let mut weight: usize = from[..axes].iter().product();
+        let table = |a: usize| {
+            weight /= from[a];
+            let mut table = vec![PADDING; to[a]];
+            let inside = table[lo[a]..].iter_mut().step_by(interior[a] + 1);
+            inside.take(from[a]).enumerate().for_each(|(i, t)| *t = i * weight);
+            table
+        };
+        Outer { tables: (0..axes).map(table).collect() }
     }
-    Some(index)
+
+    /// The input's row for the output's rows from `first` on; `None` for padding.
+    fn rows(&self, first: usize) -> impl Iterator<Item = Option<usize>> + '_ {
+        let mut index: Vec<usize> = vec![0; self.tables.len()];
+        let mut rest = first;
+        for (i, table) in index.iter_mut().zip(&self.tables).rev() {
+            (*i, rest) = (rest % table.len(), rest / table.len());
+        }
+        std::iter::repeat_with(move || {
+            let row = self.tables.iter().zip(&index).try_fold(0, |row, (table, &i)| match table[i] {
+                PADDING => None,
+                part => Some(row + part),
+            });
+            for (i, table) in index.iter_mut().zip(&self.tables).rev() {
+                *i += 1;
+                if *i < table.len() {
+                    break;
+                }
+                *i = 0;
+            }
+            row
+        })
+    }
 }

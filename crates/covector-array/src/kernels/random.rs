@@ -1,6 +1,7 @@
 //! Counter-based random numbers: the same key and position give the same bits on any machine and any thread count.
 
 use super::strided::{CHUNK, par_chunks};
+use crate::isa::{Work, dispatch};
 use crate::{Array, DType, Element, Shape, with_dtype};
 
 /// Random bits (u32) of any shape: the words of Philox4x32-10 for the counters `[block lo, block hi, 0, 0]`, in order.
@@ -9,13 +10,7 @@ use crate::{Array, DType, Element, Shape, with_dtype};
 pub fn random_bits(key: [u32; 2], shape: Shape) -> Array {
     Array::build::<u32>(shape, |out| {
         let cost = out.len().saturating_mul(2);
-        par_chunks(out, CHUNK, cost, |start, piece| {
-            for (i, words) in piece.chunks_mut(4).enumerate() {
-                let block = (start / 4 + i) as u64;
-                let random = philox([block as u32, (block >> 32) as u32, 0, 0], key);
-                words.copy_from_slice(&random[..words.len()]);
-            }
-        });
+        par_chunks(out, CHUNK, cost, |start, out| dispatch(Fill { out, block: start as u64 / 4, key }));
     })
 }
 
@@ -26,13 +21,50 @@ pub fn random_bits(key: [u32; 2], shape: Shape) -> Array {
 /// assert_eq!(philox([0; 4], [0; 2]), [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]);
 /// ```
 pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
-    let ([mut a, mut b, mut c, mut d], [mut k, mut l]) = (counter, key);
+    rounds(counter.map(|word| [word]), key).map(|[word]| word)
+}
+
+/// Blocks computed side by side: one in each lane of a vector.
+const LANES: usize = 16;
+
+/// The ten rounds, on `L` blocks at once.
+#[inline(always)]
+fn rounds<const L: usize>([mut a, mut b, mut c, mut d]: [[u32; L]; 4], [mut k, mut l]: [u32; 2]) -> [[u32; L]; 4] {
     for _ in 0..10 {
-        let (p, q) = (0xD251_1F53 * u64::from(a), 0xCD9E_8D57 * u64::from(c));
-        (a, b, c, d) = ((q >> 32) as u32 ^ b ^ k, q as u32, (p >> 32) as u32 ^ d ^ l, p as u32);
+        for i in 0..L {
+            let (p, q) = (0xD251_1F53 * u64::from(a[i]), 0xCD9E_8D57 * u64::from(c[i]));
+            (a[i], c[i]) = ((q >> 32) as u32 ^ b[i] ^ k, (p >> 32) as u32 ^ d[i] ^ l);
+            (b[i], d[i]) = (q as u32, p as u32);
+        }
         (k, l) = (k.wrapping_add(0x9E37_79B9), l.wrapping_add(0xBB67_AE85));
     }
     [a, b, c, d]
+}
+
+/// Writes the words of the blocks from `block` on.
+struct Fill<'a> {
+    out: &'a mut [u32],
+    block: u64,
+    key: [u32; 2],
+}
+
+impl Work for Fill<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (group, words) in self.out.chunks_mut(4 * LANES).enumerate() {
+            let block = |lane: usize| self.block + (group * LANES + lane) as u64;
+            let lo = std::array::from_fn(|lane| block(lane) as u32);
+            let hi = std::array::from_fn(|lane| (block(lane) >> 32) as u32);
+            let random = rounds::<LANES>([lo, hi, [0; LANES], [0; LANES]], self.key);
+            let mut interleaved = [0; 4 * LANES];
+            for (lane, four) in interleaved.chunks_exact_mut(4).enumerate() {
+                four.iter_mut().zip(&random).for_each(|(word, random)| *word = random[lane]);
+            }
+            words.copy_from_slice(&interleaved[..words.len()]);
+        }
+    }
 }
 
 /// `0, 1, … len - 1` in `dtype`; what does not fit wraps in integers and rounds in floats.

@@ -1,9 +1,24 @@
 //! Reductions: sums, products, largest and smallest values, and where they are.
+//!
+//! The order of combination depends on the logical sequence alone: blocks of 256 elements in 16 interleaved lanes, the
+//! lanes and then the blocks combined pairwise. So the result has the same bits for any memory layout, instruction set and
+//! number of threads, and a sum is about as accurate as pairwise summation. [`rows`] runs along the sequence, [`columns`]
+//! across many sequences at once; both keep this order.
 
-use super::cast;
-use super::layout::{Layout, gather};
+mod arg;
+mod columns;
+mod fold;
+mod rows;
+
+pub use arg::arg_reduce;
+
+use fold::{Fold, Max, Min, Prod, Sum};
+use smallvec::SmallVec;
+
+use super::layout::{Layout, Shared};
+use super::{cast, copy};
 use crate::math::Num;
-use crate::{Array, DType, Element};
+use crate::{Array, DType, threads};
 
 /// How elements are combined.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -18,7 +33,7 @@ pub enum Reduction {
     Min,
 }
 
-/// Combines the elements along `axes`, which are dropped.
+/// Combines the elements along `axes`, which are dropped. f16 and bf16 are combined in f32 and rounded once.
 ///
 /// # Panics
 /// For the largest or smallest of no elements, and the sum or product of bools.
@@ -35,83 +50,139 @@ pub fn reduce(op: Reduction, x: &Array, axes: &[usize]) -> Array {
         }
         _ => {}
     }
-    let mut order: Vec<usize> = (0..x.ndim()).filter(|i| !axes.contains(i)).collect();
-    order.extend((0..x.ndim()).filter(|i| axes.contains(i)));
-    let x = x.permute(&order);
+    if shape.size() == 0 || count == 0 {
+        let empty = if op == Reduction::Prod { 1.0 } else { 0.0 };
+        return Array::full(shape, empty, x.dtype()).contiguous();
+    }
+    let out = Array::uninit(shape, x.dtype());
+    // Wrapping sums and products do not depend on the sign.
     macro_rules! run {
-        ($($d:ident $t:ident),*) => {
-            match x.dtype() {
-                $(DType::$d => Array::build::<$t>(shape, |out| simple(op, &x, count, out)),)*
-                other => unreachable!("{other} was handled above"),
+        ($($d:ident $t:ident $u:ident),*) => {
+            match (x.dtype(), op) {
+                $((DType::$d, Reduction::Sum) => run::<$u, Sum>(x, axes, &out),
+                (DType::$d, Reduction::Prod) => run::<$u, Prod>(x, axes, &out),
+                (DType::$d, Reduction::Max) => run::<$t, Max>(x, axes, &out),
+                (DType::$d, Reduction::Min) => run::<$t, Min>(x, axes, &out),)*
+                (other, _) => unreachable!("{other} was handled above"),
             }
         };
     }
-    run!(U8 u8, U16 u16, U32 u32, U64 u64, I8 i8, I16 i16, I32 i32, I64 i64, F32 f32, F64 f64)
+    run!(
+        U8 u8 u8, U16 u16 u16, U32 u32 u32, U64 u64 u64, I8 i8 u8, I16 i16 u16, I32 i32 u32, I64 i64 u64,
+        F32 f32 f32, F64 f64 f64
+    );
+    out
 }
 
-fn simple<T: Num>(op: Reduction, x: &Array, count: usize, out: &mut [T]) {
-    let layout = Layout::of(x);
-    let mut row = vec![T::ZERO; count];
-    for (i, o) in out.iter_mut().enumerate() {
-        // SAFETY: the view lies in its buffer, and `row` has room for `count` elements.
-        unsafe { gather(x.ptr(), T::DTYPE, &layout, i * count, count, row.as_mut_ptr().cast()) };
-        *o = match op {
-            Reduction::Sum => pairwise(&row),
-            Reduction::Prod => row.iter().fold(T::ONE, |a, &b| Num::mul(a, b)),
-            Reduction::Max => row.iter().copied().reduce(Num::max).expect("not empty"),
-            Reduction::Min => row.iter().copied().reduce(Num::min).expect("not empty"),
-        };
-    }
+/// An axis that stays: its size and its strides in the input and the output.
+#[derive(Clone, Copy)]
+struct Kept {
+    size: usize,
+    stride: isize,
+    out: isize,
 }
 
-fn pairwise<T: Num>(x: &[T]) -> T {
-    if x.len() <= 16 {
-        return x.iter().fold(T::ZERO, |a, &b| Num::add(a, b));
-    }
-    let (a, b) = x.split_at(x.len() / 2);
-    Num::add(pairwise(a), pairwise(b))
+/// One reduction of a non-empty array, ready to be cut into pieces.
+struct Job<T> {
+    x: Shared<T>,
+    out: Shared<T>,
+    /// The axes that stay, outermost first, without those of size 1.
+    kept: SmallVec<[Kept; 6]>,
+    /// The logical sequence behind each output.
+    sequence: Layout,
+    /// Its length.
+    count: usize,
+    /// Sequences are cut into pieces of this many elements: a power of two times [`fold::BLOCK`].
+    piece: usize,
+    /// Number of outputs; piece `i` of every sequence is written `i * outputs` elements further on.
+    outputs: usize,
 }
 
-/// The index of the largest (or smallest) element along `axis`, which is dropped: the first of equals; NaN wins.
-///
-/// # Panics
-/// If the axis is empty but the result is not.
-pub fn arg_reduce(max: bool, x: &Array, axis: usize) -> Array {
-    let shape = x.shape().without(|i| i == axis);
-    let count = x.shape()[axis];
-    assert!(count > 0 || shape.size() == 0, "the index of an extreme of no elements: {} over axis {axis}", x.shape());
-    match x.dtype() {
-        DType::F16 | DType::BF16 => return arg_reduce(max, &cast(x, DType::F32), axis),
-        DType::Bool => return arg_reduce(max, &cast(x, DType::U8), axis),
-        _ => {}
-    }
-    let order: Vec<usize> = (0..x.ndim()).filter(|&i| i != axis).chain([axis]).collect();
-    let x = x.permute(&order);
-    macro_rules! run {
-        ($($d:ident $t:ident),*) => {
-            match x.dtype() {
-                $(DType::$d => Array::build::<i64>(shape, |out| arg_simple::<$t>(max, &x, count, out)),)*
-                other => unreachable!("{other} was handled above"),
+/// Elements worth a piece of parallel work of their own.
+const GRAIN: usize = 1 << 15;
+
+fn run<T: Num, F: Fold<T>>(x: &Array, axes: &[usize], out: &Array) {
+    let strides = out.shape().contiguous_strides();
+    let mut kept: SmallVec<[Kept; 6]> = SmallVec::new();
+    let stays = (0..x.ndim()).filter(|i| !axes.contains(i));
+    for (axis, &out) in stays.zip(&strides) {
+        let (size, stride) = (x.shape()[axis], x.strides()[axis]);
+        match kept.last_mut() {
+            _ if size == 1 => {}
+            Some(last) if last.stride == stride * size as isize => {
+                *last = Kept { size: last.size * size, stride, out };
             }
-        };
+            _ => kept.push(Kept { size, stride, out }),
+        }
     }
-    run!(U8 u8, U16 u16, U32 u32, U64 u64, I8 i8, I16 i16, I32 i32, I64 i64, F32 f32, F64 f64)
+    let reduced = (0..x.ndim()).filter(|i| axes.contains(i)).map(|i| (x.shape()[i], x.strides()[i]));
+    let sequence = Layout::new(reduced);
+    let (outputs, count) = (out.size(), x.size() / out.size());
+    let step = sequence.inner().1.unsigned_abs();
+    let nearest = kept.iter().enumerate().min_by_key(|(_, k)| k.stride.unsigned_abs()).map(|(i, k)| (i, *k));
+    // Few short steps to a neighbour output, or long ones along the sequence: go across sequences.
+    let across = nearest.filter(|(_, k)| {
+        let closer = k.stride.unsigned_abs() < step && k.size > 1;
+        closer || (count <= 16 && k.size >= 64)
+    });
+    if across.is_none() && step > 16 && sequence.outer().iter().any(|o| o.1.unsigned_abs() < step) && x.size() > GRAIN {
+        // A sequence that jumps about in memory: straighten it first.
+        return run::<T, F>(&copy(x), axes, out);
+    }
+    let mut job = Job {
+        x: Shared(x.ptr::<T>().cast_mut()),
+        out: Shared(out.ptr::<T>().cast_mut()),
+        kept,
+        sequence,
+        count,
+        piece: usize::MAX,
+        outputs,
+    };
+    // Few long sequences are cut, so that there is work for many threads.
+    if outputs < 1024 && count >= 4 * GRAIN / outputs.min(GRAIN / fold::BLOCK) {
+        job.piece = (GRAIN / outputs).next_power_of_two().max(fold::BLOCK);
+    }
+    let pieces = count.div_ceil(job.piece);
+    if pieces == 1 {
+        return job.all::<F>(1, across.map(|(i, _)| i));
+    }
+    let mut partial = vec![T::ZERO; pieces * outputs];
+    job.out = Shared(partial.as_mut_ptr());
+    job.all::<F>(pieces, across.map(|(i, _)| i));
+    for i in 0..outputs {
+        let mut tree = fold::Tree::<T, F>::new();
+        (0..pieces).for_each(|p| tree.push(partial[p * outputs + i]));
+        // SAFETY: the output is a fresh contiguous array of `outputs` elements.
+        unsafe { *out.ptr::<T>().cast_mut().add(i) = tree.finish() };
+    }
 }
 
-#[allow(clippy::eq_op)]
-fn arg_simple<T: Num + Element>(max: bool, x: &Array, count: usize, out: &mut [i64]) {
-    let layout = Layout::of(x);
-    let mut row = vec![T::ZERO; count];
-    for (i, o) in out.iter_mut().enumerate() {
-        // SAFETY: the view lies in its buffer, and `row` has room for `count` elements.
-        unsafe { gather(x.ptr(), T::DTYPE, &layout, i * count, count, row.as_mut_ptr().cast()) };
-        let mut best = 0;
-        for (j, &v) in row.iter().enumerate() {
-            let better = if max { v > row[best] } else { v < row[best] };
-            if row[best] == row[best] && (better || v != v) {
-                best = j;
+impl<T: Num> Job<T> {
+    fn all<F: Fold<T>>(&self, pieces: usize, across: Option<usize>) {
+        let total = self.outputs * self.count;
+        match across {
+            None => {
+                let rows = (GRAIN / self.count.min(self.piece)).max(1);
+                let chunks = self.outputs.div_ceil(rows);
+                threads::for_each(chunks * pieces, total, |i| {
+                    let (piece, start) = (i / chunks, i % chunks * rows);
+                    rows::run::<T, F>(self, start..(start + rows).min(self.outputs), piece);
+                });
+            }
+            Some(axis) => {
+                let mut others = self.kept.clone();
+                let columns = others.remove(axis);
+                let width = columns.size.min(columns::WIDTH);
+                let tiles = columns.size.div_ceil(width);
+                // Narrow tasks are taken together.
+                let tasks = tiles * others.iter().map(|k| k.size).product::<usize>();
+                let group = (GRAIN / (width * self.count.min(self.piece))).max(1);
+                let groups = tasks.div_ceil(group);
+                threads::for_each(groups * pieces, total, |i| {
+                    let (piece, start) = (i / groups, i % groups * group);
+                    columns::run::<T, F>(self, &others, columns, start..(start + group).min(tasks), piece);
+                });
             }
         }
-        *o = best as i64;
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Reduction;
 use super::strided::{CHUNK, Fold, Reader, Source, Walk, around, par_chunks, par_columns, readable_rows, with_fold};
-use crate::{Array, DType, kernels};
+use crate::{Array, DType, Element, kernels};
 
 /// Columns that one task carries through a scan over a leading axis.
 const WIDTH: usize = 512;
@@ -19,7 +19,7 @@ pub fn scan(op: Reduction, x: &Array, axis: usize, reverse: bool) -> Array {
     with_fold!(x.dtype(), T => Array::build::<T>(x.shape().clone(), |out| run::<T>(op, x, axis, reverse, out)))
 }
 
-/// The type in which a running value is carried.
+/// The type in which running sums and products are carried.
 trait Carried: Fold {
     type Carry: Fold;
     fn widen(self) -> Self::Carry;
@@ -42,19 +42,25 @@ carried!(bool => bool, u8 => u8, u16 => u16, u32 => u32, u64 => u64, i8 => i8, i
 
 fn run<T: Carried>(op: Reduction, x: &Array, axis: usize, reverse: bool, out: &mut [T]) {
     match op {
-        Reduction::Sum => along(x, axis, reverse, out, |a: T::Carry, b| a.plus(b)),
-        Reduction::Prod => along(x, axis, reverse, out, |a: T::Carry, b| a.times(b)),
-        Reduction::Max => along(x, axis, reverse, out, |a: T::Carry, b| a.larger(b)),
-        Reduction::Min => along(x, axis, reverse, out, |a: T::Carry, b| a.smaller(b)),
+        Reduction::Sum => along(x, axis, reverse, out, T::widen, T::Carry::plus, T::narrow),
+        Reduction::Prod => along(x, axis, reverse, out, T::widen, T::Carry::times, T::narrow),
+        Reduction::Max => along(x, axis, reverse, out, |v| v, T::larger, |c| c),
+        Reduction::Min => along(x, axis, reverse, out, |v| v, T::smaller, |c| c),
     }
 }
 
-fn along<T: Carried>(
+/// A function that tasks share.
+trait Task: Copy + Send + Sync {}
+impl<F: Copy + Send + Sync> Task for F {}
+
+fn along<T: Element, C: Element>(
     x: &Array,
     axis: usize,
     reverse: bool,
     out: &mut [T],
-    f: impl Fn(T::Carry, T::Carry) -> T::Carry + Copy + Send + Sync,
+    widen: impl Fn(T) -> C + Task,
+    f: impl Fn(C, C) -> C + Task,
+    narrow: impl Fn(C) -> T + Task,
 ) {
     let x = &readable_rows(x);
     let (source, walk) = (Source::<T>::of(x), Walk::new(x.shape(), x.strides()));
@@ -64,30 +70,32 @@ fn along<T: Carried>(
         let rows = (CHUNK / n.max(1)).max(1);
         par_chunks(out, rows * n, cost, |start, piece| {
             Reader::new(&source, &walk, 0, start).read(piece);
-            piece.chunks_exact_mut(n).for_each(|row| scan_row(row, reverse, f));
+            for row in piece.chunks_exact_mut(n) {
+                let first = if reverse { n - 1 } else { 0 };
+                let mut carry = widen(row[first]);
+                let step = |v: &mut T| {
+                    carry = f(carry, widen(*v));
+                    *v = narrow(carry);
+                };
+                if reverse { row[..n - 1].iter_mut().rev().for_each(step) } else { row[1..].iter_mut().for_each(step) }
+            }
         });
         return;
     }
     par_columns(out, [outer, n, inner], WIDTH, cost, |o, columns, mut out| {
-        let mut carry = vec![T::Carry::default(); out.width()];
+        let mut carry = vec![C::default(); out.width()];
         for k in 0..n {
             let at = if reverse { n - 1 - k } else { k };
             let row = out.row(at);
             Reader::new(&source, &walk, 0, (o * n + at) * inner + columns.start).read(row);
+            if k == 0 {
+                carry.iter_mut().zip(row).for_each(|(c, v)| *c = widen(*v));
+                continue;
+            }
             for (c, v) in carry.iter_mut().zip(row) {
-                *c = if k == 0 { v.widen() } else { f(*c, v.widen()) };
-                *v = T::narrow(*c);
+                *c = f(*c, widen(*v));
+                *v = narrow(*c);
             }
         }
     });
-}
-
-fn scan_row<T: Carried>(row: &mut [T], reverse: bool, f: impl Fn(T::Carry, T::Carry) -> T::Carry) {
-    let mut carry: Option<T::Carry> = None;
-    let step = |v: &mut T| {
-        let next = carry.map_or(v.widen(), |c| f(c, v.widen()));
-        carry = Some(next);
-        *v = T::narrow(next);
-    };
-    if reverse { row.iter_mut().rev().for_each(step) } else { row.iter_mut().for_each(step) }
 }

@@ -14,6 +14,9 @@ use crate::{Array, DType, Element, Shape, threads};
 /// Elements per parallel task: large enough to hide the cost of a task, small enough to stay in cache.
 pub(super) const CHUNK: usize = 1 << 15;
 
+/// Runs of up to this many elements are copied one by one: cheaper than a call of memcpy.
+const SHORT: usize = 16;
+
 /// Runs `$body` with `$U` bound to the unsigned integer as wide as an element of `$dtype`.
 macro_rules! with_bits {
     ($dtype:expr, $U:ident => $body:expr) => {
@@ -168,6 +171,20 @@ impl<'a, T: Element> Reader<'a, T> {
             copy_run(self.source, self.offset, stride, now);
             out = later;
             self.advance(last, n);
+        }
+    }
+
+    /// Fills `count` pieces of `len` elements each, which begin `pitch` apart in `out`, with the next elements.
+    pub(super) fn read_pieces(&mut self, out: &mut [T], len: usize, pitch: usize, count: usize) {
+        let Some(stride) = self.walk.uniform().filter(|_| len <= SHORT) else {
+            return out.chunks_mut(pitch).take(count).for_each(|piece| self.read(&mut piece[..len]));
+        };
+        for (r, piece) in out.chunks_mut(pitch).take(count).enumerate() {
+            let at = self.offset + (r * len) as isize * stride;
+            piece[..len].iter_mut().enumerate().for_each(|(i, o)| *o = self.source.at(at + i as isize * stride));
+        }
+        if let Some(last) = self.index.len().checked_sub(1) {
+            self.advance(last, len * count);
         }
     }
 
@@ -332,9 +349,9 @@ macro_rules! fold_floats {
             #[inline(always)]
             fn times(self, other: Self) -> Self { self * other }
             #[inline(always)]
-            fn larger(self, other: Self) -> Self { if self > other || self.is_nan() { self } else { other } }
+            fn larger(self, other: Self) -> Self { { let m = if self > other { self } else { other }; if self.is_nan() { self } else { m } } }
             #[inline(always)]
-            fn smaller(self, other: Self) -> Self { if self < other || self.is_nan() { self } else { other } }
+            fn smaller(self, other: Self) -> Self { { let m = if self < other { self } else { other }; if self.is_nan() { self } else { m } } }
         }
     )*};
 }

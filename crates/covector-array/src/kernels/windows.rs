@@ -1,6 +1,6 @@
 //! The adjoint of sliding windows.
 
-use super::strided::{Fold, Source, Walk, par_chunks, with_fold};
+use super::strided::{Columns, Fold, Source, Walk, par_chunks, par_columns, with_fold};
 use crate::{Array, DType, kernels};
 
 /// Sums windows back onto the axis they were taken from: the adjoint of [`Array::windows`].
@@ -24,29 +24,70 @@ pub fn overlap_add(x: &Array, axis: usize, len: usize, step: usize, dilation: us
     with_fold!(x.dtype(), T => Array::build::<T>(shape, |out| add::<T>(x, axis, len, step, dilation, out)))
 }
 
+/// What is summed: windows `i` of elements `j`, the input's strides along both.
+struct Windows {
+    n: usize,
+    step: usize,
+    size: usize,
+    dilation: usize,
+    strides: [isize; 2],
+}
+
+/// Columns per task where runs lie behind the windowed axis.
+const WIDTH: usize = 1024;
+
 fn add<T: Fold>(x: &Array, axis: usize, len: usize, step: usize, dilation: usize, out: &mut [T]) {
-    let last = x.ndim() - 1;
-    let (shape, strides) = (x.shape(), x.strides());
-    let (n, size) = (shape[axis], shape[last]);
-    let source = Source::<T>::of(x);
-    let outer = Walk::new(&shape[..axis], &strides[..axis]);
-    let middle = Walk::new(&shape[axis + 1..last], &strides[axis + 1..last]);
-    let inner: usize = shape[axis + 1..last].iter().product();
     out.fill(T::default());
     if x.size() == 0 {
         return;
     }
-    par_chunks(out, len * inner, x.size(), |start, out| {
-        let base = outer.at(start / (len * inner));
-        for m in 0..inner {
-            let base = base + middle.at(m);
-            for j in 0..size {
-                let base = base + j as isize * strides[last];
-                for i in 0..n {
-                    let o = &mut out[(i * step + j * dilation) * inner + m];
-                    *o = o.plus(source.at(base + i as isize * strides[axis]));
+    let last = x.ndim() - 1;
+    let (shape, strides) = (x.shape(), x.strides());
+    let w = Windows { n: shape[axis], step, size: shape[last], dilation, strides: [strides[axis], strides[last]] };
+    let source = Source::<T>::of(x);
+    let outer = Walk::new(&shape[..axis], &strides[..axis]);
+    let middle = Walk::new(&shape[axis + 1..last], &strides[axis + 1..last]);
+    let inner = shape[axis + 1..last].iter().product();
+    let sizes = [out.len() / (len * inner), len, inner];
+    // Whichever loop is innermost, each sum runs over `j` upwards: the bits depend on no layout.
+    match middle.uniform() {
+        Some(stride) if inner >= 8 => par_columns(out, sizes, WIDTH, x.size(), |o, columns, mut out| {
+            w.add_columns(&source, outer.at(o) + columns.start as isize * stride, stride, &mut out);
+        }),
+        _ => par_chunks(out, len * inner, x.size(), |start, out| {
+            let base = outer.at(start / (len * inner));
+            (0..inner).for_each(|m| w.add_strided(&source, base + middle.at(m), &mut out[m..], inner));
+        }),
+    }
+}
+
+impl Windows {
+    /// Runs along the columns, for every window and element of it.
+    fn add_columns<T: Fold>(&self, source: &Source<T>, base: isize, stride: isize, out: &mut Columns<T>) {
+        for (j, i) in (0..self.size).flat_map(|j| (0..self.n).map(move |i| (j, i))) {
+            let from = base + i as isize * self.strides[0] + j as isize * self.strides[1];
+            let width = out.width();
+            let to = out.row(i * self.step + j * self.dilation);
+            match stride {
+                1 => to.iter_mut().zip(source.run(from, width)).for_each(|(o, &v)| *o = o.plus(v)),
+                _ => to.iter_mut().enumerate().for_each(|(m, o)| *o = o.plus(source.at(from + m as isize * stride))),
+            }
+        }
+    }
+
+    /// Runs along the windows, for every element of a window; neighbours on the axis are `pitch` apart in `out`.
+    fn add_strided<T: Fold>(&self, source: &Source<T>, base: isize, out: &mut [T], pitch: usize) {
+        for j in 0..self.size {
+            let from = base + j as isize * self.strides[1];
+            let out = &mut out[j * self.dilation * pitch..];
+            if self.step * pitch == 1 && self.strides[0] == 1 {
+                out.iter_mut().zip(source.run(from, self.n)).for_each(|(o, &v)| *o = o.plus(v));
+            } else {
+                let pitch = self.step * pitch;
+                for i in 0..self.n {
+                    out[i * pitch] = out[i * pitch].plus(source.at(from + i as isize * self.strides[0]));
                 }
             }
         }
-    });
+    }
 }

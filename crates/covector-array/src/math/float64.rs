@@ -30,7 +30,7 @@ macro_rules! float_num {
         #[inline(always)]
         fn sign(self) -> Self {
             let one = $t::copysign(1.0, self);
-            if self > 0.0 || self < 0.0 { one } else { self }
+            if $t::abs(self) > 0.0 { one } else { self }
         }
         #[inline(always)]
         fn min(self, other: Self) -> Self {
@@ -146,7 +146,7 @@ impl Real for f64 {
     }
     #[inline(always)]
     fn acosh(self) -> Self {
-        libm::acosh(self)
+        if self >= 1.0 { libm::acosh(self) } else { f64::NAN }
     }
     #[inline(always)]
     fn atanh(self) -> Self {

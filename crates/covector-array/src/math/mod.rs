@@ -7,7 +7,9 @@
 mod float32;
 mod float64;
 mod int;
+mod poly;
 mod special;
+mod wide;
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 

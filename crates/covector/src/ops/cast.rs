@@ -65,7 +65,7 @@ pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
 
 /// The same value, through which no derivative passes.
 ///
-/// Shapes and dtypes: as `x`. The derivative is zero by request.
+/// Shapes: as `x`. Any dtype. The derivative is zero by request.
 /// # Example
 /// ```
 /// use covector::{Tensor, grad};

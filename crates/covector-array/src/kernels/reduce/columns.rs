@@ -1,0 +1,160 @@
+//! Reductions across neighbouring sequences: a tile of columns at a time, each lane of a block being a row of the tile.
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use super::fold::{BLOCK, Fold, LANES, dispatch_common};
+use super::{Job, Kept};
+use crate::isa::Work;
+use crate::kernels::layout::{Layout, Walk, gather};
+use crate::math::Num;
+
+/// Columns per tile: its lanes stay in the first- or second-level cache.
+pub(super) const WIDTH: usize = 512;
+
+/// Writes the results of `piece` of the sequences of `tasks`: tiles of the axis `columns` at each place of `others`.
+pub(super) fn run<T: Num, F: Fold<T>>(job: &Job<T>, others: &[Kept], columns: Kept, tasks: Range<usize>, piece: usize) {
+    let start = piece * job.piece.min(job.count);
+    let rows = start..(start + job.piece.min(job.count)).min(job.count);
+    let inputs: SmallVec<[(usize, isize); 6]> = others.iter().map(|k| (k.size, k.stride)).collect();
+    let outputs: SmallVec<[(usize, isize); 6]> = others.iter().map(|k| (k.size, k.out)).collect();
+    let tiles = columns.size.div_ceil(WIDTH);
+    let width = columns.size.min(WIDTH);
+    let levels = (rows.len().div_ceil(BLOCK)).ilog2() as usize + 2;
+    let mut scratch = vec![T::ZERO; (LANES + levels + 1) * width];
+    for task in tasks {
+        let (place, first) = (task / tiles, task % tiles * WIDTH);
+        let width = width.min(columns.size - first);
+        let offset = Walk::at(&inputs, place).offset + first as isize * columns.stride;
+        let (lanes, rest) = scratch.split_at_mut(LANES * width);
+        let (row, stack) = rest.split_at_mut(width);
+        let tile = Tile::<T, F> {
+            // SAFETY: the offset is that of an element of the array.
+            x: unsafe { job.x.get().offset(offset) },
+            sequence: &job.sequence,
+            rows: rows.clone(),
+            width,
+            stride: columns.stride,
+            lanes,
+            row,
+            stack,
+            fold: Default::default(),
+        };
+        let result = dispatch_common::<T, _>(tile);
+        let base = (piece * job.outputs) as isize + Walk::at(&outputs, place).offset + first as isize * columns.out;
+        for (i, &value) in result.iter().enumerate() {
+            // SAFETY: each output of each piece has its own element, and only this task writes these.
+            unsafe { *job.out.get().offset(base + i as isize * columns.out) = value };
+        }
+    }
+}
+
+struct Tile<'a, T, F> {
+    x: *const T,
+    sequence: &'a Layout,
+    rows: Range<usize>,
+    width: usize,
+    /// From one column to the next.
+    stride: isize,
+    /// `LANES` rows of partial results.
+    lanes: &'a mut [T],
+    /// A row that had to be gathered.
+    row: &'a mut [T],
+    /// Rows of the pairwise tree, as in `Tree`.
+    stack: &'a mut [T],
+    fold: std::marker::PhantomData<F>,
+}
+
+impl<'a, T: Num, F: Fold<T>> Work for Tile<'a, T, F> {
+    type Output = &'a [T];
+    #[inline(always)]
+    fn run(mut self) -> &'a [T] {
+        let mut depth = 0;
+        let mut start = self.rows.start;
+        let (mut count, end) = (0usize, self.rows.end);
+        while start < end {
+            let len = BLOCK.min(end - start);
+            self.block(start, len);
+            let mut carry = count;
+            while carry & 1 == 1 {
+                depth -= 1;
+                combine_rows::<T, F>(&self.stack[depth * self.width..][..self.width], &mut self.lanes[..self.width]);
+                carry >>= 1;
+            }
+            self.stack[depth * self.width..][..self.width].copy_from_slice(&self.lanes[..self.width]);
+            (depth, count, start) = (depth + 1, count + 1, start + len);
+        }
+        let (head, top) = self.stack.split_at_mut((depth - 1) * self.width);
+        let top = &mut top[..self.width];
+        for below in head.chunks_exact(self.width).rev() {
+            combine_rows::<T, F>(below, top);
+        }
+        top
+    }
+}
+
+/// `into = combine(first, into)`, column by column.
+#[inline(always)]
+fn combine_rows<T: Num, F: Fold<T>>(first: &[T], into: &mut [T]) {
+    let first = &first[..into.len()];
+    for i in 0..into.len() {
+        into[i] = F::combine(first[i], into[i]);
+    }
+}
+
+/// `into = combine(into, second)`, column by column.
+#[inline(always)]
+fn append_row<T: Num, F: Fold<T>>(into: &mut [T], second: &[T]) {
+    let second = &second[..into.len()];
+    for i in 0..into.len() {
+        into[i] = F::combine(into[i], second[i]);
+    }
+}
+
+impl<T: Num, F: Fold<T>> Tile<'_, T, F> {
+    /// Leaves the result of rows `start..start + len` in the first lane.
+    #[inline(always)]
+    fn block(&mut self, start: usize, len: usize) {
+        let width = self.width;
+        let mut lane = 0;
+        let x = self.x;
+        let (size, step) = self.sequence.inner();
+        let mut walk = Walk::at(self.sequence.outer(), start / size);
+        let mut inner = start % size;
+        for index in 0..len {
+            // SAFETY: row `start + index` of the tile lies in the array.
+            let first = unsafe { x.offset(walk.offset + inner as isize * step) };
+            let row = if self.stride == 1 {
+                // SAFETY: as above, and its columns lie side by side.
+                unsafe { std::slice::from_raw_parts(first, width) }
+            } else {
+                let layout = Layout::new([(width, self.stride)]);
+                // SAFETY: as above; `row` has room for all columns.
+                unsafe { gather(first.cast(), T::DTYPE, &layout, 0, width, self.row.as_mut_ptr().cast()) };
+                &self.row[..width]
+            };
+            let into = &mut self.lanes[lane * width..][..width];
+            if index < LANES {
+                into.copy_from_slice(row);
+            } else {
+                append_row::<T, F>(into, row);
+            }
+            lane = (lane + 1) % LANES;
+            inner += 1;
+            if inner == size {
+                inner = 0;
+                walk.advance(self.sequence.outer());
+            }
+        }
+        let filled = len.min(LANES);
+        let mut half = LANES / 2;
+        while half > 0 {
+            for i in 0..half.min(filled.saturating_sub(half)) {
+                let (a, b) = self.lanes.split_at_mut((i + half) * width);
+                append_row::<T, F>(&mut a[i * width..][..width], &b[..width]);
+            }
+            half /= 2;
+        }
+    }
+}

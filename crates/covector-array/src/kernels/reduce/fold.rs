@@ -1,0 +1,197 @@
+//! How elements are combined, and in which order.
+
+use std::marker::PhantomData;
+
+use crate::isa::{Work, dispatch};
+use crate::math::Num;
+use crate::{DType, Element};
+
+/// Elements combined in lanes before the pairwise tree begins.
+pub(super) const BLOCK: usize = 256;
+/// Interleaved partial results within a block.
+pub(super) const LANES: usize = 16;
+
+/// An associative combination with an identity.
+pub(super) trait Fold<T>: Copy + Send + Sync + 'static {
+    /// Combining with it changes no bit of the other operand.
+    fn identity() -> T;
+    /// Combines two.
+    fn combine(a: T, b: T) -> T;
+}
+
+macro_rules! folds {
+    ($($name:ident $combine:expr, $doc:literal;)*) => {$(
+        #[doc = $doc]
+        #[derive(Clone, Copy)]
+        pub(super) struct $name;
+        impl<T: Num> Fold<T> for $name {
+            #[inline(always)]
+            fn identity() -> T {
+                $name::start()
+            }
+            #[inline(always)]
+            fn combine(a: T, b: T) -> T {
+                $combine(a, b)
+            }
+        }
+    )*};
+}
+folds! {
+    Sum Num::add, "Addition.";
+    Prod Num::mul, "Multiplication.";
+    Max larger, "The larger one; NaN wins; of two zeros the second.";
+    Min smaller, "The smaller one; NaN wins; of two zeros the second.";
+}
+
+/// Shorter than `Num::max`: the order of combination is fixed, so zeros of both signs need no care.
+#[inline(always)]
+#[allow(clippy::eq_op)]
+fn larger<T: Num>(a: T, b: T) -> T {
+    let m = if a > b { a } else { b };
+    if a == a { m } else { a }
+}
+
+/// See [`larger`].
+#[inline(always)]
+#[allow(clippy::eq_op)]
+fn smaller<T: Num>(a: T, b: T) -> T {
+    let m = if a < b { a } else { b };
+    if a == a { m } else { a }
+}
+
+impl Sum {
+    /// -0 for floats: 0 would turn a sum of -0 into 0.
+    #[inline(always)]
+    fn start<T: Num>() -> T {
+        Num::neg(T::ZERO)
+    }
+}
+
+impl Prod {
+    #[inline(always)]
+    fn start<T: Num>() -> T {
+        T::ONE
+    }
+}
+
+impl Max {
+    /// From f64 the lowest number comes out for integers (casts saturate), -inf for floats.
+    #[inline(always)]
+    fn start<T: Num>() -> T {
+        <T as Element>::from_f64(f64::NEG_INFINITY)
+    }
+}
+
+impl Min {
+    #[inline(always)]
+    fn start<T: Num>() -> T {
+        <T as Element>::from_f64(f64::INFINITY)
+    }
+}
+
+/// Combines lane by lane.
+#[inline(always)]
+fn rows<T: Num, F: Fold<T>>(mut a: [T; LANES], b: [T; LANES]) -> [T; LANES] {
+    for i in 0..LANES {
+        a[i] = F::combine(a[i], b[i]);
+    }
+    a
+}
+
+/// Combines the lanes of a block pairwise.
+#[inline(always)]
+fn lanes<T: Num, F: Fold<T>>(mut acc: [T; LANES]) -> T {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            acc[i] = F::combine(acc[i], acc[i + half]);
+        }
+        half /= 2;
+    }
+    acc[0]
+}
+
+/// The result of at most [`BLOCK`] elements.
+#[inline(always)]
+pub(super) fn block<T: Num, F: Fold<T>>(x: &[T]) -> T {
+    let mut acc = [F::identity(); LANES];
+    let whole = x.len() / LANES * LANES;
+    let mut at = 0;
+    while at < whole {
+        let row: &[T; LANES] = x[at..at + LANES].try_into().expect("a whole row");
+        for i in 0..LANES {
+            acc[i] = F::combine(acc[i], row[i]);
+        }
+        at += LANES;
+    }
+    let rest = &x[whole..];
+    for i in 0..LANES {
+        if i < rest.len() {
+            acc[i] = F::combine(acc[i], rest[i]);
+        }
+    }
+    lanes::<T, F>(acc)
+}
+
+/// Four blocks at once: their chains do not wait for one another.
+#[inline(always)]
+pub(super) fn four_blocks<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK]) -> [T; 4] {
+    let row = |at: usize| -> [T; LANES] { x[at..at + LANES].try_into().expect("a whole row") };
+    let mut acc = [row(0), row(BLOCK), row(2 * BLOCK), row(3 * BLOCK)];
+    let mut at = LANES;
+    while at < BLOCK {
+        acc = [
+            rows::<T, F>(acc[0], row(at)),
+            rows::<T, F>(acc[1], row(at + BLOCK)),
+            rows::<T, F>(acc[2], row(at + 2 * BLOCK)),
+            rows::<T, F>(acc[3], row(at + 3 * BLOCK)),
+        ];
+        at += LANES;
+    }
+    [lanes::<T, F>(acc[0]), lanes::<T, F>(acc[1]), lanes::<T, F>(acc[2]), lanes::<T, F>(acc[3])]
+}
+
+/// The pairwise tree over blocks, as a binary counter: two subtrees of equal size are combined as soon as both exist.
+pub(super) struct Tree<T, F> {
+    stack: [T; 48],
+    depth: usize,
+    count: usize,
+    fold: PhantomData<F>,
+}
+
+impl<T: Num, F: Fold<T>> Tree<T, F> {
+    #[inline(always)]
+    pub fn new() -> Self {
+        Tree { stack: [T::ZERO; 48], depth: 0, count: 0, fold: PhantomData }
+    }
+
+    #[inline(always)]
+    pub fn push(&mut self, mut value: T) {
+        let mut carry = self.count;
+        while carry & 1 == 1 {
+            self.depth -= 1;
+            value = F::combine(self.stack[self.depth], value);
+            carry >>= 1;
+        }
+        self.stack[self.depth] = value;
+        self.depth += 1;
+        self.count += 1;
+    }
+
+    /// The result; at least one value must have been pushed.
+    #[inline(always)]
+    pub fn finish(&self) -> T {
+        let mut value = self.stack[self.depth - 1];
+        for i in (0..self.depth - 1).rev() {
+            value = F::combine(self.stack[i], value);
+        }
+        value
+    }
+}
+
+/// Compiled for each instruction set for the common dtypes, once for the others.
+#[inline(always)]
+pub(super) fn dispatch_common<T: Element, W: Work>(work: W) -> W::Output {
+    use DType::*;
+    if matches!(T::DTYPE, F32 | F64 | I32 | U32 | I64 | U64) { dispatch(work) } else { work.run() }
+}

@@ -1,0 +1,109 @@
+//! Reductions along sequences whose elements lie close together.
+
+use std::ops::Range;
+
+use super::Job;
+use super::fold::{BLOCK, Fold, Tree, block, dispatch_common, four_blocks};
+use crate::isa::Work;
+use crate::kernels::layout::{Walk, gather};
+use crate::math::Num;
+
+/// Elements looked at together.
+const SPAN: usize = 4 * BLOCK;
+
+/// Writes the results of `piece` of the sequences behind `outputs`.
+pub(super) fn run<T: Num, F: Fold<T>>(job: &Job<T>, outputs: Range<usize>, piece: usize) {
+    let start = piece * job.piece.min(job.count);
+    let range = start..(start + job.piece.min(job.count)).min(job.count);
+    let axes: smallvec::SmallVec<[(usize, isize); 6]> = job.kept.iter().map(|k| (k.size, k.stride)).collect();
+    let mut walk = Walk::at(&axes, outputs.start);
+    // SAFETY: each output of each piece has its own element, and only this call writes these.
+    let out = unsafe {
+        std::slice::from_raw_parts_mut(job.out.get().add(piece * job.outputs + outputs.start), outputs.len())
+    };
+    let (size, stride) = job.sequence.inner();
+    if job.sequence.outer().is_empty() && stride == 1 && size > 0 {
+        return dispatch_common::<T, _>(Straight::<T, F> {
+            job,
+            axes: &axes,
+            walk,
+            range,
+            out,
+            fold: Default::default(),
+        });
+    }
+    let mut scratch = [T::ZERO; SPAN];
+    for o in out {
+        let mut tree = Tree::<T, F>::new();
+        let mut at = range.start;
+        while at < range.end {
+            let len = SPAN.min(range.end - at);
+            // SAFETY: the sequence lies in the array, and the scratch holds a span.
+            unsafe {
+                let src = job.x.get().offset(walk.offset);
+                gather(src.cast(), T::DTYPE, &job.sequence, at, len, scratch.as_mut_ptr().cast());
+            }
+            dispatch_common::<T, _>(Span::<T, F>(&scratch[..len], &mut tree));
+            at += len;
+        }
+        *o = tree.finish();
+        walk.advance(&axes);
+    }
+}
+
+/// Pushes the blocks of a span.
+struct Span<'a, T, F>(&'a [T], &'a mut Tree<T, F>);
+
+impl<T: Num, F: Fold<T>> Work for Span<'_, T, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        push_blocks::<T, F>(self.0, self.1);
+    }
+}
+
+#[inline(always)]
+fn push_blocks<T: Num, F: Fold<T>>(x: &[T], tree: &mut Tree<T, F>) {
+    let mut at = 0;
+    while at + SPAN <= x.len() {
+        let four = four_blocks::<T, F>(x[at..at + SPAN].try_into().expect("a whole span"));
+        four.into_iter().for_each(|value| tree.push(value));
+        at += SPAN;
+    }
+    while at < x.len() {
+        tree.push(block::<T, F>(&x[at..x.len().min(at + BLOCK)]));
+        at += BLOCK;
+    }
+}
+
+/// Sequences that are slices.
+struct Straight<'a, T, F> {
+    job: &'a Job<T>,
+    axes: &'a [(usize, isize)],
+    walk: Walk,
+    range: Range<usize>,
+    out: &'a mut [T],
+    fold: std::marker::PhantomData<F>,
+}
+
+impl<T: Num, F: Fold<T>> Work for Straight<'_, T, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(mut self) {
+        for o in self.out {
+            // SAFETY: the sequence is a contiguous run of the array.
+            let x = unsafe {
+                let first = self.job.x.get().offset(self.walk.offset).add(self.range.start);
+                std::slice::from_raw_parts(first, self.range.len())
+            };
+            *o = if x.len() <= BLOCK {
+                block::<T, F>(x)
+            } else {
+                let mut tree = Tree::<T, F>::new();
+                push_blocks::<T, F>(x, &mut tree);
+                tree.finish()
+            };
+            self.walk.advance(self.axes);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Reductions against index-by-index oracles.
+
+mod common;
+
+use common::{elements, layouts, same_everywhere, values};
+use covector_array::kernels::{Reduction, arg_reduce, reduce};
+use covector_array::{Array, DType, Shape, bf16, f16};
+
+const OPS: [Reduction; 4] = [Reduction::Sum, Reduction::Prod, Reduction::Max, Reduction::Min];
+
+/// For every output, the elements behind it in logical order.
+fn sequences(x: &Array, axes: &[usize]) -> (Shape, Vec<Vec<f64>>) {
+    let out = x.shape().without(|i| axes.contains(&i));
+    let mut all = vec![Vec::new(); out.size()];
+    for (i, v) in elements(x).into_iter().enumerate() {
+        let (mut rest, mut at, mut step) = (i, 0, 1);
+        for axis in (0..x.ndim()).rev() {
+            let index = rest % x.shape()[axis];
+            rest /= x.shape()[axis];
+            if !axes.contains(&axis) {
+                at += index * step;
+                step *= x.shape()[axis];
+            }
+        }
+        all[at].push(v);
+    }
+    (out, all)
+}
+
+fn subsets(n: usize) -> Vec<Vec<usize>> {
+    (0..1 << n).map(|mask| (0..n).filter(|i| mask >> i & 1 == 1).collect()).collect()
+}
+
+#[test]
+fn every_layout_gives_the_oracles_result() {
+    for shape in [
+        vec![],
+        vec![1],
+        vec![7],
+        vec![3, 5],
+        vec![2, 1, 4],
+        vec![3, 2, 2, 3],
+        vec![20, 17],
+        vec![4, 300],
+        vec![300, 4],
+    ] {
+        let size: usize = shape.iter().product();
+        for dtype in DType::ALL {
+            if size > 100 && !matches!(dtype, DType::F32 | DType::I64 | DType::F16) {
+                continue;
+            }
+            let x = values(size, dtype).reshape(&Shape::from(&shape));
+            for axes in subsets(shape.len()) {
+                let (out, sequences) = sequences(&x, &axes);
+                for op in OPS {
+                    let sums = matches!(op, Reduction::Sum | Reduction::Prod);
+                    if dtype == DType::Bool && sums {
+                        continue;
+                    }
+                    let want: Vec<f64> = sequences.iter().map(|s| oracle(op, s, dtype)).collect();
+                    for x in layouts(&x) {
+                        let got = reduce(op, &x, &axes);
+                        assert_eq!((got.shape(), got.dtype()), (&out, dtype));
+                        assert_eq!(got.to_f64_vec(), want, "{op:?} {x:?} strides {:?} axes {axes:?}", x.strides());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Exact for small whole numbers; integers wrap.
+fn oracle(op: Reduction, s: &[f64], dtype: DType) -> f64 {
+    let wrapped = |v: i64| {
+        covector_array::with_dtype!(dtype, T => {
+            <T as covector_array::Element>::to_f64(<T as covector_array::Element>::from_i64(v))
+        })
+    };
+    match op {
+        Reduction::Sum if dtype.is_float() => s.iter().sum(),
+        Reduction::Sum => wrapped(s.iter().map(|&v| v as i64).sum()),
+        Reduction::Prod if dtype.is_float() => {
+            let p: f64 = s.iter().product();
+            match dtype {
+                DType::F64 => p,
+                DType::F32 => f64::from(p as f32),
+                DType::F16 => f64::from(f16::from_f32(p as f32)),
+                _ => f64::from(bf16::from_f32(p as f32)),
+            }
+        }
+        Reduction::Prod => wrapped(s.iter().fold(1i64, |a, &v| a.wrapping_mul(v as i64))),
+        Reduction::Max => s.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        Reduction::Min => s.iter().copied().fold(f64::INFINITY, f64::min),
+    }
+}
+
+#[test]
+fn repeated_elements_count_as_often_as_they_repeat() {
+    let x = values(5, DType::F32).reshape(&Shape::from([5, 1])).broadcast_to(&Shape::from([3, 5, 70]));
+    for axes in subsets(3) {
+        let (_, sequences) = sequences(&x, &axes);
+        let want: Vec<f64> = sequences.iter().map(|s| s.iter().sum()).collect();
+        assert_eq!(reduce(Reduction::Sum, &x, &axes).to_f64_vec(), want, "{axes:?}");
+    }
+}
+
+fn noise(n: usize) -> Array {
+    let mut state = 1u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / 16_777_216.0 - 0.5
+    };
+    Array::build::<f32>(Shape::from([n]), |out| out.iter_mut().for_each(|o| *o = next()))
+}
+
+#[test]
+fn sums_have_the_same_bits_for_any_layout_threads_and_instructions() {
+    for shape in [[1000, 1, 37], [3, 5000, 7], [40, 9, 300], [1, 1, 100_003], [2, 700, 90]] {
+        let x = noise(shape.iter().product()).reshape(&Shape::from(shape));
+        for axes in subsets(3) {
+            let first = same_everywhere(|| reduce(Reduction::Sum, &x, &axes));
+            let order = [2, 0, 1];
+            let stored = covector_array::kernels::copy(&x.permute(&order)).permute(&[1, 2, 0]);
+            assert_eq!(stored.shape(), x.shape());
+            let again = same_everywhere(|| reduce(Reduction::Sum, &stored, &axes));
+            assert_eq!(first.to_bytes(), again.to_bytes(), "{shape:?} {axes:?}");
+        }
+    }
+}
+
+#[test]
+fn long_f32_sums_are_as_accurate_as_pairwise_ones() {
+    let x = noise(3_000_001);
+    let exact: f64 = x.to_f64_vec().iter().sum();
+    let magnitude: f64 = x.to_f64_vec().iter().map(|v| v.abs()).sum();
+    let got = reduce(Reduction::Sum, &x, &[0]).to_f64_vec()[0];
+    assert!((got - exact).abs() < 3e-7 * magnitude, "{got} against {exact}");
+}
+
+#[test]
+fn nothing_sums_to_zero_and_multiplies_to_one() {
+    let x = values(0, DType::F32).reshape(&Shape::from([2, 0, 3]));
+    assert_eq!(reduce(Reduction::Sum, &x, &[1]).to_vec::<f32>(), [0.0; 6]);
+    assert_eq!(reduce(Reduction::Prod, &x, &[0, 1]).to_vec::<f32>(), [1.0; 3]);
+    assert_eq!(reduce(Reduction::Max, &x, &[0]).shape(), &Shape::from([0, 3]));
+    assert!(reduce(Reduction::Sum, &x, &[1]).to_vec::<f32>()[0].is_sign_positive());
+}
+
+#[test]
+#[should_panic(expected = "Max of no elements")]
+fn the_largest_of_nothing_is_refused() {
+    reduce(Reduction::Max, &values(0, DType::I32), &[0]);
+}
+
+#[test]
+fn nan_wins() {
+    for n in [3, 40, 300, 5000] {
+        for at in [0, n / 2, n - 1] {
+            let mut v = vec![1.0f32; n];
+            v[at] = f32::NAN;
+            let row = Array::from_slice(&v, [n]);
+            let columns = Array::from_slice(&v, [n, 1]).broadcast_to(&Shape::from([n, 20]));
+            for op in [Reduction::Max, Reduction::Min] {
+                assert!(reduce(op, &row, &[0]).to_vec::<f32>()[0].is_nan());
+                assert!(reduce(op, &columns, &[0]).to_vec::<f32>().iter().all(|x| x.is_nan()));
+            }
+            for max in [true, false] {
+                assert_eq!(arg_reduce(max, &row, 0).to_vec::<i64>(), [at as i64]);
+                assert_eq!(arg_reduce(max, &columns.contiguous(), 0).to_vec::<i64>(), [at as i64; 20]);
+            }
+        }
+    }
+}
+
+#[test]
+fn bools_any_and_all() {
+    let x = Array::from_slice(&[true, false, true, true], [2, 2]);
+    assert_eq!(reduce(Reduction::Max, &x, &[1]).to_vec::<bool>(), [true, true]);
+    assert_eq!(reduce(Reduction::Min, &x, &[1]).to_vec::<bool>(), [false, true]);
+}
+
+#[test]
+fn the_first_of_equal_extremes_is_found_in_every_layout() {
+    for shape in [vec![7], vec![3, 5], vec![2, 1, 40], vec![33, 9], vec![4, 100, 3], vec![1, 300], vec![300, 10]] {
+        let size: usize = shape.iter().product();
+        for dtype in [DType::Bool, DType::U8, DType::I64, DType::F16, DType::F32, DType::F64] {
+            let x = values(size, dtype).reshape(&Shape::from(&shape));
+            for axis in 0..shape.len() {
+                let (out, sequences) = sequences(&x, &[axis]);
+                for max in [true, false] {
+                    let best = |s: &Vec<f64>| {
+                        let mut best = 0;
+                        for (i, &v) in s.iter().enumerate() {
+                            if if max { v > s[best] } else { v < s[best] } {
+                                best = i;
+                            }
+                        }
+                        best as i64
+                    };
+                    let want: Vec<i64> = sequences.iter().map(best).collect();
+                    for x in layouts(&x) {
+                        let got = arg_reduce(max, &x, axis);
+                        assert_eq!((got.shape(), got.dtype()), (&out, DType::I64));
+                        assert_eq!(got.to_vec::<i64>(), want, "{x:?} {:?} axis {axis}", x.strides());
+                    }
+                }
+            }
+        }
+    }
+}

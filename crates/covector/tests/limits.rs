@@ -1,0 +1,138 @@
+//! Depth, threads and memory: what must not recurse, race or leak.
+
+use covector::*;
+use std::sync::Mutex;
+
+/// Tests that count live nodes or bytes must not run beside others.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn on_small_stack(work: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().stack_size(256 << 10).spawn(work).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_chain_of_a_million_nodes_is_built_differentiated_evaluated_and_dropped_on_a_small_stack() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let before = live_nodes();
+    on_small_stack(|| {
+        let chain = |x: &Tensor| {
+            let mut y = x.clone();
+            for _ in 0..1_000_000 {
+                y = -y;
+            }
+            y
+        };
+        let x = Tensor::from(1.5f64);
+        assert_eq!(chain(&x).item::<f64>(), 1.5);
+        let (y, g) = value_and_grad(chain)(&x);
+        assert_eq!((y.item::<f64>(), g.item::<f64>()), (1.5, 1.0));
+        let (y, dy) = jvp(chain, &x, &Tensor::from(2.0f64));
+        eval([&y, &dy]);
+        assert_eq!(dy.item::<f64>(), 2.0);
+        drop(chain(&x));
+    });
+    assert_eq!(live_nodes(), before, "every node is freed");
+}
+
+fn mlp(w: &[Tensor; 2], x: &Tensor) -> Tensor {
+    x.matmul(&w[0]).tanh().matmul(&w[1]).square().mean(..)
+}
+
+fn weights() -> [Tensor; 2] {
+    let numbers = |n: usize| (0..n).map(|i| ((i * 37 % 101) as f32 - 50.0) / 100.0).collect::<Vec<_>>();
+    [Tensor::from_slice(&numbers(32), [4, 8]), Tensor::from_slice(&numbers(8), [8, 1])]
+}
+
+#[test]
+fn many_training_steps_keep_nodes_and_bytes_flat() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let steps = if cfg!(debug_assertions) { 20_000 } else { 100_000 };
+    let x = Tensor::from_slice(&(0..24).map(|i| i as f32 / 24.0).collect::<Vec<_>>(), [6, 4]);
+    let mut w = weights();
+    let step = |w: &[Tensor; 2]| {
+        let (loss, g) = value_and_grad(|w: &[Tensor; 2]| mlp(w, &x))(w);
+        let next = [&w[0] - &g[0] * 0.01, &w[1] - &g[1] * 0.01];
+        eval([&loss, &next[0], &next[1]]);
+        next
+    };
+    for _ in 0..10 {
+        w = step(&w);
+    }
+    let (nodes, bytes) = (live_nodes(), live_bytes());
+    for _ in 0..steps {
+        w = step(&w);
+    }
+    assert_eq!((live_nodes(), live_bytes()), (nodes, bytes));
+}
+
+#[test]
+fn the_tape_like_habit_leaves_nothing_behind() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let x = Tensor::from_slice(&[0.5f32; 24], [6, 4]);
+    let mut w = weights().map(|w| w.requires_grad());
+    let step = |w: &[Tensor; 2]| {
+        mlp(w, &x).backward();
+        [0, 1].map(|i| (&w[i] - w[i].grad().unwrap() * 0.01).requires_grad())
+    };
+    w = step(&w);
+    let (nodes, bytes) = (live_nodes(), live_bytes());
+    for _ in 0..200 {
+        w = step(&w);
+    }
+    assert_eq!((live_nodes(), live_bytes()), (nodes, bytes));
+}
+
+#[test]
+fn threads_that_differentiate_one_shared_graph_agree() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let x = Tensor::from_slice(&(0..24).map(|i| i as f32 / 24.0).collect::<Vec<_>>(), [6, 4]);
+    let w = weights();
+    let shared = x.matmul(&w[0]).exp();
+    let leaf = Tensor::from([0.3f32, -0.4, 0.5, 0.1, 0.2, -0.3, 0.7, 0.9]);
+    let (loss, pullback) = vjp(|b: &Tensor| (&shared + b).tanh().square().sum(..), &leaf);
+    let one = Tensor::from(1.0f32);
+    let all: Vec<Vec<f32>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut bits = pullback.call(&one).to_vec::<f32>();
+                    bits.extend(loss.to_vec::<f32>());
+                    bits.extend(grad(|b: &Tensor| (&shared * b).sum(..))(&leaf).to_vec::<f32>());
+                    bits
+                })
+            })
+            .collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    assert!(all.iter().all(|bits| *bits == all[0]));
+}
+
+#[test]
+fn handles_cross_threads() {
+    fn send_and_sync<T: Send + Sync>() {}
+    send_and_sync::<Tensor>();
+    send_and_sync::<Pullback<Tensor, Tensor>>();
+    send_and_sync::<Error>();
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let n = 257 * 129;
+    let x = Tensor::from_slice(&(0..n).map(|i| (i % 97) as f32 / 97.0 - 0.4).collect::<Vec<_>>(), [257, 129]);
+    let f = |x: &Tensor| {
+        let y = x.matmul(&x.transpose(0, 1)).softmax(-1);
+        y.exp().sum(0).square().mean(..)
+    };
+    let run = |threads: usize| {
+        covector::threads::set_threads(threads);
+        let (y, g) = value_and_grad(f)(&Tensor::from(x.value()));
+        eval([&y, &g]);
+        let mut bits: Vec<u32> = g.to_vec::<f32>().iter().map(|v| v.to_bits()).collect();
+        bits.push(y.item::<f32>().to_bits());
+        bits
+    };
+    let one = run(1);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(7));
+}
