@@ -14,7 +14,7 @@ use crate::isa::{Work, dispatch};
 use crate::{Array, DType, Element, threads};
 
 /// Elements per piece of parallel work: a whole number of tiles.
-const CHUNK: usize = 32 * TILE;
+pub(super) const CHUNK: usize = 32 * TILE;
 
 /// Applies an elementwise kernel to inputs of equal shapes (any layout); the result has dtype `out`.
 ///
@@ -49,8 +49,8 @@ pub(crate) fn map_tiles(kernel: TileFn, half: Option<DType>, mut inputs: Inputs,
     let reused = inputs.iter_mut().position(|x| x.dtype() == out && x.is_reusable());
     let fresh = if reused.is_none() { Some(Array::uninit(shape, out)) } else { None };
     let target = reused.map_or_else(|| fresh.as_ref().expect("made above"), |i| &inputs[i]);
-    let sources: Vec<Source> =
-        inputs.iter().enumerate().map(|(i, x)| Source::new(x, size, half, reused == Some(i))).collect();
+    let sources: Vec<Reader> =
+        inputs.iter().enumerate().map(|(i, x)| Reader::new(x, size, half, reused == Some(i))).collect();
     let job = Job { kernel, half, sources, out, target: Shared(target.ptr::<u8>().cast_mut()), slot: size.min(TILE) };
     threads::for_each(size.div_ceil(CHUNK), size, |i| job.run(i * CHUNK..(i * CHUNK + CHUNK).min(size)));
     drop(job);
@@ -71,7 +71,7 @@ enum Form {
     Gathered(Layout),
 }
 
-struct Source {
+pub(super) struct Reader {
     form: Form,
     ptr: Shared<u8>,
     dtype: DType,
@@ -81,14 +81,14 @@ struct Source {
     _owner: Option<Array>,
 }
 
-impl Source {
-    fn new(x: &Array, size: usize, half: Option<DType>, aliased: bool) -> Source {
+impl Reader {
+    pub(super) fn new(x: &Array, size: usize, half: Option<DType>, aliased: bool) -> Reader {
         let dtype = x.dtype();
         let widened = half == Some(dtype);
         let seen = if widened { DType::F32 } else { dtype };
         let layout = Layout::of(x);
         let mut source =
-            Source { form: Form::Direct, ptr: Shared(x.ptr::<u8>().cast_mut()), dtype, seen, _owner: None };
+            Reader { form: Form::Direct, ptr: Shared(x.ptr::<u8>().cast_mut()), dtype, seen, _owner: None };
         if layout.is_contiguous() || size == 1 {
             source.form = if widened {
                 Form::Widened
@@ -116,7 +116,7 @@ impl Source {
     }
 
     /// Scratch slots a tile of this source needs.
-    fn slots(&self) -> usize {
+    pub(super) fn slots(&self) -> usize {
         match self.form {
             Form::Direct | Form::Splat(_) => 0,
             Form::Aliased | Form::Widened => 1,
@@ -125,7 +125,7 @@ impl Source {
     }
 
     /// The tile of the elements `range`, for which `slot` and `spare` are scratch space of that many u64.
-    fn fetch(&self, range: Range<usize>, slot: *mut u64, spare: *mut u64) -> Tile<'_> {
+    pub(super) fn fetch(&self, range: Range<usize>, slot: *mut u64, spare: *mut u64) -> Tile<'_> {
         let (len, width) = (range.len(), self.dtype.size());
         // SAFETY: the source has an element for every index of the map; scratch holds a whole tile of any dtype; the
         // tile lives no longer than the array behind `ptr` and the scratch, which the caller keeps for its chunk.
@@ -155,7 +155,7 @@ impl Source {
 struct Job {
     kernel: TileFn,
     half: Option<DType>,
-    sources: Vec<Source>,
+    sources: Vec<Reader>,
     out: DType,
     target: Shared<u8>,
     /// u64 per scratch slot: room for one tile of any dtype.
@@ -165,7 +165,7 @@ struct Job {
 impl Job {
     fn run(&self, range: Range<usize>) {
         let narrows = self.half == Some(self.out);
-        let slots: usize = self.sources.iter().map(Source::slots).sum::<usize>() + usize::from(narrows);
+        let slots: usize = self.sources.iter().map(Reader::slots).sum::<usize>() + usize::from(narrows);
         let mut scratch = vec![0u64; slots * self.slot];
         let base = scratch.as_mut_ptr();
         let mut tiles: smallvec::SmallVec<[Tile; 3]> = smallvec::SmallVec::new();

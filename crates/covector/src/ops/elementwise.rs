@@ -294,4 +294,13 @@ elementwise! {
         derivative: [0.0, Factor::When(condition.clone()), Factor::Unless(condition.clone())];
         samples: [(bools([2, 3]), real([2, 3]), real2([2, 3])), (bools([3]), real([2, 1]), 0.5)];
     }
+
+    /// TEMPORARY
+    erfinv(x) = y { real: Real::erfinv(x); derivative: ("t"); samples: [(between(-0.9, 0.9, [3]),)]; }
+    /// TEMPORARY
+    minimum(x1, x2) = y { numeric: Num::min(x1, x2); derivative: ("t"); samples: [(real([4]), 0.25)]; }
+    /// TEMPORARY
+    greater_equal(x1, x2) = y { comparison: x1 >= x2; derivative: ("t"); samples: [(real([4]), 0.25)]; }
+    /// TEMPORARY
+    less(x1, x2) = y { comparison: x1 < x2; derivative: ("t"); samples: [(real([4]), 0.25)]; }
 }

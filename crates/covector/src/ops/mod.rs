@@ -5,6 +5,7 @@ use crate::registry::OpDef;
 
 pub mod cast;
 pub mod concat;
+pub(crate) mod contract;
 pub mod conv;
 pub mod create;
 pub mod einsum;
@@ -20,6 +21,7 @@ pub(crate) mod pad;
 pub mod pool;
 pub mod random;
 pub mod reduce;
+pub mod resize;
 pub mod scan;
 pub mod shape;
 pub mod stats;
@@ -45,6 +47,7 @@ pub(crate) static FAMILIES: &[&[&OpDef]] = &[
     window::OPS,
     conv::OPS,
     pool::OPS,
+    resize::OPS,
     norm::OPS,
     loss::OPS,
 ];
