@@ -374,7 +374,7 @@ pub fn truncated_normal(key: &Tensor, shape: Shape, lo: f64, hi: f64, dtype: DTy
 /// ```
 /// Source: JAX's `random.bernoulli`.
 #[op(samples = [(Key::new(7).0, 0.3, [2, 3]), (Key::new(8).0, between(0.1, 0.9, [3]), [2, 3])], method = false,
-    notes = "derivative=the result is bool")]
+    notes = "derivative=the result is bool; dtypes=a draw next to its probability changes sides when that is rounded")]
 pub fn bernoulli(key: &Tensor, p: Operand, shape: Shape) -> Result<Tensor> {
     check(key)?;
     let dtype = p.promote(DType::F32);
