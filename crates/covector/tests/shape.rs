@@ -24,9 +24,9 @@ fn shapes() -> Vec<Vec<usize>> {
 
 /// Every index of a shape in row-major order.
 fn places(shape: &[usize]) -> Vec<Vec<usize>> {
-    shape.iter().fold(vec![vec![]], |all, &d| {
-        all.iter().flat_map(|i| (0..d).map(move |j| [&i[..], &[j]].concat())).collect()
-    })
+    shape
+        .iter()
+        .fold(vec![vec![]], |all, &d| all.iter().flat_map(|i| (0..d).map(move |j| [&i[..], &[j]].concat())).collect())
 }
 
 /// The row-major position of an index.
@@ -61,10 +61,10 @@ fn broadcasting_follows_numpy_for_every_pair() {
         let product = (a * 100).try_add(b);
         assert_eq!(product.is_ok(), fits, "{sa:?} {sb:?}");
         let Ok(y) = product else { continue };
-        let shape: Vec<usize> =
-            (0..n).map(|i| if dim(sa, i) == 1 { dim(sb, i) } else { dim(sa, i) }).collect();
+        let shape: Vec<usize> = (0..n).map(|i| if dim(sa, i) == 1 { dim(sb, i) } else { dim(sa, i) }).collect();
         let at = |place: &[usize], s: &[usize]| {
-            let own: Vec<usize> = place[n - s.len()..].iter().zip(s).map(|(&i, &d)| if d == 1 { 0 } else { i }).collect();
+            let own: Vec<usize> =
+                place[n - s.len()..].iter().zip(s).map(|(&i, &d)| if d == 1 { 0 } else { i }).collect();
             flat(&own, s)
         };
         check(&y, &shape, |p| Some(100 * at(p, sa) + at(p, sb)));
@@ -180,7 +180,8 @@ fn parts_of_every_shape() {
                 p[axis] += start;
                 Some(flat(&p, &s))
             };
-            let with = |d: usize| s.iter().enumerate().map(|(a, &own)| if a == axis { d } else { own }).collect::<Vec<_>>();
+            let with =
+                |d: usize| s.iter().enumerate().map(|(a, &own)| if a == axis { d } else { own }).collect::<Vec<_>>();
             for n in 1..=4 {
                 let parts = x.chunk(n, axis);
                 let most = s[axis].div_ceil(n);
@@ -387,29 +388,89 @@ fn told<T>(result: Result<T>) -> String {
 #[test]
 fn errors_say_what_does_not_fit() {
     let x = iota(&[2, 3]);
-    insta::assert_snapshot!(told(x.try_squeeze(0)), @"");
-    insta::assert_snapshot!(told(x.try_expand_dims(..)), @"");
-    insta::assert_snapshot!(told(x.i(0).try_matrix_transpose()), @"");
-    insta::assert_snapshot!(told(x.try_flatten(1, 0)), @"");
-    insta::assert_snapshot!(told(x.try_moveaxis([0, 1], 0)), @"");
-    insta::assert_snapshot!(told(x.try_slice([0, 0], 1, 1)), @"");
-    insta::assert_snapshot!(told(x.try_slice(0, 1, 0)), @"");
-    insta::assert_snapshot!(told(x.try_split([1, 1], 1)), @"");
-    insta::assert_snapshot!(told(x.try_chunk(0, 1)), @"");
-    insta::assert_snapshot!(told(x.try_roll([1, 2], 0)), @"");
-    insta::assert_snapshot!(told(x.try_pad([(1, 1); 3], "edge", 0.0)), @"");
-    insta::assert_snapshot!(told(x.try_pad(-1, "edge", 0.0)), @"");
-    insta::assert_snapshot!(told(x.try_pad(1, "mirror", 0.0)), @"");
-    insta::assert_snapshot!(told(x.i(..0).try_pad(1, "wrap", 0.0)), @"");
-    insta::assert_snapshot!(told(ops::concat::try_concat(&[], 0)), @"");
-    insta::assert_snapshot!(told(ops::concat::try_concat(&[x.clone(), x.i((.., ..2))], 0)), @"");
-    insta::assert_snapshot!(told(ops::concat::try_concat(&[x.clone(), x.i(0)], 0)), @"");
-    insta::assert_snapshot!(told(ops::concat::try_stack(&[x.clone(), x.i(0)], 0)), @"");
-    insta::assert_snapshot!(told(ops::create::try_arange(0, 1, 0, DType::F32)), @"");
-    insta::assert_snapshot!(told(ops::create::try_arange(0, f64::NAN, 1, DType::F32)), @"");
-    insta::assert_snapshot!(told(ops::create::try_arange(0, &x, 1, DType::F32)), @"");
-    insta::assert_snapshot!(told(ops::create::try_zeros([usize::MAX, 2], DType::F32)), @"");
-    insta::assert_snapshot!(told(ops::create::try_meshgrid(std::slice::from_ref(&x), "ij")), @"");
+    let all = [
+        told(x.try_squeeze(0)),
+        told(x.try_expand_dims(..)),
+        told(x.i(0).try_matrix_transpose()),
+        told(x.try_flatten(1, 0)),
+        told(x.try_moveaxis([0, 1], 0)),
+        told(x.try_slice([0, 0], 1, 1)),
+        told(x.try_slice(0, 1, 0)),
+        told(x.try_split([1, 1], 1)),
+        told(x.try_chunk(0, 1)),
+        told(x.try_roll([1, 2], 0)),
+        told(x.try_pad([(1, 1); 3], "edge", 0.0)),
+        told(x.try_pad(-1, "edge", 0.0)),
+        told(x.try_pad(1, "mirror", 0.0)),
+        told(x.i(..0).try_pad(1, "wrap", 0.0)),
+        told(ops::concat::try_concat(&[], 0)),
+        told(ops::concat::try_concat(&[x.clone(), x.i((.., ..2))], 0)),
+        told(ops::concat::try_concat(&[x.clone(), x.i(0)], 0)),
+        told(ops::concat::try_stack(&[x.clone(), x.i(0)], 0)),
+        told(ops::create::try_arange(0, 1, 0, DType::F32)),
+        told(ops::create::try_arange(0, f64::NAN, 1, DType::F32)),
+        told(ops::create::try_arange(0, &x, 1, DType::F32)),
+        told(ops::create::try_zeros([usize::MAX, 2], DType::F32)),
+        told(ops::create::try_meshgrid(std::slice::from_ref(&x), "ij")),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @r#"
+    squeeze: axis 0 of [2, 3] has size 2, not 1
+      operands: i64[2, 3]
+    expand_dims: `..` does not say where the new axes stand
+      operands: i64[2, 3]
+      hint: name them: `expand_dims([0, -1])`
+    matrix_transpose: a matrix has two axes, i64[3] has 1
+      operands: i64[3]
+      hint: make a row with `expand_dims(0)`, a column with `expand_dims(-1)`
+    flatten: axis 1 stands after axis 0
+      operands: i64[2, 3]
+      hint: name the first axis first
+    moveaxis: 2 axes cannot move to 1 places
+      operands: i64[2, 3]
+    slice: 2 starts, 1 stops and 1 steps
+      operands: i64[2, 3]
+      hint: give one of each for every axis to slice
+    slice: the step along axis 0 is 0
+      operands: i64[2, 3]
+      hint: 1 takes every element, -1 every element in reverse order
+    split: the sizes [1, 1] make 2, axis 1 has 3
+      operands: i64[2, 3]
+    chunk: 0 parts cannot make a whole
+      operands: i64[2, 3]
+    roll: 2 shifts for 1 axes
+      operands: i64[2, 3]
+    pad: 3 pairs of widths for 2 axes
+      operands: i64[2, 3]
+      hint: give one pair (before, after) for each axis, from the first, or one for all
+    pad: widths must be at least 0, -1 was given
+      operands: i64[2, 3]
+      hint: slicing takes elements away
+    pad: no padding mode "mirror"
+      operands: i64[2, 3]
+      hint: there are "constant", "edge", "reflect" and "wrap"
+    pad: axis 0 is empty: there is nothing to continue it with
+      operands: i64[0, 3]
+    concat: there are no tensors to join
+      hint: of no tensors neither shape nor dtype is known
+    concat: axis 1 has 3 in tensor 0 and 2 in tensor 1
+      operands: i64[2, 3], i64[2, 2]
+      hint: only axis 0, along which they are joined, may differ
+    concat: tensors 0 and 1 have 2 and 1 axes
+      operands: i64[2, 3], i64[3]
+      hint: `stack` joins along a new axis; `expand_dims` adds one
+    stack: tensor 0 is [2, 3], tensor 1 is [3]
+      operands: i64[2, 3], i64[3]
+      hint: `concat` joins along an axis they have
+    arange: a step of 0 never arrives
+      hint: for one value many times use `full`
+    arange: a bound must be finite, not NaN
+    arange: a bound must be a number, not the tensor i64[2, 3]
+      operands: i64[2, 3]
+      hint: the length of the result depends on it: read it with `item` or `to_f64`
+    zeros: the result f32[18446744073709551615, 2] has more elements than memory can address
+    meshgrid: coordinates along an axis are a vector, not i64[2, 3]
+      operands: i64[2, 3]
+    "#);
 }
 
 proptest! {
