@@ -42,9 +42,13 @@ fn infix(op: &Elementwise) -> Option<(&'static str, u8)> {
         "subtract" => (" - ", 1),
         "multiply" => ("·", 3),
         "divide" => (" / ", 3),
+        "pow" => ("^", 5),
         "greater" => (" > ", 0),
+        "greater_equal" => (" ≥ ", 0),
         "less" => (" < ", 0),
+        "less_equal" => (" ≤ ", 0),
         "equal" => (" = ", 0),
+        "not_equal" => (" ≠ ", 0),
         _ => return None,
     })
 }
@@ -96,6 +100,7 @@ impl Elementwise {
             Factor::Of(f) => f,
             Factor::When(c) => c.where_(1.0, 0.0),
             Factor::Unless(c) => c.where_(0.0, 1.0),
+            Factor::Share(a, b) => a.tie_share(b, 1.0),
         };
         Some(partials.formula.iter().map(partial).collect())
     }

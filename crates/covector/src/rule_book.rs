@@ -54,6 +54,8 @@ pub enum Factor<A> {
     When(A),
     /// 0 where the condition holds, 1 elsewhere.
     Unless(A),
+    /// 1 where the first is larger, one half where both are equal, 0 elsewhere: chosen too.
+    Share(A, A),
 }
 
 impl<A> From<f64> for Factor<A> {
@@ -89,6 +91,8 @@ pub enum Domain {
     Real,
     /// Floats and integers; bool is cast to i64.
     Numeric,
+    /// Floats; integers are returned as they are, bool is cast to i64.
+    Rounding,
     /// Integers and bool; floats are refused.
     Integer,
     /// Every dtype.
@@ -101,8 +105,8 @@ impl Domain {
     fn admit(self, dtype: DType) -> Result<DType> {
         match self {
             Domain::Real => Ok(dtype.to_float()),
-            Domain::Numeric if dtype == DType::Bool => Ok(DType::I64),
-            Domain::Numeric | Domain::Any => Ok(dtype),
+            Domain::Numeric | Domain::Rounding if dtype == DType::Bool => Ok(DType::I64),
+            Domain::Numeric | Domain::Rounding | Domain::Any => Ok(dtype),
             Domain::Logical => Ok(DType::Bool),
             Domain::Integer if dtype.is_float() => Err(Error::new(format!("takes integers or bool, not {dtype}"))
                 .hint("cast first, for example with `.cast(DType::I64)`")),
@@ -114,6 +118,9 @@ impl Domain {
 /// Applies a record to one tensor.
 pub(crate) fn unary(op: &'static Elementwise, x: &Tensor) -> Result<Tensor> {
     let dtype = op.domain.admit(x.dtype())?;
+    if op.domain == Domain::Rounding && !dtype.is_float() {
+        return Ok(x.cast(dtype));
+    }
     Tensor::apply(Prim::Static(op), [x.cast(dtype)])
 }
 
@@ -122,6 +129,15 @@ pub(crate) fn binary(op: &'static Elementwise, x1: &Tensor, x2: Operand) -> Resu
     let dtype = op.domain.admit(x2.promote(x1.dtype()))?;
     let (a, b) = broadcast(&x1.cast(dtype), &x2.into_tensor(dtype).cast(dtype))?;
     Tensor::apply(Prim::Static(op), [a, b])
+}
+
+/// Applies a record to three operands: promotes, broadcasts.
+pub(crate) fn ternary(op: &'static Elementwise, x1: &Tensor, x2: Operand, x3: Operand) -> Result<Tensor> {
+    let dtype = op.domain.admit(x3.promote(x2.promote(x1.dtype())))?;
+    let (a, b) = broadcast(&x1.cast(dtype), &x2.into_tensor(dtype).cast(dtype))?;
+    let (a, c) = broadcast(&a, &x3.into_tensor(dtype).cast(dtype))?;
+    let (_, b) = broadcast(&a, &b)?;
+    Tensor::apply(Prim::Static(op), [a, b, c])
 }
 
 /// Applies a record to a condition and two operands: casts the condition to bool, promotes and broadcasts the others.
@@ -159,6 +175,10 @@ impl Primitive for Elementwise {
     fn run(&self, inputs: Inputs, out: &Spec) -> Result<Array> {
         let key = inputs[inputs.len() - 1].dtype();
         Ok(kernels::map(self.kernel, key, inputs, out.dtype))
+    }
+
+    fn tile_kernel(&self, key: DType) -> Option<TileFn> {
+        (self.kernel)(key)
     }
 
     fn derivative(&self) -> Derivative<'_> {
@@ -199,12 +219,14 @@ fn scale(factor: Factor<Tensor>, t: &Tensor) -> Option<Tensor> {
         Factor::Of(f) => Some(t * f),
         Factor::When(c) => Some(c.where_(t, 0.0)),
         Factor::Unless(c) => Some(c.where_(0.0, t)),
+        Factor::Share(a, b) => Some(a.tie_share(b, t)),
     }
 }
 
 impl Differentiable for Elementwise {
     fn jvp(&self, x: &[Tensor], y: &Tensor, tangents: &[Option<Tensor>]) -> Tensor {
-        let terms = tangents.iter().enumerate().filter_map(|(k, t)| scale(self.partial(k, x, y), t.as_ref()?));
+        let term = |(k, t): (usize, &Option<Tensor>)| t.as_ref().and_then(|t| scale(self.partial(k, x, y), t));
+        let terms = tangents.iter().enumerate().filter_map(term);
         terms.reduce(|a, b| a + b).unwrap_or_else(|| Tensor::zeros_of(y.spec()))
     }
 
@@ -275,7 +297,7 @@ macro_rules! elementwise {
         /// Every record, in the order of the table.
         pub static TABLE: &[&Elementwise] = &[$(&table::$name),*];
 
-        $( elementwise!(@op [$(#[doc = $doc])*] $name ($($arg),+) $derivative $samples); )*
+        $( elementwise!(@op $family [$(#[doc = $doc])*] $name ($($arg),+) $derivative $samples); )*
         op_list![$($name),*];
 
         impl<'t> Value<'t> { $( elementwise!(@method Value $name ($($arg),+)); )* }
@@ -288,6 +310,8 @@ macro_rules! elementwise {
 
     (@domain real) => { Domain::Real };
     (@domain real_predicate) => { Domain::Real };
+    (@domain ternary) => { Domain::Real };
+    (@domain rounding) => { Domain::Rounding };
     (@domain numeric) => { Domain::Numeric };
     (@domain integer) => { Domain::Integer };
     (@domain comparison) => { Domain::Any };
@@ -299,6 +323,10 @@ macro_rules! elementwise {
     (@predicate $other:ident) => { false };
 
     (@kernel real $args:tt $e:expr) => { elementwise!(@typed $args $e; F32 f32 f32, F64 f64 f64) };
+    (@kernel rounding $args:tt $e:expr) => { elementwise!(@kernel real $args $e) };
+    (@kernel ternary ($x:ident, $z:ident, $t:ident) $e:expr) => {
+        elementwise!(@typed (real $x, $z, $t) $e; F32 f32 f32, F64 f64 f64)
+    };
     (@kernel real_predicate $args:tt $e:expr) => { elementwise!(@typed $args $e; F32 f32 bool, F64 f64 bool) };
     (@kernel numeric $args:tt $e:expr) => {
         elementwise!(@typed $args $e; F32 f32 f32, F64 f64 f64, U8 u8 u8, U16 u16 u16, U32 u32 u32, U64 u64 u64,
@@ -335,6 +363,11 @@ macro_rules! elementwise {
         fn kernel($x: $t, $z: $t) -> $o { $e }
         Some(|ins: &[Tile], out: TileMut| map2(ins, out, kernel))
     }};
+    (@tile (real $x:ident, $z:ident, $v:ident) $t:ident $o:ident $e:expr) => {{
+        #[inline(always)]
+        fn kernel($x: $t, $z: $t, $v: $t) -> $o { $e }
+        Some(|ins: &[Tile], out: TileMut| map3(ins, out, kernel))
+    }};
     (@tile ($c:ident, $x:ident, $z:ident) $t:ident $o:ident $e:expr) => {{
         #[inline(always)]
         fn kernel($c: bool, $x: $t, $z: $t) -> $o { $e }
@@ -342,6 +375,8 @@ macro_rules! elementwise {
     }};
 
     (@scalar real $args:tt $e:expr) => { elementwise!(@on_f64 $args $e) };
+    (@scalar ternary $args:tt $e:expr) => { elementwise!(@on_f64 $args $e) };
+    (@scalar rounding $args:tt $e:expr) => { elementwise!(@on_f64 $args $e) };
     (@scalar numeric $args:tt $e:expr) => { elementwise!(@on_f64 $args $e) };
     (@scalar real_predicate $args:tt $e:expr) => { elementwise!(@on_f64 $args f64::from(u8::from($e))) };
     (@scalar comparison $args:tt $e:expr) => { elementwise!(@on_f64 $args f64::from(u8::from($e))) };
@@ -391,30 +426,36 @@ macro_rules! elementwise {
         }
     };
 
-    (@op [$($doc:tt)*] $name:ident ($x:ident) ($why:literal) $samples:tt) => {
+    (@op $family:ident [$($doc:tt)*] $name:ident ($x:ident) ($why:literal) $samples:tt) => {
         $($doc)*
         #[op(samples = $samples, notes = concat!("derivative=", $why))]
         pub fn $name($x: &Tensor) -> Result<Tensor> { unary(&table::$name, $x) }
     };
-    (@op [$($doc:tt)*] $name:ident ($x:ident) $d:tt $samples:tt) => {
+    (@op $family:ident [$($doc:tt)*] $name:ident ($x:ident) $d:tt $samples:tt) => {
         $($doc)*
         #[op(samples = $samples)]
         pub fn $name($x: &Tensor) -> Result<Tensor> { unary(&table::$name, $x) }
     };
-    (@op [$($doc:tt)*] $name:ident ($x:ident, $z:ident) ($why:literal) $samples:tt) => {
+    (@op $family:ident [$($doc:tt)*] $name:ident ($x:ident, $z:ident) ($why:literal) $samples:tt) => {
         $($doc)*
         #[op(samples = $samples, notes = concat!("derivative=", $why))]
         pub fn $name($x: &Tensor, $z: Operand) -> Result<Tensor> { binary(&table::$name, $x, $z) }
     };
-    (@op [$($doc:tt)*] $name:ident ($x:ident, $z:ident) $d:tt $samples:tt) => {
+    (@op $family:ident [$($doc:tt)*] $name:ident ($x:ident, $z:ident) $d:tt $samples:tt) => {
         $($doc)*
         #[op(samples = $samples)]
         pub fn $name($x: &Tensor, $z: Operand) -> Result<Tensor> { binary(&table::$name, $x, $z) }
     };
-    (@op [$($doc:tt)*] $name:ident ($c:ident, $x:ident, $z:ident) $d:tt $samples:tt) => {
+    (@op any [$($doc:tt)*] $name:ident ($c:ident, $x:ident, $z:ident) $d:tt $samples:tt) => {
         $($doc)*
         #[op(samples = $samples)]
         pub fn $name($c: &Tensor, $x: Operand, $z: Operand) -> Result<Tensor> { select(&table::$name, $c, $x, $z) }
+    };
+
+    (@op ternary [$($doc:tt)*] $name:ident ($x:ident, $z:ident, $v:ident) $d:tt $samples:tt) => {
+        $($doc)*
+        #[op(samples = $samples)]
+        pub fn $name($x: &Tensor, $z: Operand, $v: Operand) -> Result<Tensor> { ternary(&table::$name, $x, $z, $v) }
     };
 
     (@method $A:ident $name:ident ($x:ident)) => {

@@ -1,8 +1,8 @@
 //! f32: branch-free functions without calls, so that loops over them vectorise.
 //!
 //! What networks use most (exp, ln, tanh, expm1, erf) is computed in f32, with at most 1.5 units in the last place of error; the
-//! rest in f64 by the functions of [`super::wide`], rounded once (0.51 units). Only lgamma, digamma, erfinv and the
-//! remainder are scalar. The tests at the end state and check the bounds.
+//! rest in f64 by the functions of [`super::wide`], rounded once (0.51 units). Only lgamma, digamma, polygamma, erfinv
+//! and the remainder are scalar. The tests at the end state and check the bounds.
 
 use super::float64::float_num;
 use super::poly::poly;
@@ -326,6 +326,11 @@ impl Real for f32 {
         let (x, y) = (f64::from(self), f64::from(other));
         let value = x.mul_add(x, y * y).sqrt() as f32;
         if self.is_infinite() || other.is_infinite() { f32::INFINITY } else { value }
+    }
+
+    #[inline(always)]
+    fn polygamma(self, n: Self) -> Self {
+        Real::polygamma(f64::from(self), f64::from(n)) as f32
     }
 
     #[inline(always)]

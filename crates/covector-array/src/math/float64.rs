@@ -180,4 +180,8 @@ impl Real for f64 {
     fn digamma(self) -> Self {
         special::digamma(self)
     }
+    #[inline(always)]
+    fn polygamma(self, n: Self) -> Self {
+        special::polygamma(self, n)
+    }
 }

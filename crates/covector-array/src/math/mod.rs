@@ -118,4 +118,6 @@ pub trait Real:
     fn lgamma(self) -> Self;
     /// The derivative of `lgamma`: NaN at -1, -2 …, and infinite at 0 with the sign opposite to that of the zero.
     fn digamma(self) -> Self;
+    /// The derivative of `digamma` of order `n`, a whole number from 0 to 1000 (else NaN).
+    fn polygamma(self, n: Self) -> Self;
 }

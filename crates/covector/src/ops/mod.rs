@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::registry::OpDef;
 
+pub mod activation;
 pub mod cast;
 pub mod concat;
 pub(crate) mod contract;
@@ -33,6 +34,7 @@ pub(crate) static FAMILIES: &[&[&OpDef]] = &[
     create::OPS,
     random::OPS,
     elementwise::OPS,
+    activation::OPS,
     cast::OPS,
     reduce::OPS,
     stats::OPS,

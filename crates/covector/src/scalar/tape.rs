@@ -136,6 +136,7 @@ impl<'t> Value<'t> {
                     Factor::Number(c) | Factor::Of(Number(c)) => cotangent * c,
                     Factor::When(c) => c.where_(cotangent, 0.0).0,
                     Factor::Unless(c) => c.where_(0.0, cotangent).0,
+                    Factor::Share(a, b) => a.tie_share(b, cotangent).0,
                 };
             }
         }
@@ -165,6 +166,7 @@ impl<'t> Value<'t> {
                     Factor::Of(v) => cotangent * v,
                     Factor::When(c) => c.where_(cotangent, 0.0),
                     Factor::Unless(c) => c.where_(0.0, cotangent),
+                    Factor::Share(a, b) => a.tie_share(b, cotangent),
                 };
                 let sum = &mut grads[j as usize];
                 *sum = Some(sum.map_or(term, |s| s + term));
