@@ -88,9 +88,8 @@ impl MultiheadAttention {
 ///
 /// Cutting the weight and not the result keeps the transposes (zeros around a slice, added up) small.
 fn thirds(all: &Linear) -> [Linear; 3] {
-    let n = all.weight.shape()[0] as i64 / 3;
-    let rows = |x: &Tensor, i: i64| x.take(&Tensor::from((i * n..(i + 1) * n).collect::<Vec<i64>>()), 0);
-    [0, 1, 2].map(|i| Linear { weight: rows(&all.weight, i), bias: all.bias.as_ref().map(|b| rows(b, i)) })
+    let (weights, biases) = (all.weight.chunk(3, 0), all.bias.as_ref().map(|bias| bias.chunk(3, 0)));
+    [0, 1, 2].map(|i| Linear { weight: weights[i].clone(), bias: biases.as_ref().map(|b| b[i].clone()) })
 }
 
 /// `[batch, time, width] -> [batch, heads, time, width / heads]`.

@@ -76,7 +76,7 @@ impl Gpt {
         for (i, block) in self.h.iter().enumerate() {
             x = block.forward(&x, &dropout.layer(i + 1));
         }
-        self.ln_f.forward(&x).matmul(&self.wte.weight.transpose(0, 1))
+        self.ln_f.forward(&x).matmul(&self.wte.weight.t())
     }
 
     /// The mean cross-entropy, in nats, of predicting `targets` from `tokens`, both `[batch, time]`.

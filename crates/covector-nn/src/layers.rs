@@ -41,7 +41,7 @@ impl Linear {
     /// `[.., inputs] -> [.., outputs]`.
     #[track_caller]
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let y = x.matmul(&self.weight.transpose(0, 1));
+        let y = x.matmul(&self.weight.t());
         match &self.bias {
             Some(bias) => y + bias,
             None => y,
@@ -122,13 +122,9 @@ impl Mlp {
     /// As `x`.
     #[track_caller]
     pub fn forward(&self, x: &Tensor, dropout: &Dropout) -> Tensor {
-        let hidden = gelu(&self.c_fc.forward(x));
+        let hidden = self.c_fc.forward(x).gelu();
         dropout.apply(&self.c_proj.forward(&hidden))
     }
-}
-
-fn gelu(x: &Tensor) -> Tensor {
-    x * (((x + x * x.square() * 0.044715) * 0.797_884_560_802_865_4).tanh() + 1.0) * 0.5
 }
 
 /// A vector of one number, in f32.
