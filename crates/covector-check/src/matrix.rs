@@ -34,6 +34,7 @@ pub const PROPERTIES: [&str; 13] = [
     "2nd order",
     "vmap",
     "vmap of grad",
+    "fused",
     "errors",
     "docs",
 ];
