@@ -1,6 +1,7 @@
 //! A decoder-only transformer in the manner of GPT-2.
 
-use covector::{Key, Tensor, Tree, keep};
+use covector::ops::loss::cross_entropy;
+use covector::{Key, Tensor, Tree};
 
 use crate::{CausalSelfAttention, Dropout, Embedding, LayerNorm, Mlp};
 
@@ -83,10 +84,8 @@ impl Gpt {
     #[track_caller]
     pub fn loss(&self, tokens: &Tensor, targets: &Tensor, dropout: &Dropout) -> Tensor {
         let logits = self.forward(tokens, dropout);
-        let [batch, time] = [0, 1].map(|i| targets.shape()[i]);
-        let picked = logits.take_along_axis(&targets.reshape([batch, time, 1]), 2);
-        let largest = logits.max(keep(-1)).stop_gradient();
-        (((&logits - &largest).exp().sum(keep(-1)).log() + largest) - picked).mean(..)
+        let flat = logits.reshape([targets.size(), logits.shape()[2]]);
+        cross_entropy(&flat, &targets.reshape([targets.size()]), None, None, 0.0, "mean")
     }
 
     /// The number of parameters.

@@ -2,7 +2,7 @@
 
 use covector::ops::index::embedding;
 use covector::ops::random::{normal, uniform};
-use covector::{DType, Key, Tensor, Tree, keep};
+use covector::{DType, Key, Tensor, Tree};
 
 use crate::Dropout;
 
@@ -90,13 +90,7 @@ impl LayerNorm {
     /// As `x`.
     #[track_caller]
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let centred = x - x.mean(keep(-1));
-        let variance = centred.square().mean(keep(-1));
-        let y = centred / (variance + self.eps).sqrt() * &self.weight;
-        match &self.bias {
-            Some(bias) => y + bias,
-            None => y,
-        }
+        x.layer_norm(1, Some(&self.weight), self.bias.as_ref(), self.eps)
     }
 }
 
