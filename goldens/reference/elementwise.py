@@ -198,8 +198,6 @@ PAIRS_OF_REALS = {
     "divide": torch.div,
     "atan2": torch.atan2,
     "hypot": torch.hypot,
-    "tie_share": tie_share,
-    "polygamma": polygamma,
 }
 
 PAIRS = {
@@ -231,6 +229,8 @@ TABLE: dict[str, Callable] = {
     "logical_not": lambda x: torch.logical_not(x),
     "bitwise_invert": lambda x: torch.bitwise_not(x),
     "clip": clip,
+    "tie_share": tie_share,
+    "polygamma": polygamma,
     "where": where,
     "cast": lambda x, dtype: x.to(DTYPES[dtype]),
     "stop_gradient": lambda x: x.detach(),

@@ -421,7 +421,7 @@ pub fn randint(key: &Tensor, shape: Shape, lo: i64, hi: i64) -> Result<Tensor> {
 /// ```
 /// Source: JAX's `random.categorical`; by the largest of logits and Gumbel noise (Gumbel 1954).
 #[op(samples = [(Key::new(7).0, real([2, 3]), -1), (Key::new(8).0, real([3, 2]), 0), (Key::new(9).0, real([4]), 0)], method = false,
-    notes = "derivative=the result is an integer")]
+    notes = "derivative=the result is an integer; dtypes=rounded noise has another largest element")]
 pub fn categorical(key: &Tensor, logits: &Tensor, axis: Axis) -> Result<Tensor> {
     check(key)?;
     let wide = if logits.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
