@@ -49,3 +49,8 @@ pub use transform::jacobian::{hessian, hvp, jacfwd, jacrev};
 pub use transform::reverse::{Pullback, grad, try_value_and_grad, value_and_grad, vjp};
 pub use transform::vmap::{BatchAxes, try_vmap, vmap, vmap_with};
 pub use tree::Tree;
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
