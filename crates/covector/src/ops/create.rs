@@ -58,6 +58,10 @@ pub(crate) fn iota(len: usize, dtype: DType) -> Tensor {
 /// Source: NumPy's `full`.
 #[op(samples = [([2, 3], 1.5, "f64"), (Vec::<i64>::new(), 7, "i64"), ([0, 2], 1, "bool")], notes = "derivative=it depends on nothing")]
 pub fn full(shape: Shape, value: Operand, dtype: DType) -> Result<Tensor> {
+    filled(shape, value, dtype)
+}
+
+fn filled(shape: Shape, value: Operand, dtype: DType) -> Result<Tensor> {
     addressable(&shape, dtype)?;
     let one = match value {
         Operand::Tensor(t) => return t.cast(dtype).try_broadcast_to(shape),
@@ -89,7 +93,7 @@ fn addressable(shape: &Shape, dtype: DType) -> Result<()> {
 /// Source: NumPy's `zeros`.
 #[op(samples = [([2, 3], "f64"), (Vec::<i64>::new(), "f32"), ([2, 0], "bool")], notes = "derivative=it depends on nothing")]
 pub fn zeros(shape: Shape, dtype: DType) -> Result<Tensor> {
-    try_full(shape, 0, dtype)
+    filled(shape, Operand::Int(0), dtype)
 }
 
 /// A tensor of ones (true for bool).
@@ -105,7 +109,7 @@ pub fn zeros(shape: Shape, dtype: DType) -> Result<Tensor> {
 /// Source: NumPy's `ones`.
 #[op(samples = [([2, 3], "f64"), (Vec::<i64>::new(), "i64"), ([3], "bool")], notes = "derivative=it depends on nothing")]
 pub fn ones(shape: Shape, dtype: DType) -> Result<Tensor> {
-    try_full(shape, 1, dtype)
+    filled(shape, Operand::Int(1), dtype)
 }
 
 /// One value in the shape and dtype of another tensor.
@@ -121,7 +125,7 @@ pub fn ones(shape: Shape, dtype: DType) -> Result<Tensor> {
 /// Source: NumPy's `full_like`.
 #[op(samples = [(real([2, 3]), 1.5), (ints(0, 5, [3]), 7)], notes = "derivative=only the shape of x is used")]
 pub fn full_like(x: &Tensor, value: Operand) -> Result<Tensor> {
-    try_full(x.shape().clone(), value, x.dtype())
+    filled(x.shape().clone(), value, x.dtype())
 }
 
 /// Zeros in the shape and dtype of another tensor.
@@ -135,7 +139,7 @@ pub fn full_like(x: &Tensor, value: Operand) -> Result<Tensor> {
 /// Source: NumPy's `zeros_like`.
 #[op(samples = [(real([2, 3]),), (bools([3]),)], notes = "derivative=only the shape of x is used")]
 pub fn zeros_like(x: &Tensor) -> Result<Tensor> {
-    try_full(x.shape().clone(), 0, x.dtype())
+    filled(x.shape().clone(), Operand::Int(0), x.dtype())
 }
 
 /// Ones in the shape and dtype of another tensor.
@@ -149,7 +153,7 @@ pub fn zeros_like(x: &Tensor) -> Result<Tensor> {
 /// Source: NumPy's `ones_like`.
 #[op(samples = [(real([2, 3]),), (bools([3]),)], notes = "derivative=only the shape of x is used")]
 pub fn ones_like(x: &Tensor) -> Result<Tensor> {
-    try_full(x.shape().clone(), 1, x.dtype())
+    filled(x.shape().clone(), Operand::Int(1), x.dtype())
 }
 
 /// `start, start + step, ..` up to `stop`, which is not included; downwards for a negative step.

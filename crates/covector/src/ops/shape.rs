@@ -8,7 +8,7 @@ use covector_derive::{op, op_list};
 use smallvec::SmallVec;
 
 use super::create::iota;
-use super::view::{permuted, reshaped};
+use super::view::{main_diagonal, permuted, reshaped};
 use crate::axes::resolve;
 use crate::site::{self, Site};
 use crate::slicing::{Span, select};
@@ -363,15 +363,8 @@ fn right_of(x: &Tensor, k: i64) -> Result<Tensor> {
 /// Source: the Array API's `linalg.diagonal`.
 #[op(samples = [(real([3, 3]),), (real([2, 2, 4]),), (real([4, 2]),), (real([0, 2]),)])]
 pub fn diagonal(x: &Tensor) -> Result<Tensor> {
-    let axis = at_least_a_matrix(x)? - 2;
-    let (rows, columns) = (x.shape()[axis], x.shape()[axis + 1]);
-    let d = rows.min(columns);
-    let lead = x.shape().iter().copied().take(axis);
-    let flat = reshaped(&part(x, axis, 0, d), lead.chain([d * columns]).collect::<Shape>());
-    let spans = (0..=axis).map(|a| Span::new(0, i64::MAX, if a == axis { columns as i64 + 1 } else { 1 }));
-    let runs: SmallVec<[_; 6]> =
-        spans.zip(flat.shape().iter()).enumerate().map(|(a, (s, &n))| s.run(a, n)).collect::<Result<_>>()?;
-    Ok(select(&flat, &runs))
+    at_least_a_matrix(x)?;
+    Ok(main_diagonal(x))
 }
 
 /// The elements of axis 0, as tensors without that axis; see [`Tensor::iter`].
