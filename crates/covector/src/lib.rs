@@ -9,6 +9,7 @@ extern crate self as covector;
 mod axes;
 mod convert;
 mod display;
+pub mod draw;
 mod error;
 mod formula;
 mod literal;
