@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use covector::Tensor;
 use covector::registry::{self, OpDef};
 
 use crate::call::Call;
@@ -22,7 +23,7 @@ pub enum Outcome {
 }
 
 /// The names of the properties, in the order of the table.
-pub const PROPERTIES: [&str; 12] = [
+pub const PROPERTIES: [&str; 13] = [
     "golden",
     "spec",
     "layout",
@@ -33,6 +34,7 @@ pub const PROPERTIES: [&str; 12] = [
     "2nd order",
     "vmap",
     "vmap of grad",
+    "fused",
     "errors",
     "docs",
 ];
@@ -121,13 +123,32 @@ fn verdict(property: &str, call: &Call, index: usize, goldens: &Goldens) -> Opti
         "vmap" => batching::on_sample(call, vmap_tolerance(call.op)),
         "vmap of grad" => derivatives::on_sample(call, |f, x| {
             let cotangents = derivatives::directions(&f(&x.to_vec()), 0.5);
-            let pulled = |x: &Vec<covector::Tensor>| covector::vjp(f, x).1.call(&cotangents);
+            let pulled = |x: &Vec<Tensor>| covector::vjp(f, x).1.call(&cotangents);
             crate::check_vmap(&pulled, x, Tolerance::relative(1e-13))
         }),
+        "fused" => fused(call),
         "errors" => robustness::wrong_arguments(call),
         "docs" => robustness::documented(call),
         other => unreachable!("no property `{other}`"),
     }
+}
+
+/// Planned together, an op with its gradients gives the bits it gives one primitive at a time.
+fn fused(call: &Call) -> Option<Verdict> {
+    let build = || -> Result<Vec<Tensor>, String> {
+        let mut all = call.with_tensors(&call.tensors()).map_err(|e| e.to_string())?;
+        let floats = call.floats();
+        let (y, pullback) = covector::vjp(|x: &Vec<Tensor>| call.on_floats(x), &floats);
+        if !floats.is_empty() && !y.is_empty() {
+            all.extend(pullback.call(&derivatives::directions(&y, 0.5)));
+        }
+        Ok(all)
+    };
+    Some((|| {
+        let (fused, stepwise) = (build()?, build()?);
+        covector::try_eval(&fused).and_then(|()| covector::try_eval_stepwise(&stepwise)).map_err(|e| e.to_string())?;
+        fused.iter().zip(&stepwise).try_for_each(|(f, s)| crate::close(f, s, Tolerance::EXACT))
+    })())
 }
 
 /// Bit for bit, unless the registry states a bound.

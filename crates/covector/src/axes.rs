@@ -146,13 +146,21 @@ impl Ints {
         if self.0.len() != n && self.0.len() != 1 {
             return Err(Error::new(format!("{what} needs 1 or {n} numbers, {} were given", self.0.len())));
         }
+        let given = self.each(least, what)?;
+        Ok(if given.len() == n { given } else { SmallVec::from_elem(given[0], n) })
+    }
+
+    /// The numbers as sizes, however many there are.
+    ///
+    /// # Errors
+    /// If one is below `least`.
+    pub fn each(&self, least: usize, what: &str) -> Result<SmallVec<[usize; 6]>> {
         let size = |&i: &i64| {
             usize::try_from(i)
                 .ok()
                 .filter(|&i| i >= least)
                 .ok_or_else(|| Error::new(format!("{what} must be at least {least}, {i} was given")))
         };
-        let given: SmallVec<[usize; 6]> = self.0.iter().map(size).collect::<Result<_>>()?;
-        Ok(if given.len() == n { given } else { SmallVec::from_elem(given[0], n) })
+        self.0.iter().map(size).collect()
     }
 }

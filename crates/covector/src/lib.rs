@@ -8,8 +8,10 @@ extern crate self as covector;
 
 mod axes;
 mod convert;
+mod display;
 mod error;
 mod formula;
+mod literal;
 mod marks;
 mod operand;
 pub mod ops;
@@ -19,6 +21,7 @@ pub mod registry;
 pub mod rule_book;
 pub mod scalar;
 mod site;
+mod slicing;
 mod tensor;
 mod transform;
 pub mod tree;
@@ -30,10 +33,15 @@ pub use covector_array::{Array, DType, Element, Shape, bf16, f16, kernels, live_
 pub use covector_derive::Tree;
 pub use error::{Error, Result};
 pub use formula::Formula;
+#[doc(hidden)]
+pub use literal::{Literal, literal};
 pub use operand::Operand;
-pub use plan::{eval, try_eval};
+pub use ops::pad::Widths;
+pub use ops::random::{self, Key};
+pub use plan::{eval, try_eval, try_eval_stepwise};
 pub use primitive::{Class, Derivative, Differentiable, Prim, Primitive, StructuralHash};
 pub use site::Site;
+pub use slicing::{Ellipsis, Index, Indices, NewAxis, Span};
 pub use tensor::{Operands, Spec, Tensor, live_nodes};
 pub use transform::custom::{checkpoint, custom_jvp, custom_vjp};
 pub use transform::forward::{Linearized, jvp, linearize, try_jvp};

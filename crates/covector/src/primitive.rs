@@ -5,8 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use covector_array::Array;
-use covector_array::kernels::Inputs;
+use covector_array::kernels::{Inputs, TileFn};
+use covector_array::{Array, DType};
 
 use crate::marks::Marks;
 use crate::ops::leaf::{Argument, Variable};
@@ -57,6 +57,12 @@ pub trait Primitive: Debug + StructuralHash + Send + Sync + 'static {
 
     /// Computes the result; operands that nobody else holds may be overwritten.
     fn run(&self, inputs: Inputs, out: &Spec) -> Result<Array>;
+
+    /// For elementwise primitives: the kernel for tiles whose last operand has this dtype, so that chains of them can
+    /// run in one pass. Without one the primitive runs by itself.
+    fn tile_kernel(&self, _key: DType) -> Option<TileFn> {
+        None
+    }
 
     /// The derivative rules, or why the derivative is zero.
     fn derivative(&self) -> Derivative<'_>;

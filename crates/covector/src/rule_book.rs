@@ -177,6 +177,10 @@ impl Primitive for Elementwise {
         Ok(kernels::map(self.kernel, key, inputs, out.dtype))
     }
 
+    fn tile_kernel(&self, key: DType) -> Option<TileFn> {
+        (self.kernel)(key)
+    }
+
     fn derivative(&self) -> Derivative<'_> {
         match self.partials {
             Ok(_) => Derivative::Rules(self),

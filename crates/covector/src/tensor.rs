@@ -188,12 +188,6 @@ impl AsRef<Tensor> for Tensor {
     }
 }
 
-impl fmt::Debug for Tensor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.primitive().name(), self.spec())
-    }
-}
-
 thread_local! {
     /// Operands of nodes being dropped on this thread, so that dropping a long chain does not recurse.
     static DROPPING: std::cell::RefCell<Option<Vec<Tensor>>> = const { std::cell::RefCell::new(None) };

@@ -8,12 +8,15 @@ use smallvec::SmallVec;
 use crate::Tensor;
 use crate::tensor::Operands;
 
+/// Positions in a listing.
+pub(crate) type Positions = SmallVec<[u32; 3]>;
+
 /// Nodes in an order in which every operand stands before its users.
 #[derive(Default)]
 pub(crate) struct Listing {
     pub nodes: Vec<Tensor>,
     /// For each node the positions of its operands; empty for nodes the walk did not look into.
-    pub operands: Vec<SmallVec<[u32; 3]>>,
+    pub operands: Vec<Positions>,
     pub position: HashMap<usize, u32, BuildHasherDefault<AddressHasher>>,
 }
 

@@ -27,8 +27,7 @@ fn select(from: DType, to: DType) -> TileFn {
         (F16 | BF16, F32) => |ins, out| widen(ins[0], out),
         (F32, F16 | BF16) => |ins, out| narrow(ins[0], out),
         (F16 | BF16, _) => from_half,
-        (F64, F16) => |ins, out| out.of::<f16>().convert_from_f64_slice(ins[0].of()),
-        (F64, BF16) => |ins, out| out.of::<bf16>().convert_from_f64_slice(ins[0].of()),
+        (F64, F16 | BF16) => from_f64_to_half,
         (Bool | U8 | I8 | U16 | I16, F16 | BF16) => to_half_by_f32,
         (_, F16 | BF16) => to_half_by_f64,
         (Bool, to) => select_bool(to),
@@ -76,6 +75,18 @@ fn from_half(ins: &[Tile], out: TileMut) {
         DType::F16 | DType::BF16 => narrow(wide[0], out),
         to => select(DType::F32, to)(&wide, out),
     }
+}
+
+/// To f32 first, rounded to odd: such a value is never a tie of the second rounding unless it was one before.
+fn from_f64_to_half(ins: &[Tile], out: TileMut) {
+    let mut odd = [0f32; TILE];
+    let odd = &mut odd[..ins[0].len()];
+    map1(ins, TileMut::new(odd), |x: f64| {
+        let near = x as f32;
+        let bits = near.to_bits() - u32::from(f64::from(near).abs() > x.abs());
+        if f64::from(near) == x || x.is_nan() { near } else { f32::from_bits(bits | 1) }
+    });
+    narrow(Tile::new(odd), out);
 }
 
 /// Integers below 2^24 are f32 numbers.

@@ -1,17 +1,41 @@
 //! Copies into row-major order.
+//!
+//! Most copies are runs of neighbours, gathered one after another. If neighbours of the result lie far apart in the source, but
+//! another axis of the source is dense, the copy goes in square blocks of both axes, so that every cache line read or
+//! written is used whole.
 
-use super::layout::{Layout, Shared, gather};
+use smallvec::SmallVec;
+
+use super::layout::{Layout, Shared, Walk, gather};
+use crate::isa::{Work, dispatch};
 use crate::{Array, threads};
 
 /// Elements per piece of parallel work.
 const CHUNK: usize = 1 << 15;
+/// Side of the square blocks, in elements: a cache line of f32.
+const BLOCK: usize = 16;
+/// Rows of the result that are written together.
+const BAND: usize = 4 * BLOCK;
 
 /// The same elements in a fresh row-major buffer.
 pub fn copy(x: &Array) -> Array {
     let out = Array::uninit(x.shape().clone(), x.dtype());
     let (size, width) = (x.size(), x.dtype().size());
+    if size == 0 {
+        return out;
+    }
     let layout = Layout::of(x);
     let (src, dst) = (Shared(x.ptr::<u8>().cast_mut()), Shared(out.ptr::<u8>().cast_mut()));
+    if let Some(dense) = dense_axis(&layout).filter(|_| size >= BLOCK * BLOCK) {
+        // Elements are moved as plain integers of the same size.
+        match width {
+            1 => transpose::<u8>(src, dst, &layout, dense),
+            2 => transpose::<u16>(src, dst, &layout, dense),
+            4 => transpose::<u32>(src, dst, &layout, dense),
+            _ => transpose::<u64>(src, dst, &layout, dense),
+        }
+        return out;
+    }
     threads::for_each(size.div_ceil(CHUNK), size, |i| {
         let (start, len) = (i * CHUNK, CHUNK.min(size - i * CHUNK));
         // SAFETY: the source is a view within its buffer; the chunks of the fresh output are disjoint.
@@ -20,8 +44,149 @@ pub fn copy(x: &Array) -> Array {
     out
 }
 
-/// True if reading the sequence in order jumps through memory although its elements lie close together.
+/// The outer axis along which memory is denser than along the innermost one.
+fn dense_axis(layout: &Layout) -> Option<usize> {
+    let steps = layout.outer().iter().enumerate().filter(|(_, a)| a.1 != 0 && a.0 >= 4);
+    let (axis, step) = steps.map(|(i, a)| (i, a.1.unsigned_abs())).min_by_key(|&(_, s)| s)?;
+    (step < layout.inner().1.unsigned_abs()).then_some(axis)
+}
+
+/// True if gathering the sequence in order would jump through memory.
 pub(crate) fn is_transposed(layout: &Layout) -> bool {
-    let (size, stride) = layout.inner();
-    size > 1 && stride.abs() > 16 && layout.outer().iter().any(|&(_, s)| s != 0 && s.abs() < stride.abs())
+    layout.inner().1.unsigned_abs() >= BLOCK && dense_axis(layout).is_some()
+}
+
+/// One axis of a plane: its size and its strides in the source and the result.
+#[derive(Clone, Copy)]
+struct Axis {
+    size: usize,
+    src: isize,
+    dst: isize,
+}
+
+/// Copies in square blocks of the axis `dense` and the innermost one.
+fn transpose<T: Copy + Default>(src: Shared<u8>, dst: Shared<u8>, layout: &Layout, dense: usize) {
+    let (columns, step) = layout.inner();
+    let mut axes: SmallVec<[Axis; 6]> = SmallVec::new();
+    let mut stride = columns as isize;
+    for &(size, src) in layout.outer().iter().rev() {
+        axes.insert(0, Axis { size, src, dst: stride });
+        stride *= size as isize;
+    }
+    let rows = axes.remove(dense);
+    let columns = Axis { size: columns, src: step, dst: 1 };
+    let bands = rows.size.div_ceil(BAND);
+    let sources: SmallVec<[(usize, isize); 6]> = axes.iter().map(|a| (a.size, a.src)).collect();
+    let results: SmallVec<[(usize, isize); 6]> = axes.iter().map(|a| (a.size, a.dst)).collect();
+    let tasks = bands * axes.iter().map(|a| a.size).product::<usize>();
+    let group = (CHUNK / (columns.size * rows.size.min(BAND))).max(1);
+    threads::for_each(tasks.div_ceil(group), columns.size * rows.size * (tasks / bands), |i| {
+        for task in i * group..(i * group + group).min(tasks) {
+            let (place, first) = (task / bands, task % bands * BAND);
+            let rows = Axis { size: BAND.min(rows.size - first), ..rows };
+            let (from, to) = (Walk::at(&sources, place).offset, Walk::at(&results, place).offset);
+            let (skip_src, skip_dst) = (first as isize * rows.src, first as isize * rows.dst);
+            // SAFETY: the first element of this band of the plane, in the view and in the fresh output.
+            let (src, dst) =
+                unsafe { (src.get().cast::<T>().offset(from + skip_src), dst.get().cast::<T>().offset(to + skip_dst)) };
+            dispatch(Band { src, dst, rows, columns });
+        }
+    });
+}
+
+/// Rows of the result to be written.
+struct Band<T> {
+    src: *const T,
+    dst: *mut T,
+    rows: Axis,
+    columns: Axis,
+}
+
+impl<T: Copy + Default> Work for Band<T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let (rows, columns) = (self.rows, self.columns);
+        let whole = (rows.size / BLOCK * BLOCK, columns.size / BLOCK * BLOCK);
+        let mut start = 0;
+        while start < whole.1 {
+            // Square tiles of blocks, so that memory is read and written a few lines in a row at a time.
+            let end = whole.1.min(start + BAND);
+            let mut row = 0;
+            while row < whole.0 {
+                let mut column = start;
+                while column < end {
+                    for j in 0..BLOCK {
+                        let to =
+                            self.dst.wrapping_offset((row + j) as isize * rows.dst + (column + 2 * BLOCK) as isize);
+                        fetch_ahead(to);
+                    }
+                    for i in 0..BLOCK {
+                        let from = self
+                            .src
+                            .wrapping_offset(row as isize * rows.src + (column + BLOCK + i) as isize * columns.src);
+                        fetch_ahead(from);
+                    }
+                    // SAFETY: the block lies inside the band.
+                    unsafe { self.block(row, column) };
+                    column += BLOCK;
+                }
+                row += BLOCK;
+            }
+            start = end;
+        }
+        for row in 0..rows.size {
+            for column in if row < whole.0 { whole.1 } else { 0 }..columns.size {
+                // SAFETY: the element lies inside the band.
+                unsafe {
+                    *self.dst.offset(row as isize * rows.dst + column as isize) =
+                        *self.src.offset(row as isize * rows.src + column as isize * columns.src);
+                }
+            }
+        }
+    }
+}
+
+impl<T: Copy + Default> Band<T> {
+    /// Copies a whole block: reads lines along the rows axis, writes lines along the columns axis.
+    ///
+    /// # Safety
+    /// `BLOCK` rows and columns from here on must lie inside the band.
+    #[inline(always)]
+    unsafe fn block(&self, row: usize, column: usize) {
+        let mut block = [[T::default(); BLOCK]; BLOCK];
+        // SAFETY: the caller's promise; lines of the result are contiguous.
+        unsafe {
+            for (i, line) in block.iter_mut().enumerate() {
+                let from = self.src.offset(row as isize * self.rows.src + (column + i) as isize * self.columns.src);
+                if self.rows.src == 1 {
+                    *line = from.cast::<[T; BLOCK]>().read_unaligned();
+                } else {
+                    for (j, value) in line.iter_mut().enumerate() {
+                        *value = *from.offset(j as isize * self.rows.src);
+                    }
+                }
+            }
+            for j in 0..BLOCK {
+                let mut line = [T::default(); BLOCK];
+                for i in 0..BLOCK {
+                    line[i] = block[i][j];
+                }
+                let to = self.dst.offset((row + j) as isize * self.rows.dst + column as isize);
+                to.cast::<[T; BLOCK]>().write_unaligned(line);
+            }
+        }
+    }
+}
+
+/// Asks for a cache line before it is needed; any address will do.
+#[inline(always)]
+fn fetch_ahead<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch never faults.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast())
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }

@@ -74,11 +74,11 @@ impl Layout {
         }
     }
 
-    /// The offset of element `index` of the sequence.
-    #[allow(dead_code)]
-    pub fn offset(&self, index: usize) -> isize {
+    /// The offset of element `start` if the `len` elements from there on lie in one run along the innermost axis.
+    pub fn run(&self, start: usize, len: usize) -> Option<isize> {
         let (size, stride) = self.inner;
-        Walk::at(&self.outer, index / size).offset + (index % size) as isize * stride
+        let at = start % size;
+        (at + len <= size).then(|| Walk::at(&self.outer, start / size).offset + at as isize * stride)
     }
 }
 

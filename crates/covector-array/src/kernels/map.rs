@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use super::cast::{narrow, widen};
 use super::layout::{Layout, Shared, gather};
 use super::tile::{TILE, Tile, TileFn, TileMut};
@@ -14,7 +16,7 @@ use crate::isa::{Work, dispatch};
 use crate::{Array, DType, Element, threads};
 
 /// Elements per piece of parallel work: a whole number of tiles.
-const CHUNK: usize = 32 * TILE;
+pub(super) const CHUNK: usize = 32 * TILE;
 
 /// Applies an elementwise kernel to inputs of equal shapes (any layout); the result has dtype `out`.
 ///
@@ -49,9 +51,11 @@ pub(crate) fn map_tiles(kernel: TileFn, half: Option<DType>, mut inputs: Inputs,
     let reused = inputs.iter_mut().position(|x| x.dtype() == out && x.is_reusable());
     let fresh = if reused.is_none() { Some(Array::uninit(shape, out)) } else { None };
     let target = reused.map_or_else(|| fresh.as_ref().expect("made above"), |i| &inputs[i]);
-    let sources: Vec<Source> =
-        inputs.iter().enumerate().map(|(i, x)| Source::new(x, size, half, reused == Some(i))).collect();
-    let job = Job { kernel, half, sources, out, target: Shared(target.ptr::<u8>().cast_mut()), slot: size.min(TILE) };
+    let readers: SmallVec<[Reader; 3]> =
+        inputs.iter().enumerate().map(|(i, x)| Reader::new(x, size, half, reused == Some(i))).collect();
+    let row = readers.iter().filter_map(Reader::row).min().unwrap_or(usize::MAX);
+    let target = Shared(target.ptr::<u8>().cast_mut());
+    let job = Job { kernel, half, readers, out, target, slot: size.min(TILE), row };
     threads::for_each(size.div_ceil(CHUNK), size, |i| job.run(i * CHUNK..(i * CHUNK + CHUNK).min(size)));
     drop(job);
     fresh.unwrap_or_else(|| inputs.swap_remove(reused.expect("fresh or reused")))
@@ -71,7 +75,8 @@ enum Form {
     Gathered(Layout),
 }
 
-struct Source {
+/// An input, read tile by tile whatever its layout.
+pub(super) struct Reader {
     form: Form,
     ptr: Shared<u8>,
     dtype: DType,
@@ -81,16 +86,18 @@ struct Source {
     _owner: Option<Array>,
 }
 
-impl Source {
-    fn new(x: &Array, size: usize, half: Option<DType>, aliased: bool) -> Source {
+impl Reader {
+    /// A reader of `x`, which has `size` elements. Those of dtype `half` are widened to f32; those of an `aliased` input are
+    /// copied, because the output overwrites them.
+    pub(super) fn new(x: &Array, size: usize, half: Option<DType>, aliased: bool) -> Reader {
         let dtype = x.dtype();
         let widened = half == Some(dtype);
         let seen = if widened { DType::F32 } else { dtype };
         let layout = Layout::of(x);
-        let mut source =
-            Source { form: Form::Direct, ptr: Shared(x.ptr::<u8>().cast_mut()), dtype, seen, _owner: None };
+        let mut reader =
+            Reader { form: Form::Direct, ptr: Shared(x.ptr::<u8>().cast_mut()), dtype, seen, _owner: None };
         if layout.is_contiguous() || size == 1 {
-            source.form = if widened {
+            reader.form = if widened {
                 Form::Widened
             } else if aliased {
                 Form::Aliased
@@ -99,24 +106,32 @@ impl Source {
             };
         } else if layout.is_constant() {
             let mut tile = vec![0u64; size.min(TILE)];
-            source.form = Form::Gathered(layout);
+            reader.form = Form::Gathered(layout);
             let mut spare = vec![0u64; tile.len()];
             let n = tile.len();
-            source.fetch(0..n, tile.as_mut_ptr(), spare.as_mut_ptr());
-            source.form = Form::Splat(tile);
+            reader.fetch(0..n, tile.as_mut_ptr(), spare.as_mut_ptr());
+            reader.form = Form::Splat(tile);
         } else if copy::is_transposed(&layout) && size >= CHUNK {
             let dense = copy::copy(x);
-            source.ptr = Shared(dense.ptr::<u8>().cast_mut());
-            source.form = if widened { Form::Widened } else { Form::Direct };
-            source._owner = Some(dense);
+            reader.ptr = Shared(dense.ptr::<u8>().cast_mut());
+            reader.form = if widened { Form::Widened } else { Form::Direct };
+            reader._owner = Some(dense);
         } else {
-            source.form = Form::Gathered(layout);
+            reader.form = Form::Gathered(layout);
         }
-        source
+        reader
     }
 
-    /// Scratch slots a tile of this source needs.
-    fn slots(&self) -> usize {
+    /// The length of the runs tiles should not cross, if it is long enough to be worth it.
+    pub(super) fn row(&self) -> Option<usize> {
+        match &self.form {
+            Form::Gathered(layout) if layout.inner().0 >= TILE / 4 => Some(layout.inner().0),
+            _ => None,
+        }
+    }
+
+    /// Scratch slots a tile of this reader needs.
+    pub(super) fn slots(&self) -> usize {
         match self.form {
             Form::Direct | Form::Splat(_) => 0,
             Form::Aliased | Form::Widened => 1,
@@ -125,14 +140,22 @@ impl Source {
     }
 
     /// The tile of the elements `range`, for which `slot` and `spare` are scratch space of that many u64.
-    fn fetch(&self, range: Range<usize>, slot: *mut u64, spare: *mut u64) -> Tile<'_> {
+    pub(super) fn fetch(&self, range: Range<usize>, slot: *mut u64, spare: *mut u64) -> Tile<'_> {
         let (len, width) = (range.len(), self.dtype.size());
         // SAFETY: the source has an element for every index of the map; scratch holds a whole tile of any dtype; the
         // tile lives no longer than the array behind `ptr` and the scratch, which the caller keeps for its chunk.
         unsafe {
-            let here = self.ptr.get().wrapping_add(range.start * width);
+            let mut here = self.ptr.get().wrapping_add(range.start * width);
             let slot = slot.cast::<u8>();
-            match &self.form {
+            let mut form = &self.form;
+            if let Form::Gathered(layout) = form
+                && layout.inner().1 == 1
+                && let Some(offset) = layout.run(range.start, len)
+            {
+                here = self.ptr.get().wrapping_offset(offset * width as isize);
+                form = if self.seen == self.dtype { &Form::Direct } else { &Form::Widened };
+            }
+            match form {
                 Form::Direct => return Tile::from_raw(here, len, self.dtype),
                 Form::Splat(tile) => return Tile::from_raw(tile.as_ptr().cast(), len, self.seen),
                 Form::Aliased => std::ptr::copy_nonoverlapping(here, slot, len * width),
@@ -155,28 +178,30 @@ impl Source {
 struct Job {
     kernel: TileFn,
     half: Option<DType>,
-    sources: Vec<Source>,
+    readers: SmallVec<[Reader; 3]>,
     out: DType,
     target: Shared<u8>,
     /// u64 per scratch slot: room for one tile of any dtype.
     slot: usize,
+    /// Tiles end at multiples of it.
+    row: usize,
 }
 
 impl Job {
     fn run(&self, range: Range<usize>) {
         let narrows = self.half == Some(self.out);
-        let slots: usize = self.sources.iter().map(Source::slots).sum::<usize>() + usize::from(narrows);
+        let slots: usize = self.readers.iter().map(Reader::slots).sum::<usize>() + usize::from(narrows);
         let mut scratch = vec![0u64; slots * self.slot];
         let base = scratch.as_mut_ptr();
-        let mut tiles: smallvec::SmallVec<[Tile; 3]> = smallvec::SmallVec::new();
+        let mut tiles: SmallVec<[Tile; 3]> = SmallVec::new();
         let mut start = range.start;
         while start < range.end {
-            let len = TILE.min(range.end - start);
+            let len = TILE.min(range.end - start).min(self.row - start % self.row);
             let mut used = usize::from(narrows);
-            for source in &self.sources {
+            for reader in &self.readers {
                 let slot = base.wrapping_add(used * self.slot);
-                tiles.push(source.fetch(start..start + len, slot, slot.wrapping_add(self.slot)));
-                used += source.slots();
+                tiles.push(reader.fetch(start..start + len, slot, slot.wrapping_add(self.slot)));
+                used += reader.slots();
             }
             // SAFETY: chunks and tiles are disjoint parts of the output; an input that shares its memory was copied to
             // scratch; the first slot is free for the wide result if there is one.

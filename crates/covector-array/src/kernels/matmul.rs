@@ -1,6 +1,6 @@
-//! Products of matrices, batched: the one door to the `gemm` crate.
+//! Products of matrices, batched: the one door to the `gemm` family of crates.
 
-use gemm::{Parallelism, gemm};
+use gemm_common::Parallelism;
 
 use super::cast;
 use super::layout::Shared;
@@ -24,8 +24,8 @@ pub fn matmul(a: &Array, b: &Array) -> Array {
     );
     assert_eq!(a.dtype(), b.dtype(), "a matrix product needs one dtype");
     match a.dtype() {
-        DType::F32 => floats::<f32>(a, b, 1.0, 0.0),
-        DType::F64 => floats::<f64>(a, b, 1.0, 0.0),
+        DType::F32 => floats(a, b, gemm_f32::gemm::f32::get_gemm_fn(), (0.0, 1.0)),
+        DType::F64 => floats(a, b, gemm_f64::gemm::f64::get_gemm_fn(), (0.0, 1.0)),
         half @ (DType::F16 | DType::BF16) => cast(&matmul(&cast(a, DType::F32), &cast(b, DType::F32)), half),
         DType::Bool => panic!("no matrix product of bool: cast first"),
         DType::U8 | DType::I8 => integers::<u8>(a, b),
@@ -56,7 +56,30 @@ impl Factor {
     }
 }
 
-fn floats<T: Element>(a: &Array, b: &Array, one: T, zero: T) -> Array {
+/// A kernel of the gemm crates: sizes m, n, k; destination; whether it is read; factors; scales; conjugations; threads.
+type Gemm<T> = unsafe fn(
+    usize,
+    usize,
+    usize,
+    *mut T,
+    isize,
+    isize,
+    bool,
+    *const T,
+    isize,
+    isize,
+    *const T,
+    isize,
+    isize,
+    T,
+    T,
+    bool,
+    bool,
+    bool,
+    Parallelism,
+);
+
+fn floats<T: Element>(a: &Array, b: &Array, gemm: Gemm<T>, (zero, one): (T, T)) -> Array {
     let (batch, m, k, n) = (a.shape()[0], a.shape()[1], a.shape()[2], b.shape()[2]);
     let out = Array::uninit(Shape::from([batch, m, n]), T::DTYPE);
     if out.size() == 0 {

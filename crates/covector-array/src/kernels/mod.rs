@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use crate::Array;
 
 mod cast;
+mod chain;
 mod concat;
 mod copy;
 mod index;
@@ -21,6 +22,7 @@ mod tile;
 mod windows;
 
 pub use cast::cast;
+pub use chain::{Chain, Link, Source, run_chain};
 pub use concat::concat;
 pub use copy::copy;
 pub use index::{IndexError, Scatter, scatter, scatter_along, take, take_along};

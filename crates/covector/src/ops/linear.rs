@@ -1,7 +1,7 @@
 //! Products summed over shared axes.
 
 use covector_array::kernels::{self, Inputs};
-use covector_array::{Array, Shape};
+use covector_array::{Array, DType, Shape};
 use covector_derive::{op, op_list};
 
 use super::view::{add_batch, expand, permuted, reshaped};
@@ -17,7 +17,8 @@ fn t(x: &Tensor) -> Tensor {
     permuted(x, &[0, 2, 1])
 }
 
-fn batched(a: &Tensor, b: &Tensor) -> Tensor {
+/// `[B, m, k] @ [B, k, n]`, of operands known to fit.
+pub(crate) fn batched(a: &Tensor, b: &Tensor) -> Tensor {
     super::made(Tensor::apply(MatMul, [a.clone(), b.clone()]))
 }
 
@@ -60,12 +61,24 @@ impl Differentiable for MatMul {
     }
 }
 
+/// The dtype in which the operands are multiplied and summed.
+///
+/// # Errors
+/// If all are bool, which has no sums.
+pub(crate) fn common_dtype(operands: &[&Tensor]) -> Result<DType> {
+    let dtype = operands.iter().map(|x| x.dtype()).reduce(DType::promote).unwrap_or(DType::Bool);
+    if dtype == DType::Bool {
+        return Err(Error::new("bool has no sums of products").hint("cast one operand first, for example to i64"));
+    }
+    Ok(dtype)
+}
+
 /// The matrix product, with every combination of ranks NumPy has.
 ///
 /// Shapes: `[.., m, k] @ [.., k, n] -> [.., m, n]`, leading axes broadcast; a vector on the left is a row, on the right
 /// a column, and its axis is dropped from the result. Dtypes are promoted; f16 and bf16 are summed in f32.
 /// # Errors
-/// If an operand is a scalar, the inner sizes differ or the leading axes do not broadcast.
+/// If an operand is a scalar, the inner sizes differ, the leading axes do not broadcast, or both are bool.
 /// # Example
 /// ```
 /// use covector::Tensor;
@@ -81,7 +94,7 @@ pub fn matmul(x1: &Tensor, x2: &Tensor) -> Result<Tensor> {
     if x1.ndim() == 0 || x2.ndim() == 0 {
         return Err(Error::new("a scalar has no inner axis").hint("multiply by a scalar with `*`"));
     }
-    let dtype = x1.dtype().promote(x2.dtype());
+    let dtype = common_dtype(&[x1, x2])?;
     let (row, column) = (x1.ndim() == 1, x2.ndim() == 1);
     let mut a = x1.cast(dtype);
     let mut b = x2.cast(dtype);

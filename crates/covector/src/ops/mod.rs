@@ -6,6 +6,7 @@ use crate::registry::OpDef;
 pub mod activation;
 pub mod cast;
 pub mod concat;
+pub(crate) mod contract;
 pub mod conv;
 pub mod create;
 pub mod einsum;
@@ -21,6 +22,7 @@ pub(crate) mod pad;
 pub mod pool;
 pub mod random;
 pub mod reduce;
+pub mod resize;
 pub mod scan;
 pub mod shape;
 pub mod stats;
@@ -47,6 +49,7 @@ pub(crate) static FAMILIES: &[&[&OpDef]] = &[
     window::OPS,
     conv::OPS,
     pool::OPS,
+    resize::OPS,
     norm::OPS,
     loss::OPS,
 ];

@@ -1,5 +1,269 @@
-//! Normalisation layers and attention, as functions.
+//! Normalisation by mean and spread, and attention.
 
-use covector_derive::op_list;
+use covector_array::kernels;
+use covector_array::{DType, Shape};
+use covector_derive::{op, op_list};
 
-op_list![];
+use super::reduce::widened;
+use super::view::reshaped;
+use crate::{Error, Result, Tensor, keep};
+
+/// `x` in the float it is computed in (halves in f32), checked with `eps`; and the dtype of the result.
+fn prepared(x: &Tensor, eps: f64) -> Result<(Tensor, DType)> {
+    if !(eps >= 0.0 && eps.is_finite()) {
+        return Err(Error::new(format!("eps must be a finite number of at least 0, not {eps}")));
+    }
+    let dtype = x.dtype().to_float();
+    Ok((widened(&x.cast(dtype)), dtype))
+}
+
+/// A parameter that must have this shape, seen as `view` and in the dtype of `x`.
+fn parameter(what: &str, p: &Tensor, shape: &[usize], view: &[usize], x: &Tensor) -> Result<Tensor> {
+    if p.shape()[..] != *shape {
+        return Err(Error::new(format!("{what} must have the shape {}, not {}", Shape::from(shape), p.shape())));
+    }
+    Ok(reshaped(&p.cast(x.dtype()), view))
+}
+
+/// `y · weight + bias`, each where it is given.
+fn affine(
+    y: Tensor,
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    shape: &[usize],
+    view: &[usize],
+) -> Result<Tensor> {
+    let weight = weight.map(|w| parameter("the weight", w, shape, view, &y)).transpose()?;
+    let bias = bias.map(|b| parameter("the bias", b, shape, view, &y)).transpose()?;
+    let y = weight.map_or(y.clone(), |w| y * w);
+    Ok(bias.map_or(y.clone(), |b| y + b))
+}
+
+/// Mean 0 and variance 1 over `axes`, in two passes, so that a large mean costs no digits.
+fn standardized(x: &Tensor, axes: &[usize], eps: f64) -> Tensor {
+    let away = x - x.mean(keep(axes));
+    let spread = away.square().mean(keep(axes));
+    away * (spread + eps).rsqrt()
+}
+
+/// The last `n` axes.
+fn trailing(x: &Tensor, n: usize) -> Result<Vec<usize>> {
+    if n == 0 || n > x.ndim() {
+        return Err(Error::new(format!("normalized_ndim is {n}, and x has {} axes", x.ndim()))
+            .hint("it is the number of axes at the end to normalise over, at least 1"));
+    }
+    Ok((x.ndim() - n..x.ndim()).collect())
+}
+
+/// The number of channels of `[batch, channels, ..]`, and the shape in which one number for each broadcasts.
+fn channels(x: &Tensor) -> Result<(usize, Vec<usize>)> {
+    if x.ndim() < 2 {
+        return Err(Error::new(format!("x must be [batch, channels, ..], not {}", x.shape())));
+    }
+    let mut view = vec![1; x.ndim() - 1];
+    view[0] = x.shape()[1];
+    Ok((view[0], view))
+}
+
+/// Layer normalisation: mean 0 and variance 1 over the last `normalized_ndim` axes, then `· weight + bias`.
+///
+/// Shapes: as `x`; weight and bias have the shape of the normalised axes. Floats (integers give f32); halves are computed
+/// in f32, and the result has the dtype of `x`. The variance is the population's; `eps` is added to it.
+/// # Errors
+/// If `normalized_ndim` is 0 or more than there are axes, `eps` is negative, or a parameter has another shape.
+/// # Example
+/// ```
+/// use covector::Tensor;
+/// let x = Tensor::from([[1.0f32, 3.0], [5.0, 5.0]]);
+/// assert_eq!(x.layer_norm(1, None, None, 0.5).to_vec::<f32>()[2..], [0.0, 0.0]);
+/// ```
+/// Source: Ba, Kiros, Hinton 2016, "Layer normalization"; PyTorch's `layer_norm`.
+#[op(samples = [
+    (real([2, 4]), 1, real([4]), real2([4]), 1e-5), (real([2, 2, 3]), 2, real([2, 3]), (), 1e-5), (real([3, 2]), 1, (), (), 0.1),
+])]
+pub fn layer_norm(
+    x: &Tensor,
+    normalized_ndim: usize,
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    eps: f64,
+) -> Result<Tensor> {
+    let axes = trailing(x, normalized_ndim)?;
+    let (x, dtype) = prepared(x, eps)?;
+    let shape = &x.shape()[axes[0]..];
+    Ok(affine(standardized(&x, &axes, eps), weight, bias, shape, shape)?.cast(dtype))
+}
+
+/// Root-mean-square normalisation: `x / sqrt(mean(x²) + eps) · weight` over the last `normalized_ndim` axes.
+///
+/// Shapes: as `x`; the weight has the shape of the normalised axes. Floats (integers give f32); halves are computed in
+/// f32, and the result has the dtype of `x`.
+/// # Errors
+/// If `normalized_ndim` is 0 or more than there are axes, `eps` is negative, or the weight has another shape.
+/// # Example
+/// ```
+/// use covector::Tensor;
+/// let y = Tensor::from([1.0f32, -1.0]).rms_norm(1, None, 0.0);
+/// assert_eq!(y.to_vec::<f32>(), [1.0, -1.0]);
+/// ```
+/// Source: Zhang, Sennrich 2019, "Root mean square layer normalization"; PyTorch's `rms_norm`.
+#[op(samples = [(real([2, 4]), 1, real([4]), 1e-5), (real([2, 2, 3]), 2, real([2, 3]), 1e-5), (real([3, 2]), 1, (), 0.1)])]
+pub fn rms_norm(x: &Tensor, normalized_ndim: usize, weight: Option<&Tensor>, eps: f64) -> Result<Tensor> {
+    let axes = trailing(x, normalized_ndim)?;
+    let (x, dtype) = prepared(x, eps)?;
+    let shape = &x.shape()[axes[0]..];
+    let y = &x * (x.square().mean(keep(&axes[..])) + eps).rsqrt();
+    Ok(affine(y, weight, None, shape, shape)?.cast(dtype))
+}
+
+/// Group normalisation: mean 0 and variance 1 over each group of channels of each example, then `· weight + bias`.
+///
+/// Shapes: `x [n, c, ..]`, `groups` divides c; weight and bias `[c]`. Floats (integers give f32); halves are computed in
+/// f32, and the result has the dtype of `x`. One group is layer normalisation, c groups instance normalisation.
+/// # Errors
+/// If `x` has less than two axes, `groups` does not divide c, `eps` is negative, or a parameter has another shape.
+/// # Example
+/// ```
+/// use covector::Tensor;
+/// let x = Tensor::from([[1.0f32, 3.0, 10.0, 10.0]]);
+/// assert_eq!(x.group_norm(2, None, None, 0.0625).to_vec::<f32>()[2..], [0.0, 0.0]);
+/// ```
+/// Source: Wu, He 2018, "Group normalization"; PyTorch's `group_norm`.
+#[op(samples = [
+    (real([2, 4]), 2, real([4]), real2([4]), 1e-5), (real([2, 4, 3]), 2, real([4]), (), 1e-5), (real([1, 2, 2, 2]), 1, (), (), 0.1),
+])]
+pub fn group_norm(
+    x: &Tensor,
+    groups: usize,
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    eps: f64,
+) -> Result<Tensor> {
+    let (n, view) = channels(x)?;
+    if groups == 0 || n % groups != 0 {
+        return Err(Error::new(format!("{groups} groups do not divide {n} channels")));
+    }
+    let (x, dtype) = prepared(x, eps)?;
+    let size = n / groups * x.shape()[2..].iter().product::<usize>();
+    let grouped = reshaped(&x, [x.shape()[0], groups, size]);
+    let y = reshaped(&standardized(&grouped, &[2], eps), x.shape().clone());
+    Ok(affine(y, weight, bias, &[n], &view)?.cast(dtype))
+}
+
+/// Batch normalisation with given moments: `(x - mean) / sqrt(variance + eps) · weight + bias`, for each channel.
+///
+/// Shapes: `x [n, c, ..]`, all others `[c]`. Floats (integers give f32); halves are computed in f32, and the result has
+/// the dtype of `x`. For training, give the moments of the batch: `x.mean(axes)` and `x.var(axes, 0.0)` over all axes but 1.
+/// # Errors
+/// If `x` has less than two axes, `eps` is negative, or a parameter has another shape.
+/// # Example
+/// ```
+/// use covector::Tensor;
+/// let x = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
+/// let (mean, variance) = (x.mean(0), x.var(0, 0.0));
+/// let y = x.batch_norm(&mean, &variance, None, None, 0.0);
+/// assert_eq!(y.to_vec::<f32>(), [-1.0, -1.0, 1.0, 1.0]);
+/// ```
+/// Source: Ioffe, Szegedy 2015, "Batch normalization"; PyTorch's `batch_norm`.
+#[op(samples = [
+    (real([3, 2]), real([2]), positive([2]), real([2]), real2([2]), 1e-5),
+    (real([2, 3, 2]), real([3]), positive([3]), (), real([3]), 1e-5), (real([2, 2]), real([2]), positive([2]), (), (), 0.1),
+])]
+pub fn batch_norm(
+    x: &Tensor,
+    mean: &Tensor,
+    variance: &Tensor,
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    eps: f64,
+) -> Result<Tensor> {
+    let (n, view) = channels(x)?;
+    let (x, dtype) = prepared(x, eps)?;
+    let mean = parameter("the mean", mean, &[n], &view, &x)?;
+    let variance = parameter("the variance", variance, &[n], &view, &x)?;
+    let mut scale = (variance + eps).rsqrt();
+    if let Some(weight) = weight {
+        // Multiplied while small: one number per channel.
+        scale = scale * parameter("the weight", weight, &[n], &view, &x)?;
+    }
+    Ok(affine((x - mean) * scale, None, bias, &[n], &view)?.cast(dtype))
+}
+
+/// Attention: each query's mean of the values, weighted by `softmax(q kᵀ / sqrt(d))` over the keys.
+///
+/// Shapes: `q [.., t, d], k [.., s, d], v [.., s, e] -> [.., t, e]`, leading axes broadcast; the mask broadcasts to
+/// `[.., t, s]`. A bool mask is true where a query may attend, a float mask is added to the scores; `causal` lets query i
+/// attend to the keys 0 to i. Dtypes are promoted; halves are computed in f32. A query that may attend to nothing gets
+/// zeros, and gives no derivative.
+/// # Errors
+/// If an operand has less than two axes, sizes do not fit, or the mask is neither bool nor float or does not broadcast.
+/// # Example
+/// ```
+/// use covector::Tensor;
+/// let x = Tensor::from([[1.0f32, 0.0], [0.0, 1.0]]);
+/// let y = x.scaled_dot_product_attention(&x, &x, None, true);
+/// assert_eq!(y.to_vec::<f32>()[..2], [1.0, 0.0]);
+/// ```
+/// Source: Vaswani et al. 2017, "Attention is all you need"; PyTorch's `scaled_dot_product_attention`.
+#[op(samples = [
+    (real([3, 2]), real2([4, 2]), real([4, 3]), (), false), (real([2, 3, 2]), real2([2, 3, 2]), real([2, 3, 2]), (), true),
+    (real([2, 2]), real2([3, 2]), real([3, 2]), bools([2, 3]), false),
+    (real([2, 2, 2]), real2([3, 2]), real([2, 3, 1]), real2([2, 1, 3]), true),
+])]
+pub fn scaled_dot_product_attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    mask: Option<&Tensor>,
+    causal: bool,
+) -> Result<Tensor> {
+    if let Some(x) = [q, k, v].into_iter().find(|x| x.ndim() < 2) {
+        return Err(Error::new(format!("q, k and v must be [.., tokens, features], not {}", x.shape())));
+    }
+    let dtype = q.dtype().promote(k.dtype()).promote(v.dtype()).to_float();
+    let [q, k, v] = [q, k, v].map(|x| widened(&x.cast(dtype)));
+    let scale = 1.0 / (q.shape()[q.ndim() - 1].max(1) as f64).sqrt();
+    let mut scores = (q * scale).try_matmul(&k.transpose(-2, -1))?;
+    if let Some(mask) = mask {
+        scores = &scores + offsets(mask, &scores)?;
+    }
+    let (t, s) = (scores.shape()[scores.ndim() - 2], scores.shape()[scores.ndim() - 1]);
+    if causal {
+        let [query, key] = [t, s].map(|n| Tensor::from_array(kernels::iota(n, DType::I64)));
+        let later = key.greater(reshaped(&query, [t, 1]));
+        scores = &scores + later.where_(f64::NEG_INFINITY, 0.0).cast(scores.dtype());
+    }
+    if s == 0 {
+        return Ok(scores.try_matmul(&v)?.cast(dtype));
+    }
+    Ok(mixed(&scores, &v)?.cast(dtype))
+}
+
+/// What a mask adds to the scores. Added, not selected: the derivative then needs no mask, as the weights are 0 there.
+fn offsets(mask: &Tensor, scores: &Tensor) -> Result<Tensor> {
+    if mask.shape().broadcast(scores.shape()).as_ref() != Some(scores.shape()) {
+        return Err(Error::new(format!(
+            "the mask {} does not broadcast to the scores {}",
+            mask.shape(),
+            scores.shape()
+        )));
+    }
+    match mask.dtype() {
+        DType::Bool => Ok(mask.where_(0.0, f64::NEG_INFINITY).cast(scores.dtype())),
+        d if d.is_float() => Ok(mask.cast(scores.dtype())),
+        other => Err(Error::new(format!("the mask must be bool or float, not {other}"))
+            .hint("true means: may attend; `.cast(DType::Bool)` makes that of 0 and 1")),
+    }
+}
+
+/// The means of `v` weighted by the softmax of the scores, divided after the product: there are fewer numbers then.
+fn mixed(scores: &Tensor, v: &Tensor) -> Result<Tensor> {
+    let largest = scores.max(keep(-1)).stop_gradient();
+    let largest = largest.isfinite().where_(largest, 0.0);
+    let weights = (scores - largest).exp();
+    let sum = weights.sum(keep(-1));
+    let sum = sum.equal(0.0).where_(1.0, sum);
+    Ok(weights.try_matmul(v)? / sum)
+}
+
+op_list![layer_norm, rms_norm, group_norm, batch_norm, scaled_dot_product_attention];

@@ -5,12 +5,13 @@ use covector_array::{Array, DType, Shape};
 use covector_derive::{op, op_list};
 use smallvec::SmallVec;
 
+use super::scan::products_of_others;
 use super::view::{expand, linear, reshaped};
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
-use crate::{Axes, Axis, Error, Result, Spec, Tensor, keep};
+use crate::{Axes, Error, Result, Spec, Tensor, keep};
 
 /// The axes a reduction folds away, sorted.
-type Folded = SmallVec<[usize; 6]>;
+pub(super) type Folded = SmallVec<[usize; 6]>;
 
 /// The sum over `axes`, which are dropped.
 pub(crate) fn sum_axes(x: &Tensor, axes: &[usize]) -> Tensor {
@@ -20,12 +21,12 @@ pub(crate) fn sum_axes(x: &Tensor, axes: &[usize]) -> Tensor {
     super::made(Tensor::apply(Sum { axes: SmallVec::from_slice(axes) }, [x.clone()]))
 }
 
-fn dropped(x: &Spec, axes: &[usize]) -> Shape {
+pub(super) fn dropped(x: &Spec, axes: &[usize]) -> Shape {
     x.shape.without(|i| axes.contains(&i))
 }
 
 /// `y` with the reduced axes put back as size 1, so that it broadcasts against the operand.
-fn kept(x: &Shape, axes: &[usize]) -> Shape {
+pub(super) fn kept(x: &Shape, axes: &[usize]) -> Shape {
     x.iter().enumerate().map(|(i, &d)| if axes.contains(&i) { 1 } else { d }).collect()
 }
 
@@ -69,6 +70,44 @@ impl Primitive for Sum {
     }
     fn batch(&self, x: &[Tensor], _: &[bool], _: usize) -> Result<Tensor> {
         Tensor::apply(Sum { axes: shifted(&self.axes) }, [x[0].clone()])
+    }
+}
+
+/// The product over one axis; several are folded one after the other.
+#[derive(Clone, Debug, Hash)]
+struct Product {
+    axis: usize,
+}
+
+impl Primitive for Product {
+    fn name(&self) -> &'static str {
+        "prod"
+    }
+    fn class(&self) -> Class {
+        Class::Reduce
+    }
+    fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        Ok(Spec::new(x[0].dtype, dropped(x[0], &[self.axis])))
+    }
+    fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
+        Ok(kernels::reduce(Reduction::Prod, &x[0], &[self.axis]))
+    }
+    fn derivative(&self) -> Derivative<'_> {
+        Derivative::Rules(self)
+    }
+    fn batch(&self, x: &[Tensor], _: &[bool], _: usize) -> Result<Tensor> {
+        Tensor::apply(Product { axis: self.axis + 1 }, [x[0].clone()])
+    }
+}
+
+impl Differentiable for Product {
+    fn jvp(&self, x: &[Tensor], _: &Tensor, t: &[Option<Tensor>]) -> Tensor {
+        let t = t[0].as_ref().expect("the one operand has a tangent");
+        sum_axes(&(products_of_others(&x[0], self.axis) * t), &[self.axis])
+    }
+    fn vjp(&self, x: &[Tensor], _: &Tensor, cotangent: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
+        // Not y / x: that fails where an element is 0.
+        vec![Some(products_of_others(&x[0], self.axis) * spread(x[0].shape(), &[self.axis], cotangent))]
     }
 }
 
@@ -123,8 +162,26 @@ impl Differentiable for Extreme {
     }
 }
 
+/// bool in i64, others as they are: in which type numbers are added and multiplied.
+pub(super) fn counted(x: &Tensor) -> Tensor {
+    if x.dtype() == DType::Bool { x.cast(DType::I64) } else { x.clone() }
+}
+
+/// The number of elements that fold into one.
+pub(super) fn count(x: &Tensor, axes: &[usize]) -> f64 {
+    axes.iter().map(|&a| x.shape()[a] as f64).product()
+}
+
+/// Halves in f32, others as they are: in which type sums of squares, products and exponentials are formed.
+pub(super) fn widened(x: &Tensor) -> Tensor {
+    match x.dtype() {
+        DType::F16 | DType::BF16 => x.cast(DType::F32),
+        _ => x.clone(),
+    }
+}
+
 /// Applies a reduction: resolves the axes, and keeps them if asked to.
-fn reduced<P: Into<crate::Prim>>(x: &Tensor, axes: &Axes, make: impl FnOnce(Folded) -> P) -> Result<Tensor> {
+pub(super) fn reduced<P: Into<crate::Prim>>(x: &Tensor, axes: &Axes, make: impl FnOnce(Folded) -> P) -> Result<Tensor> {
     let folded = axes.resolve(x.ndim())?;
     let y = Tensor::apply(make(folded.clone()), [x.clone()])?;
     Ok(if axes.keepdims { reshaped(&y, kept(x.shape(), &folded)) } else { y })
@@ -146,8 +203,41 @@ fn reduced<P: Into<crate::Prim>>(x: &Tensor, axes: &Axes, make: impl FnOnce(Fold
 /// Source: NumPy's `sum`.
 #[op(samples = [(real([2, 3]), 0), (real([2, 3, 4]), [0, -1]), (real([2, 3]), keep(-1)), (real(()), ..), (real([0, 2]), 0)])]
 pub fn sum(x: &Tensor, axes: Axes) -> Result<Tensor> {
-    let x = if x.dtype() == DType::Bool { x.cast(DType::I64) } else { x.clone() };
-    reduced(&x, &axes, |axes| Sum { axes })
+    reduced(&counted(x), &axes, |axes| Sum { axes })
+}
+
+/// The product over `axes`.
+///
+/// Shapes: the axes are dropped, or kept with size 1 under [`keep`]. Integers stay as they are and wrap,
+/// bool counts in i64. The product over nothing is 1. The derivative is exact also where elements are 0.
+/// # Errors
+/// If an axis is out of range or named twice.
+/// # Example
+/// ```
+/// use covector::{Tensor, grad};
+/// let x = Tensor::from([2.0f32, 0.0, 4.0]);
+/// assert_eq!(x.prod(..).item::<f32>(), 0.0);
+/// assert_eq!(grad(|x: &Tensor| x.prod(..))(&x).to_vec::<f32>(), [0.0, 8.0, 0.0]);
+/// ```
+/// Source: NumPy's `prod`.
+#[op(samples = [
+    (real([2, 3]), 0), (real([2, 3, 2]), keep([0, -1])), (real(()), ..), (real([0, 2]), 0),
+    (exactly(&[1.5, 0.0, -2.0, 0.0, 0.7, 0.0], [2, 3]), -1),
+])]
+pub fn prod(x: &Tensor, axes: Axes) -> Result<Tensor> {
+    let folded = axes.resolve(x.ndim())?;
+    let x = &counted(x);
+    let mut y = widened(x);
+    if folded.len() == y.ndim() {
+        y = reshaped(&y, [y.size()]);
+        y = Tensor::apply(Product { axis: 0 }, [y])?;
+    } else {
+        for &axis in folded.iter().rev() {
+            y = Tensor::apply(Product { axis }, [y])?;
+        }
+    }
+    let y = y.cast(x.dtype());
+    Ok(if axes.keepdims { reshaped(&y, kept(x.shape(), &folded)) } else { y })
 }
 
 /// The mean over `axes`.
@@ -164,10 +254,9 @@ pub fn sum(x: &Tensor, axes: Axes) -> Result<Tensor> {
 /// Source: NumPy's `mean`.
 #[op(samples = [(real([2, 3]), 0), (real([2, 3, 4]), [0, 2]), (real([2, 3]), keep(1)), (real([5]), ..)])]
 pub fn mean(x: &Tensor, axes: Axes) -> Result<Tensor> {
-    let x = x.cast(x.dtype().to_float());
-    let folded = axes.resolve(x.ndim())?;
-    let n: f64 = folded.iter().map(|&a| x.shape()[a] as f64).product();
-    Ok(x.sum(axes) / n)
+    let n = count(x, &axes.resolve(x.ndim())?);
+    let float = x.dtype().to_float();
+    Ok((widened(&x.cast(float)).sum(axes) / n).cast(float))
 }
 
 /// The largest element over `axes`.
@@ -204,47 +293,4 @@ pub fn min(x: &Tensor, axes: Axes) -> Result<Tensor> {
     reduced(x, &axes, |axes| Extreme { axes, largest: false })
 }
 
-/// Softmax along `axis`: `exp(x) / sum(exp(x))`, computed without overflow.
-///
-/// Shapes: as `x`. Floats (integers give f32). Rows of all -inf give NaN.
-/// # Errors
-/// If the axis is out of range.
-/// # Example
-/// ```
-/// use covector::Tensor;
-/// assert_eq!(Tensor::from([0.0f32, 0.0]).softmax(0).to_vec::<f32>(), [0.5, 0.5]);
-/// ```
-/// Source: PyTorch's `softmax`.
-#[op(samples = [(real([2, 3]), -1), (real([4]), 0), (real([2, 3, 2]), 1)])]
-pub fn softmax(x: &Tensor, axis: Axis) -> Result<Tensor> {
-    let axis = x.axis(axis)?;
-    if x.shape()[axis] == 0 {
-        return Ok(x.cast(x.dtype().to_float()));
-    }
-    let e = (x - x.max(keep(axis)).stop_gradient()).exp();
-    Ok(&e / e.sum(keep(axis)))
-}
-
-/// The logarithm of [`softmax`] along `axis`, computed without overflow or cancellation.
-///
-/// Shapes: as `x`. Floats (integers give f32).
-/// # Errors
-/// If the axis is out of range.
-/// # Example
-/// ```
-/// use covector::Tensor;
-/// let y = Tensor::from([0.0f32, 0.0]).log_softmax(0);
-/// assert_eq!(y.to_vec::<f32>()[0], -(2.0f32.ln()));
-/// ```
-/// Source: PyTorch's `log_softmax`.
-#[op(samples = [(real([2, 3]), -1), (real([4]), 0), (real([2, 3, 2]), 1)])]
-pub fn log_softmax(x: &Tensor, axis: Axis) -> Result<Tensor> {
-    let axis = x.axis(axis)?;
-    if x.shape()[axis] == 0 {
-        return Ok(x.cast(x.dtype().to_float()));
-    }
-    let shifted = x - x.max(keep(axis)).stop_gradient();
-    Ok(&shifted - shifted.exp().sum(keep(axis)).log())
-}
-
-op_list![sum, mean, max, min, softmax, log_softmax];
+op_list![sum, prod, mean, max, min];

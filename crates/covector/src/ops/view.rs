@@ -79,6 +79,19 @@ pub(crate) fn add_batch(x: &Tensor, size: usize) -> Tensor {
     expand(x, &x.shape().with_inserted(0, size))
 }
 
+/// The elements `[.., i, i]` of the last two axes: every (columns + 1)-th of the two flattened into one.
+pub(crate) fn main_diagonal(x: &Tensor) -> Tensor {
+    let lead = x.ndim() - 2;
+    let (rows, columns) = (x.shape()[lead], x.shape()[lead + 1]);
+    let joined = |last: usize| x.shape()[..lead].iter().copied().chain([last]);
+    let slice = Slice {
+        starts: SmallVec::from_elem(0, lead + 1),
+        sizes: joined(rows.min(columns)).collect(),
+        steps: std::iter::repeat_n(1, lead).chain([columns + 1]).collect(),
+    };
+    super::made(Tensor::apply(slice, [reshaped(x, joined(rows * columns).collect::<Shape>())]))
+}
+
 /// Another shape for the same row-major sequence.
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Reshape {

@@ -2,13 +2,19 @@
 //!
 //! A value lives in its slot until its last use, where it is moved into the kernel: a buffer nobody else holds is then
 //! overwritten in place. Values are stored back into the graph only where somebody outside the plan can still ask for
-//! them.
+//! them. Chains of elementwise steps run tile by tile in one pass, with the same bits as one after the other.
 
-use covector_array::Array;
-use covector_array::kernels::Inputs;
-use covector_array::threads;
+mod cache;
+mod schedule;
 
-use crate::walk::Listing;
+use std::sync::Arc;
+
+use covector_array::kernels::{self, Inputs};
+use covector_array::{Array, threads};
+
+use crate::walk::{Listing, Positions};
+use schedule::Plan;
+
 use crate::{Error, Result, Tensor};
 
 /// Computes the values of `targets` together, so that what they share is computed once.
@@ -19,13 +25,30 @@ use crate::{Error, Result, Tensor};
 /// # Errors
 /// If an op refuses its data (an index out of range), or a target depends on an argument that has no value.
 pub fn try_eval<'a>(targets: impl IntoIterator<Item = &'a Tensor>) -> Result<()> {
+    evaluate(targets, cache::plan)
+}
+
+/// As [`try_eval`], one primitive at a time and without remembering the plan: the same bits, more slowly.
+///
+/// For checking plans and kernels against each other.
+/// # Errors
+/// As [`try_eval`].
+pub fn try_eval_stepwise<'a>(targets: impl IntoIterator<Item = &'a Tensor>) -> Result<()> {
+    evaluate(targets, |list, keep| Arc::new(Plan::stepwise(list, keep)))
+}
+
+fn evaluate<'a>(
+    targets: impl IntoIterator<Item = &'a Tensor>,
+    make_plan: impl FnOnce(&Listing, &[bool]) -> Arc<Plan>,
+) -> Result<()> {
     let targets: Vec<Tensor> = targets.into_iter().filter(|t| !t.is_evaluated()).cloned().collect();
     if targets.is_empty() {
         return Ok(());
     }
     let list = Listing::walk(&targets, |t| if t.is_evaluated() { None } else { Some(t.inputs()) });
+    let plan = make_plan(&list, &kept(&list, &targets));
     let work: usize = list.nodes.iter().map(Tensor::size).fold(0, usize::saturating_add);
-    if work < threads::SERIAL_BELOW { run(&list, &targets) } else { threads::enter(|| run(&list, &targets)) }
+    if work < threads::SERIAL_BELOW { run(&list, &plan) } else { threads::enter(|| run(&list, &plan)) }
 }
 
 /// As [`try_eval`], with a panic at the caller's line instead of an error.
@@ -44,49 +67,44 @@ pub fn eval<'a>(targets: impl IntoIterator<Item = &'a Tensor>) {
     }
 }
 
-fn run(list: &Listing, targets: &[Tensor]) -> Result<()> {
-    let mut uses = vec![0u32; list.nodes.len()];
-    for operand in list.operands.iter().flatten() {
-        uses[*operand as usize] += 1;
-    }
-    let keep = kept(list, &uses, targets);
-    let mut slots: Vec<Option<Array>> = vec![None; list.nodes.len()];
-    for (i, node) in list.nodes.iter().enumerate() {
-        if let Some(value) = node.cached() {
-            slots[i] = Some(value.clone());
-            continue;
-        }
-        let inputs: Inputs = list.operands[i]
-            .iter()
-            .map(|&operand| {
-                let operand = operand as usize;
-                uses[operand] -= 1;
-                let slot = &mut slots[operand];
-                if uses[operand] == 0 { slot.take() } else { slot.clone() }.expect("operands stand before their users")
-            })
-            .collect();
+/// Runs the steps of a plan in order.
+fn run(list: &Listing, plan: &Plan) -> Result<()> {
+    let leaf =
+        |(node, operands): (&Tensor, &Positions)| if operands.is_empty() { node.cached().cloned() } else { None };
+    let mut slots: Vec<Option<Array>> = list.nodes.iter().zip(&list.operands).map(leaf).collect();
+    for step in &plan.steps {
+        let take = |operand: &schedule::Operand| {
+            let slot = &mut slots[operand.position as usize];
+            if operand.last { slot.take() } else { slot.clone() }.expect("operands stand before their users")
+        };
+        let inputs: Inputs = step.operands.iter().map(take).collect();
+        let node = &list.nodes[step.position as usize];
+        let value = match &step.chain {
+            Some(chain) => Ok(kernels::run_chain(chain, inputs)),
+            None => node.primitive().run(inputs, node.spec()),
+        };
         let site = node.site();
-        let value = node.primitive().run(inputs, node.spec()).map_err(|e| {
+        let value = value.map_err(|e| {
             let specs = |all: &mut Vec<_>| all.extend(node.inputs().iter().map(|t| t.spec().clone()));
             e.located(site.op, site.location, specs)
         })?;
         debug_assert_eq!((value.dtype(), value.shape()), (node.dtype(), node.shape()), "{} lied", site.op);
-        if keep[i] {
+        if step.keep {
             node.store(value.clone());
         }
-        slots[i] = (uses[i] > 0).then_some(value);
+        slots[step.position as usize] = step.used.then_some(value);
     }
     Ok(())
 }
 
 /// A value outlives the plan if it was asked for, if a transformation may still need it, or if somebody outside holds
 /// the node: a handle beyond the listing's own and those of its users in the plan.
-fn kept(list: &Listing, uses: &[u32], targets: &[Tensor]) -> Vec<bool> {
-    let mut keep: Vec<bool> = (list.nodes.iter().zip(uses))
-        .map(|(node, &uses)| node.marks().is_open() || node.handles() > 1 + uses as usize)
-        .collect();
+fn kept(list: &Listing, targets: &[Tensor]) -> Vec<bool> {
+    let mut uses = vec![0usize; list.nodes.len()];
+    list.operands.iter().flatten().for_each(|&operand| uses[operand as usize] += 1);
+    let held = |(node, uses): (&Tensor, &usize)| node.marks().is_open() || node.handles() > 1 + uses;
+    let mut keep: Vec<bool> = list.nodes.iter().zip(&uses).map(held).collect();
     for target in targets {
-        // The list of targets holds a handle too, so a target is always found to be held.
         if let Some(i) = list.find(target) {
             keep[i] = true;
         }

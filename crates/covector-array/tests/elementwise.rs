@@ -1,0 +1,207 @@
+//! Elementwise kernels over every layout, in place, in halves, for any number of threads.
+
+mod common;
+
+use common::{elements, layouts, same_everywhere, values};
+use covector_array::kernels::{Inputs, TILE, Tile, TileFn, TileMut, cast, map, map1, map2, map3};
+use covector_array::math::{Int, Num, Real};
+use covector_array::{Array, DType, Element, Shape, bf16, f16};
+use smallvec::smallvec;
+
+fn affine(d: DType) -> Option<TileFn> {
+    fn kernel<T: Num>(ins: &[Tile], out: TileMut) {
+        map2(ins, out, |x: T, y: T| Num::add(Num::add(x, x), y));
+    }
+    Some(match d {
+        DType::F32 => kernel::<f32>,
+        DType::F64 => kernel::<f64>,
+        DType::I64 => kernel::<i64>,
+        DType::U8 => kernel::<u8>,
+        _ => return None,
+    })
+}
+
+fn greater(d: DType) -> Option<TileFn> {
+    match d {
+        DType::F32 => Some(|ins, out| map2(ins, out, |x: f32, y: f32| x > y)),
+        _ => None,
+    }
+}
+
+fn choose(d: DType) -> Option<TileFn> {
+    match d {
+        DType::F32 => Some(|ins, out| map3(ins, out, |c: bool, x: f32, y: f32| if c { x } else { y })),
+        _ => None,
+    }
+}
+
+fn exp(d: DType) -> Option<TileFn> {
+    match d {
+        DType::F32 => Some(|ins, out| map1(ins, out, <f32 as Real>::exp)),
+        _ => None,
+    }
+}
+
+fn shapes() -> Vec<Vec<usize>> {
+    vec![
+        vec![],
+        vec![0, 3],
+        vec![5],
+        vec![3, 4],
+        vec![2, 1, 3],
+        vec![7, 300],
+        vec![3, 2000],
+        vec![2100],
+        vec![70, 5, 9],
+    ]
+}
+
+#[test]
+fn every_layout_gives_the_oracles_result() {
+    for shape in shapes() {
+        let size: usize = shape.iter().product();
+        for dtype in [DType::F32, DType::F64, DType::I64, DType::U8, DType::F16, DType::BF16] {
+            let x = values(size, dtype).reshape(&Shape::from(&shape));
+            let y = values(size + 3, dtype).slice(&[3], &[size], &[1]).reshape(&Shape::from(&shape));
+            let want: Vec<f64> = elements(&x).iter().zip(elements(&y)).map(|(a, b)| 2.0 * a + b).collect();
+            for x in layouts(&x) {
+                for y in layouts(&y) {
+                    let got = map(affine, dtype, smallvec![x.clone(), y.clone()], dtype);
+                    assert_eq!((got.shape(), got.dtype()), (x.shape(), dtype));
+                    assert_eq!(got.to_f64_vec(), want, "{dtype}{} {:?} {:?}", x.shape(), x.strides(), y.strides());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn broadcast_operands_are_read_as_often_as_they_repeat() {
+    let to = Shape::from([40, 7, 600]);
+    let full = values(to.size(), DType::F32).reshape(&to);
+    for from in [vec![], vec![1, 1, 600], vec![40, 1, 1], vec![1, 7, 1], vec![40, 1, 600], vec![40, 7, 1]] {
+        let size = from.iter().product();
+        let y = values(size, DType::F32).reshape(&Shape::from(from)).broadcast_to(&to);
+        let want: Vec<f32> = full.to_vec::<f32>().iter().zip(elements(&y)).map(|(a, b)| 2.0 * a + b as f32).collect();
+        let got = same_everywhere(|| map(affine, DType::F32, smallvec![full.clone(), y.clone()], DType::F32));
+        assert_eq!(got.to_vec::<f32>(), want, "{:?}", y.strides());
+        let half = map(affine, DType::F16, smallvec![cast(&full, DType::F16), cast(&y, DType::F16)], DType::F16);
+        assert_eq!(cast(&half, DType::F32).to_vec::<f32>(), want);
+    }
+}
+
+#[test]
+fn one_repeated_element_is_computed_once() {
+    let x = Array::full([1000, 1000], 2.0, DType::F32);
+    let y = Array::full([1000, 1000], 3.0, DType::F32);
+    let got = map(affine, DType::F32, smallvec![x, y], DType::F32);
+    assert_eq!((got.strides(), got.shape()), (&[0isize, 0][..], &Shape::from([1000, 1000])));
+    assert_eq!(elements(&got.slice(&[0, 0], &[1, 1], &[1, 1])), [7.0]);
+}
+
+#[test]
+fn an_owned_operand_is_overwritten_and_a_shared_one_is_not() {
+    for at in [0, 1] {
+        let make = || values(5000, DType::F32);
+        let shared = make();
+        let owned = make();
+        let place = owned.as_slice::<f32>().map(|s| s.as_ptr());
+        let inputs: Inputs = if at == 0 { smallvec![owned, shared.clone()] } else { smallvec![shared.clone(), owned] };
+        let got = map(affine, DType::F32, inputs, DType::F32);
+        assert_eq!(got.as_slice::<f32>().map(|s| s.as_ptr()), place, "no fresh buffer");
+        let want: Vec<f32> = make().to_vec::<f32>().iter().map(|v| 3.0 * v).collect();
+        assert_eq!(got.to_vec::<f32>(), want);
+        assert_eq!(shared.to_vec::<f32>(), make().to_vec::<f32>());
+    }
+    let twice = values(100, DType::F32);
+    let got = map(affine, DType::F32, smallvec![twice.clone(), twice], DType::F32);
+    assert_eq!(got.to_f64_vec(), elements(&values(100, DType::F32)).iter().map(|v| 3.0 * v).collect::<Vec<_>>());
+    let half = cast(&values(3000, DType::F32), DType::BF16);
+    let got = map(affine, DType::BF16, smallvec![half.clone(), cast(&half, DType::BF16)], DType::BF16);
+    assert_eq!(got.to_f64_vec(), elements(&half).iter().map(|v| 3.0 * v).collect::<Vec<_>>());
+}
+
+#[test]
+fn predicates_and_choices_mix_dtypes() {
+    for size in [5, 3000] {
+        let x = values(size, DType::F32);
+        let y = Array::full([size], 1.0, DType::F32);
+        let c = map(greater, DType::F32, smallvec![x.clone(), y.clone()], DType::Bool);
+        let want: Vec<bool> = x.to_vec::<f32>().iter().map(|&v| v > 1.0).collect();
+        assert_eq!(c.to_vec::<bool>(), want);
+        let got = map(choose, DType::F32, smallvec![c.clone(), x.clone(), y.clone()], DType::F32);
+        assert_eq!(got.to_vec::<f32>(), x.to_vec::<f32>().iter().map(|v| v.max(1.0)).collect::<Vec<_>>());
+        let (hx, hy) = (cast(&x, DType::F16), cast(&y, DType::F16));
+        let hc = map(greater, DType::F16, smallvec![hx.clone(), hy.clone()], DType::Bool);
+        assert_eq!(hc.to_vec::<bool>(), want);
+        let got = map(choose, DType::F16, smallvec![hc, hx, hy], DType::F16);
+        assert_eq!(got.dtype(), DType::F16);
+    }
+}
+
+#[test]
+fn halves_are_computed_in_f32_and_rounded_once() {
+    let x = Array::from_slice(&(0..3000).map(|i| bf16::from_f32(i as f32 / 300.0 - 5.0)).collect::<Vec<_>>(), [3000]);
+    let got = map(exp, DType::BF16, smallvec![x.clone()], DType::BF16).to_vec::<bf16>();
+    for (g, x) in got.iter().zip(x.to_vec::<bf16>()) {
+        assert_eq!(*g, bf16::from_f32(Real::exp(x.to_f32())));
+    }
+    let x = Array::from_slice(&[f16::from_f32(3.0)], [1]);
+    assert_eq!(map(exp, DType::F16, smallvec![x], DType::F16).to_vec::<f16>(), [f16::from_f32(3f32.exp())]);
+}
+
+#[test]
+fn the_functions_of_f32_have_the_same_bits_with_any_instructions() {
+    let x = Array::build::<f32>(Shape::from([70_001]), |out| {
+        out.iter_mut().enumerate().for_each(|(i, o)| *o = f32::from_bits((i as u32).wrapping_mul(61_357)));
+    });
+    macro_rules! check {
+        ($($f:ident)*) => {$({
+            fn select(d: DType) -> Option<TileFn> {
+                #[inline(always)]
+                fn kernel(x: f32) -> f32 {
+                    // NaNs may differ in sign and payload.
+                    let y = Real::$f(x);
+                    if y.is_nan() { f32::NAN } else { y }
+                }
+                (d == DType::F32).then_some((|ins, out| map1(ins, out, kernel)) as TileFn)
+            }
+            same_everywhere(|| map(select, DType::F32, smallvec![x.clone()], DType::F32));
+        })*};
+    }
+    check!(exp exp2 expm1 ln log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh cbrt erf erfc
+        sqrt floor ceil round trunc);
+}
+
+#[test]
+fn a_tile_refuses_another_dtype() {
+    let x = [1f32; 4];
+    let tile = Tile::new(&x);
+    assert_eq!((tile.len(), tile.dtype(), tile.of::<f32>()), (4, DType::F32, &x[..]));
+    assert!(std::panic::catch_unwind(|| Tile::new(&[1f32; 4]).of::<i32>().len()).is_err());
+    const { assert!(TILE.is_power_of_two()) };
+}
+
+#[test]
+fn numbers_follow_numpy_at_the_edges() {
+    assert_eq!(Num::floor_div(-7i32, 2), -4);
+    assert_eq!((Num::remainder(-7i32, 2), Num::remainder(7i32, -2), Num::remainder(7i32, 0)), (1, -1, 0));
+    assert_eq!((Num::floor_div(i8::MIN, -1), Num::remainder(i8::MIN, -1)), (i8::MIN, 0));
+    assert_eq!((Num::floor_div(5u8, 0), Num::remainder(5u8, 0)), (0, 0));
+    assert_eq!((Num::pow(3i64, 4), Num::pow(2i8, 7), Num::pow(2i32, -1), Num::pow(-1i32, -3)), (81, -128, 0, -1));
+    assert_eq!((Num::abs(i8::MIN), Num::neg(1u8), Num::sign(-5i64)), (i8::MIN, 255, -1));
+    assert_eq!((Num::remainder(-7.5f64, 2.0), Num::floor_div(-7.5f64, 2.0)), (0.5, -4.0));
+    assert_eq!((Num::remainder(5.0f32, f32::INFINITY), Num::remainder(-1.0f32, f32::INFINITY)), (5.0, f32::INFINITY));
+    assert_eq!((Num::floor_div(1.0f64, 0.0), Num::floor_div(-1.0f64, 0.0)), (f64::INFINITY, f64::NEG_INFINITY));
+    assert_eq!(Num::floor_div(-1.0f64, f64::INFINITY), -1.0);
+    assert!(Num::max(0.0f32, -0.0).is_sign_positive() && Num::max(-0.0f32, 0.0).is_sign_positive());
+    assert!(Num::min(0.0f32, -0.0).is_sign_negative() && Num::min(-0.0f32, 0.0).is_sign_negative());
+    assert!(Num::max(f32::NAN, 1.0).is_nan() && Num::max(1.0, f32::NAN).is_nan());
+    assert!(Num::min(f64::NAN, 1.0).is_nan() && Num::min(1.0, f64::NAN).is_nan());
+    assert!(Num::sign(f32::NAN).is_nan());
+    assert_eq!((Num::sign(-2.5f32), Num::sign(0.0f64)), (-1.0, 0.0));
+    assert_eq!((Int::shl(1u8, 7), Int::shl(1u8, 8), Int::shr(-8i32, 1), Int::shr(-8i32, 99)), (128, 0, -4, -1));
+    assert_eq!((Int::shl(1i8, 9), Int::shr(200u8, 8), Int::shr(5i8, -1)), (0, 0, 0));
+    assert_eq!((Int::bit_not(true), Int::bit_xor(true, false), Int::bit_not(0u8)), (false, true, 255));
+    assert_eq!(<f32 as Element>::from_f64(0.1), <f32 as Real>::from_f64(0.1));
+}

@@ -1,0 +1,124 @@
+//! Optimisers: functions from parameters, gradients and state to parameters and state.
+
+use covector::{Tensor, Tree};
+
+/// Adam with decoupled weight decay.
+///
+/// Source: Loshchilov and Hutter, "Decoupled weight decay regularization" (ICLR 2019); PyTorch's `AdamW`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamW {
+    /// How slowly the mean of the gradients forgets.
+    pub beta1: f64,
+    /// How slowly the mean of their squares forgets.
+    pub beta2: f64,
+    /// Added to the root of the mean square, so that parameters without gradient stay.
+    pub eps: f64,
+    /// What part of a parameter is taken away in a step, in units of the learning rate.
+    pub weight_decay: f64,
+}
+
+impl Default for AdamW {
+    /// PyTorch's defaults.
+    fn default() -> Self {
+        AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01 }
+    }
+}
+
+/// The state of [`AdamW`]: running means of the gradients and of their squares.
+#[derive(Clone, Debug, Tree)]
+pub struct Moments<P> {
+    /// The means of the gradients.
+    pub mean: P,
+    /// The means of their squares.
+    pub square: P,
+    /// The number of steps taken.
+    pub steps: u64,
+}
+
+impl AdamW {
+    /// The state before the first step.
+    pub fn start<P: Tree>(&self, parameters: &P) -> Moments<P> {
+        let zeros = || parameters.map_leaves(|p| Tensor::scalar(0.0, p.dtype()).broadcast_to(p.shape()));
+        Moments { mean: zeros(), square: zeros(), steps: 0 }
+    }
+
+    /// The parameters and the state after one step with learning rate `rate`.
+    ///
+    /// `decays` says by its path and value which parameter decays. Nothing is computed yet: evaluate the loss, the
+    /// parameters and the state together.
+    ///
+    /// ```
+    /// use covector::Tensor;
+    /// use covector_nn::AdamW;
+    /// let adam = AdamW { weight_decay: 0.0, ..AdamW::default() };
+    /// let w = Tensor::from([1.0f32, 2.0]);
+    /// let (w, _) = adam.step(&w, &Tensor::from([3.0f32, -0.1]), adam.start(&w), 0.5, |_, _| true);
+    /// assert_eq!(w.to_vec::<f32>(), [0.5, 2.5]);
+    /// ```
+    ///
+    /// # Panics
+    /// If gradients or state have not the structure of the parameters.
+    #[track_caller]
+    pub fn step<P: Tree>(
+        &self,
+        parameters: &P,
+        gradients: &P,
+        state: Moments<P>,
+        rate: f64,
+        decays: impl Fn(&str, &Tensor) -> bool,
+    ) -> (P, Moments<P>) {
+        let steps = state.steps + 1;
+        let named = parameters.named();
+        let leaves = gradients.leaves().into_iter().zip(state.mean.leaves()).zip(state.square.leaves());
+        let (mut new, mut means, mut squares) = (Vec::new(), Vec::new(), Vec::new());
+        for ((path, p), ((g, mean), square)) in named.iter().zip(leaves) {
+            let decay = if decays(path, p) { rate * self.weight_decay } else { 0.0 };
+            let (p, mean, square) = self.one(p, &g, &mean, &square, rate, decay, steps);
+            new.push(p);
+            means.push(mean);
+            squares.push(square);
+        }
+        let state = Moments { mean: state.mean.with_leaves(means), square: state.square.with_leaves(squares), steps };
+        (parameters.with_leaves(new), state)
+    }
+
+    /// One parameter: the corrections for the first steps are drawn into the rate and eps, which saves two divisions.
+    #[allow(clippy::too_many_arguments)]
+    fn one(
+        &self,
+        p: &Tensor,
+        g: &Tensor,
+        m: &Tensor,
+        v: &Tensor,
+        rate: f64,
+        decay: f64,
+        t: u64,
+    ) -> (Tensor, Tensor, Tensor) {
+        let rest = |beta: f64| 1.0 - beta.powf(t as f64);
+        let (first, root) = (rest(self.beta1), rest(self.beta2).sqrt());
+        let mean = m * self.beta1 + g * (1.0 - self.beta1);
+        let square = v * self.beta2 + g * g * (1.0 - self.beta2);
+        let step = &mean / (square.sqrt() + self.eps * root) * (rate * root / first);
+        let kept = if decay == 0.0 { p.clone() } else { p * (1.0 - decay) };
+        (kept - step, mean, square)
+    }
+}
+
+/// The gradients scaled down, all by the same factor, so that their joint norm is at most `limit`; and the norm before.
+///
+/// Source: PyTorch's `clip_grad_norm_`.
+///
+/// ```
+/// use covector::Tensor;
+/// use covector_nn::clip_grad_norm;
+/// let (g, norm) = clip_grad_norm(&vec![Tensor::from([3.0f32]), Tensor::from([4.0f32])], 1.0);
+/// assert_eq!(norm.item::<f32>(), 5.0);
+/// assert!((g[0].item::<f32>() - 0.6).abs() < 1e-6);
+/// ```
+#[track_caller]
+pub fn clip_grad_norm<P: Tree>(gradients: &P, limit: f64) -> (P, Tensor) {
+    let squares = gradients.leaves().into_iter().map(|g| g.square().sum(..));
+    let norm = squares.reduce(|a, b| a + b).map_or_else(|| Tensor::from(0.0f32), |sum| sum.sqrt());
+    let factor = (limit / (&norm + 1e-6)).minimum(1.0);
+    (gradients.map_leaves(|g| g * factor.cast(g.dtype())), norm)
+}

@@ -1,0 +1,99 @@
+//! Plans by structure: a training loop builds the same graph each step and plans it once.
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex};
+
+use crate::plan::schedule::Plan;
+use crate::walk::Listing;
+
+/// Plans kept; the one unused for longest makes room.
+const CAPACITY: usize = 256;
+/// Below this many nodes planning costs less than looking a plan up.
+const SMALLEST: usize = 8;
+
+struct Cache {
+    plans: HashMap<(u64, u64), (Arc<Plan>, u64)>,
+    clock: u64,
+}
+
+static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
+
+/// The plan of a listing: remembered, or made now.
+pub(super) fn plan(list: &Listing, keep: &[bool]) -> Arc<Plan> {
+    if list.nodes.len() < SMALLEST {
+        return Arc::new(Plan::new(list, keep));
+    }
+    let key = structure(list, keep);
+    if let Some(plan) = look_up(key) {
+        return plan;
+    }
+    let plan = Arc::new(Plan::new(list, keep));
+    remember(key, plan.clone());
+    plan
+}
+
+fn look_up(key: (u64, u64)) -> Option<Arc<Plan>> {
+    let mut guard = CACHE.lock().unwrap_or_else(|e| e.into_inner());
+    let cache = guard.as_mut()?;
+    cache.clock += 1;
+    let (plan, used) = cache.plans.get_mut(&key)?;
+    *used = cache.clock;
+    Some(plan.clone())
+}
+
+fn remember(key: (u64, u64), plan: Arc<Plan>) {
+    let mut guard = CACHE.lock().unwrap_or_else(|e| e.into_inner());
+    let cache = guard.get_or_insert_with(|| Cache { plans: HashMap::new(), clock: 0 });
+    if cache.plans.len() >= CAPACITY {
+        let oldest = cache.plans.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key);
+        oldest.map(|key| cache.plans.remove(&key));
+    }
+    cache.plans.insert(key, (plan, cache.clock));
+}
+
+/// 128 bits over everything a plan depends on: primitives with their parameters, specs, edges, and what is kept.
+fn structure(list: &Listing, keep: &[bool]) -> (u64, u64) {
+    let mut hasher = Wide { a: 0x243F_6A88_85A3_08D3, b: 0x1319_8A2E_0370_7344 };
+    for (i, node) in list.nodes.iter().enumerate() {
+        let leaf = list.operands[i].is_empty() && node.is_evaluated();
+        (leaf, keep[i]).hash(&mut hasher);
+        node.spec().hash(&mut hasher);
+        if !leaf {
+            node.primitive().name().hash(&mut hasher);
+            node.primitive().structural_hash(&mut hasher);
+            list.operands[i].hash(&mut hasher);
+        }
+    }
+    (hasher.finish(), hasher.b)
+}
+
+/// Two multiplicative hashes side by side: one alone would collide once in 2^32 plans.
+struct Wide {
+    a: u64,
+    b: u64,
+}
+
+impl Hasher for Wide {
+    fn finish(&self) -> u64 {
+        self.a
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word) ^ (chunk.len() as u64) << 56);
+        }
+    }
+    fn write_u64(&mut self, word: u64) {
+        let mix = |state: u64, odd: u64| {
+            let product = u128::from(state ^ word) * u128::from(odd);
+            (product as u64) ^ (product >> 64) as u64 ^ state.rotate_left(23)
+        };
+        self.a = mix(self.a, 0x9E37_79B9_7F4A_7C15);
+        self.b = mix(self.b, 0xD6E8_FEB8_6659_FD93);
+    }
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+}
