@@ -153,6 +153,7 @@ impl<T: Copy + Default> Band<T> {
     /// # Safety
     /// `BLOCK` rows and columns from here on must lie inside the band.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop)] // a transpose reads better with both indices
     unsafe fn block(&self, row: usize, column: usize) {
         let mut block = [[T::default(); BLOCK]; BLOCK];
         // SAFETY: the caller's promise; lines of the result are contiguous.
@@ -168,7 +169,10 @@ impl<T: Copy + Default> Band<T> {
                 }
             }
             for j in 0..BLOCK {
-                let line: [T; BLOCK] = std::array::from_fn(|i| block[i][j]);
+                let mut line = [T::default(); BLOCK];
+                for i in 0..BLOCK {
+                    line[i] = block[i][j];
+                }
                 let to = self.dst.offset((row + j) as isize * self.rows.dst + column as isize);
                 to.cast::<[T; BLOCK]>().write_unaligned(line);
             }

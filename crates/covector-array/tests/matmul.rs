@@ -1,0 +1,91 @@
+//! Matrix products against a triple loop, in every layout.
+
+mod common;
+
+use common::{elements, layouts, same_everywhere, values};
+use covector_array::kernels::{cast, matmul};
+use covector_array::{Array, DType, Shape};
+
+fn product(a: &Array, b: &Array) -> Vec<f64> {
+    let (batch, m, k, n) = (a.shape()[0], a.shape()[1], a.shape()[2], b.shape()[2]);
+    let (x, y) = (elements(a), elements(b));
+    let mut out = Vec::new();
+    for i in 0..batch * m * n {
+        let (batch, row, column) = (i / (m * n), i / n % m, i % n);
+        out.push((0..k).map(|d| x[(batch * m + row) * k + d] * y[(batch * k + d) * n + column]).sum());
+    }
+    out
+}
+
+#[test]
+fn every_layout_gives_the_triple_loops_result() {
+    for (batch, m, k, n) in [
+        (1, 1, 1, 1),
+        (2, 3, 4, 5),
+        (3, 1, 7, 2),
+        (1, 9, 1, 3),
+        (2, 17, 33, 20),
+        (1, 40, 5, 1),
+        (1, 1, 50, 40),
+        (9, 4, 4, 4),
+        (1, 70, 40, 50),
+        (2, 0, 3, 2),
+        (2, 3, 0, 2),
+        (0, 2, 2, 2),
+    ] {
+        for dtype in [DType::F32, DType::F64, DType::I64, DType::F16] {
+            let a = values(batch * m * k, dtype).reshape(&Shape::from([batch, m, k]));
+            let b = values(batch * k * n + 2, dtype).slice(&[2], &[batch * k * n], &[1]);
+            let b = b.reshape(&Shape::from([batch, k, n]));
+            let want = product(&a, &b);
+            for a in layouts(&a) {
+                for b in layouts(&b) {
+                    let got = matmul(&a, &b);
+                    assert_eq!((got.shape(), got.dtype()), (&Shape::from([batch, m, n]), dtype));
+                    let (s, t) = (a.strides(), b.strides());
+                    assert_eq!(got.to_f64_vec(), want, "{dtype} {batch}x{m}x{k}x{n}, strides {s:?} @ {t:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_repeated_matrix_multiplies_every_one_of_the_batch() {
+    for (m, k, n) in [(3, 4, 5), (40, 30, 50), (130, 64, 70)] {
+        let a = values(10 * m * k, DType::F32).reshape(&Shape::from([10, m, k]));
+        let w = values(k * n, DType::F32).reshape(&Shape::from([1, n, k])).broadcast_to(&Shape::from([10, n, k])).t();
+        assert_eq!(matmul(&a, &w).to_f64_vec(), product(&a, &w));
+        assert_eq!(matmul(&w.t(), &a.t()).to_f64_vec(), product(&w.t(), &a.t()));
+    }
+}
+
+#[test]
+fn integers_wrap() {
+    let a = Array::from_slice(&[200u8, 100], [1, 1, 2]);
+    assert_eq!(matmul(&a, &a.t()).to_vec::<u8>(), [(50000 % 256) as u8]);
+    let a = Array::from_slice(&[-3i16, 7], [1, 2, 1]);
+    assert_eq!(matmul(&a, &a.t()).to_vec::<i16>(), [9, -21, -21, 49]);
+}
+
+#[test]
+fn large_products_have_the_same_bits_for_any_number_of_threads() {
+    let noise = |n: usize| {
+        Array::build::<f32>([n].into(), |o| {
+            let mut s = 9u32;
+            o.iter_mut().for_each(|x| {
+                s = s.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                *x = (s >> 8) as f32 / 16_777_216.0 - 0.5;
+            });
+        })
+    };
+    for (batch, m, k, n) in [(1, 300, 250, 200), (1, 64, 300, 700), (20, 33, 40, 50), (300, 5, 6, 7)] {
+        let a = noise(batch * m * k).reshape(&Shape::from([batch, m, k]));
+        let b = noise(batch * k * n).reshape(&Shape::from([batch, k, n]));
+        let got = same_everywhere(|| matmul(&a, &b));
+        let exact = matmul(&cast(&a, DType::F64), &cast(&b, DType::F64));
+        for (x, y) in got.to_f64_vec().iter().zip(exact.to_f64_vec()) {
+            assert!((x - y).abs() < 1e-5 * k as f64, "{x} for {y}");
+        }
+    }
+}
