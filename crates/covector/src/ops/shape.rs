@@ -186,7 +186,7 @@ fn distinct(axes: &Ints, ndim: usize) -> Result<SmallVec<[usize; 6]>> {
 /// ```
 /// Source: NumPy's basic indexing.
 #[op(samples = [
-    (real([4, 5]), [1, 0], [4, -1], [1, 2]), (real([5]), 4, -9, -2), (real([3, 4]), [1], [2], [1]), (real([4]), 3, 1, 1),
+    (real([4, 5]), [1, 0], [4, -1], [1, 2]), (real([5]), [4], [-9], [-2]), (real([3, 4]), [1], [2], [1]), (real([4]), [3], [1], [1]),
 ])]
 pub fn slice(x: &Tensor, starts: Ints, stops: Ints, steps: Ints) -> Result<Tensor> {
     let n = starts.0.len();
