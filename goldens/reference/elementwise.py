@@ -113,9 +113,26 @@ def where(condition: Tensor, x1: Tensor | float, x2: Tensor | float) -> Tensor:
     return torch.where(condition.bool(), a, b)
 
 
-def tie_share(x1: Tensor, x2: Tensor) -> Tensor:
-    """1, one half, 0 for greater, equal, less; a step function, so its derivative is 0."""
-    return (x1 > x2).to(x1.dtype) + 0.5 * (x1 == x2).to(x1.dtype)
+def tie_share(x1: Tensor, x2: Tensor, t: Tensor) -> Tensor:
+    """1, one half, 0 times `t` for greater, equal, less; a step function of the first two."""
+    return ((x1 > x2).to(t.dtype) + 0.5 * (x1 == x2).to(t.dtype)) * t
+
+
+def polygamma(n: Tensor | int, x: Tensor) -> Tensor:
+    """Element by element, since the order may differ between elements."""
+    orders, points = torch.broadcast_tensors(torch.as_tensor(n), x)
+    orders = orders.reshape(-1).tolist()
+
+    def at(order: int, point: Tensor) -> Tensor:
+        return exact(
+            lambda v: mpmath.polygamma(order, v),
+            lambda v: mpmath.polygamma(order + 1, v),
+            lambda v: special.polygamma(order, v),
+            lambda v: special.polygamma(order + 1, v),
+        )(point)
+
+    flat = [at(int(order), point) for order, point in zip(orders, points.reshape(-1), strict=True)]
+    return torch.stack(flat).reshape(points.shape)
 
 
 REAL = {
@@ -181,7 +198,6 @@ PAIRS_OF_REALS = {
     "divide": torch.div,
     "atan2": torch.atan2,
     "hypot": torch.hypot,
-    "tie_share": tie_share,
 }
 
 PAIRS = {
@@ -213,6 +229,8 @@ TABLE: dict[str, Callable] = {
     "logical_not": lambda x: torch.logical_not(x),
     "bitwise_invert": lambda x: torch.bitwise_not(x),
     "clip": clip,
+    "tie_share": tie_share,
+    "polygamma": polygamma,
     "where": where,
     "cast": lambda x, dtype: x.to(DTYPES[dtype]),
     "stop_gradient": lambda x: x.detach(),

@@ -28,12 +28,28 @@ def take_along_axis(x: Tensor, indices: Tensor, axis: int) -> Tensor:
     return torch.gather(x, axis, wrapped(indices, x.shape[axis]))
 
 
+def placed_in_turn(x: Tensor, axis: int, places: Tensor, updates: Tensor) -> Tensor:
+    """One element after the other, so that the last of two updates wins and alone gets the derivative."""
+    for at in np.ndindex(*places.shape):
+        where = [torch.tensor(i) for i in at]
+        where[axis] = places[at]
+        x = torch.index_put(x, tuple(where), updates[at])
+    return x
+
+
+def put(x: Tensor, flat_indices: Tensor, values: Tensor) -> Tensor:
+    flat = x.reshape(-1)
+    places = wrapped(flat_indices, flat.shape[0]).reshape(-1)
+    values = values.to(x.dtype).broadcast_to(flat_indices.shape).reshape(-1)
+    return placed_in_turn(flat, 0, places, values).reshape(x.shape)
+
+
 def scatter(x: Tensor, indices: Tensor, updates: Tensor | float, axis: int, how: str) -> Tensor:
     """`sum`, `amax` and `amin` include what was there; ties of the extremes share the derivative equally."""
     x, updates = promoted(x, updates)
     places, updates = wrapped(indices, x.shape[axis]), updates.broadcast_to(indices.shape)
     if how == "set":
-        return torch.scatter(x, axis, places, updates)
+        return placed_in_turn(x, axis, places, updates)
     return torch.scatter_reduce(x, axis, places, updates, how, include_self=True)
 
 
@@ -82,7 +98,7 @@ TABLE: dict[str, Callable] = {
     "scatter_max": scattering("amax"),
     "scatter_min": scattering("amin"),
     "index_add": index_add,
-    "put": lambda x, flat_indices, values: torch.put(x, flat_indices.to(torch.int64), values.to(x.dtype)),
+    "put": put,
     "masked_fill": lambda x, mask, value: x.masked_fill(mask.bool(), value),
     "masked_select": lambda x, mask: x.masked_select(mask.bool()),
     "one_hot": one_hot,

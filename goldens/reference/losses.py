@@ -81,7 +81,9 @@ def binary_cross_entropy_with_logits(
 
 
 def kl_div(log_probs: Tensor, target: Tensor, log_target: bool, reduction: str) -> Tensor:
-    """`mean` divides by the number of elements."""
+    """`mean` divides by the number of elements, `batchmean` by the first size."""
+    if reduction == "batchmean":
+        return kl_div(log_probs, target, log_target, "sum") / log_probs.shape[0]
     return reduced(F.kl_div(log_probs, target, log_target=log_target, reduction="none"), reduction)
 
 

@@ -35,7 +35,8 @@ def flip(x: Tensor, axes: Axes | list[int] | int | None) -> Tensor:
 
 
 def slice_(x: Tensor, starts: list[int], stops: list[int], steps: list[int]) -> Tensor:
-    """Python's slice on each of the first axes, negative steps included."""
+    """Python's slice on each of the first axes, negative steps included; plain integers are for the first axis."""
+    starts, stops, steps = ([bound] if isinstance(bound, int) else bound for bound in (starts, stops, steps))
     for axis, bounds in enumerate(zip(starts, stops, steps or [1] * len(starts), strict=True)):
         x = along(x, axis, list(range(*slice(*bounds).indices(x.shape[axis]))))
     return x

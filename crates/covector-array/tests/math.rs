@@ -71,3 +71,159 @@ fn f32_functions_keep_their_bounds() {
     }
     assert!(broken.is_empty(), "{broken:#?}");
 }
+
+#[test]
+fn functions_of_two_f32_round_once() {
+    let mut state = 7u64;
+    let mut next = |range: f64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (((state >> 11) as f64 / (1u64 << 53) as f64 * 2.0 - 1.0) * range) as f32
+    };
+    for _ in 0..300_000 {
+        let (x, y) = (next(20.0), next(20.0));
+        let (a, b) = (f64::from(x), f64::from(y));
+        for (name, got, exact) in [
+            ("powf", Real::powf(x.abs(), y), a.abs().powf(b)),
+            ("atan2", Real::atan2(x, y), a.atan2(b)),
+            ("hypot", Real::hypot(x, y), a.hypot(b)),
+        ] {
+            assert!(ulps(got, exact) < 0.52, "{name}({x:e}, {y:e}) = {got:e}, exactly {exact:e}");
+        }
+    }
+}
+
+#[test]
+fn powers_and_angles_of_special_values_are_those_of_c() {
+    let special = [
+        0.0f32,
+        -0.0,
+        1.0,
+        -1.0,
+        0.5,
+        -0.5,
+        2.0,
+        -2.0,
+        3.0,
+        -3.0,
+        2.5,
+        -2.5,
+        1e-40,
+        -1e-40,
+        1e30,
+        -1e30,
+        3e38,
+        16777216.0,
+        -16777217.0,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::NAN,
+    ];
+    let same = |a: f32, b: f32| (a.is_nan() && b.is_nan()) || a.to_bits() == b.to_bits();
+    for x in special {
+        for y in special {
+            let want = f64::from(x).powf(f64::from(y)) as f32;
+            assert!(same(Real::powf(x, y), want), "powf({x:e}, {y:e}) = {:e}, not {want:e}", Real::powf(x, y));
+            let want = f64::from(x).atan2(f64::from(y)) as f32;
+            assert!(same(Real::atan2(x, y), want), "atan2({x:e}, {y:e}) = {:e}, not {want:e}", Real::atan2(x, y));
+            let want = f64::from(x).hypot(f64::from(y)) as f32;
+            assert!(same(Real::hypot(x, y), want), "hypot({x:e}, {y:e}) = {:e}, not {want:e}", Real::hypot(x, y));
+        }
+    }
+}
+
+#[test]
+fn special_values_of_one_f32_keep_signs_and_infinities() {
+    let special = [
+        0.0f32,
+        -0.0,
+        1.0,
+        -1.0,
+        1e-45,
+        -1e-45,
+        1e-38,
+        -1e-38,
+        3.4e38,
+        -3.4e38,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::NAN,
+    ];
+    macro_rules! check {
+        ($($f:ident $exact:expr),* $(,)?) => {$(
+            for x in special {
+                let (got, want) = (Real::$f(x), $exact(f64::from(x)) as f32);
+                let same = (got.is_nan() && want.is_nan()) || (got.to_bits() as i64 - want.to_bits() as i64).abs() <= 1;
+                assert!(same, "{}({x:e}) = {got:e}, not {want:e}", stringify!($f));
+            }
+        )*};
+    }
+    check!(
+        exp f64::exp, exp2 f64::exp2, expm1 f64::exp_m1, ln f64::ln, log2 f64::log2, log10 f64::log10,
+        log1p f64::ln_1p, sin f64::sin, cos f64::cos, tan f64::tan, asin f64::asin, acos f64::acos, atan f64::atan,
+        sinh f64::sinh, cosh f64::cosh, tanh f64::tanh, asinh libm::asinh, atanh libm::atanh, cbrt f64::cbrt,
+        erf libm::erf, erfc libm::erfc, sqrt f64::sqrt, lgamma libm::lgamma,
+    );
+    assert!(Real::acosh(0.5f32).is_nan() && Real::acosh(-1e30f32).is_nan() && Real::acosh(-1e30f64).is_nan());
+    assert_eq!((Real::acosh(1.0f32), Real::acosh(f32::INFINITY)), (0.0, f32::INFINITY));
+}
+
+#[test]
+fn f64_follows_c() {
+    assert_eq!(Real::tanh(-5.5f64), -0.9999665971563038);
+    assert_eq!(Real::round(2.5f64), 2.0);
+    assert_eq!(Real::round(-3.5f32), -4.0);
+}
+
+/// Against mpmath with 40 digits.
+#[test]
+fn digamma_and_erfinv_have_fourteen_digits() {
+    let digamma: [(f64, f64); 18] = [
+        (0.1, -10.423754940411076),
+        (0.5, -1.9635100260214235),
+        (1.0, -0.5772156649015329),
+        (1.5, 0.03648997397857652),
+        (2.5, 0.7031566406452432),
+        (9.9, 2.2411803166063815),
+        (10.0, 2.251752589066721),
+        (100.0, 4.600161852738087),
+        (1e10, 23.025850929890456),
+        (-0.5, 0.03648997397857652),
+        (-1.5, 0.7031566406452432),
+        (-2.3, 3.3173231575618227),
+        (-10.7, 0.13374481244706443),
+        (-100.25, 7.754238959208646),
+        (1e-5, -100000.57719921567),
+        (-1e-5, 99999.42276788563),
+        (1.46, -0.0015805619870834522),
+        (3e-300, -3.333333333333333e299),
+    ];
+    for (x, want) in digamma {
+        let got = Real::digamma(x);
+        assert!((got - want).abs() <= 1e-14 * want.abs(), "digamma({x}) = {got}, not {want}");
+    }
+    assert_eq!(Real::digamma(1.4616321449683622f64), -9.241265521729427e-17);
+    assert!(Real::digamma(-3.0f64).is_nan() && Real::digamma(f64::NAN).is_nan());
+    assert_eq!((Real::digamma(0.0f64), Real::digamma(-0.0f64)), (f64::NEG_INFINITY, f64::INFINITY));
+    assert_eq!(Real::digamma(f64::INFINITY), f64::INFINITY);
+    let erfinv: [(f64, f64); 12] = [
+        (1e-300, 8.86226925452758e-301),
+        (1e-10, 8.862269254527581e-11),
+        (0.1, 0.08885599049425769),
+        (0.3, 0.2724627147267543),
+        (0.5, 0.4769362762044699),
+        (0.6, 0.5951160814499948),
+        (0.9, 1.1630871536766743),
+        (0.99, 1.8213863677184494),
+        (0.999999, 3.458910737275499),
+        (1.0 - f64::EPSILON / 2.0, 5.8635847487551676),
+        (-0.25, -0.2253120550121781),
+        (-0.999, -2.3267537655135246),
+    ];
+    for (x, want) in erfinv {
+        let got = Real::erfinv(x);
+        assert!((got - want).abs() <= 1e-14 * want.abs(), "erfinv({x}) = {got}, not {want}");
+    }
+    assert_eq!((Real::erfinv(1.0f64), Real::erfinv(-1.0f32)), (f64::INFINITY, f32::NEG_INFINITY));
+    assert!(Real::erfinv(1.5f64).is_nan());
+    assert_eq!(Real::erfinv(0.0f64), 0.0);
+}

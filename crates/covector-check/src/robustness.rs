@@ -77,6 +77,6 @@ pub(crate) fn wrong_arguments(call: &Call) -> Option<Verdict> {
 
 /// The docstring says what it has to: an example that runs, and a source.
 pub(crate) fn documented(call: &Call) -> Option<Verdict> {
-    let missing: Vec<&str> = ["Source:", "```", "Shapes:"].into_iter().filter(|s| !call.op.doc.contains(s)).collect();
+    let missing: Vec<&str> = ["Source:", "```", "Shapes"].into_iter().filter(|s| !call.op.doc.contains(s)).collect();
     Some(if missing.is_empty() { Ok(()) } else { Err(format!("the docstring lacks {}", missing.join(", "))) })
 }

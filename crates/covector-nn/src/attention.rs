@@ -1,5 +1,6 @@
 //! Attention with several heads.
 
+use covector::ops::create::ones;
 use covector::{DType, Key, Tensor, Tree};
 
 use crate::{Dropout, Linear};
@@ -36,7 +37,10 @@ impl CausalSelfAttention {
         let width = x.shape()[2];
         let parts = thirds(&self.c_attn);
         let [q, k, v] = [0, 1, 2].map(|i| split_heads(&parts[i].forward(x), self.heads));
-        let y = attend(&q, &k, &v, None, true, &dropout.layer(0));
+        let y = match dropout.layer(0) {
+            dropout if dropout.is_on() => causal_with_dropout(&q, &k, &v, &dropout),
+            _ => q.scaled_dot_product_attention(&k, &v, None, true),
+        };
         dropout.layer(1).apply(&self.c_proj.forward(&merge_heads(&y, width)))
     }
 }
@@ -74,13 +78,15 @@ impl MultiheadAttention {
 
     /// `query [batch, m, width], key and value [batch, n, width] -> [batch, m, width]`.
     ///
-    /// A mask broadcasts to `[batch, heads, m, n]` and is true where attention is allowed.
+    /// A bool mask broadcasts to `[batch, heads, m, n]` and is true where a query may attend; a float mask is added to the
+    /// scores.
     #[track_caller]
     pub fn forward(&self, query: &Tensor, key: &Tensor, value: &Tensor, mask: Option<&Tensor>) -> Tensor {
         let all = Linear { weight: self.in_proj_weight.clone(), bias: self.in_proj_bias.clone() };
         let parts = thirds(&all);
         let [q, k, v] = [(0, query), (1, key), (2, value)].map(|(i, x)| split_heads(&parts[i].forward(x), self.heads));
-        self.out_proj.forward(&merge_heads(&attend(&q, &k, &v, mask, false, &Dropout::off()), query.shape()[2]))
+        let y = q.scaled_dot_product_attention(&k, &v, mask, false);
+        self.out_proj.forward(&merge_heads(&y, query.shape()[2]))
     }
 }
 
@@ -88,9 +94,8 @@ impl MultiheadAttention {
 ///
 /// Cutting the weight and not the result keeps the transposes (zeros around a slice, added up) small.
 fn thirds(all: &Linear) -> [Linear; 3] {
-    let n = all.weight.shape()[0] as i64 / 3;
-    let rows = |x: &Tensor, i: i64| x.take(&Tensor::from((i * n..(i + 1) * n).collect::<Vec<i64>>()), 0);
-    [0, 1, 2].map(|i| Linear { weight: rows(&all.weight, i), bias: all.bias.as_ref().map(|b| rows(b, i)) })
+    let (weights, biases) = (all.weight.chunk(3, 0), all.bias.as_ref().map(|bias| bias.chunk(3, 0)));
+    [0, 1, 2].map(|i| Linear { weight: weights[i].clone(), bias: biases.as_ref().map(|b| b[i].clone()) })
 }
 
 /// `[batch, time, width] -> [batch, heads, time, width / heads]`.
@@ -105,17 +110,10 @@ fn merge_heads(x: &Tensor, width: usize) -> Tensor {
     x.transpose(1, 2).reshape([batch, time, width])
 }
 
-/// `softmax(q kᵀ / √d) v`, where only what the masks allow takes part.
-fn attend(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, causal: bool, dropout: &Dropout) -> Tensor {
-    let depth = q.shape()[3] as f64;
-    let mut scores = (q * depth.powf(-0.5)).matmul(&k.transpose(2, 3));
-    if causal {
-        let (m, n) = (q.shape()[2], k.shape()[2]);
-        let seen: Vec<bool> = (0..m * n).map(|i| i % n <= i / n).collect();
-        scores = Tensor::from_slice(&seen, [m, n]).where_(&scores, f64::NEG_INFINITY);
-    }
-    if let Some(mask) = mask {
-        scores = mask.cast(DType::Bool).where_(&scores, f64::NEG_INFINITY);
-    }
-    dropout.apply(&scores.softmax(-1)).matmul(v)
+/// Causal attention some of whose weights are dropped, as GPT-2 is trained.
+fn causal_with_dropout(q: &Tensor, k: &Tensor, v: &Tensor, dropout: &Dropout) -> Tensor {
+    let (time, depth) = (q.shape()[2], q.shape()[3] as f64);
+    let scores = (q * depth.powf(-0.5)).matmul(&k.transpose(2, 3));
+    let seen = ones([time, time], DType::Bool).tril(0);
+    dropout.apply(&seen.where_(scores, f64::NEG_INFINITY).softmax(-1)).matmul(v)
 }

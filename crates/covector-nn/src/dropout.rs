@@ -30,6 +30,11 @@ impl Dropout {
         Dropout { rate, key: (rate > 0.0).then_some(key) }
     }
 
+    /// True if something is dropped.
+    pub fn is_on(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// The same rate with a key of its own for the `i`-th layer within.
     pub fn layer(&self, i: usize) -> Self {
         Dropout { rate: self.rate, key: self.key.as_ref().map(|key| key.fold_in(i as i64)) }

@@ -1,6 +1,7 @@
 //! A decoder-only transformer in the manner of GPT-2.
 
-use covector::{Key, Tensor, Tree, keep};
+use covector::ops::loss::cross_entropy;
+use covector::{Key, Tensor, Tree};
 
 use crate::{CausalSelfAttention, Dropout, Embedding, LayerNorm, Mlp};
 
@@ -76,17 +77,15 @@ impl Gpt {
         for (i, block) in self.h.iter().enumerate() {
             x = block.forward(&x, &dropout.layer(i + 1));
         }
-        self.ln_f.forward(&x).matmul(&self.wte.weight.transpose(0, 1))
+        self.ln_f.forward(&x).matmul(&self.wte.weight.t())
     }
 
     /// The mean cross-entropy, in nats, of predicting `targets` from `tokens`, both `[batch, time]`.
     #[track_caller]
     pub fn loss(&self, tokens: &Tensor, targets: &Tensor, dropout: &Dropout) -> Tensor {
         let logits = self.forward(tokens, dropout);
-        let [batch, time] = [0, 1].map(|i| targets.shape()[i]);
-        let picked = logits.take_along_axis(&targets.reshape([batch, time, 1]), 2);
-        let largest = logits.max(keep(-1)).stop_gradient();
-        (((&logits - &largest).exp().sum(keep(-1)).log() + largest) - picked).mean(..)
+        let flat = logits.reshape([targets.size(), logits.shape()[2]]);
+        cross_entropy(&flat, &targets.reshape([targets.size()]), None, None, 0.0, "mean")
     }
 
     /// The number of parameters.

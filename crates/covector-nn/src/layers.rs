@@ -2,7 +2,7 @@
 
 use covector::ops::index::embedding;
 use covector::ops::random::{normal, uniform};
-use covector::{DType, Key, Tensor, Tree, keep};
+use covector::{DType, Key, Tensor, Tree};
 
 use crate::Dropout;
 
@@ -41,7 +41,7 @@ impl Linear {
     /// `[.., inputs] -> [.., outputs]`.
     #[track_caller]
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let y = x.matmul(&self.weight.transpose(0, 1));
+        let y = x.matmul(&self.weight.t());
         match &self.bias {
             Some(bias) => y + bias,
             None => y,
@@ -90,13 +90,7 @@ impl LayerNorm {
     /// As `x`.
     #[track_caller]
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let centred = x - x.mean(keep(-1));
-        let variance = centred.square().mean(keep(-1));
-        let y = centred / (variance + self.eps).sqrt() * &self.weight;
-        match &self.bias {
-            Some(bias) => y + bias,
-            None => y,
-        }
+        x.layer_norm(1, Some(&self.weight), self.bias.as_ref(), self.eps)
     }
 }
 
@@ -122,13 +116,9 @@ impl Mlp {
     /// As `x`.
     #[track_caller]
     pub fn forward(&self, x: &Tensor, dropout: &Dropout) -> Tensor {
-        let hidden = gelu(&self.c_fc.forward(x));
+        let hidden = self.c_fc.forward(x).gelu();
         dropout.apply(&self.c_proj.forward(&hidden))
     }
-}
-
-fn gelu(x: &Tensor) -> Tensor {
-    x * (((x + x * x.square() * 0.044715) * 0.797_884_560_802_865_4).tanh() + 1.0) * 0.5
 }
 
 /// A vector of one number, in f32.

@@ -8,9 +8,11 @@
 pub mod attention;
 pub mod data;
 pub mod dropout;
+pub mod file;
 pub mod gpt;
 pub mod layers;
 pub mod optim;
+pub mod sample;
 pub mod schedule;
 pub mod train;
 

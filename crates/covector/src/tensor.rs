@@ -64,9 +64,12 @@ pub fn live_nodes() -> usize {
 }
 
 impl Tensor {
-    /// Makes a node: checks the operands by the primitive's shape rule, computes nothing.
+    /// Makes a node of a primitive, your own or the library's: checks the operands by its shape rule, computes nothing.
+    ///
+    /// # Errors
+    /// What the primitive's `infer` says of the operands, or that the result is too large to address.
     #[track_caller]
-    pub(crate) fn apply(prim: impl Into<Prim>, inputs: impl IntoIterator<Item = Tensor>) -> Result<Tensor> {
+    pub fn apply(prim: impl Into<Prim>, inputs: impl IntoIterator<Item = Tensor>) -> Result<Tensor> {
         let (prim, inputs) = (prim.into(), inputs.into_iter().collect::<Operands>());
         let site = site::current().unwrap_or(Site { op: prim.name(), location: Location::caller() });
         let specs: SmallVec<[&Spec; 3]> = inputs.iter().map(Tensor::spec).collect();

@@ -51,6 +51,8 @@ fn vmap_over_keys_gives_the_numbers_of_a_loop() {
             truncated_normal(key, [3], -1.0, 2.0, DType::F64),
             randint(key, [6], -4, 4).cast(DType::F64),
             bernoulli(key, 0.4, [7]).cast(DType::F64),
+            random::categorical(key, &Tensor::from([[0.0f32, 1.0, 0.5], [0.1, 0.1, 0.1]]), -1).cast(DType::F64),
+            random::permutation(key, 6).cast(DType::F64),
             normal(&split_key(key, 2).take(&Tensor::from(1), 0), [3], DType::F64),
         ]
     };
@@ -157,6 +159,8 @@ fn every_sample_runs_twice_with_the_same_result() {
         "truncated_normal",
         "bernoulli",
         "randint",
+        "categorical",
+        "permutation",
         "dropout",
     ] {
         let op = registry::find(name).unwrap();
@@ -165,4 +169,29 @@ fn every_sample_runs_twice_with_the_same_result() {
             assert_eq!(run(), run(), "{name}");
         }
     }
+}
+
+#[test]
+fn categorical_draws_with_the_probabilities_of_softmax() {
+    let p = [0.1f32, 0.0, 0.2, 0.7];
+    let logits = Tensor::from(p).log().broadcast_to([200_000, 4]);
+    let drawn = random::categorical(&Key::new(3), &logits, -1);
+    for (class, p) in p.into_iter().enumerate() {
+        let share = drawn.equal(class).cast(DType::F64).mean(..).to_f64();
+        assert!((share - f64::from(p)).abs() < 0.004, "{class}: {share}");
+    }
+    assert!(random::try_categorical(&Key::new(0), &Tensor::from([1, 2]), 0).is_err());
+}
+
+#[test]
+fn permutations_hold_every_number_once_and_every_place_alike() {
+    let mut sums = [0i64; 5];
+    for key in Key::new(8).split(2000) {
+        let order = random::permutation(&key, 5).to_vec::<i64>();
+        let mut sorted = order.clone();
+        sorted.sort();
+        assert_eq!(sorted, [0, 1, 2, 3, 4]);
+        order.iter().zip(&mut sums).for_each(|(x, sum)| *sum += x);
+    }
+    assert!(sums.iter().all(|&sum| (sum as f64 / 2000.0 - 2.0).abs() < 0.15), "{sums:?}");
 }

@@ -28,7 +28,7 @@ fn split(x: f32) -> (f32, f32) {
 /// `2^(n + add)` for a result that is normal, where `t` is n + MAGIC.
 #[inline(always)]
 fn power_of_two(t: f32, add: i32) -> f32 {
-    f32::from_bits(t.to_bits().wrapping_add(127 + add as u32) << 23)
+    f32::from_bits(t.to_bits().wrapping_add(127u32.wrapping_add_signed(add)) << 23)
 }
 
 /// `e^r` for |r| <= ln(2) / 2.
@@ -289,7 +289,7 @@ impl Real for f32 {
         // ln(a + sqrt(a² + 1)), rewritten so that nothing cancels near 0.
         let a = f64::from(self.abs());
         let value = wide::ln_1p(a + a * a / (1.0 + a.mul_add(a, 1.0).sqrt()));
-        let value = if a == f64::INFINITY { a } else { value };
+        let value = if a < f64::INFINITY { value } else { a };
         value.copysign(f64::from(self)) as f32
     }
     #[inline(always)]

@@ -15,7 +15,7 @@ use covector_derive::{op, op_list};
 use super::view::{add_batch, expand};
 use crate::primitive::{Class, Derivative, Primitive};
 use crate::tree::Path;
-use crate::{Error, Operand, Result, Spec, Tensor, Tree};
+use crate::{Axis, Error, Operand, Result, Spec, Tensor, Tree};
 
 /// What random numbers are made from: 64 bits, held in a tensor u32[2].
 ///
@@ -264,9 +264,9 @@ fn wide_bits(key: &Tensor, shape: &Shape) -> Tensor {
 /// `bits` random bits per element, as whole numbers in `dtype`, which holds them exactly.
 fn whole(key: &Tensor, shape: &Shape, dtype: DType, bits: u32) -> Tensor {
     if bits > 32 {
-        return wide_bits(key, shape).floor_divide(1i64 << (64 - bits)).cast(dtype);
+        return wide_bits(key, shape).bitwise_right_shift(64 - bits as usize).cast(dtype);
     }
-    random_bits(key, shape.clone()).floor_divide(1i64 << (32 - bits)).cast(dtype)
+    random_bits(key, shape.clone()).bitwise_right_shift(32 - bits as usize).cast(dtype)
 }
 
 /// The bits of the significand, the leading one included.
@@ -357,8 +357,7 @@ pub fn truncated_normal(key: &Tensor, shape: Shape, lo: f64, hi: f64, dtype: DTy
     let root = std::f64::consts::SQRT_2;
     let (a, b) = (Real::erf(lo / root), Real::erf(hi / root));
     let u = symmetric(key, &shape, DType::F64)? * ((b - a) / 2.0) + (a + b) / 2.0;
-    let x = (u.erfinv() * root).maximum(lo).minimum(hi);
-    Ok(x.cast(dtype))
+    Ok((u.erfinv() * root).clip(Some(lo), Some(hi)).cast(dtype))
 }
 
 /// True with probability `p`, element by element.
@@ -374,7 +373,7 @@ pub fn truncated_normal(key: &Tensor, shape: Shape, lo: f64, hi: f64, dtype: DTy
 /// ```
 /// Source: JAX's `random.bernoulli`.
 #[op(samples = [(Key::new(7).0, 0.3, [2, 3]), (Key::new(8).0, between(0.1, 0.9, [3]), [2, 3])], method = false,
-    notes = "derivative=the result is bool")]
+    notes = "derivative=the result is bool; dtypes=a draw next to its probability changes sides when that is rounded")]
 pub fn bernoulli(key: &Tensor, p: Operand, shape: Shape) -> Result<Tensor> {
     check(key)?;
     let dtype = p.promote(DType::F32);
@@ -406,6 +405,50 @@ pub fn randint(key: &Tensor, shape: Shape, lo: i64, hi: i64) -> Result<Tensor> {
     }
     let count = Tensor::from(hi.wrapping_sub(lo) as u64);
     Ok((wide_bits(key, &shape) % count).cast(DType::I64) + lo)
+}
+
+/// The index along `axis` of a class drawn with the probabilities `softmax(logits)`: one draw for each row of logits.
+///
+/// Shapes: `logits [.., n, ..] -> [.., ..]` without `axis`. The result is i64; a class with logit -inf is never drawn, and
+/// the class of a NaN always. Several draws from the same logits: broadcast them first. There is no derivative.
+/// # Errors
+/// If the key is not u32[2], the logits no floats, or the axis out of range or empty.
+/// # Example
+/// ```
+/// use covector::{Tensor, ops::random::{Key, categorical}};
+/// let logits = Tensor::from([0.0f32, f32::NEG_INFINITY]).broadcast_to([3, 2]);
+/// assert_eq!(categorical(&Key::new(0), &logits, -1).to_vec::<i64>(), [0, 0, 0]);
+/// ```
+/// Source: JAX's `random.categorical`; by the largest of logits and Gumbel noise (Gumbel 1954).
+#[op(samples = [(Key::new(7).0, real([2, 3]), -1), (Key::new(8).0, real([3, 2]), 0), (Key::new(9).0, real([4]), 0)], method = false,
+    notes = "derivative=the result is an integer; dtypes=rounded noise has another largest element")]
+pub fn categorical(key: &Tensor, logits: &Tensor, axis: Axis) -> Result<Tensor> {
+    check(key)?;
+    let wide = if logits.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+    precision(logits.dtype())?;
+    let unit = symmetric(key, logits.shape(), wide)? * 0.5 + 0.5;
+    (logits.cast(wide) - (-unit.log()).log()).try_argmax(axis)
+}
+
+/// The numbers 0 to n - 1 in random order, every order equally likely.
+///
+/// Shapes: `u32[2] -> [n]`. The result is i64. There is no derivative. To permute a tensor, `take` what this gives.
+/// # Errors
+/// If the key is not u32[2].
+/// # Example
+/// ```
+/// use covector::ops::random::{Key, permutation};
+/// let mut order = permutation(&Key::new(0), 4).to_vec::<i64>();
+/// order.sort();
+/// assert_eq!(order, [0, 1, 2, 3]);
+/// ```
+/// Source: JAX's and NumPy's `permutation`.
+#[op(samples = [(Key::new(7).0, 5), (Key::new(8).0, 1), (Key::new(9).0, 0)], method = false,
+    notes = "derivative=the result is an integer")]
+pub fn permutation(key: &Tensor, n: usize) -> Result<Tensor> {
+    check(key)?;
+    // 64 bits each: two of a million are equal once in 37 million draws.
+    Ok(wide_bits(key, &n.into()).argsort(0, false))
 }
 
 /// Elements set to 0 with probability `p`, the others scaled by `1 / (1 - p)`, so that the expectation stays.
@@ -441,4 +484,16 @@ pub fn dropout(x: &Tensor, key: &Tensor, p: f64) -> Result<Tensor> {
     Ok(kept.where_(x * (1.0 / (1.0 - p)), 0.0))
 }
 
-op_list![split_key, fold_in, random_bits, uniform, normal, truncated_normal, bernoulli, randint, dropout];
+op_list![
+    split_key,
+    fold_in,
+    random_bits,
+    uniform,
+    normal,
+    truncated_normal,
+    bernoulli,
+    randint,
+    categorical,
+    permutation,
+    dropout
+];

@@ -44,10 +44,11 @@ pub fn resize(x: &Tensor, size: Ints, mode: &str) -> Result<Tensor> {
 /// The element whose cell holds the lower edge of each new cell.
 fn nearest(x: &Tensor, axis: usize, n: usize) -> Result<Tensor> {
     let len = x.shape()[axis];
-    // PyTorch rounds this quotient and the product to f32, which decides at the edges of cells.
+    // PyTorch rounds quotient and product to f32 but for f64 tensors, which decides where edges of cells meet.
     let scale = len as f32 / n as f32;
-    let place = |i: usize| if n == 2 * len { i / 2 } else { ((i as f32 * scale) as usize).min(len - 1) };
-    picked(x, axis, (0..n).map(place))
+    let rounded = |i: usize| ((i as f32 * scale) as usize).min(len - 1);
+    let exact = x.dtype() == DType::F64;
+    picked(x, axis, (0..n).map(|i| if exact { i * len / n } else { rounded(i) }))
 }
 
 /// The two elements whose centres lie around that of each new cell, weighted by nearness.
