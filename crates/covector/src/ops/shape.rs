@@ -121,7 +121,9 @@ impl Tensor {
 #[op(samples = [(real([2, 3, 2]), 0, -1), (real([2, 3, 2]), 1, 2), (real([2, 3]), 1, 1), (real(()), 0, -1), (real([2, 0, 3]), 0, 1)])]
 pub fn flatten(x: &Tensor, start: Axis, end: Axis) -> Result<Tensor> {
     if x.ndim() == 0 {
-        (resolve(start.0, 1)?, resolve(end.0, 1)?);
+        // A scalar counts as one axis, as in PyTorch.
+        resolve(start.0, 1)?;
+        resolve(end.0, 1)?;
         return Ok(reshaped(x, [1]));
     }
     let (start, end) = (x.axis(start)?, x.axis(end)?);
