@@ -195,6 +195,7 @@ PAIRS_OF_NUMBERS = {
 }
 
 PAIRS_OF_REALS = {
+    "logaddexp": torch.logaddexp,
     "divide": torch.div,
     "atan2": torch.atan2,
     "hypot": torch.hypot,
@@ -224,6 +225,7 @@ TABLE: dict[str, Callable] = {
     **{name: of_reals(f) for name, f in PAIRS_OF_REALS.items()},
     **{name: of_pair(f) for name, f in PAIRS.items()},
     **EXACT,
+    "log_sigmoid": lambda x: F.logsigmoid(real(x)),
     "leaky_relu": lambda x, slope: F.leaky_relu(real(x), slope),
     "elu": lambda x, alpha: F.elu(real(x), alpha),
     "logical_not": lambda x: torch.logical_not(x),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import scipy.linalg
 import torch
 from torch import Tensor
 
@@ -24,10 +25,15 @@ def tensordot(x1: Tensor, x2: Tensor, axes1: list[int] | int, axes2: list[int] |
     return torch.tensordot(*promoted(x1, x2), dims=tuple(lists))
 
 
+def hadamard_transform(x: Tensor) -> Tensor:
+    return x @ torch.tensor(scipy.linalg.hadamard(x.shape[-1]), dtype=x.dtype)
+
+
 TABLE: dict[str, Callable] = {
     "matmul": pair(torch.matmul),
     "dot": pair(dot),
     "outer": pair(lambda a, b: torch.outer(a.reshape(-1), b.reshape(-1))),
     "tensordot": tensordot,
+    "hadamard_transform": hadamard_transform,
     "einsum": lambda spec, operands: torch.einsum(spec, *promoted(*operands)),
 }

@@ -19,7 +19,7 @@ use covector_io::{load_safetensors, save_safetensors};
 /// let path = folder.join("layer.safetensors");
 /// let layer = Linear::new(&Key::new(0), 3, 2, true);
 /// file::save(&path, &layer, &Default::default()).unwrap();
-/// let (loaded, _) = file::load(&path, |_| Ok(Linear::new(&Key::new(1), 3, 2, true))).unwrap();
+/// let loaded = file::load(&path).unwrap().fill(&Linear::new(&Key::new(1), 3, 2, true)).unwrap();
 /// assert_eq!(loaded.weight.to_vec::<f32>(), layer.weight.to_vec::<f32>());
 /// # std::fs::remove_dir_all(&folder).unwrap();
 /// ```
@@ -29,31 +29,60 @@ pub fn save<T: Tree>(path: impl AsRef<Path>, tree: &T, metadata: &BTreeMap<Strin
     save_safetensors(path, &arrays, metadata).map_err(plain)
 }
 
-/// Reads a file into the structure that `like` makes from its metadata; gives both.
+/// Reads a file.
 ///
 /// # Errors
-/// If the file cannot be read, `like` refuses the metadata, or the file has not exactly the structure's leaves with their
-/// shapes and dtypes.
-pub fn load<T: Tree>(
-    path: impl AsRef<Path>,
-    like: impl FnOnce(&BTreeMap<String, String>) -> Result<T>,
-) -> Result<(T, BTreeMap<String, String>)> {
+/// If it cannot be read or is malformed.
+pub fn load(path: impl AsRef<Path>) -> Result<Contents> {
     let name = path.as_ref().display().to_string();
     let file = load_safetensors(path).map_err(plain)?;
-    let like = like(&file.metadata)?;
-    let mut arrays = file.tensors;
-    let leaf = |(path, wanted): (String, Tensor)| {
-        let array = arrays.remove(&path).ok_or_else(|| Error::new(format!("{name}: no array `{path}`")))?;
-        let tensor = Tensor::from_array(array);
-        if tensor.spec() == wanted.spec() {
-            return Ok(tensor);
+    let tensors = file.tensors.into_iter().map(|(path, array)| (path, Tensor::from_array(array))).collect();
+    Ok(Contents { name, tensors, metadata: file.metadata })
+}
+
+/// What a file holds.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    /// The file, for errors.
+    pub name: String,
+    /// The tensors by path.
+    pub tensors: BTreeMap<String, Tensor>,
+    /// Free text by key.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Contents {
+    /// The tensors in the structure of `like`, whose values do not matter and are not computed.
+    ///
+    /// # Errors
+    /// If the file has not exactly the leaves of `like`, with their shapes and dtypes.
+    pub fn fill<T: Tree>(&self, like: &T) -> Result<T> {
+        let wanted = like.named();
+        let leaf = |(path, wanted): &(String, Tensor)| {
+            let tensor = self.tensor(path)?;
+            if tensor.spec() == wanted.spec() {
+                return Ok(tensor.clone());
+            }
+            Err(self.error(format!("array `{path}` is {}, not {}", tensor.spec(), wanted.spec())))
+        };
+        let leaves: Vec<Tensor> = wanted.iter().map(leaf).collect::<Result<_>>()?;
+        match self.tensors.keys().find(|path| !wanted.iter().any(|(known, _)| known == *path)) {
+            Some(more) => Err(self.error(format!("array `{more}` belongs to nothing in the model"))),
+            None => Ok(like.with_leaves(leaves)),
         }
-        Err(Error::new(format!("{name}: array `{path}` is {}, not {}", tensor.spec(), wanted.spec())))
-    };
-    let leaves: Vec<Tensor> = like.named().into_iter().map(leaf).collect::<Result<_>>()?;
-    match arrays.keys().next() {
-        Some(more) => Err(Error::new(format!("{name}: array `{more}` belongs to nothing in the model"))),
-        None => Ok((like.with_leaves(leaves), file.metadata)),
+    }
+
+    /// The tensor of this path.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn tensor(&self, path: &str) -> Result<&Tensor> {
+        self.tensors.get(path).ok_or_else(|| self.error(format!("there is no array `{path}`")))
+    }
+
+    /// An error about this file.
+    pub fn error(&self, problem: impl std::fmt::Display) -> Error {
+        Error::new(format!("{}: {problem}", self.name))
     }
 }
 

@@ -1,9 +1,14 @@
 //! A decoder-only transformer in the manner of GPT-2.
 
-use covector::ops::loss::cross_entropy;
-use covector::{Key, Tensor, Tree};
+use std::path::Path;
 
-use crate::{CausalSelfAttention, Dropout, Embedding, LayerNorm, Mlp};
+use covector::ops::loss::cross_entropy;
+use covector::{Key, Result, Tensor, Tree};
+
+use crate::{CausalSelfAttention, Dropout, Embedding, LayerNorm, Mlp, Vocabulary, file};
+
+/// What the metadata of a saved model calls its format.
+const FORMAT: &str = "covector-gpt-1";
 
 /// The sizes of a [`Gpt`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +91,46 @@ impl Gpt {
         let logits = self.forward(tokens, dropout);
         let flat = logits.reshape([targets.size(), logits.shape()[2]]);
         cross_entropy(&flat, &targets.reshape([targets.size()]), None, None, 0.0, "mean")
+    }
+
+    /// Writes the model with its number of heads and its vocabulary; see [`file::save`].
+    ///
+    /// # Errors
+    /// As [`file::save`].
+    pub fn save(&self, path: impl AsRef<Path>, vocabulary: &Vocabulary) -> Result<()> {
+        let heads = self.h.first().map_or(1, |block| block.attn.heads);
+        let metadata =
+            [("format", FORMAT.to_owned()), ("heads", heads.to_string()), ("vocabulary", vocabulary.characters())];
+        file::save(path, self, &metadata.map(|(key, value)| (key.to_owned(), value)).into())
+    }
+
+    /// Reads what [`save`](Self::save) wrote. All sizes but the number of heads are those of the arrays.
+    ///
+    /// # Errors
+    /// If the file cannot be read or holds something else.
+    pub fn load(path: impl AsRef<Path>) -> Result<(Gpt, GptConfig, Vocabulary)> {
+        let file = file::load(path)?;
+        if file.metadata.get("format").map(String::as_str) != Some(FORMAT) {
+            return Err(file.error("this is no model saved by covector").hint("make one with `covector train`"));
+        }
+        let text = |key: &str| file.metadata.get(key).ok_or_else(|| file.error(format!("its metadata lacks `{key}`")));
+        let (wte, wpe) = (file.tensor("wte.weight")?, file.tensor("wpe.weight")?);
+        if wte.ndim() != 2 || wpe.ndim() != 2 {
+            return Err(file.error("the embeddings are no matrices"));
+        }
+        let [vocabulary, width] = [0, 1].map(|i| wte.shape()[i]);
+        let heads: usize = text("heads")?.parse().map_err(|_| file.error("its number of heads is no number"))?;
+        if heads == 0 || !width.is_multiple_of(heads) {
+            return Err(file.error(format!("a width of {width} does not divide into {heads} heads")));
+        }
+        let layers = (0..).take_while(|i| file.tensors.contains_key(&format!("h.{i}.ln_1.weight"))).count();
+        let bias = file.tensors.contains_key("ln_f.bias");
+        let config = GptConfig { vocabulary, block: wpe.shape()[0], layers, heads, width, bias };
+        let characters = Vocabulary::of(text("vocabulary")?);
+        if characters.len() != vocabulary {
+            return Err(file.error(format!("{} characters for {vocabulary} embeddings", characters.len())));
+        }
+        Ok((file.fill(&Gpt::new(&Key::new(0), &config))?, config, characters))
     }
 
     /// The number of parameters.

@@ -1,8 +1,9 @@
 //! The training step, evaluated as one.
 
-use covector::{Result, Tensor, Tree, try_eval, try_value_and_grad};
+use covector::{Error, Result, Tensor, Tree, try_eval, try_value_and_grad};
 
-use crate::{AdamW, Moments, clip_grad_norm};
+use crate::data::pieces;
+use crate::{AdamW, Dropout, Gpt, Moments, clip_grad_norm};
 
 /// A model in training: its parameters and the state of its optimiser.
 #[derive(Clone, Debug)]
@@ -49,4 +50,27 @@ impl<M: Tree> Training<M> {
         (self.model, self.state) = (model, state);
         Ok(loss)
     }
+}
+
+/// The mean loss over the pieces of `tokens [n]` of the model's block, side by side; over `limit` of them, evenly spread,
+/// if there are more.
+///
+/// # Errors
+/// If there are not more tokens than the block is long, or one is outside the vocabulary.
+pub fn held_out_loss(model: &Gpt, tokens: &Tensor, batch: usize, limit: Option<usize>) -> Result<f64> {
+    let block = model.wpe.weight.shape()[0];
+    let all = tokens.size().saturating_sub(1) / block;
+    if all == 0 {
+        return Err(Error::new(format!("{} tokens have no piece of {block} with a next token", tokens.size())));
+    }
+    let count = limit.unwrap_or(all).clamp(1, all);
+    let starts: Vec<i64> = (0..count).map(|i| (i * all / count * block) as i64).collect();
+    let mut sum = 0.0;
+    for starts in starts.chunks(batch.max(1)) {
+        let (x, y) = pieces(tokens, &Tensor::from_slice(starts, [starts.len(), 1]), block);
+        let loss = model.loss(&x, &y, &Dropout::off());
+        try_eval([&loss])?;
+        sum += loss.to_f64() * starts.len() as f64;
+    }
+    Ok(sum / count as f64)
 }

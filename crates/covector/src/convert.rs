@@ -1,8 +1,10 @@
 //! Tensors from numbers and nested literals, and numbers from tensors.
 
+use std::panic::Location;
+
 use covector_array::{Array, DType, Element, Shape};
 
-use crate::{Error, Result, Spec, Tensor};
+use crate::{Error, Result, Spec, Tensor, site};
 
 /// Numbers and nested arrays of numbers: what a tensor can be made of.
 ///
@@ -79,7 +81,8 @@ impl Tensor {
     pub fn try_from_slice<T: Element>(values: &[T], shape: impl Into<Shape>) -> Result<Tensor> {
         let shape = shape.into();
         if shape.checked_size(T::DTYPE.size()) != Some(values.len()) {
-            return Err(Error::new(format!("{} values do not fill the shape {shape}", values.len())));
+            let error = Error::new(format!("{} values do not fill the shape {shape}", values.len()));
+            return Err(error.located("from_slice", Location::caller(), |_| ()));
         }
         Ok(Tensor::from_array(Array::from_slice(values, shape)))
     }
@@ -102,12 +105,20 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is not exactly one, if `T` is another type than the dtype's, or as for evaluation.
+    #[track_caller]
     pub fn try_item<T: Element>(&self) -> Result<T> {
-        if self.size() != 1 {
-            return Err(Error::new(format!("item: {} has {} elements, not one", self.spec(), self.size()))
-                .hint("read all with `to_vec`, or reduce first, for example with `.sum(..)`"));
+        site::call("item", Location::caller(), |_| (), || {
+            self.require_one()?;
+            Ok(self.try_to_vec::<T>()?[0])
+        })
+    }
+
+    fn require_one(&self) -> Result<()> {
+        if self.size() == 1 {
+            return Ok(());
         }
-        Ok(self.try_to_vec::<T>()?[0])
+        Err(Error::new(format!("{} has {} elements, not one", self.spec(), self.size()))
+            .hint("read all with `to_vec`, or reduce first, for example with `.sum(..)`"))
     }
 
     /// The single element; panics at the caller's line if there is not exactly one of type `T`.
@@ -128,13 +139,16 @@ impl Tensor {
     ///
     /// # Errors
     /// If `T` is another type than the dtype's, or as for evaluation.
+    #[track_caller]
     pub fn try_to_vec<T: Element>(&self) -> Result<Vec<T>> {
-        if T::DTYPE != self.dtype() {
-            let d = T::DTYPE;
-            return Err(Error::new(format!("{} cannot be read as {d}", self.spec()))
-                .hint(format!("read it as {}, or cast first: `.cast(DType::{d:?})`", self.dtype())));
-        }
-        Ok(self.try_value()?.to_vec::<T>())
+        site::call("to_vec", Location::caller(), |_| (), || {
+            if T::DTYPE != self.dtype() {
+                let d = T::DTYPE;
+                return Err(Error::new(format!("{} cannot be read as {d}", self.spec()))
+                    .hint(format!("read it as {}, or cast first: `.cast(DType::{d:?})`", self.dtype())));
+            }
+            Ok(self.try_value()?.to_vec::<T>())
+        })
     }
 
     /// The elements in row-major order; panics at the caller's line if `T` is not the dtype's type.
@@ -155,10 +169,14 @@ impl Tensor {
     /// The single element as f64, whatever the dtype; panics at the caller's line if there is not exactly one.
     #[track_caller]
     pub fn to_f64(&self) -> f64 {
-        if self.size() != 1 {
-            Error::new(format!("to_f64: {} has {} elements, not one", self.spec(), self.size())).raise()
+        let read = || {
+            self.require_one()?;
+            Ok(self.try_value()?.to_f64_vec()[0])
+        };
+        match site::call("to_f64", Location::caller(), |_| (), read) {
+            Ok(x) => x,
+            Err(e) => e.raise(),
         }
-        self.value().to_f64_vec()[0]
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 
-use crate::Spec;
+use crate::{Spec, site};
 
 /// The result of everything that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -32,6 +32,12 @@ impl Error {
     /// Adds what to do.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Begins the message with what it is about.
+    pub(crate) fn of(mut self, what: impl fmt::Display) -> Self {
+        self.0.message = format!("{what}: {}", self.0.message);
         self
     }
 
@@ -68,7 +74,11 @@ impl Error {
     /// Panics with this error's text at the caller's line.
     #[track_caller]
     pub fn raise(self) -> ! {
-        panic!("{self}")
+        let error = match site::current() {
+            Some(site) => self.located(site.op, site.location, |_| ()),
+            None => self,
+        };
+        panic!("{error}")
     }
 }
 

@@ -9,6 +9,7 @@ extern crate self as covector;
 mod axes;
 mod convert;
 mod display;
+pub mod draw;
 mod error;
 mod formula;
 mod literal;
@@ -49,3 +50,8 @@ pub use transform::jacobian::{hessian, hvp, jacfwd, jacrev};
 pub use transform::reverse::{Pullback, grad, try_value_and_grad, value_and_grad, vjp};
 pub use transform::vmap::{BatchAxes, try_vmap, vmap, vmap_with};
 pub use tree::Tree;
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

@@ -5,6 +5,9 @@
 
 use std::cell::Cell;
 use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{Result, Spec};
 
 /// The op a user called and the line that called it.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +16,22 @@ pub struct Site {
     pub op: &'static str,
     /// The user's line.
     pub location: &'static Location<'static>,
+    /// Which call it was: the nodes an op makes share it. 0 for what derivative rules add to the graph.
+    pub call: u64,
+}
+
+static CALLS: AtomicU64 = AtomicU64::new(1);
+
+impl Site {
+    /// A fresh call of `op` at this line.
+    pub(crate) fn new(op: &'static str, location: &'static Location<'static>) -> Site {
+        Site { op, location, call: CALLS.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// Where the op's derivative rules build: the same op and line, but no part of the call.
+    pub(crate) fn of_rules(self) -> Site {
+        Site { call: 0, ..self }
+    }
 }
 
 thread_local! {
@@ -22,6 +41,16 @@ thread_local! {
 /// The site of the outermost op that runs on this thread.
 pub fn current() -> Option<Site> {
     CURRENT.get()
+}
+
+/// The site of the outermost op that runs on this thread, or a call of `op` at the caller's line.
+#[track_caller]
+pub(crate) fn here(op: &'static str) -> Site {
+    // Not by a closure, which would name its own line.
+    match CURRENT.get() {
+        Some(site) => site,
+        None => Site::new(op, Location::caller()),
+    }
 }
 
 /// Runs `body` with `site` as the current one, replacing what was set.
@@ -34,6 +63,21 @@ pub(crate) fn within<R>(site: Option<Site>, body: impl FnOnce() -> R) -> R {
     }
     let _restore = Restore(CURRENT.replace(site));
     body()
+}
+
+/// Runs an op's body: nodes made inside point at its call, and so do errors.
+///
+/// Inside another op both are that one's: the user did not call this.
+pub(crate) fn call<R>(
+    op: &'static str,
+    location: &'static Location<'static>,
+    operands: impl FnOnce(&mut Vec<Spec>),
+    body: impl FnOnce() -> Result<R>,
+) -> Result<R> {
+    match CURRENT.get() {
+        Some(_) => body(),
+        None => within(Some(Site::new(op, location)), body).map_err(|e| e.located(op, location, operands)),
+    }
 }
 
 /// Runs `body` with `site` as the current one unless an outer op has set its own.

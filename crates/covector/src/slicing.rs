@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use crate::ops::made;
 use crate::ops::view::{Flip, Slice, reshaped};
-use crate::site::{self, Site};
+use crate::site;
 use crate::{Error, Result, Tensor};
 
 /// What to take of one axis; made from integers and ranges, or by [`s!`](crate::s).
@@ -220,9 +220,8 @@ impl Tensor {
     /// If an integer is out of range, a step is 0, there are more indices than axes or more than one `...`.
     #[track_caller]
     pub fn try_i(&self, index: impl Into<Indices>) -> Result<Tensor> {
-        let here = site::current().unwrap_or(Site { op: "i", location: Location::caller() });
-        let part = site::outermost(here, || index.into().apply(self));
-        part.map_err(|e| e.located("i", here.location, |operands| operands.push(self.spec().clone())))
+        let operand = |specs: &mut Vec<_>| specs.push(self.spec().clone());
+        site::call("i", Location::caller(), operand, || index.into().apply(self))
     }
 }
 

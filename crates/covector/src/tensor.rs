@@ -1,7 +1,6 @@
 //! [`Tensor`]: a cheap handle on an immutable node of the graph.
 
 use std::fmt;
-use std::panic::Location;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
 
@@ -71,11 +70,12 @@ impl Tensor {
     #[track_caller]
     pub fn apply(prim: impl Into<Prim>, inputs: impl IntoIterator<Item = Tensor>) -> Result<Tensor> {
         let (prim, inputs) = (prim.into(), inputs.into_iter().collect::<Operands>());
-        let site = site::current().unwrap_or(Site { op: prim.name(), location: Location::caller() });
+        let site = site::here(prim.name());
         let specs: SmallVec<[&Spec; 3]> = inputs.iter().map(Tensor::spec).collect();
-        let located = |e: Error| {
-            let operands = |all: &mut Vec<Spec>| all.extend(inputs.iter().map(|t| t.spec().clone()));
-            e.located(prim.name(), site.location, operands)
+        // Inside an op the error is the op's, which names itself and the operands the user gave it.
+        let located = |e: Error| match site::current() {
+            Some(_) => e,
+            None => e.located(prim.name(), site.location, |all| all.extend(inputs.iter().map(|t| t.spec().clone()))),
         };
         let spec = prim.infer(&specs).map_err(located)?;
         if spec.shape.checked_size(spec.dtype.size()).is_none() {
@@ -90,7 +90,7 @@ impl Tensor {
     #[track_caller]
     pub(crate) fn leaf(prim: impl Into<Prim>, spec: Spec, value: Option<Array>, marks: Marks) -> Tensor {
         let prim = prim.into();
-        let site = site::current().unwrap_or(Site { op: prim.name(), location: Location::caller() });
+        let site = site::here(prim.name());
         let value = value.map_or_else(OnceLock::new, OnceLock::from);
         Tensor::node(prim, spec, site, marks, Operands::new(), value)
     }

@@ -59,11 +59,8 @@ impl Chain {
                 count += 1;
                 count - 1
             }));
-            for j in 0..i {
-                if reads(&links[i], j) && !links[i + 1..].iter().any(|later| reads(later, j)) {
-                    free.push(registers[j]);
-                }
-            }
+            let ends_here = |j: usize| reads(&links[i], j) && !links[i + 1..].iter().any(|later| reads(later, j));
+            free.extend((0..i).filter(|&j| ends_here(j)).map(|j| registers[j]));
         }
         Chain { links, registers, count }
     }

@@ -168,10 +168,7 @@ impl<T: Copy + Default> Band<T> {
                 }
             }
             for j in 0..BLOCK {
-                let mut line = [T::default(); BLOCK];
-                for i in 0..BLOCK {
-                    line[i] = block[i][j];
-                }
+                let line: [T; BLOCK] = std::array::from_fn(|i| block[i][j]);
                 let to = self.dst.offset((row + j) as isize * self.rows.dst + column as isize);
                 to.cast::<[T; BLOCK]>().write_unaligned(line);
             }

@@ -96,22 +96,28 @@ fn floats<T: Element>(a: &Array, b: &Array, gemm: Gemm<T>, (zero, one): (T, T)) 
         let (batch, start) = (i / pieces, i % pieces * piece);
         let len = piece.min(along - start);
         let (row, column, m, n) = if by_rows { (start, 0, len, n) } else { (0, start, m, len) };
+        let (a, b, o) = (fa.at::<T>(batch, row, 0), fb.at::<T>(batch, 0, column), fo.at::<T>(batch, row, column));
+        // The kernels like a destination whose columns are contiguous: outᵀ = bᵀ aᵀ. They expect a depth that runs forwards.
+        let forwards = fb.rows >= 0;
+        let last = if forwards { 0 } else { k as isize - 1 };
+        let (b, b_depth) = (b.wrapping_offset(last * fb.rows), fb.rows.abs());
+        let (a, a_depth) = (a.wrapping_offset(last * fa.columns), if forwards { fa.columns } else { -fa.columns });
         // SAFETY: the strides and sizes are those of arrays alive here; pieces of the output are disjoint.
         unsafe {
             gemm(
-                m,
                 n,
+                m,
                 k,
-                fo.at::<T>(batch, row, column),
-                fo.columns,
+                o,
                 fo.rows,
+                fo.columns,
                 false,
-                fa.at::<T>(batch, row, 0),
-                fa.columns,
-                fa.rows,
-                fb.at::<T>(batch, 0, column),
+                b,
+                b_depth,
                 fb.columns,
-                fb.rows,
+                a,
+                fa.rows,
+                a_depth,
                 zero,
                 one,
                 false,

@@ -141,4 +141,18 @@ pub fn clip(x: &Tensor, min: Option<f64>, max: Option<f64>) -> Result<Tensor> {
     Ok(max.map(|b| low.minimum(Tensor::scalar(b, dtype))).unwrap_or(low))
 }
 
-op_list![leaky_relu, elu, clip];
+/// The logarithm of [`sigmoid`](super::elementwise::sigmoid), without overflow.
+///
+/// Shapes: as `x`. Floats (integers give f32).
+/// # Example
+/// ```
+/// use covector::Tensor;
+/// assert_eq!(Tensor::from([-1000.0f32]).log_sigmoid().to_vec::<f32>(), [-1000.0]);
+/// ```
+/// Source: PyTorch's `logsigmoid`.
+#[op(samples = [(real([2, 3]),), (real(()),)])]
+pub fn log_sigmoid(x: &Tensor) -> Result<Tensor> {
+    Ok(-(-x).softplus())
+}
+
+op_list![leaky_relu, elu, clip, log_sigmoid];

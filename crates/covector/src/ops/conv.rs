@@ -29,7 +29,7 @@ impl Operands {
                 .hint(format!("two axes of channels and {spatial} spatial axes")));
         }
         let channels = x.shape()[1];
-        if groups == 0 || channels % groups != 0 || weight.shape()[0] % groups != 0 {
+        if groups == 0 || !channels.is_multiple_of(groups) || !weight.shape()[0].is_multiple_of(groups) {
             let out = weight.shape()[0];
             return Err(Error::new(format!("{groups} groups do not divide {channels} and {out} channels")));
         }
@@ -264,6 +264,7 @@ pub fn conv3d(
     (real([2, 2, 3]), real2([2, 3, 2]), real([3]), 1, 0, 0, 1, 1), (real([1, 4, 3]), real2([4, 1, 3]), (), 2, 1, 1, 1, 2),
     (real([2, 4]), real2([2, 2, 2]), (), 1, 1, 2, 3, 1),
 ])]
+#[allow(clippy::too_many_arguments)]
 pub fn conv_transpose1d(
     x: &Tensor,
     weight: &Tensor,
@@ -297,6 +298,7 @@ pub fn conv_transpose1d(
     (real([1, 2, 2, 2]), real2([2, 1, 3, 2]), (), [2, 3], [1, 0], [1, 2], 1, 2),
     (real([1, 2, 2]), real2([1, 2, 2, 2]), (), 1, 1, 0, [2, 3], 1),
 ])]
+#[allow(clippy::too_many_arguments)]
 pub fn conv_transpose2d(
     x: &Tensor,
     weight: &Tensor,
@@ -328,6 +330,7 @@ pub fn conv_transpose2d(
     (real([1, 1, 2, 1, 2]), real2([1, 2, 2, 2, 1]), real([2]), 1, 0, 0, 1, 1),
     (real([1, 2, 2, 1, 2]), real2([2, 1, 1, 2, 2]), (), [2, 1, 2], [0, 0, 1], [1, 0, 1], [1, 2, 1], 2),
 ])]
+#[allow(clippy::too_many_arguments)]
 pub fn conv_transpose3d(
     x: &Tensor,
     weight: &Tensor,
@@ -400,7 +403,7 @@ pub fn fold(
     let slides = Slide::along(&kernel, &stride, &padding, &dilation, false)?;
     let out = counts(&slides, &lens)?;
     let (places, area) = (volume(&out), volume(&kernel));
-    if x.ndim() != 3 || x.shape()[2] != places || x.shape()[1] % area != 0 {
+    if x.ndim() != 3 || x.shape()[2] != places || !x.shape()[1].is_multiple_of(area) {
         return Err(Error::new(format!(
             "x must be [examples, channels · {area}, {places}] for a kernel of {kernel:?} on {lens:?}, not {}",
             x.spec()

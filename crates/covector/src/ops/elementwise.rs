@@ -290,6 +290,28 @@ elementwise! {
         samples: [(real([2, 3]), real2([2, 3])), (real([2, 1]), positive([3])), (real([2]), 1.5)];
     }
 
+    /// `log(e^x1 + e^x2)` without overflow.
+    ///
+    /// Shapes: broadcast. Dtypes: promoted to a float (integers give f32). -inf with -inf gives -inf, where there is no
+    /// derivative (NaN).
+    /// # Errors
+    /// If the shapes do not broadcast.
+    /// # Example
+    /// ```
+    /// use covector::Tensor;
+    /// assert_eq!(Tensor::from([1000.0f64]).logaddexp(0.0).to_vec::<f64>(), [1000.0]);
+    /// ```
+    /// Source: NumPy's `logaddexp`.
+    logaddexp(x1, x2) = y {
+        real: if x1 == x2 {
+            Num::add(x1, Real::from_f64(std::f64::consts::LN_2))
+        } else {
+            Num::add(Num::max(x1, x2), Real::log1p(Real::exp(Num::neg(Num::abs(x1 - x2)))))
+        };
+        derivative: [(x1 - x2).sigmoid(), (x2 - x1).sigmoid()];
+        samples: [(real([2, 3]), real2([2, 3])), (real([2, 1]), positive([3])), (real([2]), 1.5)];
+    }
+
     /// The exponential `e^x`.
     ///
     /// Shapes: as `x`. Floats (integers give f32).

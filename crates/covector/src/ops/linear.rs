@@ -4,7 +4,7 @@ use covector_array::kernels::{self, Inputs};
 use covector_array::{Array, DType, Shape};
 use covector_derive::{op, op_list};
 
-use super::view::{add_batch, expand, permuted, reshaped};
+use super::view::{add_batch, expand, linear, permuted, reshaped};
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
 use crate::{Error, Result, Spec, Tensor};
 
@@ -152,4 +152,77 @@ fn product(a: &Tensor, b: &Tensor, m: usize, k: usize, n: usize) -> Result<Tenso
     Ok(reshaped(&y, batch.iter().copied().chain([m, n]).collect::<Shape>()))
 }
 
-op_list![matmul];
+/// The Walsh–Hadamard transform of the last axis: its own transpose.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Hadamard;
+
+impl Hadamard {
+    fn transpose(&self, _: &Spec, cotangent: &Tensor) -> Tensor {
+        super::made(Tensor::apply(Hadamard, [cotangent.clone()]))
+    }
+}
+linear!(Hadamard);
+
+impl Primitive for Hadamard {
+    fn name(&self) -> &'static str {
+        "hadamard_transform"
+    }
+    fn class(&self) -> Class {
+        Class::Contract
+    }
+    fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        match x[0].shape.last() {
+            Some(n) if n.is_power_of_two() => Ok(x[0].clone()),
+            Some(n) => Err(Error::new(format!("the last axis has {n} elements, which is no power of two"))
+                .hint("pad it with zeros up to the next power of two")),
+            None => Err(Error::new("a scalar has no axis to transform")),
+        }
+    }
+    fn run(&self, x: Inputs, out: &Spec) -> Result<Array> {
+        Ok(covector_array::with_dtype!(out.dtype, T => {
+            let mut values: Vec<f64> = x[0].to_f64_vec();
+            values.chunks_exact_mut(out.shape[out.shape.len() - 1]).for_each(butterflies);
+            let rounded: Vec<T> = values.into_iter().map(<T as covector_array::Element>::from_f64).collect();
+            Array::from_slice(&rounded, &out.shape)
+        }))
+    }
+    fn derivative(&self) -> Derivative<'_> {
+        Derivative::Rules(self)
+    }
+    fn batch(&self, x: &[Tensor], _: &[bool], _: usize) -> Result<Tensor> {
+        Tensor::apply(Hadamard, [x[0].clone()])
+    }
+}
+
+/// Sums and differences of elements at growing distances.
+fn butterflies(row: &mut [f64]) {
+    let mut distance = 1;
+    while distance < row.len() {
+        for block in row.chunks_exact_mut(2 * distance) {
+            let (left, right) = block.split_at_mut(distance);
+            for (a, b) in left.iter_mut().zip(right) {
+                (*a, *b) = (*a + *b, *a - *b);
+            }
+        }
+        distance *= 2;
+    }
+}
+
+/// The Walsh–Hadamard transform along the last axis: `x @ H`, where `H` is the Hadamard matrix of signs.
+///
+/// Shapes: as `x`, whose last axis is a power of two long. Floats (integers give f32); summed in f64.
+/// Applied twice it multiplies by the length of the axis.
+/// # Errors
+/// If the last axis is no power of two long, or there is none.
+/// # Example
+/// ```
+/// use covector::Tensor;
+/// assert_eq!(Tensor::from([1.0f32, 2.0, 3.0, 4.0]).hadamard_transform().to_vec::<f32>(), [10.0, -2.0, -4.0, 0.0]);
+/// ```
+/// Source: Sylvester's matrices, SciPy's `linalg.hadamard`.
+#[op(samples = [(real([2, 4]),), (real([8]),), (real([2, 1]),)])]
+pub fn hadamard_transform(x: &Tensor) -> Result<Tensor> {
+    Tensor::apply(Hadamard, [x.cast(x.dtype().to_float())])
+}
+
+op_list![matmul, hadamard_transform];

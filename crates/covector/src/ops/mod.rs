@@ -10,6 +10,8 @@ pub(crate) mod contract;
 pub mod conv;
 pub mod create;
 pub mod einsum;
+// Rules clone their operands, of which some types are `Copy`.
+#[allow(clippy::clone_on_copy)]
 pub mod elementwise;
 pub(crate) mod gather;
 pub mod index;

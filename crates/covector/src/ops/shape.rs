@@ -404,7 +404,7 @@ impl Tensor {
     pub fn iter(&self) -> Iter {
         match self.shape().first() {
             Some(&size) => {
-                let site = Site { op: "iter", location: Location::caller() };
+                let site = Site::new("iter", Location::caller());
                 Iter { tensor: self.clone(), range: 0..size, site }
             }
             None => Error::new("iter: a scalar has no axis 0").hint("its number is `x.item()`").raise(),

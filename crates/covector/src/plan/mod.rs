@@ -7,6 +7,7 @@
 mod cache;
 mod schedule;
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use covector_array::kernels::{self, Inputs};
@@ -15,7 +16,7 @@ use covector_array::{Array, threads};
 use crate::walk::{Listing, Positions};
 use schedule::Plan;
 
-use crate::{Error, Result, Tensor};
+use crate::{Class, Error, Result, Tensor, site};
 
 /// Computes the values of `targets` together, so that what they share is computed once.
 ///
@@ -24,8 +25,10 @@ use crate::{Error, Result, Tensor};
 ///
 /// # Errors
 /// If an op refuses its data (an index out of range), or a target depends on an argument that has no value.
+#[track_caller]
 pub fn try_eval<'a>(targets: impl IntoIterator<Item = &'a Tensor>) -> Result<()> {
-    evaluate(targets, cache::plan)
+    let here = Location::caller();
+    evaluate(targets, cache::plan).map_err(|e| e.located("eval", here, |_| ()))
 }
 
 /// As [`try_eval`], one primitive at a time and without remembering the plan: the same bits, more slowly.
@@ -83,18 +86,23 @@ fn run(list: &Listing, plan: &Plan) -> Result<()> {
             Some(chain) => Ok(kernels::run_chain(chain, inputs)),
             None => node.primitive().run(inputs, node.spec()),
         };
-        let site = node.site();
-        let value = value.map_err(|e| {
-            let specs = |all: &mut Vec<_>| all.extend(node.inputs().iter().map(|t| t.spec().clone()));
-            e.located(site.op, site.location, specs)
-        })?;
-        debug_assert_eq!((value.dtype(), value.shape()), (node.dtype(), node.shape()), "{} lied", site.op);
+        let value = value.map_err(|e| refused(node, e))?;
+        debug_assert_eq!((value.dtype(), value.shape()), (node.dtype(), node.shape()), "{} lied", node.site().op);
         if step.keep {
             node.store(value.clone());
         }
         slots[step.position as usize] = step.used.then_some(value);
     }
     Ok(())
+}
+
+/// The error of a step that refused its data. A leaf without a value is the fault of who reads it, so that is not named.
+fn refused(node: &Tensor, e: Error) -> Error {
+    if node.primitive().class() == Class::Leaf {
+        return e;
+    }
+    let specs = |all: &mut Vec<_>| all.extend(node.inputs().iter().map(|t| t.spec().clone()));
+    e.located(node.site().op, node.site().location, specs)
 }
 
 /// A value outlives the plan if it was asked for, if a transformation may still need it, or if somebody outside holds
@@ -117,12 +125,21 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`try_eval`].
+    #[track_caller]
     pub fn try_value(&self) -> Result<Array> {
+        self.read("value")
+    }
+
+    /// The value, for `reader`, which an error names together with the caller's line.
+    #[track_caller]
+    pub(crate) fn read(&self, reader: &'static str) -> Result<Array> {
         if let Some(value) = self.cached() {
             return Ok(value.clone());
         }
-        try_eval([self])?;
-        self.cached().cloned().ok_or_else(|| Error::new("evaluation left no value: please report this"))
+        site::call(reader, Location::caller(), |specs| specs.push(self.spec().clone()), || {
+            evaluate([self], cache::plan)?;
+            self.cached().cloned().ok_or_else(|| Error::new("evaluation left no value: please report this"))
+        })
     }
 
     /// The value, computed now if it is not known yet; panics at the caller's line if it cannot be.

@@ -9,7 +9,7 @@ use std::panic::Location;
 
 pub use args::{Arg, Args, FromArg, Outputs};
 
-use crate::site::{self, Site};
+use crate::site;
 use crate::{Result, Spec, Tensor};
 
 /// One public op.
@@ -107,7 +107,5 @@ pub fn enter<R>(
     operands: impl FnOnce(&mut Vec<Spec>),
     body: impl FnOnce() -> Result<R>,
 ) -> Result<R> {
-    let outer = site::current();
-    let here = outer.unwrap_or(Site { op: op.name, location: site });
-    site::outermost(here, body).map_err(|e| e.located(op.name, here.location, operands))
+    site::call(op.name, site, operands, body)
 }

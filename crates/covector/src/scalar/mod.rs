@@ -10,9 +10,12 @@
 //! assert_eq!(grads.of(x), -0.0002004137149276275);
 //! ```
 
+mod draw;
+mod explode;
 mod number;
 mod tape;
 
+pub use explode::{explode, try_explode};
 pub use number::Number;
 pub use tape::{Gradients, Tape, Value};
 

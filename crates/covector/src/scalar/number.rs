@@ -7,6 +7,7 @@ use crate::rule_book::Elementwise;
 pub struct Number(pub f64);
 
 impl Number {
+    #[inline(always)]
     pub(crate) fn apply(&self, op: &'static Elementwise, others: &[Number]) -> Number {
         let mut args = [self.0; 3];
         for (arg, other) in args[1..].iter_mut().zip(others) {
@@ -17,6 +18,7 @@ impl Number {
 }
 
 /// The op's kernel on single numbers.
+#[inline(always)]
 pub(super) fn evaluate(op: &'static Elementwise, args: &[f64]) -> f64 {
     let kernel = op.scalar.unwrap_or_else(|| panic!("{}: works on integers and bool, not on scalars of f64", op.name));
     kernel(args)

@@ -80,17 +80,20 @@ impl Tensor {
     /// If this is no scalar float, or depends on no leaf that requires a gradient; what cut the path is named.
     #[track_caller]
     pub fn try_backward(&self) -> Result<()> {
-        require_scalar(self, "backward")?;
+        let here = Location::caller();
+        self.pull_to_leaves().map_err(|e| e.located("backward", here, |_| ()))
+    }
+
+    fn pull_to_leaves(&self) -> Result<()> {
+        require_scalar(self, "this is")?;
         refuse_cut(self, &VARIABLES)?;
         let outputs = std::slice::from_ref(self);
         let list = Listing::walk(outputs, |t| VARIABLES.covers(t.marks()).then(|| t.inputs()));
         let leaves: Vec<Tensor> = list.nodes.iter().filter(|t| t.variable().is_some()).cloned().collect();
         if leaves.is_empty() {
-            return Err(Error::new(format!(
-                "backward: {} was made from no leaf that requires a gradient",
-                self.spec()
-            ))
-            .hint("make one with `.requires_grad()`, or use `grad(f)`, which needs no leaves"));
+            let message = format!("{} was made from no leaf that requires a gradient", self.spec());
+            return Err(Error::new(message)
+                .hint("make one with `.requires_grad()`, or use `grad(f)`, which needs no leaves"));
         }
         let sweep = Sweep::new(vec![self.clone()], leaves.clone(), VARIABLES.clone());
         let grads = sweep.pull(&[Tensor::ones_of(self.spec())]);

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::panic::Location;
 use std::sync::Arc;
 
 use covector_array::Array;
@@ -15,8 +16,10 @@ use crate::ops::view::add_batch;
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
 use crate::transform::forward::jvp;
 use crate::transform::program::Program;
-use crate::transform::reverse::vjp;
+use crate::site::{self, Site};
+use crate::transform::reverse::{same_specs, vjp};
 use crate::transform::vmap::vmap;
+use crate::walk::Listing;
 use crate::{Error, Result, Spec, Tensor, Tree};
 
 /// Both modes of a function given as one block, on the leaves of its arguments and results.
@@ -95,19 +98,14 @@ struct Block {
 
 impl Block {
     /// The results of a block: an identity on each value, with the block's rules.
-    fn wrap(
-        name: &'static str,
-        rules: Arc<dyn BlockRules>,
-        values: &[Tensor],
-        arguments: &[Tensor],
-    ) -> Result<Vec<Tensor>> {
+    fn wrap(site: Site, rules: Arc<dyn BlockRules>, values: &[Tensor], arguments: &[Tensor]) -> Vec<Tensor> {
         let results = specs(values);
         let wrapped = |(index, value): (usize, &Tensor)| {
-            let block = Block { name, rules: rules.clone(), results: results.clone(), index };
+            let block = Block { name: site.op, rules: rules.clone(), results: results.clone(), index };
             let operands: Vec<Tensor> = std::iter::once(value).chain(arguments).cloned().collect();
-            Tensor::apply(block, operands)
+            crate::ops::made(Tensor::apply(block, operands))
         };
-        values.iter().enumerate().map(wrapped).collect()
+        site::outermost(site, || values.iter().enumerate().map(wrapped).collect())
     }
 }
 
@@ -167,16 +165,29 @@ impl Differentiable for Block {
     }
 }
 
-/// Runs `f` on arguments cut off from their history; an error if it reaches one by capturing.
-fn values_of<T: Tree, Y: Tree>(who: &str, f: impl Fn(&T) -> Y, x: &T) -> Result<Y> {
+/// Runs `f` on arguments cut off from their history; panics if it reaches one by capturing.
+fn values_of<T: Tree, Y: Tree>(site: Site, f: impl Fn(&T) -> Y, x: &T) -> Y {
     let y = f(&x.map_leaves(Tensor::stop_gradient));
-    for value in y.leaves() {
-        if value.marks().has_derivatives() {
-            return Err(Error::new(format!("{who}: the function captures a tensor that is being differentiated"))
-                .hint("pass it as an argument: the custom rule knows nothing of what is captured"));
-        }
+    let differentiated = |t: &Tensor| t.marks().has_derivatives();
+    // Operands stand first in a listing, so the first marked node is what was captured.
+    let list = Listing::walk(&y.leaves(), |t| differentiated(t).then(|| t.inputs()));
+    if let Some(captured) = list.nodes.iter().find(|t| differentiated(t)) {
+        let message = format!("the function captures {}, which is being differentiated", captured.spec());
+        Error::new(message)
+            .hint("pass it as an argument: the custom rule knows nothing of what is captured")
+            .located(site.op, site.location, |_| ())
+            .raise()
     }
-    Ok(y)
+    y
+}
+
+/// Runs the user's rule: what it builds has lines of its own, and its result must look like `like`.
+fn by_rule<T: Tree>(site: Site, like: &T, of: &str, rule: impl FnOnce() -> T) -> Vec<Tensor> {
+    let found = site::within(None, rule);
+    if let Err(e) = same_specs(like, &found, "what the rule returns", of) {
+        e.located(site.op, site.location, |_| ()).raise()
+    }
+    found.leaves()
 }
 
 /// `f` with a pullback of one's own: `rule(x, cotangent)` gives the cotangents of the arguments.
@@ -192,20 +203,24 @@ fn values_of<T: Tree, Y: Tree>(who: &str, f: impl Fn(&T) -> Y, x: &T) -> Result<
 /// assert_eq!(grad(reversed)(&Tensor::from(1.0f32)).item::<f32>(), -1.0);
 /// ```
 /// Source: JAX's `custom_vjp`.
+#[track_caller]
 pub fn custom_vjp<T, Y>(f: impl Fn(&T) -> Y, rule: impl Fn(&T, &Y) -> T + Send + Sync + 'static) -> impl Fn(&T) -> Y
 where
     T: Tree + Send + Sync + 'static,
     Y: Tree + Send + Sync + 'static,
 {
-    let rule = Arc::new(rule);
+    let (rule, here) = (Arc::new(rule), Location::caller());
     move |x: &T| {
-        let y = crate::ops::made(values_of("custom_vjp", &f, x));
+        let site = Site::new("custom_vjp", here);
+        let y = values_of(site, &f, x);
         let (like_x, like_y, rule) = (x.map_leaves(Tensor::clone), y.map_leaves(Tensor::clone), rule.clone());
         let leaves = y.leaves();
-        let on_leaves: LinearRule =
-            Box::new(move |x, c| rule(&like_x.with_leaves(x.to_vec()), &like_y.with_leaves(c.to_vec())).leaves());
+        let on_leaves: LinearRule = Box::new(move |x, c| {
+            let (x, c) = (like_x.with_leaves(x.to_vec()), like_y.with_leaves(c.to_vec()));
+            by_rule(site, &like_x, "the argument", || rule(&x, &c))
+        });
         let rules = Arc::new(FromVjp(on_leaves, specs(&leaves)));
-        y.with_leaves(crate::ops::made(Block::wrap("custom_vjp", rules, &leaves, &x.leaves())))
+        y.with_leaves(Block::wrap(site, rules, &leaves, &x.leaves()))
     }
 }
 
@@ -222,19 +237,22 @@ where
 /// assert_eq!(grad(straight_through)(&Tensor::from(5.0f32)).item::<f32>(), 1.0);
 /// ```
 /// Source: JAX's `custom_jvp`.
+#[track_caller]
 pub fn custom_jvp<T, Y>(f: impl Fn(&T) -> Y, rule: impl Fn(&T, &T) -> Y + Send + Sync + 'static) -> impl Fn(&T) -> Y
 where
     T: Tree + Send + Sync + 'static,
     Y: Tree + Send + Sync + 'static,
 {
-    let rule = Arc::new(rule);
+    let (rule, here) = (Arc::new(rule), Location::caller());
     move |x: &T| {
-        let y = crate::ops::made(values_of("custom_jvp", &f, x));
-        let (like, rule) = (x.map_leaves(Tensor::clone), rule.clone());
-        let on_leaves: LinearRule =
-            Box::new(move |x, t| rule(&like.with_leaves(x.to_vec()), &like.with_leaves(t.to_vec())).leaves());
-        let blocks = Block::wrap("custom_jvp", Arc::new(FromJvp(on_leaves)), &y.leaves(), &x.leaves());
-        y.with_leaves(crate::ops::made(blocks))
+        let site = Site::new("custom_jvp", here);
+        let y = values_of(site, &f, x);
+        let (like_x, like_y, rule) = (x.map_leaves(Tensor::clone), y.map_leaves(Tensor::clone), rule.clone());
+        let on_leaves: LinearRule = Box::new(move |x, t| {
+            let (x, t) = (like_x.with_leaves(x.to_vec()), like_x.with_leaves(t.to_vec()));
+            by_rule(site, &like_y, "the result", || rule(&x, &t))
+        });
+        y.with_leaves(Block::wrap(site, Arc::new(FromJvp(on_leaves)), &y.leaves(), &x.leaves()))
     }
 }
 
@@ -250,7 +268,9 @@ where
 /// assert_eq!(grad(f)(&x).to_vec::<f64>(), g.to_vec::<f64>());
 /// ```
 /// Source: Chen et al. 2016, "Training deep nets with sublinear memory cost"; JAX's `checkpoint`.
+#[track_caller]
 pub fn checkpoint<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y) -> impl Fn(&T) -> Y {
+    let here = Location::caller();
     move |x: &T| {
         let mut structure = None;
         let program = Program::record(&x.leaves(), |leaves| {
@@ -266,6 +286,6 @@ pub fn checkpoint<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y) -> impl Fn(&T) -> Y {
         let cut: Vec<Tensor> = arguments.iter().map(Tensor::stop_gradient).collect();
         let values = program.call(&cut);
         let rules = Arc::new(Recompute(program));
-        structure.with_leaves(crate::ops::made(Block::wrap("checkpoint", rules, &values, &arguments)))
+        structure.with_leaves(Block::wrap(Site::new("checkpoint", here), rules, &values, &arguments))
     }
 }

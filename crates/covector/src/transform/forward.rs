@@ -1,5 +1,7 @@
 //! Forward mode: tangents flow along with the values.
 
+use std::panic::Location;
+
 use crate::marks::Scope;
 use crate::primitive::Derivative;
 use crate::site;
@@ -34,7 +36,7 @@ pub(crate) fn push(
             continue;
         }
         let inputs: Vec<Tensor> = operands.iter().map(|&j| list.nodes[j as usize].clone()).collect();
-        let tangent = site::within(Some(node.site()), || rules.jvp(&inputs, node, &tangents));
+        let tangent = site::within(Some(node.site().of_rules()), || rules.jvp(&inputs, node, &tangents));
         debug_assert_eq!(tangent.spec(), node.spec(), "jvp of {}", node.primitive().name());
         found[i] = Some(tangent);
     }
@@ -47,12 +49,24 @@ pub(crate) fn push(
 /// If the tangent has not the structure, shapes and dtypes of the argument.
 #[track_caller]
 pub fn try_jvp<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y, x: &T, tangent: &T) -> Result<(Y, Y)> {
-    same_specs(x, tangent, "jvp: a tangent", "the argument")?;
+    let here = Location::caller();
+    same_specs(x, tangent, "a tangent", "the argument").map_err(|e| e.located("jvp", here, |_| ()))?;
+    pushed(f, x, tangent, |_, _| Ok(()))
+}
+
+/// The value and its derivative along a tangent that fits; `check` may refuse the results.
+pub(crate) fn pushed<T: Tree, Y: Tree>(
+    f: impl Fn(&T) -> Y,
+    x: &T,
+    tangent: &T,
+    check: impl Fn(&Tensor, &Scope) -> Result<()>,
+) -> Result<(Y, Y)> {
     let scope = Scope::derivative();
     let args = marked(x, &scope);
     let y = f(&args);
     let tangents: Vec<Option<Tensor>> = tangent.leaves().into_iter().map(Some).collect();
     let outputs = y.leaves();
+    outputs.iter().try_for_each(|y| check(y, &scope))?;
     let pushed = push(&outputs, &args.leaves(), &scope, &tangents);
     let filled = pushed.into_iter().zip(&outputs).map(|(t, y)| t.unwrap_or_else(|| Tensor::zeros_of(y.spec())));
     let tangent = y.with_leaves(filled.collect::<Vec<_>>());
@@ -61,6 +75,7 @@ pub fn try_jvp<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y, x: &T, tangent: &T) -> Res
 
 /// The value of a function and its derivative along a tangent: the Jacobian-vector product Jt, without J.
 ///
+/// It is the plain product: where a path is cut it gives zeros.
 /// # Panics
 /// If the tangent has not the structure, shapes and dtypes of the argument.
 /// # Example
@@ -119,8 +134,8 @@ impl<T: Tree, Y: Tree> Linearized<T, Y> {
     /// If the tangent has not the structure, shapes and dtypes of the argument.
     #[track_caller]
     pub fn call(&self, tangent: &T) -> Y {
-        if let Err(e) = same_specs(&self.argument, tangent, "linearize: a tangent", "the argument") {
-            e.raise()
+        if let Err(e) = same_specs(&self.argument, tangent, "a tangent", "the argument") {
+            e.located("linearize", Location::caller(), |_| ()).raise()
         }
         self.result.with_leaves(self.program.call(&tangent.leaves()))
     }

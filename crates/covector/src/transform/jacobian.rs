@@ -1,11 +1,14 @@
 //! Whole derivative matrices, by batching the products of one mode over a basis; and products with the Hessian.
 
+use std::panic::Location;
+
 use covector_array::{Array, DType, Element};
 
-use crate::transform::forward::jvp;
-use crate::transform::reverse::{grad, vjp};
+use crate::marks::Scope;
+use crate::transform::forward::{jvp, pushed};
+use crate::transform::reverse::{grad, pulled, refuse_cut, require_float, require_floats};
 use crate::transform::vmap::vmap;
-use crate::{Spec, Tensor, Tree};
+use crate::{Result, Spec, Tensor, Tree};
 
 /// The unit vectors of a tensor of this spec, stacked: shape `[size, ..shape]`.
 fn basis(spec: &Spec) -> Tensor {
@@ -29,6 +32,11 @@ fn unstack(x: &Tensor, shape: &[usize]) -> Tensor {
     crate::ops::view::reshaped(x, full)
 }
 
+/// Checks that a result is a float and that a path leads from it to the arguments.
+fn has_derivative(y: &Tensor, scope: &Scope) -> Result<()> {
+    require_float(y, "the function returned").and_then(|()| refuse_cut(y, scope))
+}
+
 /// The Jacobian by reverse mode: one pullback per element of the result, batched. Best for few outputs.
 ///
 /// Shapes: for a result of shape `[..y]` every leaf `[..x]` of the argument gives `[..y, ..x]`.
@@ -41,9 +49,12 @@ fn unstack(x: &Tensor, shape: &[usize]) -> Tensor {
 /// assert_eq!(j.to_vec::<f32>(), [2.0, 0.0, 0.0, 6.0]);
 /// ```
 /// Source: JAX's `jacrev`.
+#[track_caller]
 pub fn jacrev<T: Tree>(f: impl Fn(&T) -> Tensor) -> impl Fn(&T) -> T {
+    let here = Location::caller();
     move |x: &T| {
-        let (y, pullback) = vjp(&f, x);
+        let found = require_floats(x).and_then(|()| pulled(&f, x, has_derivative));
+        let (y, pullback) = found.unwrap_or_else(|e| e.located("jacrev", here, |_| ()).raise());
         let rows = vmap(|cotangent: &Tensor| pullback.call(cotangent).leaves())(&basis(y.spec()));
         x.with_leaves(rows.iter().map(|r| unstack(r, y.shape())).collect::<Vec<_>>())
     }
@@ -61,15 +72,21 @@ pub fn jacrev<T: Tree>(f: impl Fn(&T) -> Tensor) -> impl Fn(&T) -> T {
 /// assert_eq!(j.to_vec::<f32>(), [2.0, 0.0, 0.0, 6.0]);
 /// ```
 /// Source: JAX's `jacfwd`.
+#[track_caller]
 pub fn jacfwd<T: Tree>(f: impl Fn(&T) -> Tensor) -> impl Fn(&T) -> T {
+    let here = Location::caller();
     move |x: &T| {
+        if let Err(e) = require_floats(x) {
+            e.located("jacfwd", here, |_| ()).raise()
+        }
         let leaves = x.leaves();
         let column_of = |i: usize| {
             let along = |tangent: &Tensor| {
                 let at =
                     |(j, leaf): (usize, &Tensor)| if i == j { tangent.clone() } else { Tensor::zeros_of(leaf.spec()) };
                 let direction = x.with_leaves(leaves.iter().enumerate().map(at).collect::<Vec<_>>());
-                jvp(&f, x, &direction).1
+                let found = pushed(&f, x, &direction, has_derivative);
+                found.unwrap_or_else(|e| e.located("jacfwd", here, |_| ()).raise()).1
             };
             let columns = vmap(along)(&basis(leaves[i].spec()));
             let order: Vec<usize> = (1..columns.ndim()).chain([0]).collect();
@@ -94,6 +111,7 @@ pub fn jacfwd<T: Tree>(f: impl Fn(&T) -> Tensor) -> impl Fn(&T) -> T {
 /// assert_eq!(h.to_vec::<f32>(), [6.0, 0.0, 0.0, 12.0]);
 /// ```
 /// Source: JAX's `hessian`.
+#[track_caller]
 pub fn hessian(f: impl Fn(&Tensor) -> Tensor) -> impl Fn(&Tensor) -> Tensor {
     jacfwd(grad(f))
 }

@@ -1,13 +1,14 @@
 //! Reverse mode: cotangents flow from the outputs back to the arguments.
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use crate::marks::Scope;
 use crate::primitive::Derivative;
-use crate::site;
+use crate::site::{self, Site};
 use crate::transform::{marked, sweep};
 use crate::walk::Listing;
-use crate::{Error, Result, Tensor, Tree};
+use crate::{Error, Prim, Result, Tensor, Tree};
 
 /// The nodes between some arguments and some outputs, ready to pull cotangents back, any number of times.
 pub(crate) struct Sweep {
@@ -23,8 +24,19 @@ impl Sweep {
         Sweep { list: sweep(&outputs, &arguments, &scope), outputs, arguments, scope }
     }
 
+    /// The listed nodes.
+    pub fn nodes(&self) -> &[Tensor] {
+        &self.list.nodes
+    }
+
     /// The cotangents of the arguments, `None` where nothing reaches them, from those of the outputs.
     pub fn pull(&self, cotangents: &[Tensor]) -> Vec<Option<Tensor>> {
+        let sums = self.flow(cotangents, |_, _, _| ());
+        self.arguments.iter().map(|a| self.list.find(a).and_then(|i| sums[i].clone())).collect()
+    }
+
+    /// The cotangents of the listed nodes; `seen` is told every term, by the node it comes from and the operand it goes to.
+    pub fn flow(&self, cotangents: &[Tensor], mut seen: impl FnMut(&Tensor, usize, &Tensor)) -> Vec<Option<Tensor>> {
         let mut sums: Vec<Option<Tensor>> = vec![None; self.list.nodes.len()];
         for (output, cotangent) in self.outputs.iter().zip(cotangents) {
             if self.scope.covers(output.marks()) {
@@ -36,25 +48,21 @@ impl Sweep {
             if operands.is_empty() {
                 continue;
             }
-            let Some(cotangent) = sums[i].take() else { continue };
+            let Some(cotangent) = sums[i].clone() else { continue };
             let node = &self.list.nodes[i];
             let Derivative::Rules(rules) = node.primitive().derivative() else { continue };
             let inputs: Vec<Tensor> = operands.iter().map(|&j| self.list.nodes[j as usize].clone()).collect();
             let wrt: Vec<bool> = inputs.iter().map(|x| self.scope.covers(x.marks()) && x.dtype().is_float()).collect();
-            let terms = site::within(Some(node.site()), || rules.vjp(&inputs, node, &cotangent, &wrt));
-            for (&operand, term) in operands.iter().zip(terms) {
-                if let Some(term) = term {
-                    debug_assert_eq!(
-                        term.spec(),
-                        self.list.nodes[operand as usize].spec(),
-                        "vjp of {}",
-                        node.primitive().name()
-                    );
-                    site::within(Some(node.site()), || accumulate(&mut sums[operand as usize], term));
-                }
+            let site = node.site().of_rules();
+            let terms = site::within(Some(site), || rules.vjp(&inputs, node, &cotangent, &wrt));
+            for (k, (&operand, term)) in operands.iter().zip(terms).enumerate() {
+                let Some(term) = term else { continue };
+                debug_assert_eq!(term.spec(), inputs[k].spec(), "vjp of {}", node.primitive().name());
+                seen(node, k, &term);
+                site::within(Some(site), || accumulate(&mut sums[operand as usize], term));
             }
         }
-        self.arguments.iter().map(|a| self.list.find(a).and_then(|i| sums[i].clone())).collect()
+        sums
     }
 }
 
@@ -84,26 +92,38 @@ pub(crate) fn refuse_cut(y: &Tensor, scope: &Scope) -> Result<()> {
     Ok(())
 }
 
-/// Checks that `y` can be differentiated as a loss: one float.
-pub(crate) fn require_scalar(y: &Tensor, who: &str) -> Result<()> {
-    if y.size() != 1 || y.ndim() != 0 {
-        return Err(Error::new(format!("{who}: the function returned {}, and only a scalar has a gradient", y.spec()))
-            .hint("reduce it first, for example with `.sum(..)` or `.mean(..)`; for all rows of a Jacobian use `jacobian` or `vjp`"));
+/// Checks that `y` can be differentiated as a loss: one float. `what` begins the sentence: "the function returned".
+pub(crate) fn require_scalar(y: &Tensor, what: &str) -> Result<()> {
+    require_float(y, what)?;
+    if y.ndim() == 0 {
+        return Ok(());
     }
-    if !y.dtype().is_float() {
-        let site = y.site();
-        return Err(Error::new(format!("{who}: the function returned {}, and only floats have derivatives", y.spec()))
-            .hint("it became one here")
-            .located(site.op, site.location, |_| ()));
-    }
-    Ok(())
+    let hint = "reduce it first, for example with `.sum(..)` or `.mean(..)`; for every element's derivatives use `jacrev` or `vjp`";
+    Err(Error::new(format!("{what} {}, and only a scalar has a gradient", origin(y))).hint(hint))
 }
 
-fn require_floats<T: Tree>(args: &T, who: &str) -> Result<()> {
+/// Checks that the result `y` of a function may have a derivative.
+pub(crate) fn require_float(y: &Tensor, what: &str) -> Result<()> {
+    if y.dtype().is_float() {
+        return Ok(());
+    }
+    Err(Error::new(format!("{what} {}, and only floats have derivatives", origin(y)))
+        .hint("differentiate what it was made from, before it became no float"))
+}
+
+/// The spec of a result, and where it was made.
+fn origin(y: &Tensor) -> String {
+    match (y.primitive(), y.site()) {
+        (Prim::Argument(_), _) => y.spec().to_string(),
+        (_, Site { op, location, .. }) => format!("{} (by `{op}` at {}:{})", y.spec(), location.file(), location.line()),
+    }
+}
+
+pub(crate) fn require_floats<T: Tree>(args: &T) -> Result<()> {
     for (path, x) in args.named() {
         if !x.dtype().is_float() {
             let at = if path.is_empty() { "the argument".to_owned() } else { format!("argument `{path}`") };
-            return Err(Error::new(format!("{who}: {at} is {}, and only floats have derivatives", x.spec()))
+            return Err(Error::new(format!("{at} is {}, and only floats have derivatives", x.spec()))
                 .hint("cast it to a float, or let the function capture it instead of taking it as an argument"));
         }
     }
@@ -116,11 +136,16 @@ fn require_floats<T: Tree>(args: &T, who: &str) -> Result<()> {
 /// If an argument leaf or the result is no float, the result is no scalar, or every path between them is cut.
 #[track_caller]
 pub fn try_value_and_grad<T: Tree>(f: impl Fn(&T) -> Tensor, x: &T) -> Result<(Tensor, T)> {
-    require_floats(x, "grad")?;
+    let here = Location::caller();
+    differentiated(f, x).map_err(|e| e.located("value_and_grad", here, |_| ()))
+}
+
+fn differentiated<T: Tree>(f: impl Fn(&T) -> Tensor, x: &T) -> Result<(Tensor, T)> {
+    require_floats(x)?;
     let scope = Arc::new(Scope::derivative());
     let args = marked(x, &scope);
     let y = f(&args);
-    require_scalar(&y, "grad")?;
+    require_scalar(&y, "the function returned")?;
     refuse_cut(&y, &scope)?;
     let cotangent = Tensor::ones_of(y.spec());
     let sweep = Sweep::new(vec![y.clone()], args.leaves(), scope);
@@ -148,10 +173,13 @@ fn gradient_tree<T: Tree>(x: &T, grads: Vec<Option<Tensor>>) -> T {
 /// assert_eq!(grad(grad(cube))(&x).item::<f64>(), 12.0);
 /// ```
 /// Source: JAX's `grad`.
+#[track_caller]
 pub fn grad<T: Tree>(f: impl Fn(&T) -> Tensor) -> impl Fn(&T) -> T {
-    move |x: &T| match try_value_and_grad(&f, x) {
+    // A closure does not learn where it is called, so errors name the line of `grad(f)`.
+    let here = Location::caller();
+    move |x: &T| match differentiated(&f, x) {
         Ok((_, g)) => g,
-        Err(e) => e.raise(),
+        Err(e) => e.located("grad", here, |_| ()).raise(),
     }
 }
 
@@ -166,10 +194,12 @@ pub fn grad<T: Tree>(f: impl Fn(&T) -> Tensor) -> impl Fn(&T) -> T {
 /// assert_eq!((y.item::<f32>(), g.to_vec::<f32>()), (5.0, vec![2.0, 4.0]));
 /// ```
 /// Source: JAX's `value_and_grad`.
+#[track_caller]
 pub fn value_and_grad<T: Tree>(f: impl Fn(&T) -> Tensor) -> impl Fn(&T) -> (Tensor, T) {
-    move |x: &T| match try_value_and_grad(&f, x) {
+    let here = Location::caller();
+    move |x: &T| match differentiated(&f, x) {
         Ok(both) => both,
-        Err(e) => e.raise(),
+        Err(e) => e.located("value_and_grad", here, |_| ()).raise(),
     }
 }
 
@@ -197,8 +227,11 @@ impl<T: Tree, Y: Tree> Pullback<T, Y> {
     ///
     /// # Errors
     /// If the cotangent has not the structure, shapes and dtypes of the output.
+    #[track_caller]
     pub fn try_call(&self, cotangent: &Y) -> Result<T> {
-        same_specs(&self.outputs, cotangent, "pullback: a cotangent", "the output")?;
+        let here = Location::caller();
+        same_specs(&self.outputs, cotangent, "a cotangent", "the output")
+            .map_err(|e| e.located("pullback", here, |_| ()))?;
         Ok(gradient_tree(&self.primals, self.sweep.pull(&cotangent.leaves())))
     }
 }
@@ -220,6 +253,7 @@ pub(crate) fn same_specs<T: Tree>(like: &T, other: &T, what: &str, of: &str) -> 
 
 /// The value of a function and its pullback, which multiplies row vectors by the Jacobian without building it.
 ///
+/// The pullback is the plain product: where a path is cut, or a leaf is no float, it gives zeros.
 /// # Panics
 /// If the function panics.
 /// # Example
@@ -232,11 +266,24 @@ pub(crate) fn same_specs<T: Tree>(like: &T, other: &T, what: &str, of: &str) -> 
 /// Source: JAX's `vjp`.
 #[track_caller]
 pub fn vjp<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y, x: &T) -> (Y, Pullback<T, Y>) {
+    match pulled(f, x, |_, _| Ok(())) {
+        Ok(both) => both,
+        Err(e) => e.raise(),
+    }
+}
+
+/// The value and the pullback; `check` may refuse the results.
+pub(crate) fn pulled<T: Tree, Y: Tree>(
+    f: impl Fn(&T) -> Y,
+    x: &T,
+    check: impl Fn(&Tensor, &Scope) -> Result<()>,
+) -> Result<(Y, Pullback<T, Y>)> {
     let scope = Arc::new(Scope::derivative());
     let args = marked(x, &scope);
     let y = f(&args);
+    y.leaves().iter().try_for_each(|y| check(y, &scope))?;
     let sweep = Sweep::new(y.leaves(), args.leaves(), scope);
     let primals = x.map_leaves(Tensor::clone);
     let outputs = y.map_leaves(Tensor::clone);
-    (y, Pullback { sweep, primals, outputs })
+    Ok((y, Pullback { sweep, primals, outputs }))
 }

@@ -1,5 +1,7 @@
 //! Batching: a function of one example made into a function of many.
 
+use std::panic::Location;
+
 use crate::ops::view::{add_batch, permuted};
 use crate::transform::program::Program;
 use crate::{Axis, Error, Result, Tensor, Tree, axes};
@@ -24,7 +26,7 @@ impl BatchAxes {
     fn check(&self, leaves: usize, what: &str) -> Result<()> {
         match self {
             BatchAxes::Each(axes) if axes.len() != leaves => {
-                Err(Error::new(format!("vmap: {} {what} axes were given for {leaves} leaves", axes.len())))
+                Err(Error::new(format!("{} {what} axes were given for {leaves} leaves", axes.len())))
             }
             _ => Ok(()),
         }
@@ -63,6 +65,7 @@ impl From<Vec<Option<Axis>>> for BatchAxes {
 /// assert_eq!(vmap(grad(f))(&x).to_vec::<f32>(), [2.0, 4.0, 6.0, 8.0]);
 /// ```
 /// Source: JAX's `vmap`.
+#[track_caller]
 pub fn vmap<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y) -> impl Fn(&T) -> Y {
     vmap_with(f, 0, 0)
 }
@@ -79,15 +82,18 @@ pub fn vmap<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y) -> impl Fn(&T) -> Y {
 /// assert_eq!(vmap_with(dot, [Some(0), None], 0)(&args).to_vec::<f32>(), [21.0, 43.0]);
 /// ```
 /// Source: JAX's `vmap`.
+#[track_caller]
 pub fn vmap_with<T: Tree, Y: Tree>(
     f: impl Fn(&T) -> Y,
     in_axes: impl Into<BatchAxes>,
     out_axes: impl Into<BatchAxes>,
 ) -> impl Fn(&T) -> Y {
+    // A closure does not learn where it is called, so errors name the line of `vmap(f)`.
+    let here = Location::caller();
     let (in_axes, out_axes) = (in_axes.into(), out_axes.into());
-    move |x: &T| match try_vmap(&f, x, &in_axes, &out_axes) {
+    move |x: &T| match batched(&f, x, &in_axes, &out_axes) {
         Ok(y) => y,
-        Err(e) => e.raise(),
+        Err(e) => e.located("vmap", here, |_| ()).raise(),
     }
 }
 
@@ -97,6 +103,11 @@ pub fn vmap_with<T: Tree, Y: Tree>(
 /// If the axes do not fit the leaves, the leaves disagree on the number of examples, or an op cannot be batched.
 #[track_caller]
 pub fn try_vmap<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y, x: &T, in_axes: &BatchAxes, out_axes: &BatchAxes) -> Result<Y> {
+    let here = Location::caller();
+    batched(f, x, in_axes, out_axes).map_err(|e| e.located("vmap", here, |_| ()))
+}
+
+fn batched<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y, x: &T, in_axes: &BatchAxes, out_axes: &BatchAxes) -> Result<Y> {
     let leaves = x.named();
     in_axes.check(leaves.len(), "input")?;
     let mut size = None;
@@ -105,16 +116,14 @@ pub fn try_vmap<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y, x: &T, in_axes: &BatchAxe
         arguments.push(match in_axes.of(i) {
             None => (leaf.clone(), false),
             Some(Axis(axis)) => {
-                let axis = axes::resolve(axis, leaf.ndim()).map_err(|e| {
-                    e.located("vmap", std::panic::Location::caller(), |specs| specs.push(leaf.spec().clone()))
-                })?;
+                let axis = axes::resolve(axis, leaf.ndim()).map_err(|e| e.of(leaf_name(path)))?;
                 agree(&mut size, leaf.shape()[axis], path)?;
                 (move_axis(leaf, axis, 0), true)
             }
         });
     }
     let Some((size, _)) = size else {
-        return Err(Error::new("vmap: no leaf has a batch axis").hint("give at least one input axis"));
+        return Err(Error::new("no leaf has a batch axis").hint("give at least one input axis"));
     };
     let examples: Vec<_> = arguments.iter().map(|(t, batched)| example(t, *batched)).collect();
     let mut structure = None;
@@ -129,11 +138,12 @@ pub fn try_vmap<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y, x: &T, in_axes: &BatchAxe
     let results = program.call_batched(&arguments, size)?;
     out_axes.check(results.len(), "output")?;
     let placed = |(i, (y, batched)): (usize, (Tensor, bool))| match out_axes.of(i) {
-        None if batched => Err(Error::new("vmap: a result differs between examples, so it needs an output axis")),
+        None if batched => Err(Error::new("a result differs between examples, so it needs an output axis")),
         None => Ok(y),
         Some(Axis(axis)) => {
             let y = if batched { y } else { add_batch(&y, size) };
-            Ok(move_axis(&y, 0, axes::resolve(axis, y.ndim())?))
+            let axis = axes::resolve(axis, y.ndim()).map_err(|e| e.of("output axes"))?;
+            Ok(move_axis(&y, 0, axis))
         }
     };
     let placed: Vec<Tensor> = results.into_iter().enumerate().map(placed).collect::<Result<_>>()?;
@@ -141,16 +151,20 @@ pub fn try_vmap<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y, x: &T, in_axes: &BatchAxe
 }
 
 fn agree(size: &mut Option<(usize, String)>, here: usize, path: &str) -> Result<()> {
-    let name = if path.is_empty() { "the argument".to_owned() } else { format!("`{path}`") };
+    let name = leaf_name(path);
     match size {
         None => *size = Some((here, name)),
         Some((have, first)) if *have != here => {
-            return Err(Error::new(format!("vmap: {first} has {have} examples, {name} has {here}"))
+            return Err(Error::new(format!("{first} has {have} examples, {name} has {here}"))
                 .hint("all batch axes must have one size; give `None` as input axis for what all examples share"));
         }
         Some(_) => (),
     }
     Ok(())
+}
+
+fn leaf_name(path: &str) -> String {
+    if path.is_empty() { "the argument".to_owned() } else { format!("argument `{path}`") }
 }
 
 /// The spec of one example.

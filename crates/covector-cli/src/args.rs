@@ -1,0 +1,137 @@
+//! The flags. Their documentation is the help text.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Trains a character-level GPT on a text, and continues texts with it.
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+pub struct Covector {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Number of threads [default: one per core]; results do not depend on it
+    #[arg(long, global = true, value_parser = at_least_one)]
+    pub threads: Option<usize>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Train a GPT on a text: prints the shapes of a forward pass, trains, evaluates, prints a sample, saves the model
+    Train(Train),
+    /// Continue a prompt with a saved model
+    Sample(Sample),
+}
+
+#[derive(Args)]
+pub struct Train {
+    /// Text to learn, UTF-8 [default: covector's own documentation]; its last tenth is held out
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<PathBuf>,
+    /// Where to save the model (safetensors)
+    #[arg(long, value_name = "FILE", default_value = "gpt.safetensors")]
+    pub out: PathBuf,
+
+    /// Number of transformer blocks
+    #[arg(long, default_value_t = 4, value_parser = at_least_one, help_heading = "Model")]
+    pub layers: usize,
+    /// Number of attention heads in each
+    #[arg(long, default_value_t = 4, value_parser = at_least_one, help_heading = "Model")]
+    pub heads: usize,
+    /// Width of the residual stream, divisible by the number of heads
+    #[arg(long, default_value_t = 128, value_parser = at_least_one, help_heading = "Model")]
+    pub width: usize,
+    /// Longest sequence the model sees, in characters
+    #[arg(long, default_value_t = 64, value_parser = at_least_one, help_heading = "Model")]
+    pub block: usize,
+    /// Part of the activations that is dropped in training, 0 to 1
+    #[arg(long, default_value_t = 0.0, value_parser = part, help_heading = "Model")]
+    pub dropout: f64,
+
+    /// Number of training steps
+    #[arg(long, default_value_t = 2000, value_parser = at_least_one, help_heading = "Training")]
+    pub steps: usize,
+    /// Sequences in each step
+    #[arg(long, default_value_t = 12, value_parser = at_least_one, help_heading = "Training")]
+    pub batch: usize,
+    /// Largest learning rate
+    #[arg(long, default_value_t = 1e-3, value_parser = positive, help_heading = "Training")]
+    pub lr: f64,
+    /// Learning rate at the end [default: a tenth of the largest]
+    #[arg(long, value_parser = not_negative, help_heading = "Training")]
+    pub min_lr: Option<f64>,
+    /// Steps over which the learning rate rises [default: 100, or a tenth of all steps]
+    #[arg(long, help_heading = "Training")]
+    pub warmup: Option<usize>,
+    /// What part of a weight is taken away in a step, in units of the learning rate
+    #[arg(long, default_value_t = 0.1, value_parser = not_negative, help_heading = "Training")]
+    pub weight_decay: f64,
+    /// How slowly AdamW forgets squared gradients, 0 to 1
+    #[arg(long, default_value_t = 0.99, value_parser = below_one, help_heading = "Training")]
+    pub beta2: f64,
+    /// Largest norm of the gradient; 0 for no limit
+    #[arg(long, default_value_t = 1.0, value_parser = not_negative, help_heading = "Training")]
+    pub clip: f64,
+    /// Seed of weights, batches, dropout and sample
+    #[arg(long, default_value_t = 0, help_heading = "Training")]
+    pub seed: u64,
+    /// Steps between looks at the held-out text; 0 for one at the end only
+    #[arg(long, default_value_t = 500, help_heading = "Training")]
+    pub eval_interval: usize,
+
+    /// Length of the sample printed at the end, in characters
+    #[arg(long, default_value_t = 300, help_heading = "Sample")]
+    pub tokens: usize,
+    /// Below 1 likely characters become likelier; 0 always takes the likeliest
+    #[arg(long, default_value_t = 0.8, value_parser = not_negative, help_heading = "Sample")]
+    pub temperature: f64,
+}
+
+#[derive(Args)]
+pub struct Sample {
+    /// Model saved by `covector train`
+    pub file: PathBuf,
+    /// Text to continue
+    #[arg(long, default_value = "\n", hide_default_value = true)]
+    pub prompt: String,
+    /// Number of characters to add
+    #[arg(long, default_value_t = 500)]
+    pub tokens: usize,
+    /// Below 1 likely characters become likelier; 0 always takes the likeliest
+    #[arg(long, default_value_t = 0.8, value_parser = not_negative)]
+    pub temperature: f64,
+    /// Draw only from this many of the likeliest characters
+    #[arg(long, value_parser = at_least_one)]
+    pub top_k: Option<usize>,
+    /// Seed of the draws
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n >= 1 => Ok(n),
+        _ => Err("it must be a whole number of at least 1".into()),
+    }
+}
+
+fn number(text: &str, allowed: impl Fn(f64) -> bool, what: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|&x: &f64| x.is_finite() && allowed(x)).ok_or_else(|| format!("it must be {what}"))
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    number(text, |x| x > 0.0, "a number above 0")
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    number(text, |x| x >= 0.0, "a number of at least 0")
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    number(text, |x| (0.0..=1.0).contains(&x), "a number from 0 to 1")
+}
+
+fn below_one(text: &str) -> Result<f64, String> {
+    number(text, |x| (0.0..1.0).contains(&x), "a number from 0 up to, but not with, 1")
+}

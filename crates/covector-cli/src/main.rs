@@ -1,0 +1,64 @@
+//! The `covector` command: trains a character-level GPT, and continues texts with it.
+//!
+//! Thin: flags, files and what is printed. Data go to standard output, talk about it to standard error. Errors end with
+//! one line and exit code 1, wrong usage with 2, Ctrl-C with 130; a file is written whole or not at all.
+#![forbid(unsafe_code)]
+
+mod args;
+mod corpus;
+mod progress;
+mod sample;
+mod trace;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Command, Covector};
+
+/// Why the command ends early.
+pub(crate) enum Failure {
+    /// Something from outside is not as it should be: exit code 1.
+    Outside(String),
+    /// Flags that do not go together: exit code 2.
+    Usage(String),
+    /// Ctrl-C: exit code 130.
+    Interrupted(String),
+    /// Nobody reads the output any more.
+    Unread,
+}
+
+impl From<covector::Error> for Failure {
+    fn from(e: covector::Error) -> Self {
+        Failure::Outside(e.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(e: std::io::Error) -> Self {
+        match e.kind() {
+            std::io::ErrorKind::BrokenPipe => Failure::Unread,
+            _ => Failure::Outside(format!("cannot write the output: {e}")),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let Covector { command, threads } = Covector::parse();
+    if let Some(threads) = threads {
+        covector::threads::set_threads(threads);
+    }
+    let result = match command {
+        Command::Train(options) => train::run(&options),
+        Command::Sample(options) => sample::run(&options),
+    };
+    let (code, message) = match result {
+        Ok(()) | Err(Failure::Unread) => return ExitCode::SUCCESS,
+        Err(Failure::Outside(message)) => (1, message),
+        Err(Failure::Usage(message)) => (2, message),
+        Err(Failure::Interrupted(message)) => (130, message),
+    };
+    eprintln!("error: {message}");
+    ExitCode::from(code)
+}

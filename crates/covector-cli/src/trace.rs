@@ -1,0 +1,180 @@
+//! The shape of every tensor of one forward pass, as a table.
+//!
+//! Building a graph computes nothing, so the pass is built twice: once with the sizes asked for, and once with sizes that
+//! are all different primes, from which the names of the axes are read.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{self, Write};
+
+use covector::ops::create::zeros;
+use covector::{Class, DType, Key, Shape, Tensor, Tree};
+use covector_nn::{Dropout, Gpt, GptConfig};
+
+/// Writes the table for batches of `batch` sequences of the model's block.
+pub fn write(out: &mut impl Write, config: &GptConfig, batch: usize) -> io::Result<()> {
+    let names = AxisNames::new(config.layers);
+    let pass = Pass::build(config, batch, config.block);
+    let symbolic = Pass::build(&names.config, names.batch, names.time);
+    let rows = pass.rows(&symbolic, &names);
+    let width = |f: fn(&Row) -> usize| rows.iter().map(f).max().unwrap_or(0);
+    let (first, second, third) =
+        (width(|r| r.what.chars().count()), width(|r| r.from.chars().count()), width(|r| r.spec.chars().count()));
+    writeln!(out, "{:>4}  {:first$}  {:second$}  {:third$}  axes", "", "tensor", "from", "shape")?;
+    for row in &rows {
+        let Row { number, what, from, spec, axes } = row;
+        writeln!(out, "{number:>4}  {what:first$}  {from:second$}  {spec:third$}  {axes}")?;
+    }
+    Ok(())
+}
+
+/// One line of the table.
+struct Row {
+    number: String,
+    what: String,
+    from: String,
+    spec: String,
+    axes: String,
+}
+
+/// The tensors between tokens and loss, in the order in which they were made.
+struct Pass {
+    nodes: Vec<Tensor>,
+    /// Names of parameters, tokens and targets, by id.
+    named: HashMap<u64, String>,
+    loss: u64,
+}
+
+impl Pass {
+    fn build(config: &GptConfig, batch: usize, time: usize) -> Pass {
+        let model = Gpt::new(&Key::new(0), config);
+        let [tokens, targets] = [0, 1].map(|_| zeros([batch, time], DType::I64));
+        let loss = model.loss(&tokens, &targets, &Dropout::off());
+        let mut named: HashMap<u64, String> = model.named().into_iter().map(|(path, t)| (t.id(), path)).collect();
+        named.insert(tokens.id(), "tokens".into());
+        named.insert(targets.id(), "targets".into());
+        let mut found: BTreeMap<u64, Tensor> = BTreeMap::new();
+        let mut open = vec![loss.clone()];
+        while let Some(node) = open.pop() {
+            if found.contains_key(&node.id()) {
+                continue;
+            }
+            if !named.contains_key(&node.id()) {
+                open.extend(node.inputs());
+            }
+            found.insert(node.id(), node);
+        }
+        // Ids grow as nodes are made, so this is their order.
+        Pass { nodes: found.into_values().collect(), named, loss: loss.id() }
+    }
+
+    /// Positions of the nodes of each call of an op; parameters and constants are calls of none.
+    fn calls(&self) -> Vec<Vec<usize>> {
+        let mut calls: Vec<Vec<usize>> = Vec::new();
+        for (i, node) in self.nodes.iter().enumerate() {
+            if self.named.contains_key(&node.id()) || node.inputs().is_empty() {
+                continue;
+            }
+            let site = |t: &Tensor| (t.site().op, t.site().location);
+            match calls.last_mut() {
+                Some(call) if site(&self.nodes[call[0]]) == site(node) => call.push(i),
+                _ => calls.push(vec![i]),
+            }
+        }
+        calls
+    }
+
+    fn rows(&self, symbolic: &Pass, names: &AxisNames) -> Vec<Row> {
+        let alike = symbolic.nodes.len() == self.nodes.len();
+        let axes = |i: usize| if alike { names.of(symbolic.nodes[i].shape()) } else { String::new() };
+        let row = |number: String, what: String, from: String, i: usize| Row {
+            number,
+            what,
+            from,
+            spec: self.nodes[i].spec().to_string(),
+            axes: axes(i),
+        };
+        let mut rows = Vec::new();
+        for (i, node) in self.nodes.iter().enumerate() {
+            if let Some(name) = self.named.get(&node.id()) {
+                rows.push(row(String::new(), name.clone(), String::new(), i));
+            }
+        }
+        let calls = self.calls();
+        let results = self.results(&calls);
+        let mut labels = self.named.clone();
+        for call in &calls {
+            let members: HashSet<u64> = call.iter().map(|&i| self.nodes[i].id()).collect();
+            let from = self.operands(call, &members, &labels);
+            for &i in call {
+                let node = &self.nodes[i];
+                if results.contains(&node.id()) {
+                    let number = (labels.len() - self.named.len() + 1).to_string();
+                    labels.insert(node.id(), number.clone());
+                    rows.push(row(number, node.site().op.to_owned(), from.clone(), i));
+                } else if node.primitive().class() != Class::View {
+                    rows.push(row(String::new(), format!("  {}", node.primitive().name()), String::new(), i));
+                }
+            }
+        }
+        rows
+    }
+
+    /// What a call reads from outside, in order.
+    fn operands(&self, call: &[usize], members: &HashSet<u64>, labels: &HashMap<u64, String>) -> String {
+        let mut seen: Vec<&str> = Vec::new();
+        for operand in call.iter().flat_map(|&i| self.nodes[i].inputs()).filter(|t| !members.contains(&t.id())) {
+            if let Some(label) = labels.get(&operand.id()).filter(|label| !seen.contains(&label.as_str())) {
+                seen.push(label);
+            }
+        }
+        seen.join(", ")
+    }
+
+    /// The nodes that another call reads, and the last.
+    fn results(&self, calls: &[Vec<usize>]) -> HashSet<u64> {
+        let call_of: HashMap<u64, usize> =
+            calls.iter().enumerate().flat_map(|(c, call)| call.iter().map(move |&i| (self.nodes[i].id(), c))).collect();
+        let mut results = HashSet::from([self.loss]);
+        for (c, call) in calls.iter().enumerate() {
+            let operands = call.iter().flat_map(|&i| self.nodes[i].inputs()).map(|t| t.id());
+            results.extend(operands.filter(|id| call_of.get(id).is_some_and(|&other| other != c)));
+        }
+        results
+    }
+}
+
+/// Sizes that are all different, and what they stand for.
+struct AxisNames {
+    config: GptConfig,
+    batch: usize,
+    time: usize,
+    names: HashMap<usize, String>,
+}
+
+impl AxisNames {
+    fn new(layers: usize) -> Self {
+        let (batch, time, vocabulary, block, heads, depth) = (101, 103, 107, 109, 7, 11);
+        let width = heads * depth;
+        let names = [
+            (batch, "batch"),
+            (time, "time"),
+            (vocabulary, "vocabulary"),
+            (block, "block"),
+            (heads, "heads"),
+            (depth, "width/heads"),
+            (width, "width"),
+            (3 * width, "3·width"),
+            (4 * width, "4·width"),
+            (batch * time, "batch·time"),
+            (batch * heads, "batch·heads"),
+            (1, "1"),
+        ];
+        let config = GptConfig { vocabulary, block, layers, heads, width, bias: false };
+        AxisNames { config, batch, time, names: names.map(|(size, name)| (size, name.to_owned())).into() }
+    }
+
+    fn of(&self, shape: &Shape) -> String {
+        let name = |size: &usize| self.names.get(size).cloned().unwrap_or_else(|| size.to_string());
+        shape.iter().map(name).collect::<Vec<_>>().join(", ")
+    }
+}

@@ -1,0 +1,73 @@
+//! Numbers and names as they stand in drawings.
+
+use std::fmt::Write;
+
+use crate::{DType, Tensor};
+
+/// Tensors of more elements are drawn without their numbers.
+pub(super) const MOST: usize = 6;
+
+/// The numbers of a small tensor, if they are known.
+pub(super) fn numbers(tensor: &Tensor) -> Option<String> {
+    let value = tensor.cached().filter(|a| a.size() <= MOST)?;
+    Some(nested(&value.to_f64_vec(), value.shape(), value.dtype()))
+}
+
+fn nested(flat: &[f64], shape: &[usize], dtype: DType) -> String {
+    let Some((&first, rest)) = shape.split_first() else {
+        return if dtype == DType::Bool { (flat[0] != 0.0).to_string() } else { short(flat[0]) };
+    };
+    let inner: usize = rest.iter().product();
+    let items: Vec<String> = (0..first).map(|i| nested(&flat[i * inner..(i + 1) * inner], rest, dtype)).collect();
+    format!("[{}]", items.join(", "))
+}
+
+/// At most six significant digits.
+pub(crate) fn short(x: f64) -> String {
+    if x == 0.0 || !x.is_finite() {
+        return format!("{x}");
+    }
+    // Rounding may carry into the next decade, so the exponent is read off the rounded number.
+    let scientific = format!("{x:.5e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let trimmed = |digits: &str| match digits.contains('.') {
+        true => digits.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => digits.to_owned(),
+    };
+    match exponent {
+        -4..6 => trimmed(&format!("{x:.*}", (5 - exponent) as usize)),
+        _ => format!("{}e{exponent}", trimmed(digits)),
+    }
+}
+
+/// A name as text inside a Mermaid label.
+pub(crate) fn escaped(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        match c {
+            '"' | '#' | '<' | '>' | '&' | '`' | '\\' => {
+                let _ = write!(out, "#{};", u32::from(c));
+            }
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        let written = [0.0, -3.0, 0.1 + 0.2, 999_999.6, 1e-5, -0.000133609143285085, f64::INFINITY].map(short);
+        assert_eq!(written, ["0", "-3", "0.3", "1e6", "1e-5", "-0.000133609", "inf"]);
+    }
+
+    #[test]
+    fn names_cannot_break_out_of_a_label() {
+        assert_eq!(escaped("a\"]<b>"), "a#34;]#60;b#62;");
+    }
+}
