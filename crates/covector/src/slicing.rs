@@ -250,7 +250,12 @@ impl Tensor {
 /// ```
 #[macro_export]
 macro_rules! s {
-    (@next [$($done:expr,)*]) => { $crate::Indices::from([$($done),*]) };
+    (@next [$($done:expr,)*]) => {{
+        // `5..2;-1` is no empty range here.
+        #[allow(clippy::reversed_empty_ranges)]
+        let indices = $crate::Indices::from([$($done),*]);
+        indices
+    }};
     (@next [$($done:expr,)*] ... $(, $($rest:tt)*)?) => {
         $crate::s!(@next [$($done,)* $crate::Index::Ellipsis,] $($($rest)*)?)
     };

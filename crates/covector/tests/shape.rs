@@ -258,6 +258,9 @@ fn rolling_tiling_and_repeating_every_shape() {
     }
 }
 
+/// Which of `n` elements continues an axis at place `i`, which may lie outside.
+type Place<'a> = &'a dyn Fn(i64, i64) -> i64;
+
 #[test]
 fn padding_continues_every_axis_by_its_mode() {
     let reflected = |i: i64, n: i64| if n == 1 { 0 } else { (n - 1) - (i.rem_euclid(2 * n - 2) - (n - 1)).abs() };
@@ -271,7 +274,7 @@ fn padding_continues_every_axis_by_its_mode() {
         };
         check(&x.pad(widths.clone(), "constant", 0.0), &shape, |p| inside(p).map(|own| flat(&own, &s) + 1));
         check(&x.pad(widths.clone(), "constant", 7.0), &shape, |p| Some(inside(p).map_or(7, |own| flat(&own, &s) + 1)));
-        let modes: [(&str, &dyn Fn(i64, i64) -> i64); 3] =
+        let modes: [(&str, Place); 3] =
             [("edge", &|i, n| i.clamp(0, n - 1)), ("wrap", &|i, n| i.rem_euclid(n)), ("reflect", &reflected)];
         for (mode, place) in modes {
             let y = x.try_pad(widths.clone(), mode, 0.0);

@@ -119,6 +119,7 @@ fn every_mixture_of_indices_for_up_to_three_axes() {
 }
 
 #[test]
+#[allow(clippy::reversed_empty_ranges)]
 fn the_macro_says_what_tuples_say() {
     let x = iota(&[3, 4, 5]);
     let same = |a: Tensor, b: Tensor| assert_eq!((a.shape(), a.to_vec::<i64>()), (b.shape(), b.to_vec::<i64>()));

@@ -114,7 +114,7 @@ pub fn ones(shape: Shape, dtype: DType) -> Result<Tensor> {
 
 /// One value in the shape and dtype of another tensor.
 ///
-/// Shapes and dtypes: as `x`, of which nothing else is used.
+/// Shapes: as `x`, and so the dtype; nothing else of `x` is used.
 /// # Errors
 /// If a tensor as value does not broadcast to the shape.
 /// # Example
@@ -130,7 +130,7 @@ pub fn full_like(x: &Tensor, value: Operand) -> Result<Tensor> {
 
 /// Zeros in the shape and dtype of another tensor.
 ///
-/// Shapes and dtypes: as `x`, of which nothing else is used.
+/// Shapes: as `x`, and so the dtype; nothing else of `x` is used.
 /// # Example
 /// ```
 /// use covector::Tensor;
@@ -144,7 +144,7 @@ pub fn zeros_like(x: &Tensor) -> Result<Tensor> {
 
 /// Ones in the shape and dtype of another tensor.
 ///
-/// Shapes and dtypes: as `x`, of which nothing else is used.
+/// Shapes: as `x`, and so the dtype; nothing else of `x` is used.
 /// # Example
 /// ```
 /// use covector::Tensor;

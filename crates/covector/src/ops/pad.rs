@@ -60,6 +60,9 @@ impl Primitive for Pad {
     }
 }
 
+/// One size per axis.
+pub(crate) type PerAxis = SmallVec<[usize; 6]>;
+
 /// How many elements to add before and after each axis.
 ///
 /// From `n` (both sides of every axis), `(lo, hi)` (every axis) or `[(lo, hi), ..]` (axis by axis).
@@ -68,7 +71,7 @@ pub struct Widths(pub SmallVec<[(i64, i64); 4]>);
 
 impl Widths {
     /// The widths before and after each of `ndim` axes.
-    pub(crate) fn resolve(&self, ndim: usize) -> Result<(SmallVec<[usize; 6]>, SmallVec<[usize; 6]>)> {
+    pub(crate) fn resolve(&self, ndim: usize) -> Result<(PerAxis, PerAxis)> {
         let pairs = match &self.0[..] {
             pairs if pairs.len() == ndim => self.0.clone(),
             [pair] => SmallVec::from_elem(*pair, ndim),

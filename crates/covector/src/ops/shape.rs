@@ -121,7 +121,9 @@ impl Tensor {
 #[op(samples = [(real([2, 3, 2]), 0, -1), (real([2, 3, 2]), 1, 2), (real([2, 3]), 1, 1), (real(()), 0, -1), (real([2, 0, 3]), 0, 1)])]
 pub fn flatten(x: &Tensor, start: Axis, end: Axis) -> Result<Tensor> {
     if x.ndim() == 0 {
-        (resolve(start.0, 1)?, resolve(end.0, 1)?);
+        // A scalar counts as one axis, as in PyTorch.
+        resolve(start.0, 1)?;
+        resolve(end.0, 1)?;
         return Ok(reshaped(x, [1]));
     }
     let (start, end) = (x.axis(start)?, x.axis(end)?);
@@ -186,7 +188,7 @@ fn distinct(axes: &Ints, ndim: usize) -> Result<SmallVec<[usize; 6]>> {
 /// ```
 /// Source: NumPy's basic indexing.
 #[op(samples = [
-    (real([4, 5]), [1, 0], [4, -1], [1, 2]), (real([5]), 4, -9, -2), (real([3, 4]), [1], [2], [1]), (real([4]), 3, 1, 1),
+    (real([4, 5]), [1, 0], [4, -1], [1, 2]), (real([5]), [4], [-9], [-2]), (real([3, 4]), [1], [2], [1]), (real([4]), [3], [1], [1]),
 ])]
 pub fn slice(x: &Tensor, starts: Ints, stops: Ints, steps: Ints) -> Result<Tensor> {
     let n = starts.0.len();
