@@ -28,7 +28,7 @@ fn split(x: f32) -> (f32, f32) {
 /// `2^(n + add)` for a result that is normal, where `t` is n + MAGIC.
 #[inline(always)]
 fn power_of_two(t: f32, add: i32) -> f32 {
-    f32::from_bits(t.to_bits().wrapping_add(127 + add as u32) << 23)
+    f32::from_bits(t.to_bits().wrapping_add((127 + add) as u32) << 23)
 }
 
 /// `e^r` for |r| <= ln(2) / 2.
