@@ -107,10 +107,15 @@ impl Tensor {
     /// If there is not exactly one, if `T` is another type than the dtype's, or as for evaluation.
     #[track_caller]
     pub fn try_item<T: Element>(&self) -> Result<T> {
-        site::call("item", Location::caller(), |_| (), || {
-            self.require_one()?;
-            Ok(self.try_to_vec::<T>()?[0])
-        })
+        site::call(
+            "item",
+            Location::caller(),
+            |_| (),
+            || {
+                self.require_one()?;
+                Ok(self.try_to_vec::<T>()?[0])
+            },
+        )
     }
 
     fn require_one(&self) -> Result<()> {
@@ -141,14 +146,19 @@ impl Tensor {
     /// If `T` is another type than the dtype's, or as for evaluation.
     #[track_caller]
     pub fn try_to_vec<T: Element>(&self) -> Result<Vec<T>> {
-        site::call("to_vec", Location::caller(), |_| (), || {
-            if T::DTYPE != self.dtype() {
-                let d = T::DTYPE;
-                return Err(Error::new(format!("{} cannot be read as {d}", self.spec()))
-                    .hint(format!("read it as {}, or cast first: `.cast(DType::{d:?})`", self.dtype())));
-            }
-            Ok(self.try_value()?.to_vec::<T>())
-        })
+        site::call(
+            "to_vec",
+            Location::caller(),
+            |_| (),
+            || {
+                if T::DTYPE != self.dtype() {
+                    let d = T::DTYPE;
+                    return Err(Error::new(format!("{} cannot be read as {d}", self.spec()))
+                        .hint(format!("read it as {}, or cast first: `.cast(DType::{d:?})`", self.dtype())));
+                }
+                Ok(self.try_value()?.to_vec::<T>())
+            },
+        )
     }
 
     /// The elements in row-major order; panics at the caller's line if `T` is not the dtype's type.

@@ -63,6 +63,7 @@ macro_rules! numbers {
 }
 numbers!(i32 => Int(i64), i64 => Int(i64), usize => Int(i64), f32 => Float(f64), f64 => Float(f64), bool => Int(i64));
 
+// On the left only f64 and i64: with one float and one integer type a literal's type is inferred, as in `1.0 - x`.
 macro_rules! operators {
     ($($trait:ident $method:ident $op:ident),*) => {$(
         impl<R: Into<Operand>> $trait<R> for &Tensor {
@@ -75,7 +76,7 @@ macro_rules! operators {
             #[track_caller]
             fn $method(self, other: R) -> Tensor { ops::$op(&self, other) }
         }
-        operators!(@numbers $trait $method $op: f32 f64 i32 i64);
+        operators!(@numbers $trait $method $op: f64 i64);
     )*};
     (@numbers $trait:ident $method:ident $op:ident: $($n:ty)*) => {$(
         impl $trait<&Tensor> for $n {

@@ -307,7 +307,8 @@ impl Part {
             return String::new();
         }
         let text = format!("{:?}", &**primitive);
-        let inside = text.split_once("{ ").and_then(|(_, rest)| rest.rsplit_once(" }")).map_or("", |(inside, _)| inside);
+        let inside =
+            text.split_once("{ ").and_then(|(_, rest)| rest.rsplit_once(" }")).map_or("", |(inside, _)| inside);
         if inside.starts_with("shape:") { String::new() } else { inside.to_owned() }
     }
 

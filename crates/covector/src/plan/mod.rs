@@ -136,10 +136,15 @@ impl Tensor {
         if let Some(value) = self.cached() {
             return Ok(value.clone());
         }
-        site::call(reader, Location::caller(), |specs| specs.push(self.spec().clone()), || {
-            evaluate([self], cache::plan)?;
-            self.cached().cloned().ok_or_else(|| Error::new("evaluation left no value: please report this"))
-        })
+        site::call(
+            reader,
+            Location::caller(),
+            |specs| specs.push(self.spec().clone()),
+            || {
+                evaluate([self], cache::plan)?;
+                self.cached().cloned().ok_or_else(|| Error::new("evaluation left no value: please report this"))
+            },
+        )
     }
 
     /// The value, computed now if it is not known yet; panics at the caller's line if it cannot be.

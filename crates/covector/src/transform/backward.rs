@@ -92,8 +92,9 @@ impl Tensor {
         let leaves: Vec<Tensor> = list.nodes.iter().filter(|t| t.variable().is_some()).cloned().collect();
         if leaves.is_empty() {
             let message = format!("{} was made from no leaf that requires a gradient", self.spec());
-            return Err(Error::new(message)
-                .hint("make one with `.requires_grad()`, or use `grad(f)`, which needs no leaves"));
+            return Err(
+                Error::new(message).hint("make one with `.requires_grad()`, or use `grad(f)`, which needs no leaves")
+            );
         }
         let sweep = Sweep::new(vec![self.clone()], leaves.clone(), VARIABLES.clone());
         let grads = sweep.pull(&[Tensor::ones_of(self.spec())]);

@@ -115,7 +115,9 @@ pub(crate) fn require_float(y: &Tensor, what: &str) -> Result<()> {
 fn origin(y: &Tensor) -> String {
     match (y.primitive(), y.site()) {
         (Prim::Argument(_), _) => y.spec().to_string(),
-        (_, Site { op, location, .. }) => format!("{} (by `{op}` at {}:{})", y.spec(), location.file(), location.line()),
+        (_, Site { op, location, .. }) => {
+            format!("{} (by `{op}` at {}:{})", y.spec(), location.file(), location.line())
+        }
     }
 }
 
