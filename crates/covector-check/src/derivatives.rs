@@ -14,6 +14,9 @@ pub(crate) fn directions(like: &[Tensor], salt: f64) -> Vec<Tensor> {
         .collect()
 }
 
+/// A function of a list of tensors.
+pub(crate) type Function<'a> = &'a dyn Fn(&Vec<Tensor>) -> Vec<Tensor>;
+
 /// Step of the central difference: the cube root of the machine epsilon balances truncation and rounding.
 const STEP: f64 = 6e-6;
 
@@ -93,10 +96,7 @@ pub fn check_second_order(f: &dyn Fn(&Vec<Tensor>) -> Vec<Tensor>, x: &[Tensor])
 }
 
 /// Runs `check` on an op's sample; `None` if no float goes in or comes out.
-pub(crate) fn on_sample(
-    call: &Call,
-    check: fn(&dyn Fn(&Vec<Tensor>) -> Vec<Tensor>, &[Tensor]) -> Verdict,
-) -> Option<Verdict> {
+pub(crate) fn on_sample(call: &Call, check: impl Fn(Function, &[Tensor]) -> Verdict) -> Option<Verdict> {
     let floats = call.floats();
     if floats.is_empty() || call.on_floats(&floats).is_empty() {
         return None;

@@ -39,7 +39,7 @@ impl Progress {
                 bar.set_message(figures);
                 bar.set_position(step as u64);
             }
-            None if step % self.every == 0 || step == 1 || step == self.steps => {
+            None if step.is_multiple_of(self.every) || step == 1 || step == self.steps => {
                 let left = Duration::from_secs_f64(seconds / step as f64 * (self.steps - step) as f64);
                 self.say(&format!("step {step}/{}  {figures}  ETA {}", self.steps, clock(left)));
             }

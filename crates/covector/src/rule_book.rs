@@ -35,10 +35,13 @@ pub struct Elementwise {
 #[allow(missing_docs)]
 pub struct Partials {
     pub tensor: &'static [Partial<Tensor>],
-    pub value: &'static [for<'t> fn(&[Value<'t>], Value<'t>) -> Factor<Value<'t>>],
+    pub value: &'static [ValuePartial],
     pub number: &'static [Partial<Number>],
     pub formula: &'static [Partial<Formula>],
 }
+
+/// A [`Partial`] on values of any tape.
+pub type ValuePartial = for<'t> fn(&[Value<'t>], Value<'t>) -> Factor<Value<'t>>;
 
 /// A partial derivative: from the operands and the result.
 pub type Partial<A> = fn(&[A], &A) -> Factor<A>;

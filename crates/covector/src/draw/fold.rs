@@ -36,14 +36,22 @@ impl Drawing {
             return Part { op, operands: part.operands.iter().map(|&j| place[j]).collect(), ..part.clone() };
         }
         let (mut operands, mut terms): (Vec<usize>, Vec<Option<Tensor>>) = Default::default();
-        for member in members.iter().map(|&m| &self.parts[m]) {
-            for (&j, term) in member.operands.iter().zip(&member.terms).filter(|(j, _)| into[**j] != exit) {
-                match operands.iter().position(|&have| have == place[j]) {
-                    Some(k) => terms[k] = terms[k].iter().chain(term).cloned().reduce(|a, b| a + b),
-                    None => {
-                        operands.push(place[j]);
-                        terms.push(term.clone());
-                    }
+        // In the order in which the op reads them: an inner step stands for what it was made from.
+        let reads = |i: usize| self.parts[i].operands.iter().copied().zip(self.parts[i].terms.clone()).rev();
+        let mut pending: Vec<(usize, Option<Tensor>)> = reads(exit).collect();
+        let mut entered = HashSet::new();
+        while let Some((j, term)) = pending.pop() {
+            if into[j] == exit {
+                if entered.insert(j) {
+                    pending.extend(reads(j));
+                }
+                continue;
+            }
+            match operands.iter().position(|&have| have == place[j]) {
+                Some(k) => terms[k] = terms[k].iter().chain(&term).cloned().reduce(|a, b| a + b),
+                None => {
+                    operands.push(place[j]);
+                    terms.push(term);
                 }
             }
         }

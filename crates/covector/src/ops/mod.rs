@@ -10,8 +10,8 @@ pub(crate) mod contract;
 pub mod conv;
 pub mod create;
 pub mod einsum;
-// Rules clone their operands, of which some types are `Copy`.
-#[allow(clippy::clone_on_copy)]
+// One expression serves types that are `Copy` and types that are not, and bool beside numbers.
+#[allow(clippy::clone_on_copy, clippy::op_ref, clippy::bool_comparison)]
 pub mod elementwise;
 pub(crate) mod gather;
 pub mod index;

@@ -6,6 +6,9 @@ use super::view::reshaped;
 use super::window::joined;
 use crate::{DType, Error, Ints, Result, Tensor};
 
+/// Makes an axis of one size another size.
+type Resample = fn(&Tensor, usize, usize) -> Result<Tensor>;
+
 /// The spatial axes resampled to `size`: by the nearest element, or linearly between the two nearest.
 ///
 /// Shapes: `[N, C, len..] -> [N, C, size..]`, any number of spatial axes; `size` has one number per spatial axis, or one
@@ -33,7 +36,7 @@ pub fn resize(x: &Tensor, size: Ints, mode: &str) -> Result<Tensor> {
     if let Some(axis) = x.shape()[2..].iter().position(|&len| len == 0) {
         return Err(Error::new(format!("spatial axis {axis} of {} is empty", x.spec())));
     }
-    let (resample, x): (fn(&Tensor, usize, usize) -> Result<Tensor>, _) = match mode {
+    let (resample, x): (Resample, _) = match mode {
         "nearest" => (nearest, x.clone()),
         "linear" => (linear, x.cast(x.dtype().to_float())),
         _ => return Err(Error::new(format!("no mode `{mode}`")).hint("there are `nearest` and `linear`")),

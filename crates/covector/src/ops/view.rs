@@ -344,7 +344,7 @@ fn fill_in(from: &Shape, to: &[i64]) -> Result<Shape> {
     })?;
     let inferred = match to.iter().filter(|&&d| d == -1).count() {
         0 if known == size => 1,
-        1 if known > 0 && size % known == 0 => size / known,
+        1 if known > 0 && size.is_multiple_of(known) => size / known,
         0 | 1 => {
             return Err(Error::new(format!("{from} has {size} elements, which do not fill {text}")));
         }
