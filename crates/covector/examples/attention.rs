@@ -66,7 +66,7 @@ fn with_heads(a: &Arguments, heads: usize) -> Trace {
 }
 
 fn table(out: &mut impl Write, drawing: &Drawing) -> io::Result<()> {
-    writeln!(out, "{:<9}{:<25}{}", "tensor", "made by", "shape")?;
+    writeln!(out, "{:<9}{:<25}shape", "tensor", "made by")?;
     for step in drawing.steps() {
         let made =
             if step.operands.is_empty() { String::new() } else { format!("{}({})", step.op, step.operands.join(", ")) };

@@ -106,7 +106,7 @@ fn vmap_is_a_loop() {
                 .map(|k| if batched(k) { stack(&versions[k]) } else { tensors[k].clone() })
                 .collect::<Vec<_>>();
             let axes: Vec<Option<covector::Axis>> =
-                (0..tensors.len()).map(|k| batched(k).then(|| covector::Axis(0))).collect();
+                (0..tensors.len()).map(|k| batched(k).then_some(covector::Axis(0))).collect();
             let y = vmap_with(|t: &Vec<Tensor>| call(op, args, t), axes, 0)(&joined);
             let looped: Vec<Tensor> = (0..3)
                 .map(|i| {
