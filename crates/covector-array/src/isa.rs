@@ -1,6 +1,6 @@
 //! One loop, three instruction sets, chosen when the program runs.
 //!
-//! A stock build must use AVX-512 or AVX2 by itself. So a loop is written once, as a [`Work`]; [`dispatch`] compiles it
+//! A stock build must use AVX-512 or AVX2 by itself. So a loop is written once, as a `Work`; `dispatch` compiles it
 //! three times inside functions with the target features switched on, and the compiler vectorises each. Loops contain
 //! nothing that rounds differently from one instruction set to another: `mul_add` is fused everywhere.
 

@@ -2,7 +2,7 @@
 //!
 //! A [`Key`] is data, not state: the same key gives the same numbers, whatever the threads, the order of evaluation and
 //! the batching. Make fresh keys with [`Key::split`] and [`Key::fold_in`], and use each for one draw. Every op takes its
-//! key as a tensor, u32[2], which a [`Key`] is at heart.
+//! key as a tensor, `u32[2]`, which a [`Key`] is at heart.
 
 use std::ops::Deref;
 use std::sync::Mutex;
@@ -17,7 +17,7 @@ use crate::primitive::{Class, Derivative, Primitive};
 use crate::tree::Path;
 use crate::{Axis, Error, Operand, Result, Spec, Tensor, Tree};
 
-/// What random numbers are made from: 64 bits, held in a tensor u32[2].
+/// What random numbers are made from: 64 bits, held in a tensor `u32[2]`.
 ///
 /// ```
 /// use covector::{DType, ops::random::{Key, normal}};
@@ -117,7 +117,7 @@ enum Purpose {
     FoldIn = 2,
 }
 
-/// Keys and integers to new keys: operands u32[.., 2] and u64[..] of the same leading axes.
+/// Keys and integers to new keys: operands `u32[.., 2]` and `u64[..]` of the same leading axes.
 #[derive(Clone, Debug, Hash)]
 struct DeriveKey(Purpose);
 
@@ -156,7 +156,7 @@ impl Primitive for DeriveKey {
     }
 }
 
-/// Random words, `shape` of them for every key: operand u32[.., 2], result u32[.., shape].
+/// Random words, `shape` of them for every key: operand `u32[.., 2]`, result `u32[.., shape]`.
 #[derive(Clone, Debug, Hash)]
 struct RandomBits {
     shape: Shape,
@@ -197,7 +197,7 @@ impl Primitive for RandomBits {
 ///
 /// Shapes: `u32[2] -> u32[n, 2]`. There is no derivative.
 /// # Errors
-/// If the key is not u32[2].
+/// If the key is not `u32[2]`.
 /// # Example
 /// ```
 /// use covector::{Tensor, vmap, ops::random::{Key, split_key, randint}};
@@ -218,7 +218,7 @@ pub fn split_key(key: &Tensor, n: usize) -> Result<Tensor> {
 /// Shapes: `u32[2], [] -> u32[2]`. Integers of any dtype; negative ones count as their two's complement in 64 bits.
 /// There is no derivative.
 /// # Errors
-/// If the key is not u32[2], or the other no 0-d integer.
+/// If the key is not `u32[2]`, or the other no 0-d integer.
 /// # Example
 /// ```
 /// use covector::ops::random::Key;
@@ -240,7 +240,7 @@ pub fn fold_in(key: &Tensor, data: &Tensor) -> Result<Tensor> {
 ///
 /// Shapes: `u32[2] -> shape`. The result is u32; a longer draw begins with the shorter one. There is no derivative.
 /// # Errors
-/// If the key is not u32[2].
+/// If the key is not `u32[2]`.
 /// # Example
 /// ```
 /// use covector::ops::random::{Key, random_bits};
@@ -291,7 +291,7 @@ fn symmetric(key: &Tensor, shape: &Shape, dtype: DType) -> Result<Tensor> {
 /// Shapes: `u32[2] -> shape`. Any float dtype; as many random bits as its significand holds. `hi` itself can occur only
 /// by the rounding of `lo + (hi - lo) · u`, never for 0 and 1. There is no derivative.
 /// # Errors
-/// If the key is not u32[2], the dtype no float, or `lo > hi`.
+/// If the key is not `u32[2]`, the dtype no float, or `lo > hi`.
 /// # Example
 /// ```
 /// use covector::{DType, ops::random::{Key, uniform}};
@@ -315,7 +315,7 @@ pub fn uniform(key: &Tensor, shape: Shape, lo: f64, hi: f64, dtype: DType) -> Re
 /// Shapes: `u32[2] -> shape`. Any float dtype. The distribution ends where its random bits do: at about ±5.3 in f32, ±8.2
 /// in f64. There is no derivative.
 /// # Errors
-/// If the key is not u32[2] or the dtype no float.
+/// If the key is not `u32[2]` or the dtype no float.
 /// # Example
 /// ```
 /// use covector::{DType, ops::random::{Key, normal}};
@@ -338,7 +338,7 @@ pub fn normal(key: &Tensor, shape: Shape, dtype: DType) -> Result<Tensor> {
 /// Shapes: `u32[2] -> shape`. Any float dtype; computed in f64, where bounds beyond ±8 on one side leave nothing between.
 /// There is no derivative.
 /// # Errors
-/// If the key is not u32[2], the dtype no float, or not `lo < hi`.
+/// If the key is not `u32[2]`, the dtype no float, or not `lo < hi`.
 /// # Example
 /// ```
 /// use covector::{DType, ops::random::{Key, truncated_normal}};
@@ -365,7 +365,7 @@ pub fn truncated_normal(key: &Tensor, shape: Shape, lo: f64, hi: f64, dtype: DTy
 /// Shapes: `p` broadcasts to `shape`. The result is bool. `p` below 0 counts as 0, above 1 as 1; NaN gives false. There is
 /// no derivative.
 /// # Errors
-/// If the key is not u32[2], or `p` does not broadcast.
+/// If the key is not `u32[2]`, or `p` does not broadcast.
 /// # Example
 /// ```
 /// use covector::ops::random::{Key, bernoulli};
@@ -389,7 +389,7 @@ pub fn bernoulli(key: &Tensor, p: Operand, shape: Shape) -> Result<Tensor> {
 /// Shapes: `u32[2] -> shape`. The result is i64. No probability is off by more than (hi - lo) / 2⁶⁴ of itself. There is
 /// no derivative.
 /// # Errors
-/// If the key is not u32[2], or not `lo < hi`.
+/// If the key is not `u32[2]`, or not `lo < hi`.
 /// # Example
 /// ```
 /// use covector::ops::random::{Key, randint};
@@ -412,7 +412,7 @@ pub fn randint(key: &Tensor, shape: Shape, lo: i64, hi: i64) -> Result<Tensor> {
 /// Shapes: `logits [.., n, ..] -> [.., ..]` without `axis`. The result is i64; a class with logit -inf is never drawn, and
 /// the class of a NaN always. Several draws from the same logits: broadcast them first. There is no derivative.
 /// # Errors
-/// If the key is not u32[2], the logits no floats, or the axis out of range or empty.
+/// If the key is not `u32[2]`, the logits no floats, or the axis out of range or empty.
 /// # Example
 /// ```
 /// use covector::{Tensor, ops::random::{Key, categorical}};
@@ -434,7 +434,7 @@ pub fn categorical(key: &Tensor, logits: &Tensor, axis: Axis) -> Result<Tensor> 
 ///
 /// Shapes: `u32[2] -> [n]`. The result is i64. There is no derivative. To permute a tensor, `take` what this gives.
 /// # Errors
-/// If the key is not u32[2].
+/// If the key is not `u32[2]`.
 /// # Example
 /// ```
 /// use covector::ops::random::{Key, permutation};
@@ -456,7 +456,7 @@ pub fn permutation(key: &Tensor, n: usize) -> Result<Tensor> {
 /// Shapes and dtypes: as `x`; floats. `p = 0` gives `x`, `p = 1` zeros. The derivative passes where the element stayed.
 /// This is the training form: for inference leave it out.
 /// # Errors
-/// If `x` is no float, the key not u32[2], or `p` not between 0 and 1.
+/// If `x` is no float, the key not `u32[2]`, or `p` not between 0 and 1.
 /// # Example
 /// ```
 /// use covector::{Tensor, ops::random::Key};
