@@ -28,6 +28,7 @@ pub fn write(out: &mut impl Write, config: &GptConfig, batch: usize) -> io::Resu
 }
 
 /// One line of the table.
+#[derive(Default)]
 struct Row {
     number: String,
     what: String,
@@ -83,51 +84,54 @@ impl Pass {
         calls
     }
 
+    /// The lines of the table; blocks after the first, which are like it, in one line.
     fn rows(&self, symbolic: &Pass, names: &AxisNames) -> Vec<Row> {
         let alike = symbolic.nodes.len() == self.nodes.len();
-        let axes = |i: usize| if alike { names.of(symbolic.nodes[i].shape()) } else { String::new() };
-        let row = |number: String, what: String, from: String, i: usize| Row {
-            number,
-            what,
-            from,
-            spec: self.nodes[i].spec().to_string(),
-            axes: axes(i),
+        let row = |number: String, what: String, from: String, i: usize| {
+            let axes = if alike { names.of(symbolic.nodes[i].shape()) } else { String::new() };
+            Row { number, what, from, spec: self.nodes[i].spec().to_string(), axes }
         };
         let mut rows = Vec::new();
         for (i, node) in self.nodes.iter().enumerate() {
-            if let Some(name) = self.named.get(&node.id()) {
+            if let Some(name) = self.named.get(&node.id()).filter(|name| block_of(name).is_none_or(|b| b == 0)) {
                 rows.push(row(String::new(), name.clone(), String::new(), i));
             }
         }
         let calls = self.calls();
         let results = self.results(&calls);
         let mut labels = self.named.clone();
+        let (mut block, mut count, mut elided) = (None, 0, None);
         for call in &calls {
             let members: HashSet<u64> = call.iter().map(|&i| self.nodes[i].id()).collect();
-            let from = self.operands(call, &members, &labels);
+            // A call that reads no parameter belongs where the one before did.
+            let read = call.iter().flat_map(|&i| self.nodes[i].inputs());
+            if let Some(parameter) = read.filter_map(|t| self.named.get(&t.id())).find(|name| name.contains('.')) {
+                block = block_of(parameter);
+            }
             for &i in call {
                 let node = &self.nodes[i];
-                if results.contains(&node.id()) {
-                    let number = (labels.len() - self.named.len() + 1).to_string();
-                    labels.insert(node.id(), number.clone());
-                    rows.push(row(number, node.site().op.to_owned(), from.clone(), i));
-                } else if node.primitive().class() != Class::View {
+                let inner = !results.contains(&node.id());
+                if inner && node.primitive().class() == Class::View {
+                    continue;
+                }
+                let from = if inner { Vec::new() } else { operands(node, &members, &labels) };
+                count += usize::from(!inner);
+                if block.is_some_and(|b| b > 0) {
+                    elided = elided.or(Some(rows.len()));
+                } else if inner {
                     rows.push(row(String::new(), format!("  {}", node.primitive().name()), String::new(), i));
+                } else {
+                    rows.push(row(count.to_string(), node.site().op.to_owned(), from.join(", "), i));
+                }
+                if !inner {
+                    labels.insert(node.id(), count.to_string());
                 }
             }
         }
-        rows
-    }
-
-    /// What a call reads from outside, in order.
-    fn operands(&self, call: &[usize], members: &HashSet<u64>, labels: &HashMap<u64, String>) -> String {
-        let mut seen: Vec<&str> = Vec::new();
-        for operand in call.iter().flat_map(|&i| self.nodes[i].inputs()).filter(|t| !members.contains(&t.id())) {
-            if let Some(label) = labels.get(&operand.id()).filter(|label| !seen.contains(&label.as_str())) {
-                seen.push(label);
-            }
+        if let Some(at) = elided {
+            rows.insert(at, Row { what: "h.1 and on".into(), from: "each as h.0".into(), ..Row::default() });
         }
-        seen.join(", ")
+        rows
     }
 
     /// The nodes that another call reads, and the last.
@@ -141,6 +145,29 @@ impl Pass {
         }
         results
     }
+}
+
+/// The transformer block a parameter belongs to.
+fn block_of(path: &str) -> Option<usize> {
+    path.strip_prefix("h.")?.split('.').next()?.parse().ok()
+}
+
+/// What a result of a call is made from outside the call: labels in order.
+fn operands(node: &Tensor, members: &HashSet<u64>, labels: &HashMap<u64, String>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut open = vec![node.clone()];
+    let mut seen = HashSet::new();
+    while let Some(node) = open.pop() {
+        for operand in node.inputs().into_iter().rev().filter(|t| seen.insert(t.id())) {
+            if members.contains(&operand.id()) {
+                open.push(operand);
+            } else if let Some(label) = labels.get(&operand.id()).filter(|label| !found.contains(label)) {
+                found.push(label.clone());
+            }
+        }
+    }
+    found.sort_by_key(|label| label.parse::<usize>().unwrap_or(usize::MAX));
+    found
 }
 
 /// Sizes that are all different, and what they stand for.

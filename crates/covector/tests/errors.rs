@@ -1,0 +1,345 @@
+//! What errors say: what is wrong, where in the user's program, and what to do.
+
+use std::panic::{self, AssertUnwindSafe, Location};
+
+use covector::ops::{concat, create, einsum, index, linear, norm};
+use covector::*;
+use insta::assert_snapshot;
+
+/// What `f` panics with, its paths written as the distance from the line of this call.
+#[track_caller]
+fn told<T>(f: impl FnOnce() -> T) -> String {
+    let here = Location::caller();
+    let Err(panic) = panic::catch_unwind(AssertUnwindSafe(f)) else { panic!("nothing was refused at {here}") };
+    let text = match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(other) => (*other.downcast::<&str>().expect("panics carry text")).to_owned(),
+    };
+    let file = format!("{}:", here.file());
+    let mut parts = text.split(&file);
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        let line: i64 = part[..digits].parse().expect("a line follows the file");
+        told += &match line - i64::from(here.line()) {
+            0 => "this line".to_owned(),
+            away => format!("this line {away:+}"),
+        };
+        told += &part[digits..];
+    }
+    told
+}
+
+fn zeros(shape: impl Into<Shape>) -> Tensor {
+    create::zeros(shape, DType::F64)
+}
+
+#[test]
+fn shapes_that_do_not_broadcast() {
+    let (x, y) = (zeros([2, 3]), zeros([4, 2]));
+    let all = [
+        told(|| &x + &y),
+        told(|| x.maximum(&y)),
+        told(|| x.greater(0.0).where_(&x, &y)),
+        told(|| y.greater(0.0).where_(&x, 0.0)),
+        told(|| x.broadcast_to([3, 3])),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
+fn products_that_do_not_fit() {
+    let (x, y) = (zeros([8, 64]), zeros([128, 64]));
+    let all = [
+        told(|| x.matmul(&y)),
+        told(|| x.matmul(&zeros([8, 3]))),
+        told(|| x.matmul(&zeros([5, 6]))),
+        told(|| zeros([2, 3, 4]).matmul(&zeros([5, 4, 3]))),
+        told(|| x.matmul(&zeros(()))),
+        told(|| x.greater(0.0).matmul(&y.greater(0.0))),
+        told(|| linear::matmul(&x, &y)),
+        told(|| x.dot(&y)),
+        told(|| x.tensordot(&y, [1], [0])),
+        told(|| einsum::einsum("ij,jk->ik", &[x.clone(), y.clone()])),
+        told(|| einsum::einsum("ij,jk->il", &[x.clone(), y.t()])),
+        told(|| einsum::einsum("ij", &[x.clone(), y.clone()])),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
+fn views_that_do_not_exist() {
+    let x = zeros([2, 3]);
+    let all = [
+        told(|| x.reshape([4, 2])),
+        told(|| x.reshape([4, -1])),
+        told(|| x.reshape([-1, -1])),
+        told(|| x.reshape([-2, 3])),
+        told(|| x.permute_dims([0, 0])),
+        told(|| x.permute_dims([0])),
+        told(|| x.transpose(0, 2)),
+        told(|| x.squeeze(1)),
+        told(|| x.i((0, 3))),
+        told(|| x.i((0, 0, 0))),
+        told(|| x.split([1, 1], 1)),
+        told(|| x.flip([0, 0])),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
+fn tensors_that_cannot_be_joined() {
+    let x = zeros([2, 3]);
+    let all = [
+        told(|| concat::concat(&[x.clone(), zeros([2, 2])], 0)),
+        told(|| concat::concat(&[x.clone(), zeros(3)], 0)),
+        told(|| concat::concat(std::slice::from_ref(&x), 2)),
+        told(|| concat::stack(&[x.clone(), zeros([2, 2])], 0)),
+        told(|| x.pad(-1, "constant", 0.0)),
+        told(|| Tensor::from_slice(&[1.0, 2.0, 3.0], [2, 2])),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
+fn axes_that_do_not_exist() {
+    let x = zeros([2, 3]);
+    let all = [
+        told(|| x.sum(2)),
+        told(|| x.mean([0, -2])),
+        told(|| zeros(()).max(0)),
+        told(|| zeros([2, 0]).max(1)),
+        told(|| zeros([2, 0]).argmax(1)),
+        told(|| x.softmax(-3)),
+        told(|| x.cumsum(2)),
+        told(|| x.sort(5, false)),
+        told(|| x.topk(4, 1)),
+        told(|| x.var(.., f64::NAN)),
+        told(|| x.layer_norm(3, None, None, 1e-5)),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
+fn indices_out_of_range() {
+    let x = zeros([2, 3]);
+    let at = |i: i64| Tensor::from([0, i]);
+    let late = x.take(&at(3), 1);
+    let all = [
+        told(|| late.to_vec::<f64>()),
+        told(|| x.take(&at(-4), 1).value()),
+        told(|| x.take_along_axis(&Tensor::from([[0], [7]]), 1).value()),
+        told(|| index::embedding(&x, &at(2)).value()),
+        told(|| x.index_add(&at(9), &zeros([2, 3]), 0).value()),
+        told(|| x.put(&at(6), &zeros(2)).value()),
+        told(|| x.cross_entropy(&at(5), None, None, 0.0, "mean").value()),
+        told(|| x.take(&zeros(2), 0)),
+        told(|| x.take(&at(0), 2)),
+        told(|| x.take_along_axis(&at(0), 1)),
+        told(|| x.index_add(&at(0), &zeros([5, 5]), 0)),
+        told(|| index::embedding(&zeros(3), &at(0))),
+        told(|| zeros(2).one_hot(3)),
+    ];
+    // The first index was refused when it was read, and the error names the line that took it.
+    assert!(all[0].contains("this line -2"), "{}", all[0]);
+    assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
+fn layers_and_losses_that_do_not_fit() {
+    let (x, image) = (zeros([2, 3]), zeros([1, 3, 8, 8]));
+    let all = [
+        told(|| image.conv2d(&zeros([4, 2, 3, 3]), None, 1, 0, 1, 1)),
+        told(|| image.conv2d(&zeros([4, 3, 9, 9]), None, 1, 0, 1, 1)),
+        told(|| x.conv2d(&zeros([4, 3, 3, 3]), None, 1, 0, 1, 1)),
+        told(|| image.max_pool2d(9, 1, 0, 1)),
+        told(|| image.group_norm(2, None, None, 1e-5)),
+        told(|| x.layer_norm(1, Some(&zeros(4)), None, 1e-5)),
+        told(|| norm::scaled_dot_product_attention(&x, &zeros([2, 4]), &x, None, false)),
+        told(|| x.cross_entropy(&Tensor::from([0, 1, 2]), None, None, 0.0, "mean")),
+        told(|| x.mse_loss(&zeros([2, 1]), "mean")),
+        told(|| x.mse_loss(&x, "average")),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
+fn dtypes_that_do_not_fit() {
+    let (x, n) = (zeros(3), Tensor::from([1, 2, 3]));
+    let all = [
+        told(|| x.bitwise_and(&n)),
+        told(|| x.bitwise_invert()),
+        told(|| x.to_vec::<f32>()),
+        told(|| n.i(0).item::<f64>()),
+        told(|| x.item::<f64>()),
+        told(|| x.to_f64()),
+        told(|| n.requires_grad()),
+        told(|| grad(|n: &Tensor| n.cast(DType::F64).sum(..))(&n)),
+        told(|| grad(|(x, n): &(Tensor, Tensor)| (x * n).sum(..))(&(x.clone(), n.clone()))),
+        told(|| jacrev(|n: &Tensor| n * 2)(&n)),
+        told(|| jacfwd(|n: &Tensor| n * 2)(&n)),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
+fn results_without_a_gradient() {
+    let x = zeros(3);
+    let made_above = |x: &Tensor| x.square();
+    let all = [
+        told(|| grad(made_above)(&x)),
+        told(|| value_and_grad(|x: &Tensor| x.clone())(&x)),
+        told(|| try_value_and_grad(made_above, &x).unwrap()),
+        told(|| hessian(made_above)(&x)),
+        told(|| grad(|x: &Tensor| x.argmax(0))(&x)),
+        told(|| grad(|x: &Tensor| x.sum(..).cast(DType::I64))(&x)),
+        told(|| jacrev(|x: &Tensor| x.greater(0.0))(&x)),
+        told(|| jacfwd(|x: &Tensor| x.greater(0.0))(&x)),
+        told(|| x.requires_grad().square().backward()),
+        told(|| x.requires_grad().sum(..).greater(0.0).backward()),
+        told(|| x.sum(..).backward()),
+        told(|| draw::Drawing::with_gradients(made_above, &x)),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
+fn paths_that_are_cut() {
+    let x = zeros(3);
+    let rounded = |x: &Tensor| {
+        let whole = x.cast(DType::I64);
+        whole.cast(DType::F64).sum(..)
+    };
+    let stopped = |x: &Tensor| x.stop_gradient().sum(..);
+    let all = [
+        told(|| grad(rounded)(&x)),
+        told(|| grad(stopped)(&x)),
+        told(|| value_and_grad(stopped)(&x)),
+        told(|| jacrev(stopped)(&x)),
+        told(|| jacfwd(stopped)(&x)),
+        told(|| rounded(&x.requires_grad()).backward()),
+        told(|| stopped(&x.requires_grad()).backward()),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+    // One open path is enough, and a function that uses nothing of its argument has the gradient 0.
+    assert_eq!(grad(|x: &Tensor| (x * x.stop_gradient()).sum(..))(&x).to_vec::<f64>(), [0.0; 3]);
+    assert_eq!(grad(|_: &Tensor| Tensor::from(1.0))(&x).to_vec::<f64>(), [0.0; 3]);
+}
+
+#[test]
+fn products_with_a_jacobian_that_do_not_fit() {
+    let x = zeros(3);
+    let pair = (x.clone(), x.clone());
+    let (_, pullback) = vjp(|x: &Tensor| x.sum(..), &x);
+    let (_, linear) = linearize(|x: &Tensor| x.sum(..), &x);
+    let all = [
+        told(|| pullback.call(&x)),
+        told(|| linear.call(&zeros(2))),
+        told(|| jvp(|x: &Tensor| x.square(), &x, &zeros(2))),
+        told(|| jvp(|(a, b): &(Tensor, Tensor)| a * b, &pair, &(x.clone(), zeros(()).cast(DType::F32)))),
+        told(|| jvp(|x: &Vec<Tensor>| x[0].clone(), &vec![x.clone()], &vec![])),
+        told(|| hvp(|x: &Tensor| x.sum(..), &x, &zeros(2))),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
+fn batches_that_do_not_fit() {
+    let x = zeros([4, 3]);
+    let pair = (x.clone(), zeros([5, 3]));
+    let add = |(a, b): &(Tensor, Tensor)| a + b;
+    let all = [
+        told(|| vmap(add)(&pair)),
+        told(|| vmap_with(add, [Some(0), Some(2)], 0)(&pair)),
+        told(|| vmap_with(add, [None, None], 0)(&pair)),
+        told(|| vmap_with(add, [Some(0)], 0)(&pair)),
+        told(|| vmap_with(|x: &Tensor| x.clone(), 0, 2)(&x)),
+        told(|| vmap_with(|x: &Tensor| x.clone(), 0, [None])(&x)),
+        told(|| vmap(|x: &Tensor| x.clone())(&zeros(()))),
+        told(|| vmap(|x: &Tensor| x.matmul(&zeros([2, 2])))(&x)),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
+fn values_read_inside_vmap() {
+    let x = zeros([4, 3]);
+    let peek = |x: &Tensor| {
+        let total = x.sum(..);
+        if total.item::<f64>() > 0.0 { total } else { -total }
+    };
+    let all = [
+        told(|| vmap(peek)(&x)),
+        told(|| vmap(grad(peek))(&x)),
+        told(|| vmap(|x: &Tensor| Tensor::from(x.to_vec::<f64>()))(&x)),
+        told(|| vmap(|x: &Tensor| x.masked_select(&x.greater(0.0)))(&x)),
+        told(|| vmap(|x: &Tensor| eval([x]))(&x)),
+        told(|| vmap(|x: &Tensor| x.sum(..).backward())(&x)),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+    // Printing must not end the program.
+    vmap(|x: &Tensor| assert_eq!(x.to_string(), "tensor(placeholder f64[3])"))(&x);
+}
+
+#[test]
+fn sizes_beyond_memory() {
+    let x = zeros([1, 3]);
+    let big = 1usize << 40;
+    let all = [
+        told(|| zeros([big, big])),
+        told(|| x.broadcast_to([usize::MAX, 3])),
+        told(|| x.broadcast_to([big, big, 3])),
+        told(|| x.reshape([i64::MAX, 3])),
+        told(|| Tensor::from_slice(&[1.0], [usize::MAX, 2])),
+        told(|| x.tile([i64::MAX, 2])),
+        told(|| x.repeat(usize::MAX, 1)),
+        told(|| x.pad(i64::MAX, "constant", 0.0)),
+        told(|| Tensor::from([1]).one_hot(usize::MAX)),
+        told(|| create::arange(0, i64::MAX, 1, DType::F64)),
+        told(|| zeros([big, 1]).matmul(&zeros([1, big]))),
+        told(|| zeros(big).outer(&zeros(big))),
+        told(|| zeros([big, 1]) + zeros(big)),
+        told(|| vmap(|x: &Tensor| x.broadcast_to([1usize << 41, 3]))(&zeros([1usize << 20, 3]))),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
+fn rules_of_ones_own_that_do_not_fit() {
+    let (x, w) = (zeros(3), zeros(3));
+    let scale = |w: &Tensor| {
+        let w = w.clone();
+        custom_vjp(move |x: &Tensor| x * &w, |_, c: &Tensor| c.clone())
+    };
+    let (narrow, open) = (|_: &Tensor, c: &Tensor| c.i(..2), |_: &Tensor, c: &Tensor| c.matmul(&zeros([7, 7])));
+    let all = [
+        told(|| grad(|w: &Tensor| scale(w)(&x).sum(..))(&w)),
+        told(|| grad(|w: &Tensor| custom_jvp(|x: &Tensor| x * w, |_, t: &Tensor| t.clone())(&x).sum(..))(&w)),
+        told(|| grad(|x: &Tensor| custom_vjp(Tensor::exp, narrow)(x).sum(..))(&x)),
+        told(|| grad(|x: &Tensor| custom_jvp(Tensor::exp, narrow)(x).sum(..))(&x)),
+        told(|| grad(|x: &Tensor| custom_vjp(Tensor::exp, open)(x).sum(..))(&x)),
+        told(|| vmap(grad(|x: &Tensor| custom_vjp(Tensor::exp, narrow)(x).sum(..)))(&zeros([4, 3]))),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
+fn a_panic_in_a_function_leaves_nothing_behind() {
+    let x = zeros(3);
+    let fails = |_: &Tensor| -> Tensor { panic!("the user's own") };
+    let rule = |_: &Tensor, _: &Tensor| -> Tensor { panic!("the user's own") };
+    let all = [
+        told(|| grad(fails)(&x)),
+        told(|| vmap(fails)(&x)),
+        told(|| checkpoint(fails)(&x)),
+        told(|| vmap(grad(fails))(&zeros([2, 3]))),
+        told(|| grad(|x: &Tensor| custom_vjp(Tensor::exp, rule)(x).sum(..))(&x)),
+        told(|| x.matmul(&zeros(4))),
+    ];
+    assert!(all[..5].iter().all(|text| text == "the user's own"), "{all:?}");
+    // Afterwards ops still know their own line, and derivatives are right.
+    let (y, line) = (x.exp(), line!());
+    assert_eq!((y.site().op, y.site().location.file(), y.site().location.line()), ("exp", file!(), line));
+    assert_eq!(grad(|x: &Tensor| x.exp().sum(..))(&x).to_vec::<f64>(), [1.0; 3]);
+    assert_eq!(vmap(|x: &Tensor| x + 1.0)(&x).to_vec::<f64>(), [1.0; 3]);
+}
