@@ -34,8 +34,8 @@ pub enum NpzLimit {
 /// dtypes: all but bf16, which the format has no name for. The same arrays give the same bytes.
 ///
 /// # Errors
-/// [`Error::Array`] for bf16, for one name twice and for a name beyond 60 000 bytes; [`Error::Io`] if the file cannot be
-/// written. Then nothing is left behind and an existing file is untouched.
+/// [`Error::Array`] for bf16, for one name twice and for a name beyond 60 000 bytes; [`Error::Io`] if the file cannot
+/// be written. Then nothing is left behind and an existing file is untouched.
 ///
 /// ```
 /// use covector_array::Array;
@@ -111,9 +111,9 @@ pub fn load_npz(path: impl AsRef<Path>) -> Result<BTreeMap<String, Array>> {
 /// Reads an npz file whose members take at most `limit` bytes together.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read; [`Error::Malformed`] or [`Error::Array`] if it is not a zip archive, holds one
-/// name twice, overlapping members, members that are not npy files, other compression than deflate, encryption, damaged
-/// data, or more bytes than the limit.
+/// [`Error::Io`] if the file cannot be read; [`Error::Malformed`] or [`Error::Array`] if it is not a zip archive, holds
+/// one name twice, overlapping members, members that are not npy files, other compression than deflate, encryption,
+/// damaged data, or more bytes than the limit.
 pub fn load_npz_within(path: impl AsRef<Path>, limit: NpzLimit) -> Result<BTreeMap<String, Array>> {
     let path = path.as_ref();
     let (mut file, len) = bytes::open(path)?;

@@ -30,13 +30,13 @@ const DAMAGED: &str = "the file is damaged or was made by a faulty writer; fetch
 
 /// Writes arrays and metadata as a safetensors file, atomically.
 ///
-/// dtypes: all thirteen. The layout is that of the format's own crate (larger elements first, then by name), and the same
-/// arrays give the same bytes. An existing file is replaced only when the new one is complete on disk.
+/// dtypes: all thirteen. The layout is that of the format's own crate (larger elements first, then by name), and the
+/// same arrays give the same bytes. An existing file is replaced only when the new one is complete on disk.
 ///
 /// # Errors
-/// [`Error::Array`] if two arrays have one name or an array is called `__metadata__`; [`Error::Unwritable`] for a header
-/// beyond 100 MB; [`Error::Io`] if the file cannot be
-/// written, in which case nothing is left behind and an existing file is untouched.
+/// [`Error::Array`] if two arrays have one name or an array is called `__metadata__`; [`Error::Unwritable`] for a
+/// header beyond 100 MB; [`Error::Io`] if the file cannot be written, in which case nothing is left behind and an
+/// existing file is untouched.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -105,8 +105,8 @@ fn check_names(path: &Path, arrays: &[(&str, &Array)]) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read; [`Error::Malformed`] or [`Error::Array`] if it breaks the format: a header
-/// beyond the end of the file, invalid JSON, one name twice, offsets that overlap or leave gaps, a shape that overflows or
-/// does not fit its bytes, missing or surplus data.
+/// beyond the end of the file, invalid JSON, one name twice, offsets that overlap or leave gaps, a shape that overflows
+/// or does not fit its bytes, missing or surplus data.
 ///
 /// ```no_run
 /// let file = covector_io::load_safetensors("model.safetensors")?;

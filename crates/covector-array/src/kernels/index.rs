@@ -190,7 +190,8 @@ pub fn scatter(base: Array, indices: &Array, updates: &Array, axis: usize, mode:
     Ok(write(base, updates, &target, mode))
 }
 
-/// Writes elements into `base` along `axis`, the adjoint layout of [`take_along`]: `updates` has the shape of `indices`.
+/// Writes elements into `base` along `axis`, the adjoint layout of [`take_along`]: `updates` has the shape of
+/// `indices`.
 ///
 /// The buffer of `base` is reused if nobody else holds it. Source: `torch.scatter`, `torch.scatter_add`.
 ///

@@ -83,8 +83,8 @@ impl Pair for u128 {
 /// Rows shorter than this are sorted by comparison.
 const RADIX_FROM: usize = 512;
 
-/// Radix sort by the bytes of the key, lowest first; the indices stand in order already. Bytes that are equal in all keys
-/// cost nothing.
+/// Radix sort by the bytes of the key, lowest first; the indices stand in order already. Bytes that are equal in all
+/// keys cost nothing.
 fn sort_pairs<P: Pair>(pairs: &mut Vec<P>, spare: &mut Vec<P>, key_bits: u32) {
     if pairs.len() < RADIX_FROM {
         return pairs.sort_unstable();

@@ -287,7 +287,8 @@ impl<T> Columns<'_, T> {
     }
 }
 
-/// Sees `out` as `[outer, rows, columns]` and runs `body(outer index, column range, columns)` on blocks of `width` columns.
+/// Sees `out` as `[outer, rows, columns]` and runs `body(outer index, column range, columns)` on blocks of `width`
+/// columns.
 pub(super) fn par_columns<T: Send>(
     out: &mut [T],
     [outer, rows, columns]: [usize; 3],
@@ -349,9 +350,15 @@ macro_rules! fold_floats {
             #[inline(always)]
             fn times(self, other: Self) -> Self { self * other }
             #[inline(always)]
-            fn larger(self, other: Self) -> Self { { let m = if self > other { self } else { other }; if self.is_nan() { self } else { m } } }
+            fn larger(self, other: Self) -> Self {
+                let m = if self > other { self } else { other };
+                if self.is_nan() { self } else { m }
+            }
             #[inline(always)]
-            fn smaller(self, other: Self) -> Self { { let m = if self < other { self } else { other }; if self.is_nan() { self } else { m } } }
+            fn smaller(self, other: Self) -> Self {
+                let m = if self < other { self } else { other };
+                if self.is_nan() { self } else { m }
+            }
         }
     )*};
 }

@@ -5,8 +5,8 @@ use crate::{Array, DType, kernels};
 
 /// Sums windows back onto the axis they were taken from: the adjoint of [`Array::windows`].
 ///
-/// Shapes: `[.., n, .., size] -> [.., len, ..]` with the windows' number `n` at `axis`; element `j` of window `i` is added
-/// at `i * step + j * dilation`. Every sum runs over `j` upwards; halves are summed in f32.
+/// Shapes: `[.., n, .., size] -> [.., len, ..]` with the windows' number `n` at `axis`; element `j` of window `i` is
+/// added at `i * step + j * dilation`. Every sum runs over `j` upwards; halves are summed in f32.
 ///
 /// # Panics
 /// If a window reaches beyond `len`.

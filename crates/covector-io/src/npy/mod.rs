@@ -46,8 +46,8 @@ pub fn save_npy(path: impl AsRef<Path>, array: &Array) -> Result<()> {
 /// dtypes: bool, integers, f16, f32 and f64 of either byte order. Row- and column-major files give the same array.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read; [`Error::Malformed`] if it breaks the format, holds another dtype (objects,
-/// strings, dates, records, complex), or has fewer or more bytes than its shape needs.
+/// [`Error::Io`] if the file cannot be read; [`Error::Malformed`] if it breaks the format, holds another dtype
+/// (objects, strings, dates, records, complex), or has fewer or more bytes than its shape needs.
 ///
 /// ```no_run
 /// let x = covector_io::load_npy("x.npy")?;
