@@ -53,7 +53,12 @@ pub fn enter<R: Send>(work: impl FnOnce() -> R + Send) -> R {
 /// Calls `body` for `0..n`, in parallel if the whole is worth it (`cost`: element operations in all).
 ///
 /// Outside [`enter`], or with one thread, the calls run in order on the calling thread.
-pub fn for_each(n: usize, cost: usize, body: impl Fn(usize) + Send + Sync) {
+pub fn for_each(n: usize, cost: usize, body: impl Fn(usize) + Sync) {
+    spread(n, cost, &body);
+}
+
+/// One copy for all bodies: a loop of rayon's is a thousand lines of machine code, and there are hundreds of bodies.
+fn spread(n: usize, cost: usize, body: &(dyn Fn(usize) + Sync)) {
     if n > 1 && cost >= SERIAL_BELOW && rayon::current_thread_index().is_some() {
         (0..n).into_par_iter().for_each(body);
     } else {
