@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{elements, layouts, same_everywhere, values};
-use covector_array::kernels::{cast, matmul};
-use covector_array::{Array, DType, Shape};
+use common::{bits, elements, layouts, same_everywhere, values};
+use covector_array::kernels::{self, cast, matmul};
+use covector_array::{Array, DType, Element, Shape};
 
 fn product(a: &Array, b: &Array) -> Vec<f64> {
     let (batch, m, k, n) = (a.shape()[0], a.shape()[1], a.shape()[2], b.shape()[2]);
@@ -68,24 +68,54 @@ fn integers_wrap() {
     assert_eq!(matmul(&a, &a.t()).to_vec::<i16>(), [9, -21, -21, 49]);
 }
 
-#[test]
-fn large_products_have_the_same_bits_for_any_number_of_threads() {
-    let noise = |n: usize| {
-        Array::build::<f32>([n].into(), |o| {
-            let mut s = 9u32;
-            o.iter_mut().for_each(|x| {
-                s = s.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                *x = (s >> 8) as f32 / 16_777_216.0 - 0.5;
-            });
-        })
+/// The promise: each element is one chain of fused multiply-adds along the depth, from zero.
+fn chains<T: Element>(a: &Array, b: &Array, fma: fn(T, T, T) -> T) -> Vec<T> {
+    let (batch, m, k, n) = (a.shape()[0], a.shape()[1], a.shape()[2], b.shape()[2]);
+    let (x, y) = (a.to_vec::<T>(), b.to_vec::<T>());
+    let chain = |i: usize| {
+        let (batch, row, column) = (i / (m * n), i / n % m, i % n);
+        let step = |sum, d| fma(x[(batch * m + row) * k + d], y[(batch * k + d) * n + column], sum);
+        (0..k).fold(T::from_f64(0.0), step)
     };
-    for (batch, m, k, n) in [(1, 300, 250, 200), (1, 64, 300, 700), (20, 33, 40, 50), (300, 5, 6, 7)] {
-        let a = noise(batch * m * k).reshape(&Shape::from([batch, m, k]));
-        let b = noise(batch * k * n).reshape(&Shape::from([batch, k, n]));
-        let got = same_everywhere(|| matmul(&a, &b));
-        let exact = matmul(&cast(&a, DType::F64), &cast(&b, DType::F64));
-        for (x, y) in got.to_f64_vec().iter().zip(exact.to_f64_vec()) {
-            assert!((x - y).abs() < 1e-5 * k as f64, "{x} for {y}");
+    (0..batch * m * n).map(chain).collect()
+}
+
+fn noise(shape: [usize; 3], dtype: DType) -> Array {
+    let mut s = 9u32;
+    let mut next = || {
+        s = s.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(s >> 8) / 16_777_216.0 - 0.5
+    };
+    let values = Array::build::<f64>(shape.into(), |o| o.iter_mut().for_each(|x| *x = next()));
+    cast(&values, dtype)
+}
+
+#[test]
+fn every_element_is_one_chain_whatever_the_threads_the_instruction_set_and_the_layout() {
+    let sizes = [
+        (1, 300, 250, 200),
+        (1, 64, 800, 70),
+        (1, 30, 20, 600),
+        (1, 200, 20, 1100),
+        (20, 33, 40, 50),
+        (300, 5, 6, 7),
+        // Few rows or columns of a large matrix.
+        (1, 1, 150, 1100),
+        (2, 3, 300, 90),
+        (1, 200, 130, 1),
+        (1, 1100, 37, 4),
+    ];
+    for (batch, m, k, n) in sizes {
+        for dtype in [DType::F32, DType::F64] {
+            let (a, b) = (noise([batch, m, k], dtype), noise([batch, k, n], dtype));
+            let want = match dtype {
+                DType::F32 => Array::from_slice(&chains(&a, &b, f32::mul_add), [batch, m, n]),
+                _ => Array::from_slice(&chains(&a, &b, f64::mul_add), [batch, m, n]),
+            };
+            for (a, b) in [(a.clone(), b.clone()), (kernels::copy(&a.t()).t(), kernels::copy(&b.t()).t())] {
+                let got = same_everywhere(|| matmul(&a, &b));
+                assert!(bits(&got) == bits(&want), "{dtype} {batch}x{m}x{k}x{n}, {:?} @ {:?}", a.strides(), b.strides());
+            }
         }
     }
 }

@@ -182,7 +182,7 @@ impl<T: Copy + Default> Band<T> {
 
 /// Asks for a cache line before it is needed; any address will do.
 #[inline(always)]
-fn fetch_ahead<T>(at: *const T) {
+pub(super) fn fetch_ahead<T>(at: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch never faults.
     unsafe {

@@ -95,7 +95,7 @@ pub fn same_everywhere(f: impl Fn() -> Array + Send + Sync) -> Array {
         for threads in [1, 3] {
             set_threads(threads);
             let again = enter(&f);
-            assert_eq!(bits(&first), bits(&again), "{isa:?}, {threads} threads");
+            assert!(bits(&first) == bits(&again), "{isa:?}, {threads} threads: other bits");
         }
     }
     first

@@ -1,0 +1,315 @@
+//! Register tiles: the innermost loops of a matrix product.
+//!
+//! Each element of the result is one chain of fused multiply-adds along the shared axis, in order, from zero: the bits do not
+//! depend on the instruction set, on how the work is cut, or on the layout of the factors.
+
+use crate::isa::{Isa, isa};
+use crate::math::Real;
+
+/// A block of `out (+)= a · b` for one call: at most [`Kernel::rows`] by [`Kernel::columns`].
+#[derive(Clone, Copy)]
+pub(super) struct Tile<T> {
+    /// The first element of the left factor, and its strides from row to row and along the depth.
+    pub a: *const T,
+    pub a_row: isize,
+    pub a_depth: isize,
+    /// The first element of the right factor, whose rows are contiguous, and the stride along the depth.
+    pub b: *const T,
+    pub b_depth: isize,
+    /// The first element of the result, whose rows are contiguous.
+    pub out: *mut T,
+    pub out_row: isize,
+    pub rows: usize,
+    pub columns: usize,
+    pub depth: usize,
+    /// True if the chains start from zero, false if they go on from what `out` holds.
+    pub fresh: bool,
+}
+
+/// A register tile for one element type and instruction set.
+#[derive(Clone, Copy)]
+pub(super) struct Kernel<T> {
+    pub rows: usize,
+    pub columns: usize,
+    /// # Safety
+    /// The processor must have the instruction set, and every element the tile names must be valid (the result's also
+    /// writable, by this call alone).
+    pub run: unsafe fn(&Tile<T>),
+}
+
+/// Columns that [`Columns`] run down side by side.
+pub(super) const CHAINS: usize = 16;
+
+/// Continues the chains of contiguous columns times `a` (with its step), and returns how far along the depth it came.
+///
+/// # Safety
+/// The processor must have the instruction set; `a` and the columns must have as many elements as the depth given.
+pub(super) type Columns<T> = unsafe fn(&[*const T; CHAINS], *const T, isize, usize, &mut [T; CHAINS]) -> usize;
+
+/// Element types with register tiles.
+pub(super) trait Tiled: Real {
+    /// The tile for the instruction set in use.
+    fn kernel() -> Kernel<Self>;
+    /// For the instruction set in use, if it has one.
+    fn columns() -> Option<Columns<Self>>;
+}
+
+macro_rules! tiled {
+    ($($t:ident $avx512:ident $avx2:ident $columns:ident),*) => {$(
+        impl Tiled for $t {
+            fn kernel() -> Kernel<$t> {
+                match isa() {
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => x86::$avx512::KERNEL,
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2 => x86::$avx2::KERNEL,
+                    _ => Kernel { rows: 4, columns: 16, run: portable::<$t> },
+                }
+            }
+
+            fn columns() -> Option<Columns<$t>> {
+                match isa() {
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => Some(x86::$columns),
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+tiled!(f32 avx512_f32 avx2_f32 columns_f32, f64 avx512_f64 avx2_f64 columns_f64);
+
+/// The tile in plain Rust: four rows of sixteen columns.
+///
+/// # Safety
+/// As [`Kernel::run`].
+unsafe fn portable<T: Real>(t: &Tile<T>) {
+    let mut sum = [[T::ZERO; 16]; 4];
+    // SAFETY: the caller's promise.
+    unsafe {
+        if !t.fresh {
+            for (i, row) in sum.iter_mut().enumerate().take(t.rows) {
+                for (j, s) in row.iter_mut().enumerate().take(t.columns) {
+                    *s = *t.out.offset(i as isize * t.out_row + j as isize);
+                }
+            }
+        }
+        for depth in 0..t.depth as isize {
+            let mut right = [T::ZERO; 16];
+            let from = t.b.offset(depth * t.b_depth);
+            right.iter_mut().enumerate().take(t.columns).for_each(|(j, r)| *r = *from.add(j));
+            for (i, row) in sum.iter_mut().enumerate().take(t.rows) {
+                let left = *t.a.offset(i as isize * t.a_row + depth * t.a_depth);
+                row.iter_mut().zip(&right).for_each(|(s, &r)| *s = Real::mul_add(left, r, *s));
+            }
+        }
+        for (i, row) in sum.iter().enumerate().take(t.rows) {
+            for (j, &s) in row.iter().enumerate().take(t.columns) {
+                *t.out.offset(i as isize * t.out_row + j as isize) = s;
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::CHAINS;
+
+    /// A module with the tile of two registers by `$rows` rows.
+    macro_rules! tile {
+        (
+            $name:ident, $features:literal, $t:ident, lanes $lanes:literal, rows $rows:literal [$($r:literal)*],
+            $zero:ident $one:ident $fma:ident $load:ident $store:ident, $mask:expr, $masked_load:expr, $masked_store:expr
+        ) => {
+            pub(in super::super) mod $name {
+                use super::super::{Kernel, Tile};
+                use super::*;
+
+                pub const KERNEL: Kernel<$t> = Kernel { rows: $rows, columns: 2 * $lanes, run };
+
+                /// # Safety
+                /// As [`Kernel::run`].
+                #[target_feature(enable = $features)]
+                unsafe fn run(t: &Tile<$t>) {
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        match (t.rows, t.columns == 2 * $lanes) {
+                            $(($r, true) => block::<$r, true>(t), ($r, false) => block::<$r, false>(t),)*
+                            _ => unreachable!("a tile has 1 to {} rows", $rows),
+                        }
+                    }
+                }
+
+                #[inline]
+                #[target_feature(enable = $features)]
+                #[allow(clippy::needless_range_loop)] // unrolled: registers, not a collection
+                unsafe fn block<const ROWS: usize, const WHOLE: bool>(t: &Tile<$t>) {
+                    // SAFETY: the caller's promise; masks keep loads and stores within the tile's columns.
+                    unsafe {
+                        let masks = [$mask(t.columns), $mask(t.columns.saturating_sub($lanes))];
+                        let load = |at: *const $t| {
+                            if WHOLE {
+                                [$load(at), $load(at.add($lanes))]
+                            } else {
+                                [$masked_load(masks[0], at), $masked_load(masks[1], at.wrapping_add($lanes))]
+                            }
+                        };
+                        let mut sum = [[$zero(); 2]; ROWS];
+                        if !t.fresh {
+                            for i in 0..ROWS {
+                                sum[i] = load(t.out.offset(i as isize * t.out_row));
+                            }
+                        }
+                        let (mut a, mut b) = (t.a, t.b);
+                        for _ in 0..t.depth {
+                            let right = load(b);
+                            for i in 0..ROWS {
+                                let left = $one(*a.offset(i as isize * t.a_row));
+                                sum[i][0] = $fma(left, right[0], sum[i][0]);
+                                sum[i][1] = $fma(left, right[1], sum[i][1]);
+                            }
+                            a = a.wrapping_offset(t.a_depth);
+                            b = b.wrapping_offset(t.b_depth);
+                        }
+                        for i in 0..ROWS {
+                            let to = t.out.offset(i as isize * t.out_row);
+                            if WHOLE {
+                                $store(to, sum[i][0]);
+                                $store(to.add($lanes), sum[i][1]);
+                            } else {
+                                $masked_store(to, masks[0], sum[i][0]);
+                                $masked_store(to.wrapping_add($lanes), masks[1], sum[i][1]);
+                            }
+                        }
+                    }
+                }
+            }
+        };
+    }
+
+    tile!(
+        avx512_f32, "avx512f,fma", f32, lanes 16, rows 12 [1 2 3 4 5 6 7 8 9 10 11 12],
+        _mm512_setzero_ps _mm512_set1_ps _mm512_fmadd_ps _mm512_loadu_ps _mm512_storeu_ps,
+        |n: usize| ((1u32 << n.min(16)) - 1) as __mmask16, |m, p| _mm512_maskz_loadu_ps(m, p),
+        |p, m, v| _mm512_mask_storeu_ps(p, m, v)
+    );
+    tile!(
+        avx512_f64, "avx512f,fma", f64, lanes 8, rows 12 [1 2 3 4 5 6 7 8 9 10 11 12],
+        _mm512_setzero_pd _mm512_set1_pd _mm512_fmadd_pd _mm512_loadu_pd _mm512_storeu_pd,
+        |n: usize| ((1u32 << n.min(8)) - 1) as __mmask8, |m, p| _mm512_maskz_loadu_pd(m, p),
+        |p, m, v| _mm512_mask_storeu_pd(p, m, v)
+    );
+    tile!(
+        avx2_f32, "avx2,fma", f32, lanes 8, rows 6 [1 2 3 4 5 6],
+        _mm256_setzero_ps _mm256_set1_ps _mm256_fmadd_ps _mm256_loadu_ps _mm256_storeu_ps,
+        |n: usize| _mm256_loadu_si256(MASK_32[8 - n.min(8)..].as_ptr().cast()), |m, p| _mm256_maskload_ps(p, m),
+        |p, m, v| _mm256_maskstore_ps(p, m, v)
+    );
+    tile!(
+        avx2_f64, "avx2,fma", f64, lanes 4, rows 6 [1 2 3 4 5 6],
+        _mm256_setzero_pd _mm256_set1_pd _mm256_fmadd_pd _mm256_loadu_pd _mm256_storeu_pd,
+        |n: usize| _mm256_loadu_si256(MASK_64[4 - n.min(4)..].as_ptr().cast()), |m, p| _mm256_maskload_pd(p, m),
+        |p, m, v| _mm256_maskstore_pd(p, m, v)
+    );
+
+    /// Bytes between the use of a line of a column and that of the one asked for at the same time.
+    const AHEAD: usize = 1024;
+
+    /// Asks for the lines of the columns that will be used soon.
+    #[inline(always)]
+    unsafe fn fetch_ahead<T>(columns: &[*const T; CHAINS], depth: usize) {
+        for column in columns {
+            let at = column.wrapping_add(depth).cast::<i8>().wrapping_add(AHEAD);
+            // SAFETY: a prefetch never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at) };
+        }
+    }
+
+    /// Four steps at a time: column `4 l + r` comes to lane `l` of register `r`; turning 4 by 4 within the lanes makes a
+    /// register of each step.
+    ///
+    /// # Safety
+    /// As [`super::Columns`].
+    #[target_feature(enable = "avx512f,fma")]
+    pub(super) unsafe fn columns_f32(
+        columns: &[*const f32; CHAINS],
+        a: *const f32,
+        step: isize,
+        k: usize,
+        sums: &mut [f32; CHAINS],
+    ) -> usize {
+        let whole = k / 4 * 4;
+        // SAFETY: the caller's promise: four more elements of every column, and of `a`, from each `depth` on.
+        unsafe {
+            let mut sum = _mm512_loadu_ps(sums.as_ptr());
+            for depth in (0..whole).step_by(4) {
+                if depth % 16 == 0 {
+                    fetch_ahead(columns, depth);
+                }
+                let four = |i: usize| _mm_loadu_ps(columns[i].add(depth));
+                let mut x: [__m512; 4] = std::array::from_fn(|r| {
+                    let lanes = _mm512_insertf32x4::<1>(_mm512_castps128_ps512(four(r)), four(4 + r));
+                    _mm512_insertf32x4::<3>(_mm512_insertf32x4::<2>(lanes, four(8 + r)), four(12 + r))
+                });
+                let (lo, hi) = (_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
+                let (lo2, hi2) = (_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
+                let pairs = |a: __m512, b: __m512| {
+                    let (a, b) = (_mm512_castps_pd(a), _mm512_castps_pd(b));
+                    (_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)))
+                };
+                (x[0], x[1]) = pairs(lo, lo2);
+                (x[2], x[3]) = pairs(hi, hi2);
+                for (j, x) in x.into_iter().enumerate() {
+                    let left = _mm512_set1_ps(*a.offset((depth + j) as isize * step));
+                    sum = _mm512_fmadd_ps(left, x, sum);
+                }
+            }
+            _mm512_storeu_ps(sums.as_mut_ptr(), sum);
+        }
+        whole
+    }
+
+    /// Two steps at a time, in two registers of eight columns each: as [`columns_f32`].
+    ///
+    /// # Safety
+    /// As [`super::Columns`].
+    #[target_feature(enable = "avx512f,avx512dq,fma")]
+    pub(super) unsafe fn columns_f64(
+        columns: &[*const f64; CHAINS],
+        a: *const f64,
+        step: isize,
+        k: usize,
+        sums: &mut [f64; CHAINS],
+    ) -> usize {
+        let whole = k / 2 * 2;
+        // SAFETY: the caller's promise: two more elements of every column, and of `a`, from each `depth` on.
+        unsafe {
+            let mut sum = [_mm512_loadu_pd(sums.as_ptr()), _mm512_loadu_pd(sums.as_ptr().add(8))];
+            for depth in (0..whole).step_by(2) {
+                if depth % 8 == 0 {
+                    fetch_ahead(columns, depth);
+                }
+                let two = |i: usize| _mm_loadu_pd(columns[i].add(depth));
+                let left = [0, 1].map(|j| _mm512_set1_pd(*a.offset((depth + j) as isize * step)));
+                for (half, sum) in sum.iter_mut().enumerate() {
+                    let [x, y]: [__m512d; 2] = std::array::from_fn(|r| {
+                        let at = 8 * half + r;
+                        let lanes = _mm512_insertf64x2::<1>(_mm512_castpd128_pd512(two(at)), two(at + 2));
+                        _mm512_insertf64x2::<3>(_mm512_insertf64x2::<2>(lanes, two(at + 4)), two(at + 6))
+                    });
+                    *sum = _mm512_fmadd_pd(left[0], _mm512_unpacklo_pd(x, y), *sum);
+                    *sum = _mm512_fmadd_pd(left[1], _mm512_unpackhi_pd(x, y), *sum);
+                }
+            }
+            _mm512_storeu_pd(sums.as_mut_ptr(), sum[0]);
+            _mm512_storeu_pd(sums.as_mut_ptr().add(8), sum[1]);
+        }
+        whole
+    }
+
+    /// Read from place `lanes - n` on: `n` lanes on, the rest off.
+    static MASK_32: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+    static MASK_64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
+}
