@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use covector_array::kernels::{Inputs, TileFn};
+use covector_array::kernels::{Inputs, Reduction, TileFn};
 use covector_array::{Array, DType};
 
 use crate::marks::Marks;
@@ -58,10 +58,9 @@ pub trait Primitive: Debug + StructuralHash + Send + Sync + 'static {
     /// Computes the result; operands that nobody else holds may be overwritten.
     fn run(&self, inputs: Inputs, out: &Spec) -> Result<Array>;
 
-    /// For elementwise primitives: the kernel for tiles whose last operand has this dtype, so that chains of them can
-    /// run in one pass. Without one the primitive runs by itself.
-    fn tile_kernel(&self, _key: DType) -> Option<TileFn> {
-        None
+    /// How it can run in one pass with others, if its last operand has the dtype `key`.
+    fn fused(&self, _key: DType) -> Fused<'_> {
+        Fused::No
     }
 
     /// The derivative rules, or why the derivative is zero.
@@ -70,6 +69,20 @@ pub trait Primitive: Debug + StructuralHash + Send + Sync + 'static {
     /// The same operation on a batch: operands with `batched` carry the batch axis (of `size`) at 0, the others have
     /// none; the result must carry it at 0.
     fn batch(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Result<Tensor>;
+}
+
+/// How tiles of a primitive's result come from tiles of its operands.
+pub enum Fused<'a> {
+    /// Not at all: the primitive runs by itself.
+    No,
+    /// Element by element, by this kernel.
+    Tile(TileFn),
+    /// By folding these axes.
+    Fold(Reduction, &'a [usize]),
+    /// By repeating axes of size 1.
+    Repeat,
+    /// They are the same elements in the same order.
+    Same,
 }
 
 /// A primitive's derivative.

@@ -10,7 +10,7 @@ use covector_array::{Array, DType, Shape};
 
 use crate::formula::Formula;
 use crate::ops::view::{add_batch, broadcast};
-use crate::primitive::{Class, Derivative, Differentiable, Primitive};
+use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive};
 use crate::scalar::{Number, Value};
 use crate::{Error, Operand, Prim, Result, Spec, Tensor};
 
@@ -180,8 +180,8 @@ impl Primitive for Elementwise {
         Ok(kernels::map(self.kernel, key, inputs, out.dtype))
     }
 
-    fn tile_kernel(&self, key: DType) -> Option<TileFn> {
-        (self.kernel)(key)
+    fn fused(&self, key: DType) -> Fused<'_> {
+        (self.kernel)(key).map_or(Fused::No, Fused::Tile)
     }
 
     fn derivative(&self) -> Derivative<'_> {

@@ -1,15 +1,19 @@
-//! Chains of elementwise kernels: every link runs on a tile before the next tile is read, so intermediate values never
-//! leave the first-level cache. The same kernels on the same elements give the same bits as one pass per link.
+//! Chains: several kernels run on one tile before the next tile is read, so values in between never leave the first-level
+//! cache. The same kernels on the same elements give the same bits as one pass per link.
+//!
+//! A chain may fold rows: then every array is seen as `[rows, row]`, or as `[rows]` where a link is *narrow*, tiles are
+//! whole rows, and a softmax or a layer normalisation is one pass over memory.
 
 use std::cell::RefCell;
 
 use smallvec::SmallVec;
 
-use super::Inputs;
 use super::layout::{Layout, Shared};
-use super::map::{CHUNK, Reader};
+use super::map::Reader;
+use super::reduce::{Reduction, fold_rows};
 use super::tile::{TILE, Tile, TileFn, TileMut};
-use crate::{Array, DType, threads};
+use super::{Inputs, strided::with_bits};
+use crate::{Array, DType, Shape, threads};
 
 /// Where a link reads an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,53 +24,105 @@ pub enum Source {
     Link(usize),
 }
 
-/// One elementwise kernel of a chain.
-#[derive(Clone, Debug)]
-pub struct Link {
-    /// The kernel.
-    pub kernel: TileFn,
-    /// Its operands.
-    pub sources: SmallVec<[Source; 3]>,
-    /// The dtype of its result.
-    pub dtype: DType,
+/// What a link does to a tile.
+#[derive(Clone, Copy, Debug)]
+pub enum LinkOp {
+    /// Element by element.
+    Map(TileFn),
+    /// Folds every row to one element; floats only.
+    Fold(Reduction),
+    /// Repeats one element along every row.
+    Repeat,
 }
 
-/// Links in order; the last one's result is the chain's.
+/// One step of a chain.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// What is done.
+    pub op: LinkOp,
+    /// The operands.
+    pub sources: SmallVec<[Source; 3]>,
+    /// The dtype of the result.
+    pub dtype: DType,
+    /// True if the result has one element per row.
+    pub narrow: bool,
+}
+
+/// Links in order, and which of their results are wanted.
 #[derive(Clone, Debug)]
 pub struct Chain {
     links: Vec<Link>,
-    /// The register each link but the last writes to.
-    registers: Vec<usize>,
-    count: usize,
+    places: Vec<Place>,
+    outputs: Vec<usize>,
+    narrow_inputs: Vec<bool>,
+    /// Elements per row; 1 if nothing is folded or repeated.
+    row: usize,
+    registers: usize,
 }
 
+/// Where the result of a link goes.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Register(usize),
+    Output(usize),
+}
+
+/// Elements per tile of a chain with rows, if rows are not longer.
+const ROWS_TILE: usize = 4096;
+/// Elements per piece of parallel work.
+const CHUNK: usize = 32 * TILE;
+
 impl Chain {
-    /// A chain of these links.
+    /// A chain of these links over rows of `row` elements (1 for none), which writes the results of the links `outputs`.
     ///
     /// # Panics
-    /// If there is none, or a link reads one that does not stand before it.
-    pub fn new(links: Vec<Link>) -> Chain {
-        let reads = |link: &Link, i: usize| link.sources.contains(&Source::Link(i));
+    /// If there is no link or no output, or a link reads one that does not stand before it.
+    pub fn new(links: Vec<Link>, outputs: Vec<usize>, row: usize, narrow_inputs: Vec<bool>) -> Chain {
         let in_order =
             |(i, link): (usize, &Link)| link.sources.iter().all(|s| !matches!(s, Source::Link(j) if *j >= i));
-        assert!(!links.is_empty() && links.iter().enumerate().all(in_order), "links stand after those they read");
-        let mut registers = Vec::with_capacity(links.len());
-        let mut free: Vec<usize> = Vec::new();
-        let mut count = 0;
+        assert!(links.iter().enumerate().all(in_order), "links stand after those they read");
+        assert!(!links.is_empty() && !outputs.is_empty(), "a chain has links and outputs");
+        let mut last_use: Vec<usize> = (0..links.len()).collect();
+        for (i, link) in links.iter().enumerate() {
+            for source in &link.sources {
+                if let Source::Link(j) = *source {
+                    last_use[j] = i;
+                }
+            }
+        }
+        let mut places: Vec<Place> = Vec::with_capacity(links.len());
+        let (mut free, mut registers) = (Vec::new(), 0);
         for i in 0..links.len() {
             // The result's register is taken before the operands' are freed: a kernel must not write where it reads.
-            registers.push(free.pop().unwrap_or_else(|| {
-                count += 1;
-                count - 1
-            }));
-            let ends_here = |j: usize| reads(&links[i], j) && !links[i + 1..].iter().any(|later| reads(later, j));
-            free.extend((0..i).filter(|&j| ends_here(j)).map(|j| registers[j]));
+            places.push(match outputs.iter().position(|&o| o == i) {
+                Some(output) => Place::Output(output),
+                None => Place::Register(free.pop().unwrap_or_else(|| {
+                    registers += 1;
+                    registers - 1
+                })),
+            });
+            for j in (0..=i).filter(|&j| last_use[j] == i) {
+                if let Place::Register(register) = places[j] {
+                    free.push(register);
+                }
+            }
         }
-        Chain { links, registers, count }
+        Chain { links, places, outputs, narrow_inputs, row, registers }
     }
 
-    fn dtype(&self) -> DType {
-        self.links[self.links.len() - 1].dtype
+    /// The number of links.
+    #[allow(clippy::len_without_is_empty)] // a chain is never empty
+    pub fn len(&self) -> usize {
+        self.links.len()
+    }
+
+    /// Elements per row; 1 if the chain folds and repeats nothing.
+    pub fn row(&self) -> usize {
+        self.row
+    }
+
+    fn output_dtype(&self, output: usize) -> DType {
+        self.links[self.outputs[output]].dtype
     }
 }
 
@@ -75,92 +131,132 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs a chain on inputs of equal shapes (any layout).
+/// Runs a chain over `rows` rows on inputs of any layout; the results take these shapes.
 ///
-/// An input that is the sole owner of its elements and has the result's dtype is overwritten.
+/// An input that is the sole owner of its elements is overwritten by a result of its dtype and size.
 /// # Panics
-/// If the shapes differ or a kernel does not fit its operands.
-pub fn run_chain(chain: &Chain, mut inputs: Inputs) -> Array {
-    let shape = inputs[0].shape().clone();
-    assert!(inputs.iter().all(|x| *x.shape() == shape), "a chain got inputs of different shapes");
-    let (size, out) = (shape.size(), chain.dtype());
-    if size == 0 {
-        return Array::uninit(shape, out);
+/// If the sizes of inputs or shapes do not fit the chain, or a kernel does not fit its operands.
+pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shape]) -> SmallVec<[Array; 2]> {
+    let wide = |narrow: bool| if narrow { rows } else { rows * chain.row };
+    let fits = |(x, &narrow): (&Array, &bool)| x.size() == wide(narrow);
+    assert!(inputs.iter().zip(&chain.narrow_inputs).all(fits), "a chain got inputs of other sizes");
+    let narrow_output = |i: usize| chain.links[chain.outputs[i]].narrow;
+    let all = || shapes.iter().enumerate();
+    assert!(all().all(|(i, s)| s.size() == wide(narrow_output(i))), "a chain got other shapes for its results");
+    if rows * chain.row == 0 {
+        return all().map(|(i, s)| Array::uninit((*s).clone(), chain.output_dtype(i))).collect();
     }
-    if size > 1 && inputs.iter().all(|x| Layout::of(x).is_constant()) {
-        let (zeros, ones, steps) = (vec![0; shape.len()], vec![1; shape.len()], vec![1; shape.len()]);
-        let one = inputs.iter().map(|x| x.slice(&zeros, &ones, &steps)).collect();
-        return run_chain(chain, one).broadcast_to(&shape);
+    if rows > 1 && chain.row == 1 && inputs.iter().all(|x| Layout::of(x).is_constant()) {
+        let first = |x: &Array| x.slice(&vec![0; x.ndim()], &vec![1; x.ndim()], &vec![1; x.ndim()]);
+        let ones: Vec<Shape> = shapes.iter().map(|s| Shape::from(vec![1; s.len()])).collect();
+        let ones = run_chain(chain, inputs.iter().map(first).collect(), 1, &ones.iter().collect::<Vec<_>>());
+        return ones.iter().zip(shapes).map(|(x, s)| x.broadcast_to(s)).collect();
     }
-    let reused = inputs.iter_mut().position(|x| x.dtype() == out && x.is_reusable());
-    let fresh = if reused.is_none() { Some(Array::uninit(shape, out)) } else { None };
-    let target = reused.map_or_else(|| fresh.as_ref().expect("made above"), |i| &inputs[i]);
-    let target = Shared(target.ptr::<u8>().cast_mut());
+    let mut taken: SmallVec<[Option<usize>; 2]> = SmallVec::new();
+    for (i, shape) in all() {
+        let fits = |x: &mut Array| {
+            x.dtype() == chain.output_dtype(i) && x.size() == shape.size() && x.is_reusable()
+        };
+        let free = (0..inputs.len()).find(|k| !taken.contains(&Some(*k)) && fits(&mut inputs[*k]));
+        taken.push(free);
+    }
+    let result = |i: usize| match taken[i] {
+        Some(input) => inputs[input].reshape(shapes[i]),
+        None => Array::uninit(shapes[i].clone(), chain.output_dtype(i)),
+    };
+    let results: SmallVec<[Array; 2]> = (0..shapes.len()).map(result).collect();
+    let tall = if chain.row == 1 { TILE } else { (ROWS_TILE / chain.row).max(1) };
+    let slot = (tall * chain.row).min(rows * chain.row);
     let readers: Vec<Reader> =
-        inputs.iter().enumerate().map(|(i, x)| Reader::new(x, size, None, reused == Some(i))).collect();
-    let job = Job { chain, readers, target, slot: size.min(TILE) };
-    let cost = size.saturating_mul(chain.links.len());
-    threads::for_each(size.div_ceil(CHUNK), cost, |i| job.run(i * CHUNK, (i * CHUNK + CHUNK).min(size)));
-    drop(job);
-    fresh.unwrap_or_else(|| inputs.swap_remove(reused.expect("fresh or reused")))
+        inputs.iter().enumerate().map(|(i, x)| Reader::new(x, slot, None, taken.contains(&Some(i)))).collect();
+    let targets = results.iter().map(|x| Shared(x.ptr::<u8>().cast_mut())).collect();
+    let job = Job { chain, readers, targets, slot, tall };
+    let chunk = (CHUNK / (tall * chain.row)).max(1) * tall;
+    let cost = (rows * chain.row).saturating_mul(chain.links.len());
+    threads::for_each(rows.div_ceil(chunk), cost, |i| job.run(i * chunk, (i * chunk + chunk).min(rows)));
+    results
 }
 
 struct Job<'a> {
     chain: &'a Chain,
     readers: Vec<Reader>,
-    target: Shared<u8>,
+    targets: SmallVec<[Shared<u8>; 2]>,
     /// u64 per scratch tile: room for any dtype.
     slot: usize,
+    /// Rows per tile.
+    tall: usize,
 }
 
 impl Job<'_> {
     fn run(&self, start: usize, end: usize) {
-        let slots = self.chain.count + self.readers.iter().map(Reader::slots).sum::<usize>();
+        let slots = self.chain.registers + self.readers.iter().map(Reader::slots).sum::<usize>();
         SCRATCH.with(|scratch| {
             let mut scratch = scratch.borrow_mut();
             if scratch.len() < slots * self.slot {
                 scratch.resize(slots * self.slot, 0);
             }
             let base = scratch.as_mut_ptr();
-            for at in (start..end).step_by(TILE) {
-                self.tile(at, TILE.min(end - at), base);
+            for at in (start..end).step_by(self.tall) {
+                self.tile(at, self.tall.min(end - at), base);
             }
         });
     }
 
-    fn tile(&self, start: usize, len: usize, base: *mut u64) {
-        let mut next = self.chain.count;
+    fn tile(&self, start: usize, rows: usize, base: *mut u64) {
+        let row = |narrow: bool| if narrow { 1 } else { self.chain.row };
+        let mut next = self.chain.registers;
         let mut fetched: SmallVec<[Tile; 8]> = SmallVec::new();
-        for reader in &self.readers {
+        for (reader, &narrow) in self.readers.iter().zip(&self.chain.narrow_inputs) {
             let slot = base.wrapping_add(next * self.slot);
-            fetched.push(reader.fetch(start..start + len, slot, slot.wrapping_add(self.slot)));
+            let range = start * row(narrow)..(start + rows) * row(narrow);
+            fetched.push(reader.fetch(range, slot, slot.wrapping_add(self.slot)));
             next += reader.slots();
         }
-        let last = self.chain.links.len() - 1;
+        let at = |i: usize| {
+            let link = &self.chain.links[i];
+            match self.chain.places[i] {
+                Place::Register(register) => base.wrapping_add(register * self.slot).cast::<u8>(),
+                Place::Output(output) => {
+                    self.targets[output].get().wrapping_add(start * row(link.narrow) * link.dtype.size())
+                }
+            }
+        };
         for (i, link) in self.chain.links.iter().enumerate() {
-            let register = |j: usize| base.wrapping_add(self.chain.registers[j] * self.slot).cast::<u8>();
             let operands: SmallVec<[Tile; 3]> = link
                 .sources
                 .iter()
                 .map(|source| match *source {
                     Source::Input(k) => fetched[k],
-                    // SAFETY: link j ran on this tile and wrote `len` elements of its dtype to its register, which no
-                    // other link has taken since (it is freed at its last use).
-                    Source::Link(j) => unsafe { Tile::from_raw(register(j), len, self.chain.links[j].dtype) },
+                    // SAFETY: link j ran on this tile and wrote this many elements of its dtype to its place, which no
+                    // other link has taken since (registers are freed at their last use).
+                    Source::Link(j) => unsafe {
+                        let from = &self.chain.links[j];
+                        Tile::from_raw(at(j), rows * row(from.narrow), from.dtype)
+                    },
                 })
                 .collect();
-            // SAFETY: a register is not that of an operand; tiles of the target are disjoint between chunks, and an
+            // SAFETY: a register is not that of an operand; tiles of the targets are disjoint between chunks, and an
             // input that shares its memory was copied to scratch before.
-            let out = unsafe {
-                if i == last {
-                    TileMut::from_raw(self.target.get().add(start * link.dtype.size()), len, link.dtype)
-                } else {
-                    TileMut::from_raw(register(i), len, link.dtype)
-                }
-            };
-            (link.kernel)(&operands, out);
+            let out = unsafe { TileMut::from_raw(at(i), rows * row(link.narrow), link.dtype) };
+            match link.op {
+                LinkOp::Map(kernel) => kernel(&operands, out),
+                LinkOp::Fold(op) => fold_rows(op, operands[0], out),
+                LinkOp::Repeat => repeat(operands[0], out),
+            }
         }
     }
+}
+
+/// Fills equal parts of `out` with the elements of `x`.
+fn repeat(x: Tile, out: TileMut) {
+    assert_eq!(x.dtype(), out.dtype(), "a repeated element keeps its dtype");
+    let row = out.len() / x.len();
+    // SAFETY: elements are moved as plain integers of their size, and both tiles hold whole elements.
+    with_bits!(x.dtype(), U => unsafe {
+        let from = std::slice::from_raw_parts(x.as_ptr().cast::<U>(), x.len());
+        let to = std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<U>(), out.len());
+        to.chunks_exact_mut(row).zip(from).for_each(|(row, &value)| row.fill(value));
+    });
 }
 
 #[cfg(test)]
@@ -179,20 +275,28 @@ mod tests {
     /// (x + y) · (x + y) + x
     fn chain() -> Chain {
         let link = |kernel: fn(DType) -> Option<TileFn>, a, b| Link {
-            kernel: kernel(DType::F32).unwrap(),
+            op: LinkOp::Map(kernel(DType::F32).unwrap()),
             sources: [a, b].into_iter().collect(),
             dtype: DType::F32,
+            narrow: false,
         };
         let (x, y) = (Source::Input(0), Source::Input(1));
         let (l0, l1) = (Source::Link(0), Source::Link(1));
-        Chain::new(vec![link(add, x, y), link(mul, l0, l0), link(add, l1, x)])
+        Chain::new(vec![link(add, x, y), link(mul, l0, l0), link(add, l1, x)], vec![0, 2], 1, vec![false; 2])
     }
 
-    fn unchained(x: &Array, y: &Array) -> Vec<f32> {
+    /// The first and the last link's results.
+    fn unchained(x: &Array, y: &Array) -> [Vec<f32>; 2] {
         let run =
             |k, a: &Array, b: &Array| map(k, DType::F32, [a.clone(), b.clone()].into_iter().collect(), DType::F32);
         let s = run(add, x, y);
-        run(add, &run(mul, &s, &s), x).to_vec()
+        [s.to_vec(), run(add, &run(mul, &s, &s), x).to_vec()]
+    }
+
+    fn run(x: Array, y: Array) -> [Vec<f32>; 2] {
+        let shape = x.shape().clone();
+        let results = run_chain(&chain(), [x, y].into_iter().collect(), shape.size(), &[&shape, &shape]);
+        [results[0].to_vec(), results[1].to_vec()]
     }
 
     #[test]
@@ -205,11 +309,43 @@ mod tests {
             let row = x.slice(&[0, 0], &[1, cols], &[1, 1]).broadcast_to(x.shape());
             for (a, b) in [(&x, &y), (&y, &row), (&row, &row)] {
                 let wanted = unchained(a, b);
-                assert_eq!(run_chain(&chain(), [a.clone(), b.clone()].into_iter().collect()).to_vec::<f32>(), wanted);
+                assert_eq!(run(a.clone(), b.clone()), wanted);
             }
-            let wanted = unchained(&x, &y);
-            let owned = [crate::kernels::copy(&x), y.clone()].into_iter().collect();
-            assert_eq!(run_chain(&chain(), owned).to_vec::<f32>(), wanted, "in place");
+            assert_eq!(run(crate::kernels::copy(&x), y.clone()), unchained(&x, &y), "in place");
+            assert_eq!(run(crate::kernels::copy(&x), crate::kernels::copy(&y)), unchained(&x, &y), "both in place");
+        }
+    }
+
+    #[test]
+    fn rows_are_folded_and_repeated_with_the_bits_of_a_reduction() {
+        use crate::kernels::reduce;
+        let fold = Link {
+            op: LinkOp::Fold(Reduction::Sum),
+            sources: [Source::Input(0)].into_iter().collect(),
+            dtype: DType::F32,
+            narrow: true,
+        };
+        let back = Link { op: LinkOp::Repeat, sources: [Source::Link(0)].into_iter().collect(), narrow: false, ..fold.clone() };
+        let times = Link {
+            op: LinkOp::Map(mul(DType::F32).unwrap()),
+            sources: [Source::Input(0), Source::Link(1)].into_iter().collect(),
+            ..back.clone()
+        };
+        for (rows, row) in [(1, 2), (3, 5), (300, 130), (7, 1000), (5, 5000)] {
+            let x = Array::build::<f32>([row, rows].into(), |o| {
+                o.iter_mut().enumerate().for_each(|(i, v)| *v = (i as f32).sin())
+            });
+            for x in [x.permute(&[1, 0]), x.permute(&[1, 0]).contiguous()] {
+                let links = vec![fold.clone(), back.clone(), times.clone()];
+                let chain = Chain::new(links, vec![0, 2], row, vec![false]);
+                let wanted = reduce(Reduction::Sum, &x, &[1]);
+                let wide = wanted.reshape(&[rows, 1].into()).broadcast_to(x.shape());
+                let product = map(mul, DType::F32, [x.clone(), wide].into_iter().collect(), DType::F32);
+                let shape = x.shape().clone();
+                let got = run_chain(&chain, [x].into_iter().collect(), rows, &[&[rows].into(), &shape]);
+                assert_eq!(got[0].to_vec::<f32>(), wanted.to_vec::<f32>(), "{rows} x {row}");
+                assert_eq!(got[1].to_vec::<f32>(), product.to_vec::<f32>(), "{rows} x {row}");
+            }
         }
     }
 }

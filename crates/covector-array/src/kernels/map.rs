@@ -16,7 +16,7 @@ use crate::isa::{Work, dispatch};
 use crate::{Array, DType, Element, Shape, threads};
 
 /// Elements per piece of parallel work: a whole number of tiles.
-pub(super) const CHUNK: usize = 32 * TILE;
+const CHUNK: usize = 32 * TILE;
 
 /// Applies an elementwise kernel to inputs of equal shapes (any layout); the result has dtype `out`.
 ///
@@ -55,7 +55,7 @@ pub(crate) fn map_tiles(kernel: TileFn, half: Option<DType>, mut inputs: Inputs,
     let fresh = if reused.is_none() { Some(Array::uninit(shape, out)) } else { None };
     let target = reused.map_or_else(|| fresh.as_ref().expect("made above"), |i| &inputs[i]);
     let readers: SmallVec<[Reader; 3]> =
-        inputs.iter().enumerate().map(|(i, x)| Reader::new(x, size, half, reused == Some(i))).collect();
+        inputs.iter().enumerate().map(|(i, x)| Reader::new(x, TILE, half, reused == Some(i))).collect();
     let row = readers.iter().filter_map(Reader::row).min().unwrap_or(usize::MAX);
     let target = Shared(target.ptr::<u8>().cast_mut());
     let job = Job { kernel, half, readers, out, target, slot: size.min(TILE), row };
@@ -103,13 +103,13 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// A reader of `x`, which has `size` elements. Those of dtype `half` are widened to f32; those of an `aliased` input are
+    /// A reader of `x` in tiles of at most `tile` elements. Those of dtype `half` are widened to f32; those of an `aliased` input are
     /// copied, because the output overwrites them.
-    pub(super) fn new(x: &Array, size: usize, half: Option<DType>, aliased: bool) -> Reader {
+    pub(super) fn new(x: &Array, tile: usize, half: Option<DType>, aliased: bool) -> Reader {
         let dtype = x.dtype();
         let widened = half == Some(dtype);
         let seen = if widened { DType::F32 } else { dtype };
-        let layout = Layout::of(x);
+        let (layout, size) = (Layout::of(x), x.size());
         let mut reader =
             Reader { form: Form::Direct, ptr: Shared(x.ptr::<u8>().cast_mut()), dtype, seen, _owner: None };
         if layout.is_contiguous() || size == 1 {
@@ -121,7 +121,7 @@ impl Reader {
                 Form::Direct
             };
         } else if layout.is_constant() {
-            let mut tile = vec![0u64; size.min(TILE)];
+            let mut tile = vec![0u64; size.min(tile)];
             reader.form = Form::Gathered(layout);
             let mut spare = vec![0u64; tile.len()];
             let n = tile.len();

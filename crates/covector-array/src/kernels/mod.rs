@@ -22,7 +22,7 @@ mod tile;
 mod windows;
 
 pub use cast::cast;
-pub use chain::{Chain, Link, Source, run_chain};
+pub use chain::{Chain, Link, LinkOp, Source, run_chain};
 pub use concat::concat;
 pub use copy::copy;
 pub use index::{IndexError, Scatter, scatter, scatter_along, take, take_along};

@@ -16,7 +16,9 @@ use fold::{Fold, Max, Min, Prod, Sum};
 use smallvec::SmallVec;
 
 use super::layout::{Layout, Shared};
+use super::tile::{Tile, TileMut};
 use super::{cast, copy};
+use crate::isa::dispatch;
 use crate::math::Num;
 use crate::{Array, DType, threads};
 
@@ -72,6 +74,27 @@ pub fn reduce(op: Reduction, x: &Array, axes: &[usize]) -> Array {
         F32 f32 f32, F64 f64 f64
     );
     out
+}
+
+/// Combines equal parts of `x`, one for each element of `out`, in the order in which [`reduce`] does.
+///
+/// # Panics
+/// If the tiles are not both f32 or both f64.
+pub(super) fn fold_rows(op: Reduction, x: Tile, out: TileMut) {
+    fn by<T: Num>(op: Reduction, x: Tile, out: TileMut) {
+        let (x, out) = (x.of::<T>(), out.of::<T>());
+        match op {
+            Reduction::Sum => dispatch(rows::Rows::<T, Sum>(x, out, Default::default())),
+            Reduction::Prod => dispatch(rows::Rows::<T, Prod>(x, out, Default::default())),
+            Reduction::Max => dispatch(rows::Rows::<T, Max>(x, out, Default::default())),
+            Reduction::Min => dispatch(rows::Rows::<T, Min>(x, out, Default::default())),
+        }
+    }
+    match x.dtype() {
+        DType::F32 => by::<f32>(op, x, out),
+        DType::F64 => by::<f64>(op, x, out),
+        other => panic!("rows of {other} are not folded tile by tile"),
+    }
 }
 
 /// An axis that stays: its size and its strides in the input and the output.

@@ -59,6 +59,11 @@ impl<'a> Tile<'a> {
     pub fn dtype(&self) -> DType {
         self.dtype
     }
+
+    /// The first element, whatever its type.
+    pub(crate) fn as_ptr(&self) -> *const u8 {
+        self.ptr
+    }
 }
 
 /// A mutably borrowed contiguous run of elements of one dtype.
@@ -115,6 +120,11 @@ impl<'a> TileMut<'a> {
     /// The element type.
     pub fn dtype(&self) -> DType {
         self.dtype
+    }
+
+    /// The first element, whatever its type.
+    pub(crate) fn as_mut_ptr(&self) -> *mut u8 {
+        self.ptr
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Mutex;
 
-use covector_array::Array;
+use covector_array::{Array, DType};
 use covector_array::kernels::Inputs;
 
 use crate::marks::Marks;
-use crate::primitive::{Class, Derivative, Differentiable, Primitive};
+use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive};
 use crate::{Error, Result, Spec, Tensor};
 
 fn no_rule() -> ! {
@@ -120,6 +120,9 @@ impl Primitive for Argument {
     fn run(&self, mut x: Inputs, _: &Spec) -> Result<Array> {
         Ok(x.swap_remove(0))
     }
+    fn fused(&self, _: DType) -> Fused<'_> {
+        Fused::Same
+    }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(&Identity)
     }
@@ -158,6 +161,9 @@ impl Primitive for StopGradient {
     }
     fn run(&self, mut x: Inputs, _: &Spec) -> Result<Array> {
         Ok(x.swap_remove(0))
+    }
+    fn fused(&self, _: DType) -> Fused<'_> {
+        Fused::Same
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Cut("stop_gradient cuts the derivative on purpose")

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::scan::products_of_others;
 use super::view::{expand, linear, reshaped};
-use crate::primitive::{Class, Derivative, Differentiable, Primitive};
+use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive};
 use crate::{Axes, Error, Result, Spec, Tensor, keep};
 
 /// The axes a reduction folds away, sorted.
@@ -64,6 +64,9 @@ impl Primitive for Sum {
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::reduce(Reduction::Sum, &x[0], &self.axes))
+    }
+    fn fused(&self, _: DType) -> Fused<'_> {
+        Fused::Fold(Reduction::Sum, &self.axes)
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)
@@ -143,6 +146,9 @@ impl Primitive for Extreme {
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         let op = if self.largest { Reduction::Max } else { Reduction::Min };
         Ok(kernels::reduce(op, &x[0], &self.axes))
+    }
+    fn fused(&self, _: DType) -> Fused<'_> {
+        Fused::Fold(if self.largest { Reduction::Max } else { Reduction::Min }, &self.axes)
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)

@@ -3,14 +3,14 @@
 //! All are linear, so each says only what its transpose is.
 
 use covector_array::kernels::Inputs;
-use covector_array::{Array, Shape};
+use covector_array::{Array, DType, Shape};
 use covector_derive::{op, op_list};
 use smallvec::SmallVec;
 
 use super::pad::Pad;
 use super::reduce::sum_axes;
 use crate::axes::resolve;
-use crate::primitive::{Class, Derivative, Differentiable, Primitive};
+use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive};
 use crate::{Axes, Axis, Error, Ints, Result, Spec, Tensor};
 
 /// Implements both modes of a one-operand linear primitive from `apply` (itself) and `transpose`.
@@ -123,6 +123,9 @@ impl Primitive for Reshape {
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(x[0].reshape(&self.shape))
     }
+    fn fused(&self, _: DType) -> Fused<'_> {
+        Fused::Same
+    }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)
     }
@@ -206,6 +209,9 @@ impl Primitive for BroadcastTo {
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(x[0].broadcast_to(&self.shape))
+    }
+    fn fused(&self, _: DType) -> Fused<'_> {
+        Fused::Repeat
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)

@@ -2,19 +2,22 @@
 //!
 //! A value lives in its slot until its last use, where it is moved into the kernel: a buffer nobody else holds is then
 //! overwritten in place. Values are stored back into the graph only where somebody outside the plan can still ask for
-//! them. Chains of elementwise steps run tile by tile in one pass, with the same bits as one after the other.
+//! them. Elementwise steps, and folds of rows among them, run tile by tile in one pass, with the same bits as one after the
+//! other.
 
 mod cache;
+mod fuse;
 mod schedule;
 
 use std::panic::Location;
 use std::sync::Arc;
 
 use covector_array::kernels::{self, Inputs};
-use covector_array::{Array, threads};
+use covector_array::{Array, Shape, threads};
+use smallvec::SmallVec;
 
 use crate::walk::{Listing, Positions};
-use schedule::Plan;
+use schedule::{Made, Plan};
 
 use crate::{Class, Error, Result, Tensor, site};
 
@@ -81,17 +84,26 @@ fn run(list: &Listing, plan: &Plan) -> Result<()> {
             if operand.last { slot.take() } else { slot.clone() }.expect("operands stand before their users")
         };
         let inputs: Inputs = step.operands.iter().map(take).collect();
-        let node = &list.nodes[step.position as usize];
-        let value = match &step.chain {
-            Some(chain) => Ok(kernels::run_chain(chain, inputs)),
-            None => node.primitive().run(inputs, node.spec()),
+        let node = |made: &Made| &list.nodes[made.position as usize];
+        let values = match &step.chain {
+            Some((chain, rows)) => {
+                let shapes: SmallVec<[&Shape; 2]> = step.results.iter().map(|made| node(made).shape()).collect();
+                kernels::run_chain(chain, inputs, *rows, &shapes)
+            }
+            None => {
+                let node = node(&step.results[0]);
+                let value = node.primitive().run(inputs, node.spec()).map_err(|e| refused(node, e))?;
+                [value].into_iter().collect()
+            }
         };
-        let value = value.map_err(|e| refused(node, e))?;
-        debug_assert_eq!((value.dtype(), value.shape()), (node.dtype(), node.shape()), "{} lied", node.site().op);
-        if step.keep {
-            node.store(value.clone());
+        for (made, value) in step.results.iter().zip(values) {
+            let node = node(made);
+            debug_assert_eq!((value.dtype(), value.shape()), (node.dtype(), node.shape()), "{} lied", node.site().op);
+            if made.keep {
+                node.store(value.clone());
+            }
+            slots[made.position as usize] = made.used.then_some(value);
         }
-        slots[step.position as usize] = step.used.then_some(value);
     }
     Ok(())
 }

@@ -1,9 +1,12 @@
-//! From a listing to steps: which nodes run together, and where each value is used last.
+//! From a listing to steps: in which order they run, and where each value is used last.
 
-use covector_array::kernels::{Chain, Link, Source};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use covector_array::kernels::{Chain, Link, LinkOp, Source};
 use smallvec::SmallVec;
 
-use crate::primitive::Class;
+use super::fuse::{ALONE, Group, Groups, Role, role};
 use crate::walk::Listing;
 
 /// What has to be done, in order; says nothing of the values, so it serves every graph of the same structure.
@@ -12,18 +15,14 @@ pub(crate) struct Plan {
     pub steps: Vec<Step>,
 }
 
-/// Computes one node, with those that only it uses if they form a chain.
+/// Computes one node, or several in one pass.
 #[derive(Debug)]
 pub(crate) struct Step {
-    /// Of the node whose value the step leaves in its slot.
-    pub position: u32,
     pub operands: SmallVec<[Operand; 3]>,
-    /// The elementwise steps to run as one pass; `None` for a single primitive.
-    pub chain: Option<Chain>,
-    /// True if the value is stored in its node.
-    pub keep: bool,
-    /// True if a later step uses the value.
-    pub used: bool,
+    /// The nodes whose values the step leaves in their slots.
+    pub results: SmallVec<[Made; 1]>,
+    /// The pass, and its number of rows; `None` for a single primitive.
+    pub chain: Option<(Chain, usize)>,
 }
 
 /// A value a step reads.
@@ -34,32 +33,75 @@ pub(crate) struct Operand {
     pub last: bool,
 }
 
-/// More links than this make no chain faster, and their tiles leave the first-level cache.
-const MOST_LINKS: usize = 24;
-
-/// Marks the node as the end of its own step.
-const ALONE: u32 = u32::MAX;
+/// A value a step makes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Made {
+    pub position: u32,
+    /// True if the value is stored in its node.
+    pub keep: bool,
+    /// True if a later step uses the value.
+    pub used: bool,
+}
 
 impl Plan {
     /// Plans the nodes of a listing; `keep` says which values must be stored.
     pub fn new(list: &Listing, keep: &[bool]) -> Plan {
-        Plan::from_ends(list, keep, chain_ends(list, keep))
+        let all = Groups::new(list);
+        let n = list.nodes.len();
+        // Whose values others than members of their group read; users come last in the list.
+        let mut shown = keep.to_vec();
+        for i in (0..n).rev().filter(|&i| !is_leaf(list, i)) {
+            let alone = stands_alone(list, &all, i, shown[i]);
+            for &x in &list.operands[i] {
+                shown[x as usize] |= alone || all.of[i] != all.of[x as usize];
+            }
+        }
+        let mut steps: Vec<Step> =
+            all.groups.iter().filter(|g| !g.members.is_empty()).map(|g| pass(list, &all, g, &shown, keep)).collect();
+        let alone = (0..n).filter(|&i| !is_leaf(list, i) && stands_alone(list, &all, i, shown[i]));
+        steps.extend(alone.map(|i| single(list, i, keep[i])));
+        Plan::in_order(list, steps)
     }
 
     /// As [`new`](Self::new), with every primitive in a step of its own.
     pub fn stepwise(list: &Listing, keep: &[bool]) -> Plan {
-        Plan::from_ends(list, keep, vec![ALONE; list.nodes.len()])
+        let steps = (0..list.nodes.len()).filter(|&i| !is_leaf(list, i)).map(|i| single(list, i, keep[i])).collect();
+        Plan::in_order(list, steps)
     }
 
-    fn from_ends(list: &Listing, keep: &[bool], ends: Vec<u32>) -> Plan {
-        let mut members: Vec<SmallVec<[u32; 8]>> = vec![SmallVec::new(); list.nodes.len()];
-        for (i, &end) in ends.iter().enumerate().filter(|&(_, &end)| end != ALONE) {
-            members[end as usize].push(i as u32);
+    /// Brings steps into an order in which operands stand before their users, as near to the listing's as can be.
+    fn in_order(list: &Listing, steps: Vec<Step>) -> Plan {
+        let n = list.nodes.len();
+        let mut maker: Vec<u32> = vec![ALONE; n];
+        for (s, step) in steps.iter().enumerate() {
+            step.results.iter().for_each(|made| maker[made.position as usize] = s as u32);
         }
-        let runs = |i: &usize| !is_leaf(list, *i) && (ends[*i] == ALONE || ends[*i] == *i as u32);
-        let mut steps: Vec<Step> =
-            (0..list.nodes.len()).filter(runs).map(|i| step(list, i, &members[i], keep[i])).collect();
-        mark_last_uses(&mut steps, list.nodes.len());
+        let mut waits = vec![0usize; steps.len()];
+        let mut users: Vec<SmallVec<[u32; 4]>> = vec![SmallVec::new(); steps.len()];
+        for (s, step) in steps.iter().enumerate() {
+            for operand in &step.operands {
+                if let Some(made) = users.get_mut(maker[operand.position as usize] as usize) {
+                    made.push(s as u32);
+                    waits[s] += 1;
+                }
+            }
+        }
+        let place = |s: usize| Reverse((steps[s].results.iter().map(|made| made.position).max(), s));
+        let mut ready: BinaryHeap<_> = (0..steps.len()).filter(|&s| waits[s] == 0).map(place).collect();
+        let mut order = Vec::with_capacity(steps.len());
+        while let Some(Reverse((_, s))) = ready.pop() {
+            order.push(s);
+            for &user in &users[s] {
+                waits[user as usize] -= 1;
+                if waits[user as usize] == 0 {
+                    ready.push(place(user as usize));
+                }
+            }
+        }
+        assert_eq!(order.len(), steps.len(), "steps wait for one another: please report this");
+        let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
+        let mut steps: Vec<Step> = order.into_iter().filter_map(|s| steps[s].take()).collect();
+        mark_last_uses(&mut steps, n);
         Plan { steps }
     }
 }
@@ -68,82 +110,77 @@ fn is_leaf(list: &Listing, i: usize) -> bool {
     list.operands[i].is_empty() && list.nodes[i].is_evaluated()
 }
 
-/// For each node the last node of the chain it belongs to; [`ALONE`] if it belongs to none.
-///
-/// A node joins the chain of its users if they all are in one chain of its shape and its value is not kept: it then
-/// exists only as tiles.
-fn chain_ends(list: &Listing, keep: &[bool]) -> Vec<u32> {
-    let n = list.nodes.len();
-    let mut ends = vec![ALONE; n];
-    let mut links = vec![0usize; n];
-    // The one chain all users seen so far are in; `None` before the first, ALONE after a disagreement.
-    let mut users: Vec<Option<u32>> = vec![None; n];
-    for i in (0..n).rev() {
-        let chained = !is_leaf(list, i) && can_chain(list, i);
-        if chained {
-            let joined = users[i].filter(|&end| {
-                let fits = |end: usize| list.nodes[end].shape() == list.nodes[i].shape() && links[end] < MOST_LINKS;
-                end != ALONE && !keep[i] && fits(end as usize)
-            });
-            ends[i] = joined.unwrap_or(i as u32);
-            links[ends[i] as usize] += 1;
-        }
-        for &operand in &list.operands[i] {
-            let user = &mut users[operand as usize];
-            *user = match *user {
-                None => Some(ends[i]),
-                Some(end) if end == ends[i] => Some(end),
-                Some(_) => Some(ALONE),
-            };
-        }
-    }
-    ends
+/// True if a node runs by itself: one without a group, or a view in one that others see as well (that costs nothing).
+fn stands_alone(list: &Listing, all: &Groups, i: usize, shown: bool) -> bool {
+    all.of[i] == ALONE || (shown && !matches!(role(list, i), Some(Role::Link(..))))
 }
 
-fn can_chain(list: &Listing, i: usize) -> bool {
-    let node = &list.nodes[i];
-    let Some(&key) = list.operands[i].last() else { return false };
-    node.primitive().class() == Class::Elementwise
-        && node.primitive().tile_kernel(list.nodes[key as usize].dtype()).is_some()
+fn single(list: &Listing, i: usize, keep: bool) -> Step {
+    let operands = list.operands[i].iter().map(|&position| Operand { position, last: false }).collect();
+    let made = Made { position: i as u32, keep, used: false };
+    Step { operands, results: [made].into_iter().collect(), chain: None }
 }
 
-fn step(list: &Listing, i: usize, members: &[u32], keep: bool) -> Step {
-    let single = || Step {
-        position: i as u32,
-        operands: list.operands[i].iter().map(|&position| Operand { position, last: false }).collect(),
-        chain: None,
-        keep,
-        used: false,
-    };
-    if members.len() < 2 {
-        return single();
+/// The step of a group: a chain, or a single primitive if only one of its members computes.
+fn pass(list: &Listing, all: &Groups, group: &Group, shown: &[bool], keep: &[bool]) -> Step {
+    let computes = |m: &&u32| !matches!(role(list, **m as usize), Some(Role::Same) | None);
+    if let (1, Some(&only)) = (group.members.iter().filter(computes).count(), group.members.iter().find(computes)) {
+        return single(list, only as usize, keep[only as usize]);
     }
     let mut operands: SmallVec<[Operand; 3]> = SmallVec::new();
-    let mut links = Vec::new();
-    for &member in members {
-        let sources = list.operands[member as usize].iter().map(|&position| {
-            if let Ok(link) = members.binary_search(&position) {
-                return Source::Link(link);
-            }
-            let known = operands.iter().position(|o| o.position == position);
-            Source::Input(known.unwrap_or_else(|| {
-                operands.push(Operand { position, last: false });
-                operands.len() - 1
-            }))
-        });
-        let sources = sources.collect();
-        let node = &list.nodes[member as usize];
-        let key = list.operands[member as usize].last().map(|&k| list.nodes[k as usize].dtype());
-        let kernel = key.and_then(|key| node.primitive().tile_kernel(key)).expect("members can chain");
-        links.push(Link { kernel, sources, dtype: node.dtype() });
+    let mut narrow_inputs = Vec::new();
+    let mut links: Vec<Link> = Vec::new();
+    let mut results: SmallVec<[Made; 1]> = SmallVec::new();
+    let mut outputs = Vec::new();
+    // Where each member's value is found.
+    let mut found: Vec<(u32, Source)> = Vec::new();
+    for &m in &group.members {
+        let i = m as usize;
+        let narrow = all.narrow[i];
+        let op = match role(list, i).expect("members have roles") {
+            Role::Link(op, _) => Some(op),
+            Role::Repeat(_) => Some(LinkOp::Repeat),
+            Role::Same => None,
+        };
+        // A fold reads full rows and a repetition narrow ones; all others read what they write.
+        let reads_narrow = match op {
+            Some(LinkOp::Fold(_)) => false,
+            Some(LinkOp::Repeat) => true,
+            _ => narrow,
+        };
+        let sources: SmallVec<[Source; 3]> = list.operands[i]
+            .iter()
+            .map(|&x| {
+                if let Ok(at) = found.binary_search_by_key(&x, |(m, _)| *m) {
+                    return found[at].1;
+                }
+                let known = (0..operands.len()).find(|&k| operands[k].position == x && narrow_inputs[k] == reads_narrow);
+                Source::Input(known.unwrap_or_else(|| {
+                    operands.push(Operand { position: x, last: false });
+                    narrow_inputs.push(reads_narrow);
+                    operands.len() - 1
+                }))
+            })
+            .collect();
+        let Some(op) = op else {
+            found.push((m, sources[0]));
+            continue;
+        };
+        links.push(Link { op, sources, dtype: list.nodes[i].dtype(), narrow });
+        found.push((m, Source::Link(links.len() - 1)));
+        if shown[i] && !matches!(op, LinkOp::Repeat) {
+            outputs.push(links.len() - 1);
+            results.push(Made { position: m, keep: keep[i], used: false });
+        }
     }
-    Step { position: i as u32, operands, chain: Some(Chain::new(links)), keep, used: false }
+    let rows = group.size / group.row;
+    Step { operands, results, chain: Some((Chain::new(links, outputs, group.row, narrow_inputs), rows)) }
 }
 
 fn mark_last_uses(steps: &mut [Step], nodes: usize) {
     let mut used = vec![false; nodes];
     for step in steps.iter_mut().rev() {
-        step.used = used[step.position as usize];
+        step.results.iter_mut().for_each(|made| made.used = used[made.position as usize]);
         // A value a step reads twice is moved at its second mention.
         for operand in step.operands.iter_mut().rev() {
             operand.last = !std::mem::replace(&mut used[operand.position as usize], true);

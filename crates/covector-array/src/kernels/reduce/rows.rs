@@ -76,6 +76,31 @@ fn push_blocks<T: Num, F: Fold<T>>(x: &[T], tree: &mut Tree<T, F>) {
     }
 }
 
+/// The result of a whole sequence.
+#[inline(always)]
+fn whole<T: Num, F: Fold<T>>(x: &[T]) -> T {
+    if x.len() <= BLOCK {
+        return block::<T, F>(x);
+    }
+    let mut tree = Tree::<T, F>::new();
+    push_blocks::<T, F>(x, &mut tree);
+    tree.finish()
+}
+
+/// Neighbouring sequences of equal length, one result each.
+pub(super) struct Rows<'a, T, F>(pub &'a [T], pub &'a mut [T], pub std::marker::PhantomData<F>);
+
+impl<T: Num, F: Fold<T>> Work for Rows<'_, T, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let row = self.0.len() / self.1.len();
+        for (o, x) in self.1.iter_mut().zip(self.0.chunks_exact(row)) {
+            *o = whole::<T, F>(x);
+        }
+    }
+}
+
 /// Sequences that are slices.
 struct Straight<'a, T, F> {
     job: &'a Job<T>,
@@ -96,13 +121,7 @@ impl<T: Num, F: Fold<T>> Work for Straight<'_, T, F> {
                 let first = self.job.x.get().offset(self.walk.offset).add(self.range.start);
                 std::slice::from_raw_parts(first, self.range.len())
             };
-            *o = if x.len() <= BLOCK {
-                block::<T, F>(x)
-            } else {
-                let mut tree = Tree::<T, F>::new();
-                push_blocks::<T, F>(x, &mut tree);
-                tree.finish()
-            };
+            *o = whole::<T, F>(x);
             self.walk.advance(self.axes);
         }
     }
