@@ -16,7 +16,7 @@ const ELLIPSIS: usize = 52;
 /// Shapes: `spec` is `ab,bc->ac`: a letter per axis and operand, upper and lower case differ, spaces do not matter. `...`
 /// stands for any further axes, which broadcast. A letter twice in one operand takes the diagonal. Without `->` the output
 /// is `...` and the letters that occur once, in the order of ASCII. Dtypes are promoted.
-/// Several operands are contracted in pairs, in the cheapest order up to eight operands, in a good one beyond; every pair
+/// Several operands are contracted in pairs, in the cheapest order up to ten operands, in a good one beyond; every pair
 /// with a common sum is one matrix product.
 /// # Errors
 /// If the text is malformed, operands and text differ in number or rank, a letter has two sizes, or an output letter is
