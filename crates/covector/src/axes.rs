@@ -53,10 +53,14 @@ impl Axes {
         let Some(which) = &self.which else { return Ok((0..ndim).collect()) };
         let mut axes: SmallVec<[usize; 6]> = which.iter().map(|&a| resolve(a, ndim)).collect::<Result<_>>()?;
         axes.sort_unstable();
-        match axes.windows(2).find(|w| w[0] == w[1]) {
-            Some(twice) => Err(Error::new(format!("axis {} is named twice in {which:?}", twice[0]))),
-            None => Ok(axes),
-        }
+        let Some(twice) = axes.windows(2).find(|w| w[0] == w[1]).map(|w| w[0]) else { return Ok(axes) };
+        let error = Error::new(format!("axis {twice} is named twice in {which:?}"));
+        let from_the_end = twice as isize - ndim as isize;
+        Err(if which.contains(&from_the_end) {
+            error.hint(format!("{from_the_end}, counted from the end, is {twice}"))
+        } else {
+            error
+        })
     }
 }
 

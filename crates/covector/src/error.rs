@@ -113,6 +113,9 @@ impl std::error::Error for Error {}
 
 impl From<covector_array::kernels::IndexError> for Error {
     fn from(e: covector_array::kernels::IndexError) -> Self {
-        Error::new(e.to_string()).hint("indices run from 0 to size - 1, or from -size to -1 counted from the end")
+        Error::new(e.to_string()).hint(match e.size {
+            0 => "nothing can be taken from an empty axis".to_owned(),
+            n => format!("indices run from -{n} to {}", n - 1),
+        })
     }
 }

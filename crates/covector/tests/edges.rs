@@ -301,7 +301,7 @@ fn wrong_arguments_are_refused_with_what_to_do() {
         (text(x.try_group_norm(3, None, None, 0.1)), "3 groups do not divide 2 channels"),
         (text(x.try_var(.., f64::NAN)), "the correction must be a finite number"),
         (text(x.try_norm(.., f64::NAN)), "the order of a norm"),
-        (text(x.try_topk(3, 0).map(|y| y.0)), "has 2 elements, not 3"),
+        (text(x.try_topk(3, 0).map(|y| y.0)), "the 3 largest were asked for, and axis 0 has 2 elements"),
         (text(x.try_argmax(2)), "axis 2 is out of range"),
     ];
     for (got, wanted) in refused {

@@ -55,6 +55,7 @@ fn products_that_do_not_fit() {
         told(|| x.matmul(&zeros([8, 3]))),
         told(|| x.matmul(&zeros([5, 6]))),
         told(|| zeros([2, 3, 4]).matmul(&zeros([5, 4, 3]))),
+        told(|| zeros([2, 3, 4]).matmul(&zeros([5, 3, 4]))),
         told(|| x.matmul(&zeros(()))),
         told(|| x.greater(0.0).matmul(&y.greater(0.0))),
         told(|| linear::matmul(&x, &y)),
@@ -107,6 +108,7 @@ fn axes_that_do_not_exist() {
     let all = [
         told(|| x.sum(2)),
         told(|| x.mean([0, -2])),
+        told(|| x.sum([1, 1])),
         told(|| zeros(()).max(0)),
         told(|| zeros([2, 0]).max(1)),
         told(|| zeros([2, 0]).argmax(1)),
@@ -156,6 +158,8 @@ fn layers_and_losses_that_do_not_fit() {
         told(|| image.group_norm(2, None, None, 1e-5)),
         told(|| x.layer_norm(1, Some(&zeros(4)), None, 1e-5)),
         told(|| norm::scaled_dot_product_attention(&x, &zeros([2, 4]), &x, None, false)),
+        told(|| norm::scaled_dot_product_attention(&x, &zeros([5, 3]), &x, None, false)),
+        told(|| norm::scaled_dot_product_attention(&x, &x, &x, Some(&zeros([2, 3])), false)),
         told(|| x.cross_entropy(&Tensor::from([0, 1, 2]), None, None, 0.0, "mean")),
         told(|| x.mse_loss(&zeros([2, 1]), "mean")),
         told(|| x.mse_loss(&x, "average")),
@@ -178,6 +182,7 @@ fn dtypes_that_do_not_fit() {
         told(|| grad(|(x, n): &(Tensor, Tensor)| (x * n).sum(..))(&(x.clone(), n.clone()))),
         told(|| jacrev(|n: &Tensor| n * 2)(&n)),
         told(|| jacfwd(|n: &Tensor| n * 2)(&n)),
+        told(|| hessian(|n: &Tensor| n.sum(..))(&n)),
     ];
     assert_snapshot!(all.join("\n\n"));
 }
@@ -239,6 +244,7 @@ fn products_with_a_jacobian_that_do_not_fit() {
         told(|| jvp(|(a, b): &(Tensor, Tensor)| a * b, &pair, &(x.clone(), zeros(()).cast(DType::F32)))),
         told(|| jvp(|x: &Vec<Tensor>| x[0].clone(), &vec![x.clone()], &vec![])),
         told(|| hvp(|x: &Tensor| x.sum(..), &x, &zeros(2))),
+        told(|| hvp(|x: &Tensor| x.square(), &x, &x)),
     ];
     assert_snapshot!(all.join("\n\n"));
 }
@@ -286,7 +292,7 @@ fn sizes_beyond_memory() {
     let x = zeros([1, 3]);
     let big = 1usize << 40;
     let all = [
-        told(|| zeros([big, big])),
+        told(|| create::zeros([big, big], DType::F64)),
         told(|| x.broadcast_to([usize::MAX, 3])),
         told(|| x.broadcast_to([big, big, 3])),
         told(|| x.reshape([i64::MAX, 3])),
@@ -299,9 +305,32 @@ fn sizes_beyond_memory() {
         told(|| zeros([big, 1]).matmul(&zeros([1, big]))),
         told(|| zeros(big).outer(&zeros(big))),
         told(|| zeros([big, 1]) + zeros(big)),
+        told(|| x.unique(usize::MAX, 0.0)),
+        told(|| create::meshgrid(&[zeros(big), zeros(big)], "ij")),
+        told(|| einsum::einsum("i,j->ij", &[zeros(big), zeros(big)])),
         told(|| vmap(|x: &Tensor| x.broadcast_to([1usize << 41, 3]))(&zeros([1usize << 20, 3]))),
     ];
     assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
+fn what_is_too_large_is_an_error_of_the_try_forms() {
+    let (column, row) = (zeros([1 << 40, 1]), zeros([1, 1 << 40]));
+    let all = [
+        column.try_add(&row),
+        column.try_matmul(&row),
+        column.try_outer(&row),
+        column.try_tensordot(&row, [1], [0]),
+        column.greater(0.0).try_where_(&row, 0.0),
+        einsum::try_einsum("ij,jk->ik", &[column.clone(), row.clone()]),
+        row.try_tile([1_i64 << 40, 1]),
+        row.try_repeat(1 << 40, 0),
+        Tensor::from([1]).try_one_hot(usize::MAX),
+    ];
+    for result in all {
+        let text = result.expect_err("it must be refused").to_string();
+        assert!(text.contains("has more elements than memory can address"), "{text}");
+    }
 }
 
 #[test]

@@ -70,7 +70,8 @@ fn filled(shape: Shape, value: Operand, dtype: DType) -> Result<Tensor> {
     Ok(Tensor::from_array(one.try_value()?.broadcast_to(&shape)))
 }
 
-fn addressable(shape: &Shape, dtype: DType) -> Result<()> {
+/// Refuses a result too large for memory before anything is built of it.
+pub(crate) fn addressable(shape: &Shape, dtype: DType) -> Result<()> {
     match shape.checked_size(dtype.size()) {
         Some(_) => Ok(()),
         None => {

@@ -279,7 +279,8 @@ impl Primitive for Checked {
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         if !x[0].dtype.is_int() {
-            return Err(Error::new(format!("indices must be integers, not {}", x[0].dtype)));
+            return Err(Error::new(format!("indices must be integers, not {}", x[0].dtype))
+                .hint("cast first: `.cast(DType::I64)`"));
         }
         Ok(Spec::new(DType::I64, x[0].shape.clone()))
     }

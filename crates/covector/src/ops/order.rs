@@ -129,7 +129,7 @@ pub fn topk(x: &Tensor, k: usize, axis: Axis) -> Result<(Tensor, Tensor)> {
     let along = x.axis(axis)?;
     let n = x.shape()[along];
     if k > n {
-        return Err(Error::new(format!("axis {along} of {} has {n} elements, not {k}", x.shape())));
+        return Err(Error::new(format!("the {k} largest were asked for, and axis {along} has {n} elements")));
     }
     let indices = piece(&x.argsort(axis, true), along, 0, k);
     Ok((x.take_along_axis(&indices, axis), indices))

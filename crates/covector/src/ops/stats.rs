@@ -263,10 +263,8 @@ impl Primitive for ArgExtreme {
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         if x[0].shape[self.axis] == 0 {
-            return Err(Error::new(format!(
-                "axis {} of {} is empty: nothing in it is the largest or smallest",
-                self.axis, x[0].shape
-            )));
+            let (axis, shape, name) = (self.axis, &x[0].shape, self.name());
+            return Err(Error::new(format!("axis {axis} of {shape} is empty: it has no {name}")));
         }
         Ok(Spec::new(DType::I64, dropped(x[0], &[self.axis])))
     }
