@@ -2,7 +2,7 @@
 
 use std::panic::{self, AssertUnwindSafe, Location};
 
-use covector::ops::{concat, create, einsum, index, linear, norm};
+use covector::ops::{concat, create, einsum, index, linear, norm, random};
 use covector::*;
 use insta::assert_snapshot;
 
@@ -326,6 +326,10 @@ fn what_is_too_large_is_an_error_of_the_try_forms() {
         row.try_tile([1_i64 << 40, 1]),
         row.try_repeat(1 << 40, 0),
         Tensor::from([1]).try_one_hot(usize::MAX),
+        row.try_unique(usize::MAX, 0.0),
+        random::try_split_key(&Key::new(0), usize::MAX),
+        random::try_bernoulli(&Key::new(0), &Tensor::from(0.5), [usize::MAX, 2]),
+        random::try_normal(&Key::new(0), [usize::MAX, 2], DType::F64),
     ];
     for result in all {
         let text = result.expect_err("it must be refused").to_string();

@@ -12,6 +12,7 @@ use covector_array::math::Real;
 use covector_array::{Array, DType, Shape};
 use covector_derive::{op, op_list};
 
+use super::create::addressable;
 use super::view::{add_batch, expand};
 use crate::primitive::{Class, Derivative, Primitive};
 use crate::tree::Path;
@@ -209,6 +210,7 @@ impl Primitive for RandomBits {
 #[op(samples = [(Key::new(7).0, 3), (Key::new(8).0, 0)], method = false, notes = "derivative=keys are integers")]
 pub fn split_key(key: &Tensor, n: usize) -> Result<Tensor> {
     check(key)?;
+    addressable(&Shape::from([n, 2]), DType::U64)?;
     let number = Tensor::from_array(kernels::iota(n, DType::U64));
     Tensor::apply(DeriveKey(Purpose::Split), [expand(key, &Shape::from([n, 2])), number])
 }
@@ -381,6 +383,7 @@ pub fn bernoulli(key: &Tensor, p: Operand, shape: Shape) -> Result<Tensor> {
     if p.shape().broadcast(&shape).as_ref() != Some(&shape) {
         return Err(Error::new(format!("probabilities of shape {} do not broadcast to {shape}", p.shape())));
     }
+    addressable(&shape, dtype)?;
     Ok(expand(&p, &shape).greater(uniform(key, shape, 0.0, 1.0, dtype)))
 }
 
