@@ -148,7 +148,8 @@ impl Ints {
     /// If their number is neither 1 nor `n`, or one is below `least`.
     pub fn sizes(&self, n: usize, least: usize, what: &str) -> Result<SmallVec<[usize; 6]>> {
         if self.0.len() != n && self.0.len() != 1 {
-            return Err(Error::new(format!("{what} needs 1 or {n} numbers, {} were given", self.0.len())));
+            let wanted = if n == 1 { "one number".to_owned() } else { format!("one number, or {n}") };
+            return Err(Error::new(format!("{what} must be {wanted}, not {:?}", &self.0[..])));
         }
         let given = self.each(least, what)?;
         Ok(if given.len() == n { given } else { SmallVec::from_elem(given[0], n) })

@@ -314,6 +314,108 @@ fn sizes_beyond_memory() {
 }
 
 #[test]
+fn creations_draws_and_resizings_that_make_no_sense() {
+    let (x, key) = (zeros([2, 3]), Key::new(0));
+    let all = [
+        told(|| create::full([2, 2], zeros(3), DType::F64)),
+        told(|| create::arange(0, 5, 0, DType::F64)),
+        told(|| create::linspace(0.0, f64::NAN, 3, DType::F64)),
+        told(|| create::meshgrid(&[x.clone()], "ij")),
+        told(|| create::meshgrid(&[zeros(2)], "ji")),
+        told(|| random::uniform(&x, [2], 0.0, 1.0, DType::F64)),
+        told(|| random::uniform(&key, [2], 1.0, 0.0, DType::F64)),
+        told(|| random::normal(&key, [2], DType::I64)),
+        told(|| random::randint(&key, [2], 5, 5)),
+        told(|| random::bernoulli(&key, zeros(3), [2])),
+        told(|| random::dropout(&x, &key, 1.5)),
+        told(|| zeros(3).tril(0)),
+        told(|| zeros(3).t()),
+        told(|| x.slice([0], [1, 1], [1])),
+        told(|| x.chunk(0, 0)),
+        told(|| x.moveaxis([0, 1], [0])),
+        told(|| x.searchsorted(&zeros([3, 2]), false)),
+        told(|| x.resize(4, "nearest")),
+        told(|| zeros([1, 1, 4]).resize(4, "cubic")),
+        told(|| zeros([1, 1, 4]).resize([4, 4], "nearest")),
+        told(|| zeros([1, 1, 4]).avg_pool1d(2, 0, 0)),
+        told(|| zeros([1, 1, 4]).adaptive_avg_pool1d(0)),
+        told(|| zeros([1, 2, 4]).conv_transpose1d(&zeros([3, 2, 2]), None, 1, 0, 0, 1, 1)),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+}
+
+/// Numbers at the ends of their types, for every op that takes some: an error that names the op, or a result.
+#[test]
+fn extreme_numbers_are_refused_or_do_no_harm() {
+    let (x, image, key) = (zeros([2, 3]), zeros([1, 1, 4]), Key::new(0));
+    let (low, high, most) = (i64::MIN, i64::MAX, usize::MAX);
+    let mut wrong: Vec<String> = Vec::new();
+    let mut look = |call: &str, run: &dyn Fn() -> Result<()>| match panic::catch_unwind(AssertUnwindSafe(run)) {
+        Err(_) => wrong.push(format!("{call} panics")),
+        Ok(Err(e)) if e.op().is_none() || e.site().is_none_or(|s| s.file() != file!()) => {
+            wrong.push(format!("{call} does not say where: {e}"));
+        }
+        Ok(_) => (),
+    };
+    macro_rules! of {
+        ($($call:expr),* $(,)?) => { $(look(stringify!($call), &|| $call.map(drop));)* };
+    }
+    of![
+        create::try_eye(most, DType::F32),
+        create::try_linspace(0.0, 1.0, most, DType::F32),
+        create::try_arange(low, high, 1, DType::F32),
+        create::try_arange(0.0, 1e300, 1e-300, DType::F32),
+        create::try_full([most, most], 0.0, DType::F32),
+        random::try_uniform(&key, [most], 0.0, 1.0, DType::F32),
+        random::try_permutation(&key, most),
+        random::try_randint(&key, [2], low, high),
+        random::try_split_key(&key, most),
+        x.try_sum(isize::MIN),
+        x.try_softmax(isize::MAX),
+        x.try_diff(most, 0),
+        x.try_topk(most, 0),
+        x.try_tril(low),
+        x.try_triu(high),
+        x.try_roll(low, 1),
+        x.try_roll(high, 1),
+        x.try_slice([low, 0], [high, 3], [high, 1]),
+        x.try_slice([0, high], [2, low], [1, low]),
+        x.try_chunk(most, 0),
+        x.try_split([high, high], 0),
+        x.try_flatten(isize::MIN, isize::MAX),
+        x.try_moveaxis([low], [high]),
+        x.try_permute_dims([low, high]),
+        x.try_reshape([high, high, 0]),
+        x.try_pad((high, high), "constant", 0.0),
+        x.try_pad((high, high), "reflect", 0.0),
+        x.try_repeat(most, 1),
+        x.try_tile([high]),
+        x.try_one_hot(most),
+        x.try_cast(DType::I64).and_then(|n| n.try_one_hot(most)),
+        x.try_layer_norm(most, None, None, 1e-5),
+        x.try_group_norm(most, None, None, 1e-5),
+        image.try_resize(high, "nearest"),
+        image.try_resize(high, "linear"),
+        image.try_max_pool1d(high, 1, 0, 1),
+        image.try_max_pool1d(2, high, 0, 1),
+        image.try_max_pool1d(2, 1, high, 1),
+        image.try_max_pool1d(2, 1, 0, high),
+        image.try_avg_pool1d(2, 1, high),
+        image.try_adaptive_avg_pool1d(high),
+        image.try_adaptive_max_pool1d(high),
+        image.try_conv1d(&zeros([1, 1, 2]), None, high, 0, 1, 1),
+        image.try_conv1d(&zeros([1, 1, 2]), None, 1, high, 1, 1),
+        image.try_conv1d(&zeros([1, 1, 2]), None, 1, 0, high, 1),
+        image.try_conv1d(&zeros([1, 1, 2]), None, 1, 0, 1, most),
+        image.try_conv_transpose1d(&zeros([1, 1, 2]), None, high, 0, 0, 1, 1),
+        image.try_conv_transpose1d(&zeros([1, 1, 2]), None, 1, high, 0, 1, 1),
+        image.try_conv_transpose1d(&zeros([1, 1, 2]), None, 1, 0, high, 1, 1),
+        image.try_conv_transpose1d(&zeros([1, 1, 2]), None, 1, 0, 0, high, 1),
+    ];
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn what_is_too_large_is_an_error_of_the_try_forms() {
     let (column, row) = (zeros([1 << 40, 1]), zeros([1, 1 << 40]));
     let all = [

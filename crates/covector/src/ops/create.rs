@@ -81,6 +81,14 @@ pub(crate) fn addressable(shape: &Shape, dtype: DType) -> Result<()> {
     }
 }
 
+/// Refuses lists of numbers for which there is no room: collecting one would end the program.
+pub(crate) fn room(counts: &[usize]) -> Result<()> {
+    counts.iter().try_for_each(|&n| {
+        let list = Vec::<i64>::new().try_reserve_exact(n);
+        list.map_err(|_| Error::new(format!("there is no memory for an axis of {n} elements")))
+    })
+}
+
 /// A tensor of zeros (false for bool).
 ///
 /// Shapes: `shape`. Stored as one number.
