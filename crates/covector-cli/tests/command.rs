@@ -119,8 +119,11 @@ fn one_block_is_written_out_and_the_others_are_one_line() {
         args[steps] = "1";
         let output = folder.run(&args);
         let (table, _) = text(&output.stdout).split_once("\n\n").unwrap();
-        let folded: Vec<String> =
-            table.lines().filter(|l| l.contains('…')).map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        let folded: Vec<String> = table
+            .lines()
+            .filter(|l| l.contains('…'))
+            .map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
         (table.lines().count() - folded.len(), folded)
     };
     let (length, none) = lines("1");

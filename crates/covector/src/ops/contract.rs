@@ -190,8 +190,7 @@ fn emit(which: usize, best: &[(f64, usize)], terms: usize, steps: &mut Vec<(usiz
 ///
 /// The first is opt_einsum's. It likes to multiply the small first and then pays for a large result many times, which the
 /// second does not: it counts the multiplications for each element that is used up.
-const APPEALS: [fn(&Pair) -> f64; 3] =
-    [|p| p.result - p.operands, |p| p.work / p.operands, |p| p.result / p.operands];
+const APPEALS: [fn(&Pair) -> f64; 3] = [|p| p.result - p.operands, |p| p.work / p.operands, |p| p.result / p.operands];
 
 /// The sizes of a pair's operands together, of its result, and of the loop over both.
 struct Pair {
@@ -208,12 +207,7 @@ fn greedy(sets: &[Set], output: Set, sizes: &[f64; LABELS]) -> Vec<(usize, usize
 }
 
 /// At each step the most appealing pair, of several the one with the least work; and the work of all steps.
-fn greedy_by(
-    appeal: fn(&Pair) -> f64,
-    sets: &[Set],
-    output: Set,
-    sizes: &[f64; LABELS],
-) -> (f64, Vec<(usize, usize)>) {
+fn greedy_by(appeal: fn(&Pair) -> f64, sets: &[Set], output: Set, sizes: &[f64; LABELS]) -> (f64, Vec<(usize, usize)>) {
     let mut alive: Vec<(usize, Set)> = sets.iter().copied().enumerate().collect();
     let (mut total, mut steps) = (0.0, Vec::new());
     while alive.len() > 1 {

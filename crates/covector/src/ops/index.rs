@@ -319,7 +319,7 @@ pub fn index_add(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis) -> 
 ])]
 pub fn put(x: &Tensor, flat_indices: &Tensor, values: &Tensor) -> Result<Tensor> {
     let values = spread(&fitting(x, values)?, flat_indices.shape(), "values")?;
-    let y = try_scatter(&Places::rows(0), Mode::Set, &reshaped(x, [x.size()]), flat_indices, &values)?;
+    let y = try_scatter(&Places::flat(), Mode::Set, &reshaped(x, [x.size()]), flat_indices, &values)?;
     Ok(reshaped(&y, x.shape()))
 }
 
