@@ -320,7 +320,7 @@ fn creations_draws_and_resizings_that_make_no_sense() {
         told(|| create::full([2, 2], zeros(3), DType::F64)),
         told(|| create::arange(0, 5, 0, DType::F64)),
         told(|| create::linspace(0.0, f64::NAN, 3, DType::F64)),
-        told(|| create::meshgrid(&[x.clone()], "ij")),
+        told(|| create::meshgrid(std::slice::from_ref(&x), "ij")),
         told(|| create::meshgrid(&[zeros(2)], "ji")),
         told(|| random::uniform(&x, [2], 0.0, 1.0, DType::F64)),
         told(|| random::uniform(&key, [2], 1.0, 0.0, DType::F64)),
@@ -430,7 +430,7 @@ fn what_is_too_large_is_an_error_of_the_try_forms() {
         Tensor::from([1]).try_one_hot(usize::MAX),
         row.try_unique(usize::MAX, 0.0),
         random::try_split_key(&Key::new(0), usize::MAX),
-        random::try_bernoulli(&Key::new(0), &Tensor::from(0.5), [usize::MAX, 2]),
+        random::try_bernoulli(&Key::new(0), Tensor::from(0.5), [usize::MAX, 2]),
         random::try_normal(&Key::new(0), [usize::MAX, 2], DType::F64),
     ];
     for result in all {
