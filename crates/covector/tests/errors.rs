@@ -135,6 +135,7 @@ fn indices_out_of_range() {
         told(|| x.index_add(&at(9), &zeros([2, 3]), 0).value()),
         told(|| x.put(&at(6), &zeros(2)).value()),
         told(|| x.cross_entropy(&at(5), None, None, 0.0, "mean").value()),
+        told(|| zeros([0, 2]).take(&at(0), 0).value()),
         told(|| x.take(&zeros(2), 0)),
         told(|| x.take(&at(0), 2)),
         told(|| x.take_along_axis(&at(0), 1)),
