@@ -88,7 +88,6 @@ impl Buffer {
         let class = class_of(len);
         assert!(class < CLASSES, "out of memory: a block of {len} bytes is more than any machine has");
         let bytes = class_bytes(class);
-        LIVE_BYTES.fetch_add(bytes, Ordering::Relaxed);
         let spare = {
             let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
             let spare = pool.classes[class].pop();
@@ -98,6 +97,8 @@ impl Buffer {
             spare
         };
         let ptr = spare.map_or_else(|| fresh(bytes), |Block(ptr)| ptr);
+        // Counted once it is there: asking for it may have panicked.
+        LIVE_BYTES.fetch_add(bytes, Ordering::Relaxed);
         Buffer { ptr, len, class }
     }
 
@@ -151,6 +152,12 @@ impl Drop for Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_that_is_refused_is_not_counted() {
+        let refused = std::panic::catch_unwind(|| Buffer::uninit(7 << 45));
+        assert!(refused.is_err() && live_bytes() < 1 << 45, "{} bytes live", live_bytes());
+    }
 
     #[test]
     fn classes_hold_their_sizes_and_waste_at_most_a_quarter() {

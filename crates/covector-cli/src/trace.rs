@@ -19,10 +19,14 @@ pub fn write(out: &mut impl Write, config: &GptConfig, batch: usize) -> io::Resu
     let width = |f: fn(&Row) -> usize| rows.iter().map(f).max().unwrap_or(0);
     let (first, second, third) =
         (width(|r| r.what.chars().count()), width(|r| r.from.chars().count()), width(|r| r.spec.chars().count()));
-    writeln!(out, "{:>4}  {:first$}  {:second$}  {:third$}  axes", "", "tensor", "from", "shape")?;
-    for row in &rows {
-        let Row { number, what, from, spec, axes } = row;
-        writeln!(out, "{number:>4}  {what:first$}  {from:second$}  {spec:third$}  {axes}")?;
+    let mut line = |cells: [&str; 5]| {
+        let [number, what, from, spec, axes] = cells;
+        let text = format!("{number:>4}  {what:first$}  {from:second$}  {spec:third$}  {axes}");
+        writeln!(out, "{}", text.trim_end())
+    };
+    line(["", "tensor", "from", "shape", "axes"])?;
+    for Row { number, what, from, spec, axes } in &rows {
+        line([number, what, from, spec, axes])?;
     }
     Ok(())
 }
@@ -84,7 +88,7 @@ impl Pass {
         calls
     }
 
-    /// The lines of the table; blocks after the first, which are like it, in one line.
+    /// The lines of the table: each result of a call, under it the call's steps; blocks after the first in one line.
     fn rows(&self, symbolic: &Pass, names: &AxisNames) -> Vec<Row> {
         let alike = symbolic.nodes.len() == self.nodes.len();
         let row = |number: String, what: String, from: String, i: usize| {
@@ -100,7 +104,7 @@ impl Pass {
         let calls = self.calls();
         let results = self.results(&calls);
         let mut labels = self.named.clone();
-        let (mut block, mut count, mut elided) = (None, 0, None);
+        let (mut block, mut count, mut folded) = (None, 0, None);
         for call in &calls {
             let members: HashSet<u64> = call.iter().map(|&i| self.nodes[i].id()).collect();
             // A call that reads no parameter belongs where the one before did.
@@ -108,30 +112,44 @@ impl Pass {
             if let Some(parameter) = read.filter_map(|t| self.named.get(&t.id())).find(|name| name.contains('.')) {
                 block = block_of(parameter);
             }
-            for &i in call {
-                let node = &self.nodes[i];
-                let inner = !results.contains(&node.id());
-                if inner && node.primitive().class() == Class::View {
-                    continue;
-                }
-                let from = if inner { Vec::new() } else { operands(node, &members, &labels) };
-                count += usize::from(!inner);
-                if block.is_some_and(|b| b > 0) {
-                    elided = elided.or(Some(rows.len()));
-                } else if inner {
-                    rows.push(row(String::new(), format!("  {}", node.primitive().name()), String::new(), i));
-                } else {
-                    rows.push(row(count.to_string(), node.site().op.to_owned(), from.join(", "), i));
-                }
-                if !inner {
-                    labels.insert(node.id(), count.to_string());
-                }
+            let shown = block.is_none_or(|b| b == 0);
+            if let (false, Some(last)) = (shown, block) {
+                folded = Some((folded.map_or(rows.len(), |(at, _)| at), last));
             }
+            let (made, inner): (Vec<usize>, Vec<usize>) =
+                call.iter().partition(|&&i| results.contains(&self.nodes[i].id()));
+            for i in made {
+                let node = &self.nodes[i];
+                count += 1;
+                if shown {
+                    let from = operands(node, &members, &labels).join(", ");
+                    rows.push(row(count.to_string(), node.site().op.to_owned(), from, i));
+                }
+                labels.insert(node.id(), count.to_string());
+            }
+            rows.extend(self.steps(&inner).into_iter().filter(|_| shown).map(|i| {
+                let name = format!("  {}", self.nodes[i].primitive().name());
+                row(String::new(), name, String::new(), i)
+            }));
         }
-        if let Some(at) = elided {
-            rows.insert(at, Row { what: "h.1 and on".into(), from: "each as h.0".into(), ..Row::default() });
+        if let Some((at, last)) = folded {
+            let (what, from) = match last {
+                1 => ("h.1".to_owned(), "as h.0"),
+                _ => (format!("h.1 to h.{last}"), "each as h.0"),
+            };
+            rows.insert(at, Row { number: "…".into(), what, from: from.into(), ..Row::default() });
         }
         rows
+    }
+
+    /// Of the nodes inside a call those worth a line: no views, and not the one step whose name is the call's own.
+    fn steps(&self, inner: &[usize]) -> Vec<usize> {
+        let moves = |i: &usize| self.nodes[*i].primitive().class() != Class::View;
+        let steps: Vec<usize> = inner.iter().copied().filter(moves).collect();
+        match steps[..] {
+            [i] if self.nodes[i].primitive().name() == self.nodes[i].site().op => Vec::new(),
+            _ => steps,
+        }
     }
 
     /// The nodes that another call reads, and the last.
@@ -152,21 +170,21 @@ fn block_of(path: &str) -> Option<usize> {
     path.strip_prefix("h.")?.split('.').next()?.parse().ok()
 }
 
-/// What a result of a call is made from outside the call: labels in order.
+/// What a result of a call is made from outside the call: labels in the order in which they are read.
 fn operands(node: &Tensor, members: &HashSet<u64>, labels: &HashMap<u64, String>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut open = vec![node.clone()];
     let mut seen = HashSet::new();
-    while let Some(node) = open.pop() {
-        for operand in node.inputs().into_iter().rev().filter(|t| seen.insert(t.id())) {
-            if members.contains(&operand.id()) {
-                open.push(operand);
-            } else if let Some(label) = labels.get(&operand.id()).filter(|label| !found.contains(label)) {
-                found.push(label.clone());
-            }
+    while let Some(next) = open.pop() {
+        if !seen.insert(next.id()) {
+            continue;
+        }
+        if members.contains(&next.id()) {
+            open.extend(next.inputs().into_iter().rev());
+        } else if let Some(label) = labels.get(&next.id()).filter(|label| !found.contains(label)) {
+            found.push(label.clone());
         }
     }
-    found.sort_by_key(|label| label.parse::<usize>().unwrap_or(usize::MAX));
     found
 }
 

@@ -57,7 +57,8 @@ pub fn run(options: &args::Train) -> Result<(), Failure> {
     let start = Instant::now();
     let model = train(options, model, &data, [key(Purpose::Batches), key(Purpose::Dropout)], &stop)?;
     let loss = held_out_loss(&model, &data.held_out, 4 * options.batch, None)?;
-    writeln!(out, "held-out loss {loss:.4} after {} steps in {}", options.steps, clock(start.elapsed()))?;
+    let steps = if options.steps == 1 { "1 step".to_owned() } else { format!("{} steps", options.steps) };
+    writeln!(out, "held-out loss {loss:.4} after {steps} in {}", clock(start.elapsed()))?;
     model.save(&options.out, &data.vocabulary)?;
 
     let prompt = data.vocabulary.decode(&data.held_out.to_vec::<i64>()[..1]);

@@ -92,6 +92,46 @@ fn train_prints_shapes_loss_and_sample_and_saves_what_sample_continues() {
     assert_eq!(sample(&["--temperature", "0"]), sample(&["--top-k", "1", "--seed", "5"]));
 }
 
+/// `tests/table.txt` is the table as it should read; on a difference the test prints what there is.
+#[test]
+fn the_table_of_shapes_reads_like_this() {
+    let folder = Folder::new("table");
+    folder.write("text.txt", rhyme());
+    let mut args = train(&["--eval-interval", "0"]);
+    let steps = args.iter().position(|a| *a == "30").unwrap();
+    args[steps] = "1";
+    let output = folder.run(&args);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let (table, rest) = text(&output.stdout).split_once("\n\n").unwrap();
+    assert!(table == include_str!("table.txt").trim_end(), "the table is now\n{table}");
+    assert!(rest.starts_with("1,816 parameters; 2,088 characters to learn, 232 held out, 22 different\n"), "{rest}");
+    assert!(rest.contains(" after 1 step in "), "{rest}");
+}
+
+#[test]
+fn one_block_is_written_out_and_the_others_are_one_line() {
+    let folder = Folder::new("folded");
+    folder.write("text.txt", rhyme());
+    let lines = |layers: &str| {
+        let mut args = train(&["--eval-interval", "0"]);
+        args[2] = layers;
+        let steps = args.iter().position(|a| *a == "30").unwrap();
+        args[steps] = "1";
+        let output = folder.run(&args);
+        let (table, _) = text(&output.stdout).split_once("\n\n").unwrap();
+        let folded: Vec<String> = table
+            .lines()
+            .filter(|l| l.contains('…'))
+            .map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        (table.lines().count() - folded.len(), folded)
+    };
+    let (length, none) = lines("1");
+    assert_eq!(none, [""; 0]);
+    assert_eq!(lines("2"), (length, vec!["… h.1 as h.0".to_owned()]));
+    assert_eq!(lines("5"), (length, vec!["… h.1 to h.4 each as h.0".to_owned()]));
+}
+
 #[test]
 fn the_same_seed_gives_the_same_model_for_any_number_of_threads() {
     let folder = Folder::new("threads");

@@ -53,10 +53,14 @@ impl Axes {
         let Some(which) = &self.which else { return Ok((0..ndim).collect()) };
         let mut axes: SmallVec<[usize; 6]> = which.iter().map(|&a| resolve(a, ndim)).collect::<Result<_>>()?;
         axes.sort_unstable();
-        match axes.windows(2).find(|w| w[0] == w[1]) {
-            Some(twice) => Err(Error::new(format!("axis {} is named twice in {which:?}", twice[0]))),
-            None => Ok(axes),
-        }
+        let Some(twice) = axes.windows(2).find(|w| w[0] == w[1]).map(|w| w[0]) else { return Ok(axes) };
+        let error = Error::new(format!("axis {twice} is named twice in {which:?}"));
+        let from_the_end = twice as isize - ndim as isize;
+        Err(if which.contains(&from_the_end) {
+            error.hint(format!("{from_the_end}, counted from the end, is {twice}"))
+        } else {
+            error
+        })
     }
 }
 
@@ -144,7 +148,8 @@ impl Ints {
     /// If their number is neither 1 nor `n`, or one is below `least`.
     pub fn sizes(&self, n: usize, least: usize, what: &str) -> Result<SmallVec<[usize; 6]>> {
         if self.0.len() != n && self.0.len() != 1 {
-            return Err(Error::new(format!("{what} needs 1 or {n} numbers, {} were given", self.0.len())));
+            let wanted = if n == 1 { "one number".to_owned() } else { format!("one number, or {n}") };
+            return Err(Error::new(format!("{what} must be {wanted}, not {:?}", &self.0[..])));
         }
         let given = self.each(least, what)?;
         Ok(if given.len() == n { given } else { SmallVec::from_elem(given[0], n) })

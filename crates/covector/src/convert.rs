@@ -81,7 +81,9 @@ impl Tensor {
     pub fn try_from_slice<T: Element>(values: &[T], shape: impl Into<Shape>) -> Result<Tensor> {
         let shape = shape.into();
         if shape.checked_size(T::DTYPE.size()) != Some(values.len()) {
-            let error = Error::new(format!("{} values do not fill the shape {shape}", values.len()));
+            let size = shape.checked_size(1).map_or("more than memory can address".to_owned(), |n| n.to_string());
+            let text = format!("the shape {shape} takes {size}, the number of values is {}", values.len());
+            let error = Error::new(text);
             return Err(error.located("from_slice", Location::caller(), |_| ()));
         }
         Ok(Tensor::from_array(Array::from_slice(values, shape)))

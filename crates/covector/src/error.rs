@@ -113,6 +113,14 @@ impl std::error::Error for Error {}
 
 impl From<covector_array::kernels::IndexError> for Error {
     fn from(e: covector_array::kernels::IndexError) -> Self {
-        Error::new(e.to_string()).hint("indices run from 0 to size - 1, or from -size to -1 counted from the end")
+        Error::new(e.to_string()).hint(counted(e.size))
+    }
+}
+
+/// Which indices there are among `size` elements.
+pub(crate) fn counted(size: usize) -> String {
+    match size {
+        0 => "there is nothing to take, and nowhere to put".to_owned(),
+        n => format!("indices run from -{n} to {}", n - 1),
     }
 }

@@ -106,10 +106,10 @@ fn a_network_of_windows_differentiates_twice() {
 }
 
 #[test]
-fn an_einsum_of_nine_operands_is_the_chain_of_products() {
-    let sizes = [2, 3, 2, 4, 3, 2, 3, 2, 2, 3];
+fn an_einsum_of_eleven_operands_is_the_chain_of_products() {
+    let sizes = [2, 3, 2, 4, 3, 2, 3, 2, 2, 3, 2, 4];
     let factors: Vec<Tensor> = sizes.windows(2).map(|w| real([w[0], w[1]])).collect();
-    let text = "ab,bc,cd,de,ef,fg,gh,hi,ij->aj";
+    let text = "ab,bc,cd,de,ef,fg,gh,hi,ij,jk,kl->al";
     let chain = factors[1..].iter().fold(factors[0].clone(), |a, b| a.matmul(b));
     let difference = einsum(text, &factors) - chain;
     assert!(inner(&difference, &difference) < 1e-20);
@@ -122,7 +122,7 @@ fn einsum_says_what_is_wrong() {
     let both = [a.clone(), b];
     let one = std::slice::from_ref(&a);
     assert_eq!(error("ij,jk->ik", &both), "`j` has size 3 in operand 0, f64[2, 3], and 4 in operand 1, f64[4, 5]");
-    assert_eq!(error("ij->ji", &both), "`ij->ji` is for 1 operands, 2 were given");
+    assert_eq!(error("ij->ji", &both), "the number of operands is 1 in `ij->ji`, and 2 were given");
     assert_eq!(error("ijk->i", one), "operand 0, f64[2, 3], has 2 axes, its subscripts name 3");
     assert_eq!(error("i->i", one), "operand 0, f64[2, 3], has 2 axes, its subscripts name 1");
     assert_eq!(error("i1->i", one), "`1` in `i1` is no letter");
@@ -145,7 +145,9 @@ fn convolutions_say_what_is_wrong() {
     let conv = |x: &Tensor, w: &Tensor, b: Option<&Tensor>, padding: i64, groups: usize| {
         x.try_conv1d(w, b, 1, padding, 3, groups).expect_err("it is wrong").message().to_owned()
     };
-    assert_eq!(conv(&x, &real([3, 3, 2]), None, 0, 1), "x has 4 channels, weight f64[3, 3, 2] in 1 groups takes 3");
+    assert_eq!(conv(&x, &real([3, 3, 2]), None, 0, 1), "x has 4 channels, the weight f64[3, 3, 2] takes 3");
+    let grouped = conv(&x, &real([4, 3, 2]), None, 0, 2);
+    assert_eq!(grouped, "x has 4 channels, the weight f64[4, 3, 2] in 2 groups takes 6");
     assert_eq!(conv(&x, &w, None, 0, 2), "2 groups do not divide 4 and 3 channels");
     assert_eq!(conv(&x, &w, None, 0, 0), "0 groups do not divide 4 and 3 channels");
     assert_eq!(conv(&x, &w, Some(&real([4])), 0, 1), "bias must be a vector of 3 numbers, not f64[4]");

@@ -17,8 +17,12 @@ fn second(f: impl Fn(&Tensor) -> Tensor, x: impl Into<Tensor>) -> Vec<f64> {
 #[track_caller]
 fn close(a: impl AsRef<[f64]>, b: impl AsRef<[f64]>) {
     let (a, b) = (a.as_ref(), b.as_ref());
+    assert!(same(a, b), "{a:?} is not {b:?}");
+}
+
+fn same(a: &[f64], b: &[f64]) -> bool {
     let same = |(a, b): (&f64, &f64)| a == b || (a - b).abs() <= 1e-12 * b.abs().max(1.0) || (a.is_nan() && b.is_nan());
-    assert!(a.len() == b.len() && a.iter().zip(b).all(same), "{a:?} is not {b:?}");
+    a.len() == b.len() && a.iter().zip(b).all(same)
 }
 
 #[test]
@@ -52,6 +56,54 @@ fn running_extremes_share_ties_and_stop_at_nan() {
     close(gradient(|x| x.cummin(0), [1.0, f64::NAN, 3.0]), [1.0, 0.0, 0.0]);
 }
 
+const NAN: f64 = f64::NAN;
+
+/// The function's value at a row, and its derivative against the weights 1, 2, 3: in reverse, which forward
+/// repeats wherever that is a number.
+fn at(f: fn(&Tensor) -> Tensor, row: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let x = Tensor::from(row.to_vec());
+    let weigh = |x: &Tensor| (f(x) * Tensor::from([1.0, 2.0, 3.0]).i(..f(x).size())).sum(..);
+    let reverse = grad(weigh)(&x).to_vec::<f64>();
+    let forward: Vec<f64> = (0..row.len())
+        .map(|i| jvp(weigh, &x, &Tensor::from((0..row.len()).map(|j| f64::from(i == j)).collect::<Vec<_>>())).1.item())
+        .collect();
+    if reverse.iter().all(|d| !d.is_nan()) {
+        close(&forward, &reverse);
+    }
+    (f(&x).to_vec(), reverse)
+}
+
+/// The figures of PyTorch 2 and JAX, which agree; SciPy's values are the same but for the logarithm of softmax at +inf,
+/// where it gives -inf to the others.
+#[test]
+fn rows_with_infinities_and_nan_give_the_softmax_and_derivatives_of_pytorch_and_jax() {
+    let (lower, upper) = (0.2689414213699951, 0.7310585786300049);
+    let part = [-INF, 1.0, 2.0];
+    let holds = |row: &[f64], value: f64, derivative: &[f64]| {
+        let (y, d) = at(|x| x.logsumexp(keep(0)), row);
+        assert!(same(&y, &[value]) && same(&d, derivative), "{row:?}: {y:?} {d:?}");
+    };
+    holds(&part, 2.313261687518223, &[0.0, lower, upper]);
+    holds(&[1.0, INF], INF, &[0.0, NAN]);
+    holds(&[INF, INF], INF, &[NAN, NAN]);
+    holds(&[-INF, INF, 0.0], INF, &[0.0, NAN, 0.0]);
+    holds(&[1.0, NAN], NAN, &[NAN, NAN]);
+    holds(&[-INF, NAN], NAN, &[NAN, NAN]);
+    let (y, d) = at(|x| x.softmax(0), &part);
+    close(y, [0.0, lower, upper]);
+    close(d, [0.0, -lower * upper, lower * upper]);
+    let (y, d) = at(|x| x.log_softmax(0), &part);
+    close(y, [-INF, 1.0 - 2.313261687518223, 2.0 - 2.313261687518223]);
+    close(d, [1.0, 2.0 - 6.0 * lower, 3.0 - 6.0 * upper]);
+    for row in [&[-INF, -INF][..], &[1.0, INF], &[INF, INF], &[-INF, INF, 0.0], &[1.0, NAN], &[-INF, NAN]] {
+        for f in [|x: &Tensor| x.softmax(0), |x: &Tensor| x.log_softmax(0)] {
+            let (y, d) = at(f, row);
+            assert!(y.iter().chain(&d).all(|v| v.is_nan()), "{row:?}: {y:?} {d:?}");
+        }
+    }
+}
+
+/// Where every element is -inf, PyTorch and JAX give the derivative NaN; here a masked row passes nothing on.
 #[test]
 fn logsumexp_of_nothing_is_minus_infinity_without_derivative() {
     let f = |x: &Tensor| x.logsumexp(-1);
@@ -195,7 +247,7 @@ fn cross_entropy_follows_pytorch_in_the_weighted_mean() {
 fn ignored_examples_get_no_derivative_and_confident_ones_no_overflow() {
     let f = |x: &Tensor| cross_entropy(x, &Tensor::from([0, 7]), None, Some(7), 0.0, "sum");
     close(gradient(f, [[1000.0, -1000.0], [3.0, 4.0]]), [0.0; 4]);
-    close(gradient(f, [[-1000.0, 1000.0], [INF, f64::NAN]])[..2].to_vec(), [-1.0, 1.0]);
+    close(&gradient(f, [[-1000.0, 1000.0], [INF, f64::NAN]])[..2], [-1.0, 1.0]);
     let one_hot = Tensor::from([[1.0, 0.0], [0.0, 1.0]]);
     let x = Tensor::from([[0.3, -2.0], [1.0, 5.0]]);
     let soft = cross_entropy(&x, &one_hot, None, None, 0.1, "mean").item::<f64>();
@@ -246,7 +298,7 @@ fn wrong_arguments_are_refused_with_what_to_do() {
         (text(x.try_group_norm(3, None, None, 0.1)), "3 groups do not divide 2 channels"),
         (text(x.try_var(.., f64::NAN)), "the correction must be a finite number"),
         (text(x.try_norm(.., f64::NAN)), "the order of a norm"),
-        (text(x.try_topk(3, 0).map(|y| y.0)), "has 2 elements, not 3"),
+        (text(x.try_topk(3, 0).map(|y| y.0)), "the 3 largest were asked for, and axis 0 has 2 elements"),
         (text(x.try_argmax(2)), "axis 2 is out of range"),
     ];
     for (got, wanted) in refused {

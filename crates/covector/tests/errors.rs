@@ -2,7 +2,7 @@
 
 use std::panic::{self, AssertUnwindSafe, Location};
 
-use covector::ops::{concat, create, einsum, index, linear, norm};
+use covector::ops::{concat, create, einsum, index, linear, norm, random};
 use covector::*;
 use insta::assert_snapshot;
 
@@ -55,6 +55,7 @@ fn products_that_do_not_fit() {
         told(|| x.matmul(&zeros([8, 3]))),
         told(|| x.matmul(&zeros([5, 6]))),
         told(|| zeros([2, 3, 4]).matmul(&zeros([5, 4, 3]))),
+        told(|| zeros([2, 3, 4]).matmul(&zeros([5, 3, 4]))),
         told(|| x.matmul(&zeros(()))),
         told(|| x.greater(0.0).matmul(&y.greater(0.0))),
         told(|| linear::matmul(&x, &y)),
@@ -107,6 +108,7 @@ fn axes_that_do_not_exist() {
     let all = [
         told(|| x.sum(2)),
         told(|| x.mean([0, -2])),
+        told(|| x.sum([1, 1])),
         told(|| zeros(()).max(0)),
         told(|| zeros([2, 0]).max(1)),
         told(|| zeros([2, 0]).argmax(1)),
@@ -133,6 +135,7 @@ fn indices_out_of_range() {
         told(|| x.index_add(&at(9), &zeros([2, 3]), 0).value()),
         told(|| x.put(&at(6), &zeros(2)).value()),
         told(|| x.cross_entropy(&at(5), None, None, 0.0, "mean").value()),
+        told(|| zeros([0, 2]).take(&at(0), 0).value()),
         told(|| x.take(&zeros(2), 0)),
         told(|| x.take(&at(0), 2)),
         told(|| x.take_along_axis(&at(0), 1)),
@@ -156,6 +159,8 @@ fn layers_and_losses_that_do_not_fit() {
         told(|| image.group_norm(2, None, None, 1e-5)),
         told(|| x.layer_norm(1, Some(&zeros(4)), None, 1e-5)),
         told(|| norm::scaled_dot_product_attention(&x, &zeros([2, 4]), &x, None, false)),
+        told(|| norm::scaled_dot_product_attention(&x, &zeros([5, 3]), &x, None, false)),
+        told(|| norm::scaled_dot_product_attention(&x, &x, &x, Some(&zeros([2, 3])), false)),
         told(|| x.cross_entropy(&Tensor::from([0, 1, 2]), None, None, 0.0, "mean")),
         told(|| x.mse_loss(&zeros([2, 1]), "mean")),
         told(|| x.mse_loss(&x, "average")),
@@ -178,6 +183,7 @@ fn dtypes_that_do_not_fit() {
         told(|| grad(|(x, n): &(Tensor, Tensor)| (x * n).sum(..))(&(x.clone(), n.clone()))),
         told(|| jacrev(|n: &Tensor| n * 2)(&n)),
         told(|| jacfwd(|n: &Tensor| n * 2)(&n)),
+        told(|| hessian(|n: &Tensor| n.sum(..))(&n)),
     ];
     assert_snapshot!(all.join("\n\n"));
 }
@@ -239,6 +245,7 @@ fn products_with_a_jacobian_that_do_not_fit() {
         told(|| jvp(|(a, b): &(Tensor, Tensor)| a * b, &pair, &(x.clone(), zeros(()).cast(DType::F32)))),
         told(|| jvp(|x: &Vec<Tensor>| x[0].clone(), &vec![x.clone()], &vec![])),
         told(|| hvp(|x: &Tensor| x.sum(..), &x, &zeros(2))),
+        told(|| hvp(|x: &Tensor| x.square(), &x, &x)),
     ];
     assert_snapshot!(all.join("\n\n"));
 }
@@ -286,7 +293,7 @@ fn sizes_beyond_memory() {
     let x = zeros([1, 3]);
     let big = 1usize << 40;
     let all = [
-        told(|| zeros([big, big])),
+        told(|| create::zeros([big, big], DType::F64)),
         told(|| x.broadcast_to([usize::MAX, 3])),
         told(|| x.broadcast_to([big, big, 3])),
         told(|| x.reshape([i64::MAX, 3])),
@@ -299,9 +306,138 @@ fn sizes_beyond_memory() {
         told(|| zeros([big, 1]).matmul(&zeros([1, big]))),
         told(|| zeros(big).outer(&zeros(big))),
         told(|| zeros([big, 1]) + zeros(big)),
+        told(|| x.unique(usize::MAX, 0.0)),
+        told(|| create::meshgrid(&[zeros(big), zeros(big)], "ij")),
+        told(|| einsum::einsum("i,j->ij", &[zeros(big), zeros(big)])),
         told(|| vmap(|x: &Tensor| x.broadcast_to([1usize << 41, 3]))(&zeros([1usize << 20, 3]))),
     ];
     assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
+fn creations_draws_and_resizings_that_make_no_sense() {
+    let (x, key) = (zeros([2, 3]), Key::new(0));
+    let all = [
+        told(|| create::full([2, 2], zeros(3), DType::F64)),
+        told(|| create::arange(0, 5, 0, DType::F64)),
+        told(|| create::linspace(0.0, f64::NAN, 3, DType::F64)),
+        told(|| create::meshgrid(std::slice::from_ref(&x), "ij")),
+        told(|| create::meshgrid(&[zeros(2)], "ji")),
+        told(|| random::uniform(&x, [2], 0.0, 1.0, DType::F64)),
+        told(|| random::uniform(&key, [2], 1.0, 0.0, DType::F64)),
+        told(|| random::normal(&key, [2], DType::I64)),
+        told(|| random::randint(&key, [2], 5, 5)),
+        told(|| random::bernoulli(&key, zeros(3), [2])),
+        told(|| random::dropout(&x, &key, 1.5)),
+        told(|| zeros(3).tril(0)),
+        told(|| zeros(3).t()),
+        told(|| x.slice([0], [1, 1], [1])),
+        told(|| x.chunk(0, 0)),
+        told(|| x.moveaxis([0, 1], [0])),
+        told(|| x.searchsorted(&zeros([3, 2]), false)),
+        told(|| x.resize(4, "nearest")),
+        told(|| zeros([1, 1, 4]).resize(4, "cubic")),
+        told(|| zeros([1, 1, 4]).resize([4, 4], "nearest")),
+        told(|| zeros([1, 1, 4]).avg_pool1d(2, 0, 0)),
+        told(|| zeros([1, 1, 4]).adaptive_avg_pool1d(0)),
+        told(|| zeros([1, 2, 4]).conv_transpose1d(&zeros([3, 2, 2]), None, 1, 0, 0, 1, 1)),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+}
+
+/// Numbers at the ends of their types, for every op that takes some: an error that names the op, or a result.
+#[test]
+fn extreme_numbers_are_refused_or_do_no_harm() {
+    let (x, image, key) = (zeros([2, 3]), zeros([1, 1, 4]), Key::new(0));
+    let (low, high, most) = (i64::MIN, i64::MAX, usize::MAX);
+    let mut wrong: Vec<String> = Vec::new();
+    let mut look = |call: &str, run: &dyn Fn() -> Result<()>| match panic::catch_unwind(AssertUnwindSafe(run)) {
+        Err(_) => wrong.push(format!("{call} panics")),
+        Ok(Err(e)) if e.op().is_none() || e.site().is_none_or(|s| s.file() != file!()) => {
+            wrong.push(format!("{call} does not say where: {e}"));
+        }
+        Ok(_) => (),
+    };
+    macro_rules! of {
+        ($($call:expr),* $(,)?) => { $(look(stringify!($call), &|| $call.map(drop));)* };
+    }
+    of![
+        create::try_eye(most, DType::F32),
+        create::try_linspace(0.0, 1.0, most, DType::F32),
+        create::try_arange(low, high, 1, DType::F32),
+        create::try_arange(0.0, 1e300, 1e-300, DType::F32),
+        create::try_full([most, most], 0.0, DType::F32),
+        random::try_uniform(&key, [most], 0.0, 1.0, DType::F32),
+        random::try_permutation(&key, most),
+        random::try_randint(&key, [2], low, high),
+        random::try_split_key(&key, most),
+        x.try_sum(isize::MIN),
+        x.try_softmax(isize::MAX),
+        x.try_diff(most, 0),
+        x.try_topk(most, 0),
+        x.try_tril(low),
+        x.try_triu(high),
+        x.try_roll(low, 1),
+        x.try_roll(high, 1),
+        x.try_slice([low, 0], [high, 3], [high, 1]),
+        x.try_slice([0, high], [2, low], [1, low]),
+        x.try_chunk(most, 0),
+        x.try_split([high, high], 0),
+        x.try_flatten(isize::MIN, isize::MAX),
+        x.try_moveaxis([low], [high]),
+        x.try_permute_dims([low, high]),
+        x.try_reshape([high, high, 0]),
+        x.try_pad((high, high), "constant", 0.0),
+        x.try_pad((high, high), "reflect", 0.0),
+        x.try_repeat(most, 1),
+        x.try_tile([high]),
+        x.try_one_hot(most),
+        x.try_cast(DType::I64).and_then(|n| n.try_one_hot(most)),
+        x.try_layer_norm(most, None, None, 1e-5),
+        x.try_group_norm(most, None, None, 1e-5),
+        image.try_resize(high, "nearest"),
+        image.try_resize(high, "linear"),
+        image.try_max_pool1d(high, 1, 0, 1),
+        image.try_max_pool1d(2, high, 0, 1),
+        image.try_max_pool1d(2, 1, high, 1),
+        image.try_max_pool1d(2, 1, 0, high),
+        image.try_avg_pool1d(2, 1, high),
+        image.try_adaptive_avg_pool1d(high),
+        image.try_adaptive_max_pool1d(high),
+        image.try_conv1d(&zeros([1, 1, 2]), None, high, 0, 1, 1),
+        image.try_conv1d(&zeros([1, 1, 2]), None, 1, high, 1, 1),
+        image.try_conv1d(&zeros([1, 1, 2]), None, 1, 0, high, 1),
+        image.try_conv1d(&zeros([1, 1, 2]), None, 1, 0, 1, most),
+        image.try_conv_transpose1d(&zeros([1, 1, 2]), None, high, 0, 0, 1, 1),
+        image.try_conv_transpose1d(&zeros([1, 1, 2]), None, 1, high, 0, 1, 1),
+        image.try_conv_transpose1d(&zeros([1, 1, 2]), None, 1, 0, high, 1, 1),
+        image.try_conv_transpose1d(&zeros([1, 1, 2]), None, 1, 0, 0, high, 1),
+    ];
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_too_large_is_an_error_of_the_try_forms() {
+    let (column, row) = (zeros([1 << 40, 1]), zeros([1, 1 << 40]));
+    let all = [
+        column.try_add(&row),
+        column.try_matmul(&row),
+        column.try_outer(&row),
+        column.try_tensordot(&row, [1], [0]),
+        column.greater(0.0).try_where_(&row, 0.0),
+        einsum::try_einsum("ij,jk->ik", &[column.clone(), row.clone()]),
+        row.try_tile([1_i64 << 40, 1]),
+        row.try_repeat(1 << 40, 0),
+        Tensor::from([1]).try_one_hot(usize::MAX),
+        row.try_unique(usize::MAX, 0.0),
+        random::try_split_key(&Key::new(0), usize::MAX),
+        random::try_bernoulli(&Key::new(0), Tensor::from(0.5), [usize::MAX, 2]),
+        random::try_normal(&Key::new(0), [usize::MAX, 2], DType::F64),
+    ];
+    for result in all {
+        let text = result.expect_err("it must be refused").to_string();
+        assert!(text.contains("has more elements than memory can address"), "{text}");
+    }
 }
 
 #[test]

@@ -455,7 +455,7 @@ fn errors_say_what_does_not_fit() {
       operands: i64[0, 3]
     concat: there are no tensors to join
       hint: of no tensors neither shape nor dtype is known
-    concat: axis 1 has 3 in tensor 0 and 2 in tensor 1
+    concat: axis 1 has size 3 in tensor 0 and 2 in tensor 1
       operands: i64[2, 3], i64[2, 2]
       hint: only axis 0, along which they are joined, may differ
     concat: tensors 0 and 1 have 2 and 1 axes

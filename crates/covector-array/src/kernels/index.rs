@@ -7,7 +7,7 @@ use crate::{Array, DType, Element, Shape, kernels, with_dtype};
 
 /// An index outside its axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("index {index} is out of range for axis {axis} of size {size}: {}", allowed(*size))]
+#[error("index {index} is out of range for axis {axis} of size {size}")]
 pub struct IndexError {
     /// The first such index, as given.
     pub index: i64,
@@ -15,10 +15,6 @@ pub struct IndexError {
     pub size: usize,
     /// The axis.
     pub axis: usize,
-}
-
-fn allowed(size: usize) -> String {
-    if size == 0 { "the axis is empty".into() } else { format!("it must lie in -{size}..{size}") }
 }
 
 /// What a scattered update does to the element it meets.

@@ -225,10 +225,10 @@ fn indices_out_of_range_are_named_and_nothing_is_written() {
         assert_eq!(x.to_f64_vec(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     }
     let message = take(&x, &Array::from_slice(&[5i64], 1), 1).expect_err("out of range").to_string();
-    assert_eq!(message, "index 5 is out of range for axis 1 of size 3: it must lie in -3..3");
+    assert_eq!(message, "index 5 is out of range for axis 1 of size 3");
     let empty = Array::full([0, 2], 0.0, DType::F32);
     let message = take(&empty, &Array::from_slice(&[0i64], 1), 0).expect_err("out of range").to_string();
-    assert_eq!(message, "index 0 is out of range for axis 0 of size 0: the axis is empty");
+    assert_eq!(message, "index 0 is out of range for axis 0 of size 0");
     assert_eq!(take(&empty, &Array::full(0, 0.0, DType::I64), 0).expect("no index at all").shape()[..], [0, 2]);
 }
 

@@ -31,7 +31,7 @@ impl Primitive for Cast {
         if self.to.is_float() {
             return Derivative::Rules(self);
         }
-        Derivative::Cut("the result is no float, and only floats have derivatives")
+        Derivative::Cut("integers and bool have no derivatives")
     }
     fn batch(&self, x: &[Tensor], _: &[bool], _: usize) -> Result<Tensor> {
         Tensor::apply(self.clone(), [x[0].clone()])

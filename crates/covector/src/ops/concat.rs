@@ -5,6 +5,7 @@ use covector_array::{Array, DType, Shape};
 use covector_derive::{op, op_list};
 use smallvec::SmallVec;
 
+use super::create::addressable;
 use super::pad::{Mode, Pad, Widths};
 use super::shape::part;
 use super::view::{add_batch, reshaped};
@@ -43,7 +44,7 @@ impl Primitive for Concat {
                     .hint("`stack` joins along a new axis; `expand_dims` adds one"));
             }
             if let Some(axis) = (0..a.len()).find(|&k| k != self.axis && a[k] != b[k]) {
-                let sizes = format!("axis {axis} has {} in tensor 0 and {} in tensor {}", a[axis], b[axis], i + 1);
+                let sizes = format!("axis {axis} has size {} in tensor 0 and {} in tensor {}", a[axis], b[axis], i + 1);
                 return Err(
                     Error::new(sizes).hint(format!("only axis {}, along which they are joined, may differ", self.axis))
                 );
@@ -240,6 +241,7 @@ pub fn tile(x: &Tensor, reps: Ints) -> Result<Tensor> {
     let ndim = reps.len().max(x.ndim());
     let rep = |i: usize| (i + reps.len()).checked_sub(ndim).map_or(1, |j| reps[j]);
     let dim = |i: usize| (i + x.ndim()).checked_sub(ndim).map_or(1, |j| x.shape()[j]);
+    addressable(&(0..ndim).map(|i| rep(i).saturating_mul(dim(i))).collect(), x.dtype())?;
     let split: Shape = (0..ndim).flat_map(|i| [1, dim(i)]).collect();
     let wide: Shape = (0..ndim).flat_map(|i| [rep(i), dim(i)]).collect();
     merged(&reshaped(x, split).try_broadcast_to(wide)?, (0..ndim).map(|i| (rep(i), dim(i))))
@@ -259,6 +261,7 @@ pub fn tile(x: &Tensor, reps: Ints) -> Result<Tensor> {
 #[op(samples = [(real([3]), 2, 0), (real([2, 3]), 3, -1), (real([2, 3]), 1, 0), (real([2]), 0, 0)])]
 pub fn repeat(x: &Tensor, n: usize, axis: Axis) -> Result<Tensor> {
     let axis = x.axis(axis)?;
+    addressable(&x.shape().with_axis(axis, x.shape()[axis].saturating_mul(n)), x.dtype())?;
     let split = x.shape().with_inserted(axis + 1, 1);
     let wide = reshaped(x, split).try_broadcast_to(x.shape().with_inserted(axis + 1, n))?;
     merged(&wide, x.shape().iter().enumerate().map(|(i, &d)| (if i == axis { n } else { 1 }, d)))

@@ -70,11 +70,9 @@ fn convolve(spatial: usize, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, 
     let (n, c, o) = (x.shape()[0], x.shape()[1], weight.shape()[0]);
     let wanted = weight.shape()[1].saturating_mul(groups);
     if wanted != c {
-        return Err(Error::new(format!(
-            "x has {c} channels, weight {} in {groups} groups takes {wanted}",
-            weight.spec()
-        ))
-        .hint("weight is [out channels, in channels / groups, kernel..]"));
+        let grouped = if groups == 1 { String::new() } else { format!(" in {groups} groups") };
+        return Err(Error::new(format!("x has {c} channels, the weight {}{grouped} takes {wanted}", weight.spec()))
+            .hint("weight is [out channels, in channels / groups, kernel..]"));
     }
     let kernel = &weight.shape()[2..];
     let slides = Slide::along(kernel, &stride, &padding, &dilation, false)?;
@@ -104,8 +102,12 @@ fn convolve_transposed(
     let (x, weight) = (&ops.x, &ops.weight);
     let (n, c, o) = (x.shape()[0], x.shape()[1], weight.shape()[1].saturating_mul(groups));
     if weight.shape()[0] != c {
-        return Err(Error::new(format!("x has {c} channels, weight {} takes {}", weight.spec(), weight.shape()[0]))
-            .hint("weight is [in channels, out channels / groups, kernel..]"));
+        return Err(Error::new(format!(
+            "x has {c} channels, the weight {} takes {}",
+            weight.spec(),
+            weight.shape()[0]
+        ))
+        .hint("weight is [in channels, out channels / groups, kernel..]"));
     }
     let (kernel, len) = (&weight.shape()[2..], &x.shape()[2..]);
     let slides = Slide::along(kernel, &stride, &padding, &dilation, false)?;

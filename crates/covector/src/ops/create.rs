@@ -70,7 +70,8 @@ fn filled(shape: Shape, value: Operand, dtype: DType) -> Result<Tensor> {
     Ok(Tensor::from_array(one.try_value()?.broadcast_to(&shape)))
 }
 
-fn addressable(shape: &Shape, dtype: DType) -> Result<()> {
+/// Refuses a result too large for memory before anything is built of it.
+pub(crate) fn addressable(shape: &Shape, dtype: DType) -> Result<()> {
     match shape.checked_size(dtype.size()) {
         Some(_) => Ok(()),
         None => {
@@ -78,6 +79,14 @@ fn addressable(shape: &Shape, dtype: DType) -> Result<()> {
             Err(Error::new(format!("the result {spec} has more elements than memory can address")))
         }
     }
+}
+
+/// Refuses lists of numbers for which there is no room: collecting one would end the program.
+pub(crate) fn room(counts: &[usize]) -> Result<()> {
+    counts.iter().try_for_each(|&n| {
+        let list = Vec::<i64>::new().try_reserve_exact(n);
+        list.map_err(|_| Error::new(format!("there is no memory for an axis of {n} elements")))
+    })
 }
 
 /// A tensor of zeros (false for bool).

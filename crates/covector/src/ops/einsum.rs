@@ -3,6 +3,7 @@
 use covector_derive::{op, op_list};
 
 use super::contract::{LABELS, Label, Labelled, Labels, contract, pair, set_of};
+use super::create::addressable;
 use super::linear::common_dtype;
 use super::view::{main_diagonal, permuted, reshaped};
 use crate::axes::resolve;
@@ -16,7 +17,7 @@ const ELLIPSIS: usize = 52;
 /// Shapes: `spec` is `ab,bc->ac`: a letter per axis and operand, upper and lower case differ, spaces do not matter. `...`
 /// stands for any further axes, which broadcast. A letter twice in one operand takes the diagonal. Without `->` the output
 /// is `...` and the letters that occur once, in the order of ASCII. Dtypes are promoted.
-/// Several operands are contracted in pairs, in the cheapest order up to eight operands, in a good one beyond; every pair
+/// Several operands are contracted in pairs, in the cheapest order up to ten operands, in a good one beyond; every pair
 /// with a common sum is one matrix product.
 /// # Errors
 /// If the text is malformed, operands and text differ in number or rank, a letter has two sizes, or an output letter is
@@ -41,8 +42,15 @@ pub fn einsum(spec: &str, operands: &[Tensor]) -> Result<Tensor> {
     let operands = operands.iter().map(|x| x.cast(dtype));
     let terms = operands.zip(inputs).map(|(x, labels)| without_repeats(x, labels)).collect::<Vec<_>>();
     let largest = |label: Label| terms.iter().filter_map(|t| t.size_of(label)).find(|&d| d != 1);
-    let terms = terms.iter().map(|term| squeezed(term, largest)).collect();
+    let terms: Vec<_> = terms.iter().map(|term| squeezed(term, largest)).collect();
+    fits(&terms.iter().collect::<Vec<_>>(), &output)?;
     Ok(contract(terms, &output))
+}
+
+/// Refuses an output too large for memory.
+fn fits(terms: &[&Labelled], output: &[Label]) -> Result<()> {
+    let size = |&label: &Label| terms.iter().find_map(|t| t.size_of(label)).unwrap_or(1);
+    addressable(&output.iter().map(size).collect(), terms[0].x.dtype())
 }
 
 /// The product of two tensors summed over the last axis of the first and the second-to-last of the second.
@@ -83,7 +91,7 @@ pub fn dot(x1: &Tensor, x2: &Tensor) -> Result<Tensor> {
 #[op(samples = [(real([2]), real2([3])), (real([2, 2]), real2([2])), (real(()), real2([3])), (real([0]), real2([2]))])]
 pub fn outer(x1: &Tensor, x2: &Tensor) -> Result<Tensor> {
     let [a, b] = both_promoted(x1, x2)?;
-    Ok(reshaped(&a, [a.size(), 1]) * reshaped(&b, [1, b.size()]))
+    reshaped(&a, [a.size(), 1]).try_multiply(reshaped(&b, [1, b.size()]))
 }
 
 /// The product of two tensors summed over pairs of axes.
@@ -137,8 +145,9 @@ fn summed_over(x1: &Tensor, x2: &Tensor, axes1: &[usize], axes2: &[usize]) -> Re
     let second: Labels = (0..x2.ndim()).map(|j| paired(j).unwrap_or(x1.ndim() + j) as Label).collect();
     let output: Labels =
         first.iter().chain(&second).copied().filter(|l| !(first.contains(l) && second.contains(l))).collect();
-    let y = pair(&Labelled { x: a, labels: first }, &Labelled { x: b, labels: second }, set_of(&output));
-    Ok(y.ordered(&output))
+    let (a, b) = (Labelled { x: a, labels: first }, Labelled { x: b, labels: second });
+    fits(&[&a, &b], &output)?;
+    Ok(pair(&a, &b, set_of(&output)).ordered(&output))
 }
 
 /// Both operands in one dtype.
@@ -162,8 +171,8 @@ impl Subscripts {
         let written: Vec<Term> = left.split(',').map(Term::read).collect::<Result<_>>()?;
         if written.len() != operands.len() {
             let (n, given) = (written.len(), operands.len());
-            return Err(Error::new(format!("`{text}` is for {n} operands, {given} were given"))
-                .hint("the operands are separated by commas"));
+            return Err(Error::new(format!("the number of operands is {n} in `{text}`, and {given} were given"))
+                .hint("commas separate the operands, as in `ij,jk->ik`"));
         }
         let inputs: Vec<Labels> =
             written.iter().zip(operands).enumerate().map(|(i, (t, x))| t.labels(i, x)).collect::<Result<_>>()?;

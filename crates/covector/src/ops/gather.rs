@@ -8,6 +8,7 @@ use covector_array::kernels::{self, IndexError, Inputs, Scatter as Mode};
 use covector_array::{Array, DType, Shape};
 
 use super::view::{add_batch, expand, permuted, reshaped};
+use crate::error::counted;
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
 use crate::{Error, Result, Spec, Tensor};
 
@@ -18,19 +19,24 @@ pub(crate) struct Places {
     pub axis: usize,
     /// True if an index names one element, false if it names a whole slice.
     pub along: bool,
-    /// The axis as the user knows it, for errors: batching moves `axis`.
-    pub shown: usize,
+    /// The axis as the user knows it, for errors: batching moves `axis`. `None`: a tensor taken as one row.
+    pub shown: Option<usize>,
 }
 
 impl Places {
     /// Slices along `axis`: the layout of `take`.
     pub fn rows(axis: usize) -> Self {
-        Places { axis, along: false, shown: axis }
+        Places { axis, along: false, shown: Some(axis) }
+    }
+
+    /// Elements counted through a tensor in row-major order: the layout of `put`.
+    pub fn flat() -> Self {
+        Places { axis: 0, along: false, shown: None }
     }
 
     /// Elements along `axis`: the layout of `take_along_axis`.
     pub fn along(axis: usize) -> Self {
-        Places { axis, along: true, shown: axis }
+        Places { axis, along: true, shown: Some(axis) }
     }
 
     /// The shape of what is read from `x` at `indices`.
@@ -53,7 +59,11 @@ impl Places {
     }
 
     fn named(&self, e: IndexError) -> Error {
-        IndexError { axis: self.shown, ..e }.into()
+        match self.shown {
+            Some(axis) => IndexError { axis, ..e }.into(),
+            None => Error::new(format!("index {} is out of range for {} elements in all", e.index, e.size))
+                .hint(counted(e.size)),
+        }
     }
 
     /// The places in a batch of bases, and the indices that name them there.
@@ -279,7 +289,8 @@ impl Primitive for Checked {
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         if !x[0].dtype.is_int() {
-            return Err(Error::new(format!("indices must be integers, not {}", x[0].dtype)));
+            return Err(Error::new(format!("indices must be integers, not {}", x[0].dtype))
+                .hint("cast first: `.cast(DType::I64)`"));
         }
         Ok(Spec::new(DType::I64, x[0].shape.clone()))
     }

@@ -7,6 +7,7 @@ use covector_array::kernels::{self, Scatter as Mode};
 use covector_array::{DType, Shape};
 use covector_derive::{op, op_list};
 
+use super::create::addressable;
 use super::gather::{Checked, Gather, Places, try_scatter};
 use super::view::{broadcast, expand, reshaped};
 use crate::{Axis, Error, Result, Tensor};
@@ -318,7 +319,7 @@ pub fn index_add(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis) -> 
 ])]
 pub fn put(x: &Tensor, flat_indices: &Tensor, values: &Tensor) -> Result<Tensor> {
     let values = spread(&fitting(x, values)?, flat_indices.shape(), "values")?;
-    let y = try_scatter(&Places::rows(0), Mode::Set, &reshaped(x, [x.size()]), flat_indices, &values)?;
+    let y = try_scatter(&Places::flat(), Mode::Set, &reshaped(x, [x.size()]), flat_indices, &values)?;
     Ok(reshaped(&y, x.shape()))
 }
 
@@ -381,8 +382,10 @@ pub fn masked_select(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
     notes = "derivative=the result is an integer")]
 pub fn one_hot(indices: &Tensor, classes: usize) -> Result<Tensor> {
     if !indices.dtype().is_int() {
-        return Err(Error::new(format!("indices must be integers, not {}", indices.dtype())));
+        return Err(Error::new(format!("indices must be integers, not {}", indices.dtype()))
+            .hint("cast first: `.cast(DType::I64)`"));
     }
+    addressable(&indices.shape().with_inserted(indices.ndim(), classes), DType::I64)?;
     let numbers = Tensor::from_array(kernels::iota(classes, DType::I64));
     let column = reshaped(&indices.cast(DType::I64), indices.shape().with_inserted(indices.ndim(), 1));
     Ok(column.equal(numbers).cast(DType::I64))
@@ -404,7 +407,8 @@ pub fn one_hot(indices: &Tensor, classes: usize) -> Result<Tensor> {
 #[op(samples = [(real([4, 3]), exact_ints(&[2, 0, 2], [3])), (real([3, 2]), exact_ints(&[1, 0, 2, 1], [2, 2])), (real([3, 2]), exact_ints(&[2], ()))])]
 pub fn embedding(weight: &Tensor, indices: &Tensor) -> Result<Tensor> {
     if weight.ndim() != 2 {
-        return Err(Error::new(format!("the table must have two axes, not {}", weight.ndim())));
+        return Err(Error::new(format!("the table must have two axes, not {}", weight.ndim()))
+            .hint("one row for each index: [rows, features]"));
     }
     Tensor::apply(Gather { places: Places::rows(0) }, [weight.clone(), indices.clone()])
 }

@@ -4,6 +4,7 @@ use covector_array::kernels::{self, Inputs};
 use covector_array::{Array, DType, Shape};
 use covector_derive::{op, op_list};
 
+use super::create::addressable;
 use super::view::{add_batch, expand, linear, permuted, reshaped};
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
 use crate::{Error, Result, Spec, Tensor};
@@ -116,6 +117,10 @@ pub fn matmul(x1: &Tensor, x2: &Tensor) -> Result<Tensor> {
 
 fn inner_sizes_differ(x1: &Tensor, x2: &Tensor, k: usize, k2: usize) -> Error {
     let error = Error::new(format!("inner sizes differ: {} @ {} ({k} against {k2})", x1.spec(), x2.spec()));
+    let lead = |x: &Tensor| x.shape().iter().copied().take(x.ndim().saturating_sub(2)).collect::<Shape>();
+    if lead(x1).broadcast(&lead(x2)).is_none() {
+        return error.hint("nor do the leading axes broadcast: are these the operands you meant?");
+    }
     let b = x2.shape();
     if b.len() >= 2 && b[b.len() - 1] == k {
         let flipped = Spec::new(x2.dtype(), b.iter().copied().take(b.len() - 2).chain([k, k2]).collect::<Shape>());
@@ -134,22 +139,27 @@ fn inner_sizes_differ(x1: &Tensor, x2: &Tensor, k: usize, k2: usize) -> Error {
 fn product(a: &Tensor, b: &Tensor, m: usize, k: usize, n: usize) -> Result<Tensor> {
     let lead = |x: &Tensor| x.shape().iter().copied().take(x.ndim() - 2).collect::<Shape>();
     let (la, lb) = (lead(a), lead(b));
+    let shape = |lead: &Shape| -> Shape { lead.iter().copied().chain([m, n]).collect() };
     if lb.is_empty() {
+        addressable(&shape(&la), a.dtype())?;
         // A batch of rows against one matrix is one product: the weights are not repeated.
         let rows = la.size() * m;
         let y = batched(&reshaped(a, [1, rows, k]), &reshaped(b, [1, k, n]));
-        return Ok(reshaped(&y, la.iter().copied().chain([m, n]).collect::<Shape>()));
+        return Ok(reshaped(&y, shape(&la)));
     }
     let batch = la.broadcast(&lb).ok_or_else(|| {
         Error::new(format!("leading axes do not broadcast: {la} and {lb}"))
             .hint("all axes but the last two are aligned at the right; sizes must be equal, or one of them 1")
     })?;
+    for (rows, cols) in [(m, n), (m, k), (k, n)] {
+        addressable(&batch.iter().copied().chain([rows, cols]).collect(), a.dtype())?;
+    }
     let flat = |x: &Tensor, rows: usize, cols: usize| {
         let full: Shape = batch.iter().copied().chain([rows, cols]).collect();
         reshaped(&expand(x, &full), [batch.size(), rows, cols])
     };
     let y = batched(&flat(a, m, k), &flat(b, k, n));
-    Ok(reshaped(&y, batch.iter().copied().chain([m, n]).collect::<Shape>()))
+    Ok(reshaped(&y, shape(&batch)))
 }
 
 /// The Walsh–Hadamard transform of the last axis: its own transpose.

@@ -220,6 +220,15 @@ pub fn scaled_dot_product_attention(
     if let Some(x) = [q, k, v].into_iter().find(|x| x.ndim() < 2) {
         return Err(Error::new(format!("q, k and v must be [.., tokens, features], not {}", x.shape())));
     }
+    let last = |x: &Tensor, back: usize| x.shape()[x.ndim() - back];
+    if last(q, 1) != last(k, 1) {
+        return Err(Error::new(format!("queries have {} features, keys {}", last(q, 1), last(k, 1)))
+            .hint("q is [.., queries, d], k [.., keys, d] and v [.., keys, e]"));
+    }
+    if last(k, 2) != last(v, 2) {
+        return Err(Error::new(format!("there are {} keys and {} values", last(k, 2), last(v, 2)))
+            .hint("q is [.., queries, d], k [.., keys, d] and v [.., keys, e]"));
+    }
     let dtype = q.dtype().promote(k.dtype()).promote(v.dtype()).to_float();
     let [q, k, v] = [q, k, v].map(|x| widened(&x.cast(dtype)));
     let scale = 1.0 / (q.shape()[q.ndim() - 1].max(1) as f64).sqrt();

@@ -6,6 +6,7 @@ use covector_array::kernels::{self, Inputs};
 use covector_array::{Array, DType};
 use covector_derive::{op, op_list};
 
+use super::create::addressable;
 use super::scan::{padded, piece};
 use super::view::{add_batch, expand, reshaped};
 use crate::primitive::{Class, Derivative, Primitive};
@@ -129,7 +130,7 @@ pub fn topk(x: &Tensor, k: usize, axis: Axis) -> Result<(Tensor, Tensor)> {
     let along = x.axis(axis)?;
     let n = x.shape()[along];
     if k > n {
-        return Err(Error::new(format!("axis {along} of {} has {n} elements, not {k}", x.shape())));
+        return Err(Error::new(format!("the {k} largest were asked for, and axis {along} has {n} elements")));
     }
     let indices = piece(&x.argsort(axis, true), along, 0, k);
     Ok((x.take_along_axis(&indices, axis), indices))
@@ -180,6 +181,7 @@ pub fn searchsorted(sorted: &Tensor, values: &Tensor, right: bool) -> Result<Ten
 #[op(samples = [(ints(0, 4, [6]), 5, -1.0), (real([2, 3]), 4, 0.0), (exact_ints(&[2, 1, 2], [3]), 1, 0.0), (real([0]), 2, 0.5)])]
 pub fn unique(x: &Tensor, size: usize, fill: f64) -> Result<Tensor> {
     let n = x.size();
+    addressable(&size.into(), x.dtype())?;
     let fill = Tensor::scalar(fill, x.dtype());
     if n == 0 || size == 0 {
         return Ok(expand(&fill, &[size].into()));

@@ -3,6 +3,7 @@
 use covector_array::{Array, DType};
 use covector_derive::{op, op_list};
 
+use super::create::{addressable, room};
 use super::reduce::{Extreme, sum_axes};
 use super::view::reshaped;
 use super::window::{Slide, joined, padded, windows, windows_along, with_examples, without_examples};
@@ -137,6 +138,8 @@ fn adaptive_bins(spatial: usize, x: &Tensor, output_size: &Ints) -> Result<Vec<B
     if let Some(axis) = x.shape()[2..].iter().position(|&len| len == 0) {
         return Err(Error::new(format!("spatial axis {axis} of {} is empty", x.spec())));
     }
+    room(&n)?;
+    addressable(&joined(&[&x.shape()[..2], &n]), x.dtype())?;
     Ok((0..spatial).map(|i| Bins::cut(x.shape()[2 + i], n[i])).collect())
 }
 

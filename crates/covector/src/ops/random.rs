@@ -12,6 +12,7 @@ use covector_array::math::Real;
 use covector_array::{Array, DType, Shape};
 use covector_derive::{op, op_list};
 
+use super::create::addressable;
 use super::view::{add_batch, expand};
 use crate::primitive::{Class, Derivative, Primitive};
 use crate::tree::Path;
@@ -209,6 +210,7 @@ impl Primitive for RandomBits {
 #[op(samples = [(Key::new(7).0, 3), (Key::new(8).0, 0)], method = false, notes = "derivative=keys are integers")]
 pub fn split_key(key: &Tensor, n: usize) -> Result<Tensor> {
     check(key)?;
+    addressable(&Shape::from([n, 2]), DType::U64)?;
     let number = Tensor::from_array(kernels::iota(n, DType::U64));
     Tensor::apply(DeriveKey(Purpose::Split), [expand(key, &Shape::from([n, 2])), number])
 }
@@ -255,18 +257,21 @@ pub fn random_bits(key: &Tensor, shape: Shape) -> Result<Tensor> {
 }
 
 /// 64 random bits per element, from two words.
-fn wide_bits(key: &Tensor, shape: &Shape) -> Tensor {
-    let words = random_bits(key, shape.with_inserted(shape.len(), 2)).cast(DType::U64);
+fn wide_bits(key: &Tensor, shape: &Shape) -> Result<Tensor> {
+    let pairs = shape.with_inserted(shape.len(), 2);
+    addressable(shape, DType::U64).and_then(|()| addressable(&pairs, DType::U64))?;
+    let words = random_bits(key, pairs).cast(DType::U64);
     let word = |i: i64| words.take(&Tensor::from(i), -1);
-    word(0) * (1i64 << 32) + word(1)
+    Ok(word(0) * (1i64 << 32) + word(1))
 }
 
 /// `bits` random bits per element, as whole numbers in `dtype`, which holds them exactly.
-fn whole(key: &Tensor, shape: &Shape, dtype: DType, bits: u32) -> Tensor {
+fn whole(key: &Tensor, shape: &Shape, dtype: DType, bits: u32) -> Result<Tensor> {
     if bits > 32 {
-        return wide_bits(key, shape).bitwise_right_shift(64 - bits as usize).cast(dtype);
+        return Ok(wide_bits(key, shape)?.bitwise_right_shift(64 - bits as usize).cast(dtype));
     }
-    random_bits(key, shape.clone()).bitwise_right_shift(32 - bits as usize).cast(dtype)
+    addressable(shape, DType::U32)?;
+    Ok(random_bits(key, shape.clone()).bitwise_right_shift(32 - bits as usize).cast(dtype))
 }
 
 /// The bits of the significand, the leading one included.
@@ -283,7 +288,7 @@ fn precision(dtype: DType) -> Result<u32> {
 /// Uniform in (-1, 1), symmetric, neither end nor 0 included: odd multiples of the last bit, all exact.
 fn symmetric(key: &Tensor, shape: &Shape, dtype: DType) -> Result<Tensor> {
     let bits = precision(dtype)? - 1;
-    Ok((whole(key, shape, dtype, bits) * 2.0 + 1.0) * 0.5f64.powi(bits as i32) - 1.0)
+    Ok((whole(key, shape, dtype, bits)? * 2.0 + 1.0) * 0.5f64.powi(bits as i32) - 1.0)
 }
 
 /// Uniform random numbers in `[lo, hi)`.
@@ -306,7 +311,7 @@ pub fn uniform(key: &Tensor, shape: Shape, lo: f64, hi: f64, dtype: DType) -> Re
     if lo.partial_cmp(&hi).is_none_or(|order| order.is_gt()) {
         return Err(Error::new(format!("there is nothing between {lo} and {hi}")).hint("lo must not be above hi"));
     }
-    let unit = whole(key, &shape, dtype, bits) * 0.5f64.powi(bits as i32);
+    let unit = whole(key, &shape, dtype, bits)? * 0.5f64.powi(bits as i32);
     Ok(if (lo, hi) == (0.0, 1.0) { unit } else { unit * (hi - lo) + lo })
 }
 
@@ -381,7 +386,8 @@ pub fn bernoulli(key: &Tensor, p: Operand, shape: Shape) -> Result<Tensor> {
     if p.shape().broadcast(&shape).as_ref() != Some(&shape) {
         return Err(Error::new(format!("probabilities of shape {} do not broadcast to {shape}", p.shape())));
     }
-    Ok(expand(&p, &shape).greater(uniform(key, shape, 0.0, 1.0, dtype)))
+    addressable(&shape, dtype)?;
+    Ok(expand(&p, &shape).greater(try_uniform(key, shape, 0.0, 1.0, dtype)?))
 }
 
 /// Random integers from `lo` up to, but not with, `hi`, all equally likely.
@@ -404,7 +410,7 @@ pub fn randint(key: &Tensor, shape: Shape, lo: i64, hi: i64) -> Result<Tensor> {
         return Err(Error::new(format!("there is no integer from {lo} up to {hi}")).hint("lo must be below hi"));
     }
     let count = Tensor::from(hi.wrapping_sub(lo) as u64);
-    Ok((wide_bits(key, &shape) % count).cast(DType::I64) + lo)
+    Ok((wide_bits(key, &shape)? % count).cast(DType::I64) + lo)
 }
 
 /// The index along `axis` of a class drawn with the probabilities `softmax(logits)`: one draw for each row of logits.
@@ -448,7 +454,7 @@ pub fn categorical(key: &Tensor, logits: &Tensor, axis: Axis) -> Result<Tensor> 
 pub fn permutation(key: &Tensor, n: usize) -> Result<Tensor> {
     check(key)?;
     // 64 bits each: two of a million are equal once in 37 million draws.
-    Ok(wide_bits(key, &n.into()).argsort(0, false))
+    Ok(wide_bits(key, &n.into())?.argsort(0, false))
 }
 
 /// Elements set to 0 with probability `p`, the others scaled by `1 / (1 - p)`, so that the expectation stays.

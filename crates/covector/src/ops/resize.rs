@@ -2,6 +2,7 @@
 
 use covector_derive::{op, op_list};
 
+use super::create::{addressable, room};
 use super::view::reshaped;
 use super::window::joined;
 use crate::{DType, Error, Ints, Result, Tensor};
@@ -36,6 +37,8 @@ pub fn resize(x: &Tensor, size: Ints, mode: &str) -> Result<Tensor> {
     if let Some(axis) = x.shape()[2..].iter().position(|&len| len == 0) {
         return Err(Error::new(format!("spatial axis {axis} of {} is empty", x.spec())));
     }
+    room(&size)?;
+    addressable(&joined(&[&x.shape()[..2], &size]), x.dtype().to_float())?;
     let (resample, x): (Resample, _) = match mode {
         "nearest" => (nearest, x.clone()),
         "linear" => (linear, x.cast(x.dtype().to_float())),

@@ -122,8 +122,8 @@ fn power_norm(x: &Tensor, axes: Axes, ord: f64) -> Tensor {
 /// The logarithm of the sum of exponentials over `axes`, computed without overflow.
 ///
 /// Shapes: the axes are dropped, or kept with size 1 under [`keep`]. Floats (integers give f32); halves are computed in
-/// f32. Over nothing, or where all elements are -inf, it is -inf with derivative 0; an element +inf makes it +inf, where
-/// that element's own derivative is NaN.
+/// f32. Over nothing, or where all elements are -inf, it is -inf with derivative 0 (PyTorch and JAX: NaN); an element +inf
+/// makes it +inf, where that element's own derivative is NaN and that of finite ones 0; NaN makes all NaN.
 /// # Errors
 /// If an axis is out of range or named twice.
 /// # Example
@@ -158,7 +158,7 @@ fn exponentials(x: &Tensor, axis: usize) -> (Tensor, Tensor) {
 /// Softmax along `axis`: `exp(x) / sum(exp(x))`, computed without overflow.
 ///
 /// Shapes: as `x`. Floats (integers give f32); halves are computed in f32. Rows of all -inf, and rows with +inf or NaN,
-/// give NaN.
+/// give NaN, and so do their derivatives; -inf beside finite elements gives 0 with derivative 0.
 /// # Errors
 /// If the axis is out of range.
 /// # Example
@@ -181,7 +181,7 @@ pub fn softmax(x: &Tensor, axis: Axis) -> Result<Tensor> {
 /// The logarithm of [`softmax`] along `axis`, computed without overflow or cancellation.
 ///
 /// Shapes: as `x`. Floats (integers give f32); halves are computed in f32. Rows of all -inf, and rows with +inf or NaN,
-/// give NaN.
+/// give NaN, and so do their derivatives; -inf beside finite elements stays -inf, with the usual derivative.
 /// # Errors
 /// If the axis is out of range.
 /// # Example
@@ -263,10 +263,8 @@ impl Primitive for ArgExtreme {
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         if x[0].shape[self.axis] == 0 {
-            return Err(Error::new(format!(
-                "axis {} of {} is empty: nothing in it is the largest or smallest",
-                self.axis, x[0].shape
-            )));
+            let (axis, shape, name) = (self.axis, &x[0].shape, self.name());
+            return Err(Error::new(format!("axis {axis} of {shape} is empty: it has no {name}")));
         }
         Ok(Spec::new(DType::I64, dropped(x[0], &[self.axis])))
     }

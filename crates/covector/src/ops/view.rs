@@ -7,6 +7,7 @@ use covector_array::{Array, DType, Shape};
 use covector_derive::{op, op_list};
 use smallvec::SmallVec;
 
+use super::create::addressable;
 use super::pad::Pad;
 use super::reduce::sum_axes;
 use crate::axes::resolve;
@@ -46,6 +47,7 @@ pub(crate) fn broadcast(a: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
         ))
         .hint("shapes are aligned at the right; sizes must be equal, or one of them 1"));
     };
+    addressable(&shape, a.dtype().promote(b.dtype()))?;
     Ok((expand(a, &shape), expand(b, &shape)))
 }
 
@@ -160,7 +162,8 @@ impl Primitive for Permute {
         let mut sorted = self.axes.clone();
         sorted.sort_unstable();
         if !sorted.iter().copied().eq(0..x[0].shape.len()) {
-            return Err(Error::new(format!("{:?} is not an order of {} axes", &self.axes[..], x[0].shape.len())));
+            return Err(Error::new(format!("{:?} is not an order of {} axes", &self.axes[..], x[0].shape.len()))
+                .hint(format!("name each axis once, as in {:?}", (0..x[0].shape.len()).rev().collect::<Vec<_>>())));
         }
         Ok(Spec::new(x[0].dtype, self.axes.iter().map(|&a| x[0].shape[a]).collect::<Shape>()))
     }
@@ -344,17 +347,19 @@ fn fill_in(from: &Shape, to: &[i64]) -> Result<Shape> {
     let size = from.size();
     let known = to.iter().filter(|&&d| d != -1).try_fold(1usize, |p, &d| p.checked_mul(usize::try_from(d).ok()?));
     let text = format!("{to:?}");
-    let known = known.ok_or_else(|| {
-        Error::new(format!("{text} is not a shape"))
-            .hint("sizes are 0 or more; one may be -1, which means: what is left")
-    })?;
+    if to.iter().any(|&d| d < -1) {
+        return Err(Error::new(format!("{text} is not a shape"))
+            .hint("sizes are 0 or more; one may be -1, which means: what is left"));
+    }
+    // A size beyond memory is not that of `from`; nor is 0, even where another size is.
+    let known = known.unwrap_or(if to.contains(&0) { 0 } else { usize::MAX });
     let inferred = match to.iter().filter(|&&d| d == -1).count() {
         0 if known == size => 1,
         1 if known > 0 && size.is_multiple_of(known) => size / known,
         0 | 1 => {
             return Err(Error::new(format!("{from} has {size} elements, which do not fill {text}")));
         }
-        _ => return Err(Error::new(format!("only one size may be -1, not as in {text}"))),
+        _ => return Err(Error::new(format!("more than one size is -1 in {text}")).hint("only one can be inferred")),
     };
     Ok(to.iter().map(|&d| if d == -1 { inferred } else { d as usize }).collect())
 }

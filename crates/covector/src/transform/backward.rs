@@ -36,7 +36,8 @@ impl Tensor {
     #[track_caller]
     pub fn try_requires_grad(&self) -> Result<Tensor> {
         if !self.dtype().is_float() {
-            let error = Error::new("only floats have derivatives").hint("cast to a float first");
+            let error = Error::new("only floats can require a gradient")
+                .hint("cast first, for example with `.cast(DType::F32)`");
             let operand = |specs: &mut Vec<_>| specs.push(self.spec().clone());
             return Err(error.located("requires_grad", Location::caller(), operand));
         }

@@ -6,7 +6,7 @@ use covector_array::{Array, DType, Element};
 
 use crate::marks::Scope;
 use crate::transform::forward::{jvp, pushed};
-use crate::transform::reverse::{grad, pulled, refuse_cut, require_float, require_floats};
+use crate::transform::reverse::{gradient, pulled, refuse_cut, require_float, require_floats, same_specs};
 use crate::transform::vmap::vmap;
 use crate::{Result, Spec, Tensor, Tree};
 
@@ -74,10 +74,18 @@ pub fn jacrev<T: Tree>(f: impl Fn(&T) -> Tensor) -> impl Fn(&T) -> T {
 /// Source: JAX's `jacfwd`.
 #[track_caller]
 pub fn jacfwd<T: Tree>(f: impl Fn(&T) -> Tensor) -> impl Fn(&T) -> T {
-    let here = Location::caller();
+    columns("jacfwd", Location::caller(), f)
+}
+
+/// [`jacfwd`] under the name of what the user called.
+fn columns<T: Tree>(
+    called: &'static str,
+    here: &'static Location<'static>,
+    f: impl Fn(&T) -> Tensor,
+) -> impl Fn(&T) -> T {
     move |x: &T| {
         if let Err(e) = require_floats(x) {
-            e.located("jacfwd", here, |_| ()).raise()
+            e.located(called, here, |_| ()).raise()
         }
         let leaves = x.leaves();
         let column_of = |i: usize| {
@@ -86,7 +94,7 @@ pub fn jacfwd<T: Tree>(f: impl Fn(&T) -> Tensor) -> impl Fn(&T) -> T {
                     |(j, leaf): (usize, &Tensor)| if i == j { tangent.clone() } else { Tensor::zeros_of(leaf.spec()) };
                 let direction = x.with_leaves(leaves.iter().enumerate().map(at).collect::<Vec<_>>());
                 let found = pushed(&f, x, &direction, has_derivative);
-                found.unwrap_or_else(|e| e.located("jacfwd", here, |_| ()).raise()).1
+                found.unwrap_or_else(|e| e.located(called, here, |_| ()).raise()).1
             };
             let columns = vmap(along)(&basis(leaves[i].spec()));
             let order: Vec<usize> = (1..columns.ndim()).chain([0]).collect();
@@ -113,7 +121,8 @@ pub fn jacfwd<T: Tree>(f: impl Fn(&T) -> Tensor) -> impl Fn(&T) -> T {
 /// Source: JAX's `hessian`.
 #[track_caller]
 pub fn hessian(f: impl Fn(&Tensor) -> Tensor) -> impl Fn(&Tensor) -> Tensor {
-    jacfwd(grad(f))
+    let here = Location::caller();
+    columns("hessian", here, gradient("hessian", here, f))
 }
 
 /// The product of the Hessian of a scalar function with a vector, without the Hessian.
@@ -131,5 +140,9 @@ pub fn hessian(f: impl Fn(&Tensor) -> Tensor) -> impl Fn(&Tensor) -> Tensor {
 /// Source: Pearlmutter 1994, "Fast exact multiplication by the Hessian".
 #[track_caller]
 pub fn hvp<T: Tree>(f: impl Fn(&T) -> Tensor, x: &T, v: &T) -> T {
-    jvp(grad(f), x, v).1
+    let here = Location::caller();
+    if let Err(e) = same_specs(x, v, "the vector", "the argument") {
+        e.located("hvp", here, |_| ()).raise()
+    }
+    jvp(gradient("hvp", here, f), x, v).1
 }

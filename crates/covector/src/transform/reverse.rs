@@ -84,9 +84,11 @@ pub(crate) fn refuse_cut(y: &Tensor, scope: &Scope) -> Result<()> {
         let Derivative::Cut(why) = node.primitive().derivative() else { continue };
         if operands.iter().any(|&i| scope.covers(list.nodes[i as usize].marks())) {
             let site = node.site();
-            return Err(Error::new(format!("the path from the result back to the arguments is cut: {why}"))
-                .hint("differentiate a function whose result depends on its arguments through floats alone")
-                .located(site.op, site.location, |specs| specs.push(node.spec().clone())));
+            return Err(Error::new(format!("no derivative passes here from the result to the arguments: {why}"))
+                .hint("make the result from the arguments without this step, or take no derivative of it")
+                .located(site.op, site.location, |specs| {
+                    specs.extend(operands.iter().map(|&i| list.nodes[i as usize].spec().clone()));
+                }));
         }
     }
     Ok(())
@@ -108,7 +110,7 @@ pub(crate) fn require_float(y: &Tensor, what: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(format!("{what} {}, and only floats have derivatives", origin(y)))
-        .hint("differentiate what it was made from, before it became no float"))
+        .hint("differentiate what it was made from, as long as that is a float"))
 }
 
 /// The spec of a result, and where it was made.
@@ -178,10 +180,18 @@ fn gradient_tree<T: Tree>(x: &T, grads: Vec<Option<Tensor>>) -> T {
 #[track_caller]
 pub fn grad<T: Tree>(f: impl Fn(&T) -> Tensor) -> impl Fn(&T) -> T {
     // A closure does not learn where it is called, so errors name the line of `grad(f)`.
-    let here = Location::caller();
+    gradient("grad", Location::caller(), f)
+}
+
+/// The gradient under the name of what the user called.
+pub(crate) fn gradient<T: Tree>(
+    called: &'static str,
+    here: &'static Location<'static>,
+    f: impl Fn(&T) -> Tensor,
+) -> impl Fn(&T) -> T {
     move |x: &T| match differentiated(&f, x) {
         Ok((_, g)) => g,
-        Err(e) => e.located("grad", here, |_| ()).raise(),
+        Err(e) => e.located(called, here, |_| ()).raise(),
     }
 }
 
@@ -242,12 +252,13 @@ impl<T: Tree, Y: Tree> Pullback<T, Y> {
 pub(crate) fn same_specs<T: Tree>(like: &T, other: &T, what: &str, of: &str) -> Result<()> {
     let (a, b) = (like.named(), other.named());
     if a.len() != b.len() {
-        return Err(Error::new(format!("{what} must have as many leaves as {of}: {} against {}", b.len(), a.len())));
+        return Err(Error::new(format!("{what} must have as many leaves as {of}, {}; it has {}", a.len(), b.len())));
     }
     for ((path, x), (_, y)) in a.iter().zip(&b) {
         if x.spec() != y.spec() {
             let at = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
-            return Err(Error::new(format!("{what} must look like {of}{at}: {} against {}", y.spec(), x.spec())));
+            let text = format!("{what} must have the shape and dtype of {of}{at}, {}; it is {}", x.spec(), y.spec());
+            return Err(Error::new(text));
         }
     }
     Ok(())

@@ -26,7 +26,8 @@ impl BatchAxes {
     fn check(&self, leaves: usize, what: &str) -> Result<()> {
         match self {
             BatchAxes::Each(axes) if axes.len() != leaves => {
-                Err(Error::new(format!("{} {what} axes were given for {leaves} leaves", axes.len())))
+                Err(Error::new(format!("{what} axes and leaves differ in number: {} against {leaves}", axes.len()))
+                    .hint("give one axis for each leaf, or a single number for all"))
             }
             _ => Ok(()),
         }
@@ -138,7 +139,8 @@ fn batched<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y, x: &T, in_axes: &BatchAxes, ou
     let results = program.call_batched(&arguments, size)?;
     out_axes.check(results.len(), "output")?;
     let placed = |(i, (y, batched)): (usize, (Tensor, bool))| match out_axes.of(i) {
-        None if batched => Err(Error::new("a result differs between examples, so it needs an output axis")),
+        None if batched => Err(Error::new("a result differs between examples, so it needs an output axis")
+            .hint("`None` is for results that all examples share")),
         None => Ok(y),
         Some(Axis(axis)) => {
             let y = if batched { y } else { add_batch(&y, size) };
