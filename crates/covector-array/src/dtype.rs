@@ -26,7 +26,7 @@ pub enum DType {
 }
 
 impl DType {
-    /// Every dtype, in the order of the promotion table.
+    /// Every dtype, in the order of the promotion table and of declaration.
     pub const ALL: [DType; 13] = [
         DType::Bool,
         DType::U8,

@@ -114,7 +114,12 @@ fn every_element_is_one_chain_whatever_the_threads_the_instruction_set_and_the_l
             };
             for (a, b) in [(a.clone(), b.clone()), (kernels::copy(&a.t()).t(), kernels::copy(&b.t()).t())] {
                 let got = same_everywhere(|| matmul(&a, &b));
-                assert!(bits(&got) == bits(&want), "{dtype} {batch}x{m}x{k}x{n}, {:?} @ {:?}", a.strides(), b.strides());
+                assert!(
+                    bits(&got) == bits(&want),
+                    "{dtype} {batch}x{m}x{k}x{n}, {:?} @ {:?}",
+                    a.strides(),
+                    b.strides()
+                );
             }
         }
     }

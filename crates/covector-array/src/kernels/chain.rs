@@ -13,6 +13,7 @@ use super::map::Reader;
 use super::reduce::{Reduction, fold_rows};
 use super::tile::{TILE, Tile, TileFn, TileMut};
 use super::{Inputs, strided::with_bits};
+use crate::isa::{Work, dispatch};
 use crate::{Array, DType, Shape, threads};
 
 /// Where a link reads an operand.
@@ -68,7 +69,7 @@ enum Place {
 }
 
 /// Elements per tile of a chain with rows, if rows are not longer.
-const ROWS_TILE: usize = 4096;
+const ROWS_TILE: usize = 2048;
 /// Elements per piece of parallel work.
 const CHUNK: usize = 32 * TILE;
 
@@ -126,9 +127,14 @@ impl Chain {
     }
 }
 
+/// A cache line of scratch: vectors that begin at a line cross into no other.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line(#[expect(dead_code, reason = "read and written through pointers")] [u64; 8]);
+
 thread_local! {
     /// Scratch tiles, kept between runs: clearing fresh ones would cost as much as a link.
-    static SCRATCH: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Runs a chain over `rows` rows on inputs of any layout; the results take these shapes.
@@ -154,9 +160,7 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     }
     let mut taken: SmallVec<[Option<usize>; 2]> = SmallVec::new();
     for (i, shape) in all() {
-        let fits = |x: &mut Array| {
-            x.dtype() == chain.output_dtype(i) && x.size() == shape.size() && x.is_reusable()
-        };
+        let fits = |x: &mut Array| x.dtype() == chain.output_dtype(i) && x.size() == shape.size() && x.is_reusable();
         let free = (0..inputs.len()).find(|k| !taken.contains(&Some(*k)) && fits(&mut inputs[*k]));
         taken.push(free);
     }
@@ -166,9 +170,10 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     };
     let results: SmallVec<[Array; 2]> = (0..shapes.len()).map(result).collect();
     let tall = if chain.row == 1 { TILE } else { (ROWS_TILE / chain.row).max(1) };
-    let slot = (tall * chain.row).min(rows * chain.row);
-    let readers: Vec<Reader> =
-        inputs.iter().enumerate().map(|(i, x)| Reader::new(x, slot, None, taken.contains(&Some(i)))).collect();
+    let slot = (tall * chain.row).min(rows * chain.row).next_multiple_of(8);
+    let row = |k: usize| if chain.narrow_inputs[k] { 1 } else { chain.row };
+    let reader = |(k, x): (usize, &Array)| Reader::new(x, slot, row(k), None, taken.contains(&Some(k)));
+    let readers: Vec<Reader> = inputs.iter().enumerate().map(reader).collect();
     let targets = results.iter().map(|x| Shared(x.ptr::<u8>().cast_mut())).collect();
     let job = Job { chain, readers, targets, slot, tall };
     let chunk = (CHUNK / (tall * chain.row)).max(1) * tall;
@@ -181,7 +186,7 @@ struct Job<'a> {
     chain: &'a Chain,
     readers: Vec<Reader>,
     targets: SmallVec<[Shared<u8>; 2]>,
-    /// u64 per scratch tile: room for any dtype.
+    /// u64 per scratch tile, whole lines: room for any dtype.
     slot: usize,
     /// Rows per tile.
     tall: usize,
@@ -192,10 +197,11 @@ impl Job<'_> {
         let slots = self.chain.registers + self.readers.iter().map(Reader::slots).sum::<usize>();
         SCRATCH.with(|scratch| {
             let mut scratch = scratch.borrow_mut();
-            if scratch.len() < slots * self.slot {
-                scratch.resize(slots * self.slot, 0);
+            let lines = slots * self.slot / 8;
+            if scratch.len() < lines {
+                scratch.resize(lines, Line([0; 8]));
             }
-            let base = scratch.as_mut_ptr();
+            let base = scratch.as_mut_ptr().cast::<u64>();
             for at in (start..end).step_by(self.tall) {
                 self.tile(at, self.tall.min(end - at), base);
             }
@@ -222,10 +228,9 @@ impl Job<'_> {
             }
         };
         for (i, link) in self.chain.links.iter().enumerate() {
-            let operands: SmallVec<[Tile; 3]> = link
-                .sources
-                .iter()
-                .map(|source| match *source {
+            let mut operands: SmallVec<[Tile; 3]> = SmallVec::new();
+            for source in &link.sources {
+                operands.push(match *source {
                     Source::Input(k) => fetched[k],
                     // SAFETY: link j ran on this tile and wrote this many elements of its dtype to its place, which no
                     // other link has taken since (registers are freed at their last use).
@@ -233,8 +238,8 @@ impl Job<'_> {
                         let from = &self.chain.links[j];
                         Tile::from_raw(at(j), rows * row(from.narrow), from.dtype)
                     },
-                })
-                .collect();
+                });
+            }
             // SAFETY: a register is not that of an operand; tiles of the targets are disjoint between chunks, and an
             // input that shares its memory was copied to scratch before.
             let out = unsafe { TileMut::from_raw(at(i), rows * row(link.narrow), link.dtype) };
@@ -250,13 +255,27 @@ impl Job<'_> {
 /// Fills equal parts of `out` with the elements of `x`.
 fn repeat(x: Tile, out: TileMut) {
     assert_eq!(x.dtype(), out.dtype(), "a repeated element keeps its dtype");
-    let row = out.len() / x.len();
     // SAFETY: elements are moved as plain integers of their size, and both tiles hold whole elements.
     with_bits!(x.dtype(), U => unsafe {
         let from = std::slice::from_raw_parts(x.as_ptr().cast::<U>(), x.len());
         let to = std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<U>(), out.len());
-        to.chunks_exact_mut(row).zip(from).for_each(|(row, &value)| row.fill(value));
+        dispatch(Repeat(from, to));
     });
+}
+
+struct Repeat<'a, U>(&'a [U], &'a mut [U]);
+
+impl<U: Copy> Work for Repeat<'_, U> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let row = self.1.len() / self.0.len();
+        for (row, &value) in self.1.chunks_exact_mut(row).zip(self.0) {
+            for o in row {
+                *o = value;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -325,7 +344,12 @@ mod tests {
             dtype: DType::F32,
             narrow: true,
         };
-        let back = Link { op: LinkOp::Repeat, sources: [Source::Link(0)].into_iter().collect(), narrow: false, ..fold.clone() };
+        let back = Link {
+            op: LinkOp::Repeat,
+            sources: [Source::Link(0)].into_iter().collect(),
+            narrow: false,
+            ..fold.clone()
+        };
         let times = Link {
             op: LinkOp::Map(mul(DType::F32).unwrap()),
             sources: [Source::Input(0), Source::Link(1)].into_iter().collect(),

@@ -43,6 +43,11 @@ impl Layout {
         self.outer.is_empty() && (self.inner.1 == 0 || self.inner.0 == 1)
     }
 
+    /// True if the sequence is the same `row` elements again and again.
+    pub fn repeats(&self, row: usize) -> bool {
+        self.is_constant() || (self.inner.0 == row && self.outer.iter().all(|&(_, stride)| stride == 0))
+    }
+
     /// Size and stride of the innermost axis.
     pub fn inner(&self) -> (usize, isize) {
         self.inner

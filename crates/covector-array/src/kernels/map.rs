@@ -55,7 +55,7 @@ pub(crate) fn map_tiles(kernel: TileFn, half: Option<DType>, mut inputs: Inputs,
     let fresh = if reused.is_none() { Some(Array::uninit(shape, out)) } else { None };
     let target = reused.map_or_else(|| fresh.as_ref().expect("made above"), |i| &inputs[i]);
     let readers: SmallVec<[Reader; 3]> =
-        inputs.iter().enumerate().map(|(i, x)| Reader::new(x, TILE, half, reused == Some(i))).collect();
+        inputs.iter().enumerate().map(|(i, x)| Reader::new(x, TILE, 1, half, reused == Some(i))).collect();
     let row = readers.iter().filter_map(Reader::row).min().unwrap_or(usize::MAX);
     let target = Shared(target.ptr::<u8>().cast_mut());
     let job = Job { kernel, half, readers, out, target, slot: size.min(TILE), row };
@@ -85,7 +85,7 @@ enum Form {
     Aliased,
     /// Widened from where they lie.
     Widened,
-    /// One tile, filled beforehand, serves all.
+    /// One tile, filled beforehand, serves all: the rows repeat.
     Splat(Vec<u64>),
     /// Collected from memory into a dense array beforehand or tile by tile.
     Gathered(Layout),
@@ -103,9 +103,9 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// A reader of `x` in tiles of at most `tile` elements. Those of dtype `half` are widened to f32; those of an `aliased` input are
-    /// copied, because the output overwrites them.
-    pub(super) fn new(x: &Array, tile: usize, half: Option<DType>, aliased: bool) -> Reader {
+    /// A reader of `x` in tiles of at most `tile` elements, which begin at multiples of `row`. Elements of dtype `half`
+    /// are widened to f32; those of an `aliased` input are copied, because the output overwrites them.
+    pub(super) fn new(x: &Array, tile: usize, row: usize, half: Option<DType>, aliased: bool) -> Reader {
         let dtype = x.dtype();
         let widened = half == Some(dtype);
         let seen = if widened { DType::F32 } else { dtype };
@@ -120,7 +120,7 @@ impl Reader {
             } else {
                 Form::Direct
             };
-        } else if layout.is_constant() {
+        } else if layout.repeats(row) {
             let mut tile = vec![0u64; size.min(tile)];
             reader.form = Form::Gathered(layout);
             let mut spare = vec![0u64; tile.len()];

@@ -8,6 +8,7 @@
 mod arg;
 mod columns;
 mod fold;
+mod lanes;
 mod rows;
 
 pub use arg::arg_reduce;

@@ -2,8 +2,8 @@
 
 use std::sync::Mutex;
 
-use covector_array::{Array, DType};
 use covector_array::kernels::Inputs;
+use covector_array::{Array, DType};
 
 use crate::marks::Marks;
 use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive};

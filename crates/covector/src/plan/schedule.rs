@@ -154,7 +154,8 @@ fn pass(list: &Listing, all: &Groups, group: &Group, shown: &[bool], keep: &[boo
                 if let Ok(at) = found.binary_search_by_key(&x, |(m, _)| *m) {
                     return found[at].1;
                 }
-                let known = (0..operands.len()).find(|&k| operands[k].position == x && narrow_inputs[k] == reads_narrow);
+                let known =
+                    (0..operands.len()).find(|&k| operands[k].position == x && narrow_inputs[k] == reads_narrow);
                 Source::Input(known.unwrap_or_else(|| {
                     operands.push(Operand { position: x, last: false });
                     narrow_inputs.push(reads_narrow);

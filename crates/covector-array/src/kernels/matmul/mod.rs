@@ -225,7 +225,8 @@ impl<T: Tiled, const TALL: usize> Work for Pack<'_, T, TALL> {
             }
             for step in step..s.depth {
                 for row in 0..s.rows {
-                    *s.to.add(step * TALL + row) = *s.from.offset(row as isize * s.a.rows + step as isize * s.a.columns);
+                    *s.to.add(step * TALL + row) =
+                        *s.from.offset(row as isize * s.a.rows + step as isize * s.a.columns);
                 }
             }
         }

@@ -52,7 +52,11 @@ fn stream<T: Tiled>(a: Factor<T>, b: Factor<T>, out: Factor<T>, [batch, m, k, n]
             let part = Part { a: a.at(batch, row, 0), a_step: a.columns, b: &b, batch, k, columns: columns.clone() };
             let mut sums = [T::ZERO; WIDE];
             let sums = &mut sums[..columns.len()];
-            if in_rows { dispatch(Axpy(part, &mut *sums)) } else { dispatch(Dots(part, &mut *sums)) }
+            if in_rows {
+                dispatch(Axpy(part, &mut *sums))
+            } else {
+                dispatch(Dots(part, &mut *sums))
+            }
             // SAFETY: these elements of the fresh output belong to this piece.
             sums.iter().zip(columns.clone()).for_each(|(&s, c)| unsafe { *out.at(batch, row, c) = s });
         }

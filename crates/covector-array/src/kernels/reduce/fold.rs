@@ -2,6 +2,8 @@
 
 use std::marker::PhantomData;
 
+use super::Reduction;
+use super::lanes::Lanes;
 use crate::isa::{Work, dispatch};
 use crate::math::Num;
 use crate::{DType, Element};
@@ -13,6 +15,8 @@ pub(super) const LANES: usize = 16;
 
 /// An associative combination with an identity.
 pub(super) trait Fold<T>: Copy + Send + Sync + 'static {
+    /// Its name.
+    const OP: Reduction;
     /// Combining with it changes no bit of the other operand.
     fn identity() -> T;
     /// Combines two.
@@ -25,6 +29,7 @@ macro_rules! folds {
         #[derive(Clone, Copy)]
         pub(super) struct $name;
         impl<T: Num> Fold<T> for $name {
+            const OP: Reduction = Reduction::$name;
             #[inline(always)]
             fn identity() -> T {
                 $name::start()
@@ -89,18 +94,9 @@ impl Min {
     }
 }
 
-/// Combines lane by lane.
-#[inline(always)]
-fn rows<T: Num, F: Fold<T>>(mut a: [T; LANES], b: [T; LANES]) -> [T; LANES] {
-    for i in 0..LANES {
-        a[i] = F::combine(a[i], b[i]);
-    }
-    a
-}
-
 /// Combines the lanes of a block pairwise.
 #[inline(always)]
-fn lanes<T: Num, F: Fold<T>>(mut acc: [T; LANES]) -> T {
+fn combine_lanes<T: Num, F: Fold<T>>(mut acc: [T; LANES]) -> T {
     let mut half = LANES / 2;
     while half > 0 {
         for i in 0..half {
@@ -113,16 +109,24 @@ fn lanes<T: Num, F: Fold<T>>(mut acc: [T; LANES]) -> T {
 
 /// The result of at most [`BLOCK`] elements.
 #[inline(always)]
-pub(super) fn block<T: Num, F: Fold<T>>(x: &[T]) -> T {
+pub(super) fn block<T: Num, F: Fold<T>>(x: &[T], lanes: Option<Lanes>) -> T {
     let mut acc = [F::identity(); LANES];
     let whole = x.len() / LANES * LANES;
-    let mut at = 0;
-    while at < whole {
-        let row: &[T; LANES] = x[at..at + LANES].try_into().expect("a whole row");
-        for i in 0..LANES {
-            acc[i] = F::combine(acc[i], row[i]);
+    match lanes {
+        // SAFETY: whole rows, and an accumulator of the dtype the loops are for.
+        Some(lanes) if whole > 0 => unsafe {
+            (lanes.one)(x.as_ptr().cast(), whole / LANES, acc.as_mut_ptr().cast());
+        },
+        _ => {
+            let mut at = 0;
+            while at < whole {
+                let row: &[T; LANES] = x[at..at + LANES].try_into().expect("a whole row");
+                for i in 0..LANES {
+                    acc[i] = F::combine(acc[i], row[i]);
+                }
+                at += LANES;
+            }
         }
-        at += LANES;
     }
     let rest = &x[whole..];
     for i in 0..LANES {
@@ -130,25 +134,19 @@ pub(super) fn block<T: Num, F: Fold<T>>(x: &[T]) -> T {
             acc[i] = F::combine(acc[i], rest[i]);
         }
     }
-    lanes::<T, F>(acc)
+    combine_lanes::<T, F>(acc)
 }
 
 /// Four blocks at once: their chains do not wait for one another.
 #[inline(always)]
-pub(super) fn four_blocks<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK]) -> [T; 4] {
-    let row = |at: usize| -> [T; LANES] { x[at..at + LANES].try_into().expect("a whole row") };
-    let mut acc = [row(0), row(BLOCK), row(2 * BLOCK), row(3 * BLOCK)];
-    let mut at = LANES;
-    while at < BLOCK {
-        acc = [
-            rows::<T, F>(acc[0], row(at)),
-            rows::<T, F>(acc[1], row(at + BLOCK)),
-            rows::<T, F>(acc[2], row(at + 2 * BLOCK)),
-            rows::<T, F>(acc[3], row(at + 3 * BLOCK)),
-        ];
-        at += LANES;
-    }
-    [lanes::<T, F>(acc[0]), lanes::<T, F>(acc[1]), lanes::<T, F>(acc[2]), lanes::<T, F>(acc[3])]
+pub(super) fn four_blocks<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<Lanes>) -> [T; 4] {
+    let Some(lanes) = lanes else {
+        return std::array::from_fn(|i| block::<T, F>(&x[i * BLOCK..(i + 1) * BLOCK], None));
+    };
+    let mut acc = [[T::ZERO; LANES]; 4];
+    // SAFETY: four whole blocks, and accumulators of the dtype the loops are for.
+    unsafe { (lanes.four)(x.as_ptr().cast(), acc.as_mut_ptr().cast()) };
+    acc.map(combine_lanes::<T, F>)
 }
 
 /// The pairwise tree over blocks, as a binary counter: two subtrees of equal size are combined as soon as both exist.

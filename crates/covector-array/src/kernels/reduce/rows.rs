@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::Job;
 use super::fold::{BLOCK, Fold, Tree, block, dispatch_common, four_blocks};
+use super::lanes::Lanes;
 use crate::isa::Work;
 use crate::kernels::layout::{Walk, gather};
 use crate::math::Num;
@@ -58,32 +59,32 @@ impl<T: Num, F: Fold<T>> Work for Span<'_, T, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        push_blocks::<T, F>(self.0, self.1);
+        push_blocks::<T, F>(self.0, self.1, Lanes::of(T::DTYPE, F::OP));
     }
 }
 
 #[inline(always)]
-fn push_blocks<T: Num, F: Fold<T>>(x: &[T], tree: &mut Tree<T, F>) {
+fn push_blocks<T: Num, F: Fold<T>>(x: &[T], tree: &mut Tree<T, F>, lanes: Option<Lanes>) {
     let mut at = 0;
     while at + SPAN <= x.len() {
-        let four = four_blocks::<T, F>(x[at..at + SPAN].try_into().expect("a whole span"));
+        let four = four_blocks::<T, F>(x[at..at + SPAN].try_into().expect("a whole span"), lanes);
         four.into_iter().for_each(|value| tree.push(value));
         at += SPAN;
     }
     while at < x.len() {
-        tree.push(block::<T, F>(&x[at..x.len().min(at + BLOCK)]));
+        tree.push(block::<T, F>(&x[at..x.len().min(at + BLOCK)], lanes));
         at += BLOCK;
     }
 }
 
 /// The result of a whole sequence.
 #[inline(always)]
-fn whole<T: Num, F: Fold<T>>(x: &[T]) -> T {
+fn whole<T: Num, F: Fold<T>>(x: &[T], lanes: Option<Lanes>) -> T {
     if x.len() <= BLOCK {
-        return block::<T, F>(x);
+        return block::<T, F>(x, lanes);
     }
     let mut tree = Tree::<T, F>::new();
-    push_blocks::<T, F>(x, &mut tree);
+    push_blocks::<T, F>(x, &mut tree, lanes);
     tree.finish()
 }
 
@@ -94,9 +95,9 @@ impl<T: Num, F: Fold<T>> Work for Rows<'_, T, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let row = self.0.len() / self.1.len();
+        let (row, lanes) = (self.0.len() / self.1.len(), Lanes::of(T::DTYPE, F::OP));
         for (o, x) in self.1.iter_mut().zip(self.0.chunks_exact(row)) {
-            *o = whole::<T, F>(x);
+            *o = whole::<T, F>(x, lanes);
         }
     }
 }
@@ -115,13 +116,14 @@ impl<T: Num, F: Fold<T>> Work for Straight<'_, T, F> {
     type Output = ();
     #[inline(always)]
     fn run(mut self) {
+        let lanes = Lanes::of(T::DTYPE, F::OP);
         for o in self.out {
             // SAFETY: the sequence is a contiguous run of the array.
             let x = unsafe {
                 let first = self.job.x.get().offset(self.walk.offset).add(self.range.start);
                 std::slice::from_raw_parts(first, self.range.len())
             };
-            *o = whole::<T, F>(x);
+            *o = whole::<T, F>(x, lanes);
             self.walk.advance(self.axes);
         }
     }
