@@ -40,7 +40,7 @@ pub use operand::Operand;
 pub use ops::pad::Widths;
 pub use ops::random::{self, Key};
 pub use plan::{eval, try_eval, try_eval_stepwise};
-pub use primitive::{Class, Derivative, Differentiable, Prim, Primitive, StructuralHash};
+pub use primitive::{Class, Derivative, Differentiable, Fused, Prim, Primitive, StructuralHash};
 pub use site::Site;
 pub use slicing::{Ellipsis, Index, Indices, NewAxis, Span};
 pub use tensor::{Operands, Spec, Tensor, live_nodes};

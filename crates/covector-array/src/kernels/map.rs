@@ -121,11 +121,16 @@ impl Reader {
                 Form::Direct
             };
         } else if layout.repeats(row) {
-            let mut tile = vec![0u64; size.min(tile)];
-            reader.form = Form::Gathered(layout);
-            let mut spare = vec![0u64; tile.len()];
-            let n = tile.len();
-            reader.fetch(0..n, tile.as_mut_ptr(), spare.as_mut_ptr());
+            let n = size.min(tile);
+            let (mut tile, mut spare) = (vec![0u64; n], vec![0u64; n]);
+            let (to, narrow) = (tile.as_mut_ptr().cast::<u8>(), spare.as_mut_ptr().cast::<u8>());
+            // SAFETY: the sequence has `n` elements, and both buffers have room for as many of any dtype.
+            unsafe {
+                gather(x.ptr(), dtype, &layout, 0, n, if widened { narrow } else { to });
+                if widened {
+                    widen(Tile::from_raw(narrow, n, dtype), TileMut::from_raw(to, n, DType::F32));
+                }
+            }
             reader.form = Form::Splat(tile);
         } else if copy::is_transposed(&layout) && size >= CHUNK {
             let dense = copy::copy(x);

@@ -2,7 +2,8 @@
 //!
 //! A group is a set of nodes whose tiles can be computed together: elementwise steps, folds of trailing axes, and the
 //! repetitions that lead back from a folded row. Values only the group uses exist as tiles alone. Nodes are taken in order and
-//! join the groups of their operands, if nothing outside would then have to run both before and after the group.
+//! join the groups of their operands. A group that somebody outside has read takes no more members: so nothing outside ever
+//! has to run both after and before a group.
 
 use covector_array::kernels::{LinkOp, Reduction};
 use covector_array::{DType, Shape};
@@ -20,6 +21,16 @@ pub(super) struct Group {
     pub size: usize,
     /// Elements per row; 1 as long as nothing is folded or repeated.
     pub row: usize,
+    read: Read,
+}
+
+/// Who outside a group reads its values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Read {
+    Nobody,
+    /// Only members of this group.
+    By(u32),
+    Others,
 }
 
 /// The groups of a listing.
@@ -38,8 +49,6 @@ pub(super) const ALONE: u32 = u32::MAX;
 const MOST_MEMBERS: usize = 48;
 /// Longer rows are folded by themselves: their tiles would leave the second-level cache.
 const LONGEST_ROW: usize = 8192;
-/// Steps looked back at most to prove that nothing runs between two groups.
-const MOST_VISITS: usize = 256;
 
 /// What a node does to rows.
 #[derive(Clone, Copy)]
@@ -98,6 +107,7 @@ impl Groups {
             if let Some(role) = role(list, i) {
                 all.place(list, i, role);
             }
+            all.note_reads(list, i);
         }
         all.settle(list);
         all
@@ -118,7 +128,7 @@ impl Groups {
         for g in near {
             home = match home {
                 None => self.join(list, i, role, g).then_some(g),
-                Some(home) => Some(self.merge(list, home, g)),
+                Some(home) => Some(self.merge(home, g)),
             };
         }
         if home.is_some() {
@@ -129,10 +139,22 @@ impl Groups {
         self.of[i] = self.groups.len() as u32;
         self.narrow[i] = row > 1;
         let size = list.nodes[key as usize].size();
-        self.groups.push(Group { members: vec![i as u32], size, row });
+        self.groups.push(Group { members: vec![i as u32], size, row, read: Read::Nobody });
     }
 
-    /// Adds a node to the group of one of its operands, if it fits and nothing outside stands between.
+    /// Notes which groups other than its own a node reads.
+    fn note_reads(&mut self, list: &Listing, i: usize) {
+        let reader = if self.of[i] == ALONE { Read::Others } else { Read::By(self.of[i]) };
+        for &x in &list.operands[i] {
+            let group = self.of[x as usize];
+            if group != ALONE && group != self.of[i] {
+                let read = &mut self.groups[group as usize].read;
+                *read = if *read == Read::Nobody || *read == reader { reader } else { Read::Others };
+            }
+        }
+    }
+
+    /// Adds a node to the group of one of its operands, if it fits and nobody outside has read the group.
     fn join(&mut self, list: &Listing, i: usize, role: Role, g: u32) -> bool {
         let group = &self.groups[g as usize];
         let x = list.operands[i].iter().copied().find(|&x| self.of[x as usize] == g).expect("an operand's group");
@@ -145,7 +167,7 @@ impl Groups {
             Role::Repeat(row) if group.row == 1 => (group.size * row, row, false),
             _ => return false,
         };
-        if group.members.len() >= MOST_MEMBERS || self.stands_between(list, &[g], &list.operands[i]) {
+        if group.members.len() >= MOST_MEMBERS || group.read != Read::Nobody {
             return false;
         }
         if size != group.size {
@@ -158,8 +180,8 @@ impl Groups {
         true
     }
 
-    /// Makes one group of two that a node reads, if they fit and nothing outside stands between; returns the node's group.
-    fn merge(&mut self, list: &Listing, home: u32, other: u32) -> u32 {
+    /// Makes one group of two that a node reads, if they fit and nobody else has read them; returns the node's group.
+    fn merge(&mut self, home: u32, other: u32) -> u32 {
         let (a, b) = (&self.groups[home as usize], &self.groups[other as usize]);
         // (size, row, whether home's members, whether the other's become narrow)
         let fit = if a.size == b.size && (a.row == b.row || a.row == 1 || b.row == 1) {
@@ -172,17 +194,8 @@ impl Groups {
             None
         };
         let Some((size, row, narrow_a, narrow_b)) = fit else { return home };
-        if a.members.len() + b.members.len() > MOST_MEMBERS {
-            return home;
-        }
-        let outside: SmallVec<[u32; 16]> = a
-            .members
-            .iter()
-            .chain(&b.members)
-            .flat_map(|&m| list.operands[m as usize].iter().copied())
-            .filter(|&x| self.of[x as usize] != home && self.of[x as usize] != other)
-            .collect();
-        if self.stands_between(list, &[home, other], &outside) {
+        let private = |group: &Group, by: u32| group.read == Read::Nobody || group.read == Read::By(by);
+        if a.members.len() + b.members.len() > MOST_MEMBERS || !private(a, other) || !private(b, home) {
             return home;
         }
         let moved = std::mem::take(&mut self.groups[other as usize].members);
@@ -196,43 +209,8 @@ impl Groups {
         }
         group.members.extend(moved);
         group.members.sort_unstable();
-        (group.size, group.row) = (size, row);
+        (group.size, group.row, group.read) = (size, row, Read::Nobody);
         home
-    }
-
-    /// True if one of the nodes `from` that lies outside of the groups `inside` needs a value of theirs (or if that would
-    /// take long to find out): it would then have to run after them and before them.
-    fn stands_between(&self, list: &Listing, inside: &[u32], from: &[u32]) -> bool {
-        let first = inside.iter().filter_map(|&g| self.groups[g as usize].members.first()).min().copied().unwrap_or(0);
-        let mut seen: SmallVec<[u32; 64]> = SmallVec::new();
-        let mut seen_groups: SmallVec<[u32; 32]> = SmallVec::new();
-        let mut stack: SmallVec<[u32; 64]> =
-            from.iter().copied().filter(|&x| !inside.contains(&self.of[x as usize])).collect();
-        while let Some(x) = stack.pop() {
-            let group = self.of[x as usize];
-            if group == ALONE {
-                if x < first || seen.contains(&x) {
-                    continue;
-                }
-                seen.push(x);
-                stack.extend(list.operands[x as usize].iter().copied());
-            } else {
-                if inside.contains(&group) {
-                    return true;
-                }
-                let members = &self.groups[group as usize].members;
-                if members.last().is_none_or(|&last| last < first) || seen_groups.contains(&group) {
-                    continue;
-                }
-                seen_groups.push(group);
-                let outside = |x: &u32| self.of[*x as usize] != group;
-                stack.extend(members.iter().flat_map(|&m| list.operands[m as usize].iter().copied()).filter(outside));
-            }
-            if seen.len() + seen_groups.len() > MOST_VISITS {
-                return true;
-            }
-        }
-        false
     }
 
     /// Lets members go that only show a value in another form to the outside, and forgets rows that nothing folds any more.
