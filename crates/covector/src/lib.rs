@@ -39,7 +39,7 @@ pub use literal::{Literal, literal};
 pub use operand::Operand;
 pub use ops::pad::Widths;
 pub use ops::random::{self, Key};
-pub use plan::{eval, try_eval, try_eval_stepwise};
+pub use plan::{eval, set_verify, try_eval, try_eval_stepwise};
 pub use primitive::{Class, Derivative, Differentiable, Fused, Prim, Primitive, StructuralHash};
 pub use site::Site;
 pub use slicing::{Ellipsis, Index, Indices, NewAxis, Span};

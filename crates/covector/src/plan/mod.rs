@@ -8,6 +8,7 @@
 mod cache;
 mod fuse;
 mod schedule;
+mod verify;
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use smallvec::SmallVec;
 
 use crate::walk::{Listing, Positions};
 use schedule::{Made, Plan};
+pub use verify::set_verify;
 
 use crate::{Class, Error, Result, Tensor, site};
 
@@ -36,7 +38,7 @@ pub fn try_eval<'a>(targets: impl IntoIterator<Item = &'a Tensor>) -> Result<()>
 
 /// As [`try_eval`], one primitive at a time and without remembering the plan: the same bits, more slowly.
 ///
-/// For checking plans and kernels against each other.
+/// For checking plans and kernels against each other; [`set_verify`] does it for every evaluation.
 /// # Errors
 /// As [`try_eval`].
 pub fn try_eval_stepwise<'a>(targets: impl IntoIterator<Item = &'a Tensor>) -> Result<()> {
@@ -52,9 +54,18 @@ fn evaluate<'a>(
         return Ok(());
     }
     let list = Listing::walk(&targets, |t| if t.is_evaluated() { None } else { Some(t.inputs()) });
-    let plan = make_plan(&list, &kept(&list, &targets));
+    let keep = kept(&list, &targets);
+    let plan = make_plan(&list, &keep);
     let work: usize = list.nodes.iter().map(Tensor::size).fold(0, usize::saturating_add);
-    if work < threads::SERIAL_BELOW { run(&list, &plan) } else { threads::enter(|| run(&list, &plan)) }
+    let go = |plan: &Plan| if work < threads::SERIAL_BELOW { run(&list, plan) } else { threads::enter(|| run(&list, plan)) };
+    let values = go(&plan)?;
+    if verify::wanted() {
+        verify::compare(&list, &values, &go(&Plan::stepwise(&list, &keep))?)?;
+    }
+    for (position, value) in values {
+        list.nodes[position as usize].store(value);
+    }
+    Ok(())
 }
 
 /// As [`try_eval`], with a panic at the caller's line instead of an error.
@@ -73,8 +84,12 @@ pub fn eval<'a>(targets: impl IntoIterator<Item = &'a Tensor>) {
     }
 }
 
-/// Runs the steps of a plan in order.
-fn run(list: &Listing, plan: &Plan) -> Result<()> {
+/// Values to be stored, with the positions of their nodes.
+type Values = Vec<(u32, Array)>;
+
+/// Runs the steps of a plan in order; returns the values to be kept.
+fn run(list: &Listing, plan: &Plan) -> Result<Values> {
+    let mut values = Values::new();
     let leaf =
         |(node, operands): (&Tensor, &Positions)| if operands.is_empty() { node.cached().cloned() } else { None };
     let mut slots: Vec<Option<Array>> = list.nodes.iter().zip(&list.operands).map(leaf).collect();
@@ -85,7 +100,7 @@ fn run(list: &Listing, plan: &Plan) -> Result<()> {
         };
         let inputs: Inputs = step.operands.iter().map(take).collect();
         let node = |made: &Made| &list.nodes[made.position as usize];
-        let values = match &step.chain {
+        let results = match &step.chain {
             Some((chain, rows)) => {
                 let shapes: SmallVec<[&Shape; 2]> = step.results.iter().map(|made| node(made).shape()).collect();
                 kernels::run_chain(chain, inputs, *rows, &shapes)
@@ -96,16 +111,16 @@ fn run(list: &Listing, plan: &Plan) -> Result<()> {
                 [value].into_iter().collect()
             }
         };
-        for (made, value) in step.results.iter().zip(values) {
+        for (made, value) in step.results.iter().zip(results) {
             let node = node(made);
             debug_assert_eq!((value.dtype(), value.shape()), (node.dtype(), node.shape()), "{} lied", node.site().op);
             if made.keep {
-                node.store(value.clone());
+                values.push((made.position, value.clone()));
             }
             slots[made.position as usize] = made.used.then_some(value);
         }
     }
-    Ok(())
+    Ok(values)
 }
 
 /// The error of a step that refused its data. A leaf without a value is the fault of who reads it, so that is not named.
