@@ -191,4 +191,4 @@ def prepare(row):
 
 
 if __name__ == "__main__":
-    protocol.serve(prepare)
+    protocol.serve("JAX " + jax.__version__, prepare)

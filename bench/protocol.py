@@ -113,12 +113,16 @@ def measured(row, run, figures, budget, idle):
     return {"row": row, "seconds": samples, "check": [float(x) for x in figures], "peak_mib": round(peak, 1)}
 
 
-def serve(prepare):
-    """`prepare(row)` gives a function that runs the row and the check figures, or None."""
+def serve(version, prepare):
+    """Answers `version` with the given text and rows with their times; `prepare(row)` gives a function that runs the row
+    and the check figures, or None."""
     idle = memory("VmRSS:")
     name, ready = None, None
     for line in sys.stdin:
         row, _, budget = line.strip().partition(" ")
+        if row == "version":
+            print(json.dumps({"row": row, "version": version}), flush=True)
+            continue
         try:
             if name != row:
                 name, ready = None, None

@@ -271,4 +271,4 @@ def prepare(row):
 
 
 if __name__ == "__main__":
-    protocol.serve(prepare)
+    protocol.serve("PyTorch " + torch.__version__, prepare)

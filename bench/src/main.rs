@@ -14,8 +14,12 @@ mod small;
 
 fn main() {
     match std::env::args().nth(1).as_deref() {
-        Some("bare") => protocol::serve(bare::prepare),
+        Some("bare") => protocol::serve("", bare::prepare),
         Some("floors") => println!("{}", floors::measure()),
-        _ => protocol::serve(|row| kernels::prepare(row).or_else(|| nets::prepare(row)).or_else(|| small::prepare(row))),
+        _ => protocol::serve(concat!("covector ", env!("CARGO_PKG_VERSION")), prepare),
     }
+}
+
+fn prepare(row: &str) -> Option<protocol::Prepared> {
+    kernels::prepare(row).or_else(|| nets::prepare(row)).or_else(|| small::prepare(row))
 }

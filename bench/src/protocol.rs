@@ -22,11 +22,17 @@ impl Prepared {
     }
 }
 
-/// Serves until standard input ends. The last row stays ready, so that asking for it again only times it.
-pub fn serve(prepare: impl Fn(&str) -> Option<Prepared>) {
+/// Serves until standard input ends; `version` is the answer to that request, as `name 1.2.3`.
+///
+/// The last row stays ready, so that asking for it again only times it.
+pub fn serve(version: &str, prepare: impl Fn(&str) -> Option<Prepared>) {
     let idle = memory("VmRSS:");
     let mut ready: Option<(String, Prepared)> = None;
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        if line == "version" {
+            println!(r#"{{"row": "version", "version": "{version}"}}"#);
+            continue;
+        }
         let (row, budget) = line.split_once(' ').unwrap_or((&line, "0.3"));
         if ready.as_ref().is_none_or(|(name, _)| name != row) {
             drop(ready.take());
