@@ -52,15 +52,14 @@ pub struct Cell {
 }
 
 impl Line {
-    pub fn new(row: &Row, cells: BTreeMap<String, Cell>, floor: Option<f64>) -> Line {
-        debug_assert!(!row.name.is_empty());
+    pub fn new(cells: BTreeMap<String, Cell>) -> Line {
         let peers = cells.iter().filter(|(name, cell)| *name != "covector" && cell.agrees);
         let best = peers.min_by(|a, b| median(&a.1.repeats).total_cmp(&median(&b.1.repeats)));
         let ratio = cells.get("covector").zip(best).map(|(own, (name, best))| {
             let ratios: Vec<f64> = own.repeats.iter().zip(&best.repeats).map(|(a, b)| a / b).collect();
             (median(&ratios), name.clone())
         });
-        Line { cells, ratio, floor }
+        Line { cells, ratio, floor: None }
     }
 }
 
@@ -75,6 +74,15 @@ pub fn median(numbers: &[f64]) -> f64 {
 }
 
 impl Table {
+    /// Fills in the floors, from the rates of the machine.
+    pub fn set_floors(&mut self, floor: impl Fn(&Row, &BTreeMap<String, f64>) -> Option<f64>) {
+        for row in &ROWS {
+            if let Some(line) = self.lines.get_mut(row.name) {
+                line.floor = floor(row, &self.floors);
+            }
+        }
+    }
+
     /// The table, with a column that compares its ratios with those of an earlier one.
     pub fn markdown(&self, earlier: &Table) -> String {
         let mut text = String::from("# covector and its peers\n\n");
