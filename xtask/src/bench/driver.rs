@@ -4,9 +4,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use super::machine;
 
 /// Compilers of whole training steps take minutes.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -39,6 +41,8 @@ pub struct Answer {
     pub check: Vec<f64>,
     /// The peak of memory, beyond that of the idle process.
     pub peak_mib: f64,
+    /// How many cores other processes took meanwhile.
+    pub others: f64,
 }
 
 impl Driver {
@@ -58,7 +62,10 @@ impl Driver {
 
     /// Times a row for about `budget` seconds.
     pub fn time(&mut self, row: &str, budget: f64) -> Result<Answer, String> {
+        let own = |driver: &Driver| driver.running.as_ref().map_or(0.0, |r| machine::spent_by(r.child.id()));
+        let (start, before) = (Instant::now(), machine::busy() - own(self));
         let answer = self.ask(&format!("{row} {budget}"))?;
+        let others = (machine::busy() - own(self) - before) / start.elapsed().as_secs_f64();
         if let Some(error) = answer["error"].as_str() {
             return Err(error.to_owned());
         }
@@ -71,7 +78,7 @@ impl Driver {
         if seconds.is_empty() {
             return Err("no times".into());
         }
-        Ok(Answer { seconds, check: numbers("check"), peak_mib })
+        Ok(Answer { seconds, check: numbers("check"), peak_mib, others })
     }
 
     /// Ends the process; the next request starts another.

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The output of a command on one line, or nothing.
 pub fn said_by(program: &str, args: &[&str]) -> String {
@@ -36,8 +38,28 @@ pub fn describe() -> String {
     )
 }
 
-/// How many processes wanted a core in the last minute.
+/// How many cores were busy over the next moment.
 pub fn load() -> f64 {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().and_then(|x| x.parse().ok()).unwrap_or(f64::NAN)
+    let (start, before) = (Instant::now(), busy());
+    thread::sleep(Duration::from_millis(200));
+    (busy() - before) / start.elapsed().as_secs_f64()
 }
+
+/// Processor time spent since the machine started, in seconds, of all cores together.
+pub fn busy() -> f64 {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let all = text.lines().next().unwrap_or_default();
+    let fields: Vec<f64> = all.split_whitespace().filter_map(|x| x.parse().ok()).collect();
+    // user, nice, system, idle, iowait, irq, softirq, steal
+    [0, 1, 2, 5, 6, 7].iter().filter_map(|&i| fields.get(i)).sum::<f64>() / TICKS
+}
+
+/// Processor time a process has spent, in seconds.
+pub fn spent_by(process: u32) -> f64 {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    [11, 12].iter().filter_map(|&i| fields.get(i)?.parse::<f64>().ok()).sum::<f64>() / TICKS
+}
+
+/// The kernel counts in hundredths of a second on every common Linux.
+const TICKS: f64 = 100.0;

@@ -17,12 +17,13 @@ use serde_json::Value;
 use table::{Cell, Line, Table};
 
 pub const USAGE: &str = "usage: cargo xtask bench [--rows A,B] [--peers A,B] [--repeats N] [--seconds S] [--threads N]
-                         [--python FILE] [--record]
+                         [--wait S] [--python FILE] [--record]
   --rows     beginnings of row names, as matmul,gelu,gpt_small   (all)
   --peers    of torch,torch-compile,jax,candle,burn,bare         (all)
   --repeats  how often each library is asked in turn             (5)
   --seconds  about how long each is timed each time              (0.3)
   --threads  for each library                                    (2)
+  --wait     how long to wait, each time, for other work to end  (0)
   --python   one that has torch and jax                          (that of bench/setup)
   --record   write bench/table.json and bench/TABLE.md";
 
@@ -32,6 +33,7 @@ struct Options {
     repeats: usize,
     seconds: f64,
     threads: usize,
+    wait: f64,
     python: Option<String>,
     record: bool,
 }
@@ -44,6 +46,7 @@ impl Options {
             repeats: 5,
             seconds: 0.3,
             threads: 2,
+            wait: 0.0,
             python: None,
             record: false,
         };
@@ -61,6 +64,7 @@ impl Options {
                 "--repeats" => options.repeats = number(value)?,
                 "--seconds" => options.seconds = number(value)?,
                 "--threads" => options.threads = number(value)?,
+                "--wait" => options.wait = number(value)?,
                 "--python" => options.python = Some(value.clone()),
                 _ => return Err(USAGE.to_owned()),
             }
@@ -97,7 +101,7 @@ pub fn run(args: &[String]) -> Result<bool, String> {
     }
     let bench = root.join("bench");
     let last = Table::read(&bench.join("table.json"));
-    let mut table = Table { load: machine::load(), machine: machine::describe(), ..Table::default() };
+    let mut table = Table { machine: machine::describe(), ..Table::default() };
     table.commit = machine::said_by("git", &["-C", &root.display().to_string(), "describe", "--always", "--dirty"]);
     table.date = machine::said_by("date", &["-u", "+%F"]);
     table.floors = floors(&target, options.threads)?;
@@ -182,6 +186,7 @@ fn measure(row: &Row, drivers: &mut [Driver], options: &Options, table: &mut Tab
     for repeat in 0..options.repeats {
         for driver in drivers.iter_mut().filter(|d| !out.contains(&d.name())).collect::<Vec<_>>() {
             eprint!("\r\x1b[K{} {}/{} {}", row.name, repeat + 1, options.repeats, driver.name());
+            wait(options.wait);
             match driver.time(row.name, options.seconds) {
                 Ok(answer) => answers.entry(driver.name()).or_default().push(answer),
                 Err(e) => {
@@ -200,12 +205,19 @@ fn measure(row: &Row, drivers: &mut [Driver], options: &Options, table: &mut Tab
     Line::new(cells.collect())
 }
 
+/// Waits until most of a core is free of other work, or the time is over.
+fn wait(seconds: f64) {
+    let start = std::time::Instant::now();
+    while start.elapsed().as_secs_f64() < seconds && machine::load() > table::DISTURBED {}
+}
+
 fn cell(answers: &[Answer], reference: Option<&[f64]>, row: &Row) -> Cell {
     let check = &answers[0].check;
     Cell {
         // The fastest run of each repeat: what disturbs a run on a shared machine only makes it longer.
         repeats: answers.iter().map(|a| a.seconds[0] / row.ops).collect(),
         peak_mib: row.memory.then(|| answers.iter().map(|a| a.peak_mib).fold(0.0, f64::max)),
+        others: table::median(&answers.iter().map(|a| a.others).collect::<Vec<_>>()),
         agrees: reference.is_none_or(|reference| agree(reference, check)),
     }
 }

@@ -22,12 +22,14 @@ const COLUMNS: [(&str, &str); 7] = [
 /// A ratio that moved by more than this is worth a look.
 const NOISE: f64 = 0.1;
 
+/// Figures are marked if other work took more cores than this meanwhile.
+pub const DISTURBED: f64 = 0.25;
+
 #[derive(Default)]
 pub struct Table {
     pub machine: String,
     pub commit: String,
     pub date: String,
-    pub load: f64,
     pub versions: Vec<String>,
     pub floors: BTreeMap<String, f64>,
     pub lines: BTreeMap<String, Line>,
@@ -47,6 +49,8 @@ pub struct Cell {
     /// Seconds in each repeat.
     pub repeats: Vec<f64>,
     pub peak_mib: Option<f64>,
+    /// How many cores other processes took, in the median.
+    pub others: f64,
     /// Whether the check figures are covector's.
     pub agrees: bool,
 }
@@ -131,9 +135,16 @@ impl Table {
 
     fn explanation(&self, text: &mut String, compared: bool) {
         let floor = |name: &str| self.floors.get(name).copied().unwrap_or(f64::NAN);
-        let Table { machine, commit, date, load, versions, .. } = self;
+        let Table { machine, commit, date, versions, .. } = self;
         let _ = writeln!(text, "\n- {date}, covector at {commit}. Machine: {machine}.");
-        let _ = writeln!(text, "- {} threads each; processes that wanted a core before: {load:.1}.", floor("threads"));
+        let cells = || self.lines.values().flat_map(|line| line.cells.values());
+        let _ = writeln!(
+            text,
+            "- {} threads each. Other work took {:.1} cores in the median; ~ marks figures taken while it took more than \
+             {DISTURBED}. Libraries whose threads wait by spinning suffer most from it.",
+            floor("threads"),
+            median(&cells().map(|cell| cell.others).collect::<Vec<_>>())
+        );
         let _ = writeln!(text, "- Versions: {}.", versions.join(", "));
         let _ = writeln!(
             text,
@@ -176,7 +187,6 @@ impl Table {
             machine: text("machine"),
             commit: text("commit"),
             date: text("date"),
-            load: json["load"].as_f64().unwrap_or(f64::NAN),
             versions: texts("versions"),
             floors: entries("floors").filter_map(|(name, v)| Some((name.clone(), v.as_f64()?))).collect(),
             lines: entries("rows").map(|(name, v)| (name.clone(), Line::from_json(v))).collect(),
@@ -194,7 +204,7 @@ impl Table {
     pub fn write(&self, path: &Path) -> Result<(), String> {
         let rows: Map<String, Value> = self.lines.iter().map(|(name, line)| (name.clone(), line.to_json())).collect();
         let json = json!({
-            "machine": self.machine, "commit": self.commit, "date": self.date, "load": self.load,
+            "machine": self.machine, "commit": self.commit, "date": self.date,
             "versions": self.versions, "floors": self.floors, "rows": rows, "notes": self.notes,
         });
         let text = serde_json::to_string_pretty(&json).map_err(|e| e.to_string())?;
@@ -204,8 +214,7 @@ impl Table {
 
 impl Line {
     fn to_json(&self) -> Value {
-        let cell =
-            |cell: &Cell| json!({"seconds": median(&cell.repeats), "peak_mib": cell.peak_mib, "agrees": cell.agrees});
+        let cell = |cell: &Cell| json!({"seconds": median(&cell.repeats), "peak_mib": cell.peak_mib, "others": cell.others, "agrees": cell.agrees});
         let cells: Map<String, Value> = self.cells.iter().map(|(name, c)| (name.clone(), cell(c))).collect();
         let (ratio, best) = self.ratio.clone().unzip();
         json!({"cells": cells, "ratio": ratio, "best": best, "floor": self.floor})
@@ -215,6 +224,7 @@ impl Line {
         let cell = |json: &Value| Cell {
             repeats: json["seconds"].as_f64().into_iter().collect(),
             peak_mib: json["peak_mib"].as_f64(),
+            others: json["others"].as_f64().unwrap_or(f64::NAN),
             agrees: json["agrees"].as_bool().unwrap_or(true),
         };
         let cells = json["cells"].as_object().into_iter().flatten();
@@ -228,8 +238,9 @@ impl Line {
 
 impl Cell {
     fn text(&self) -> String {
-        let mark = if self.agrees { "" } else { " ≠" };
-        time(median(&self.repeats)) + mark
+        let disturbed = if self.others > DISTURBED { "~" } else { "" };
+        let differs = if self.agrees { "" } else { " ≠" };
+        format!("{disturbed}{}{differs}", time(median(&self.repeats)))
     }
 }
 
