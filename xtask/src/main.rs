@@ -1,5 +1,7 @@
-//! Chores: `cargo xtask matrix [FILTER]`, `cargo xtask reasons [FILTER]`, `cargo xtask cases`.
+//! Chores: `cargo xtask matrix [FILTER]`, `cargo xtask reasons [FILTER]`, `cargo xtask cases`, `cargo xtask bench`.
 #![forbid(unsafe_code)]
+
+mod bench;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,7 +11,8 @@ use covector_check::matrix;
 
 const USAGE: &str = "usage: cargo xtask matrix [FILTER]   check every property of every op, as a table
        cargo xtask reasons [FILTER]  why a property cannot hold, where the table has a dash
-       cargo xtask cases             write goldens/cases.json from the registry's samples";
+       cargo xtask cases             write goldens/cases.json from the registry's samples
+       cargo xtask bench [OPTIONS]   time covector against other libraries; --help says more";
 
 fn goldens() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../goldens")
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
         Some("cases") => {
             std::fs::write(goldens().join("cases.json"), golden::cases()).map(|()| true).map_err(|e| e.to_string())
         }
+        Some("bench") => bench::run(&args[1..]),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {

@@ -8,7 +8,7 @@ fn root() -> PathBuf {
 }
 
 /// For each crate, which of ours it may depend on.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("covector-array", &[]),
     ("covector-derive", &[]),
     ("covector-io", &["covector-array"]),
@@ -16,11 +16,16 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("covector-nn", &["covector", "covector-array", "covector-derive", "covector-io"]),
     ("covector-check", &["covector"]),
     ("covector-cli", &["covector", "covector-nn", "covector-io"]),
+    ("covector-bench", &["covector", "covector-nn"]),
     ("xtask", &["covector", "covector-check"]),
 ];
 
 fn folder(name: &str) -> PathBuf {
-    if name == "xtask" { root().join("xtask") } else { root().join("crates").join(name) }
+    match name {
+        "xtask" => root().join("xtask"),
+        "covector-bench" => root().join("bench"),
+        _ => root().join("crates").join(name),
+    }
 }
 
 fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -1,0 +1,144 @@
+//! Training steps, and other derivatives of networks.
+
+use covector::ops::loss::cross_entropy;
+use covector::{Key, Tensor, Tree, eval, grad, hvp, value_and_grad, vmap};
+use covector_nn::train::Training;
+use covector_nn::{AdamW, Dropout, Gpt, GptConfig, Linear};
+
+use crate::fill::{check, fill32, labels, parameter};
+use crate::protocol::Prepared;
+
+pub fn prepare(row: &str) -> Option<Prepared> {
+    match row {
+        "mlp" => mlp_step(),
+        "gpt_small" => gpt_step(4, 4, 128, 64, 12),
+        "gpt_large" => gpt_step(6, 6, 384, 256, 8),
+        "cnn" => cnn_step(),
+        "per_sample" => per_sample(),
+        "hvp" => hessian_vector(),
+        _ => None,
+    }
+}
+
+/// The model with every parameter filled by its name and shape.
+fn filled<M: Tree>(model: &M) -> M {
+    let names = model.named();
+    model.with_leaves(names.iter().map(|(name, t)| Tensor::from_slice(&parameter(name, t.shape()), t.shape())))
+}
+
+fn data(shape: &[usize], seed: u32) -> Tensor {
+    Tensor::from_slice(&fill32(shape.iter().product(), seed, 1.0), shape)
+}
+
+fn classes(n: usize) -> Tensor {
+    Tensor::from(labels(n, 4, 10))
+}
+
+fn leaves_check<M: Tree>(tree: &M) -> Vec<f64> {
+    tree.leaves().iter().flat_map(|t| check(t.to_vec::<f32>().into_iter().map(f64::from))).collect()
+}
+
+/// Steps of a training; the check is the losses of the first three.
+fn steps<M: Tree + 'static>(model: M, adam: AdamW, loss: impl Fn(&M) -> Tensor + 'static) -> Option<Prepared> {
+    let mut training = Training::new(model, adam, None);
+    let mut step = move || training.step(3e-4, &loss).expect("a differentiable loss").to_f64();
+    let check = (0..3).map(|_| step()).collect();
+    Prepared::new(check, move || {
+        step();
+    })
+}
+
+type Mlp = Vec<Linear>;
+
+fn mlp() -> Mlp {
+    let layer = |inputs, outputs| Linear::new(&Key::new(0), inputs, outputs, true);
+    filled(&vec![layer(784, 512), layer(512, 512), layer(512, 10)])
+}
+
+fn mlp_loss(model: &Mlp, x: &Tensor, y: &Tensor) -> Tensor {
+    let hidden = model[1].forward(&model[0].forward(x).relu()).relu();
+    cross_entropy(&model[2].forward(&hidden), y, None, None, 0.0, "mean")
+}
+
+fn mlp_step() -> Option<Prepared> {
+    let (x, y) = (data(&[128, 784], 3), classes(128));
+    steps(mlp(), AdamW { weight_decay: 0.0, ..AdamW::default() }, move |m| mlp_loss(m, &x, &y))
+}
+
+fn gpt_step(layers: usize, heads: usize, width: usize, block: usize, batch: usize) -> Option<Prepared> {
+    let config = GptConfig { vocabulary: 65, block, layers, heads, width, bias: false };
+    let model = filled(&Gpt::new(&Key::new(0), &config));
+    let tokens = |seed| Tensor::from_slice(&labels(batch * block, seed, 65), [batch, block]);
+    let (x, y) = (tokens(5), tokens(6));
+    let adam = AdamW { beta2: 0.99, weight_decay: 0.1, ..AdamW::default() };
+    steps(model, adam, move |m| m.loss(&x, &y, &Dropout::off()))
+}
+
+fn per_sample() -> Option<Prepared> {
+    let model = mlp();
+    let batch = (data(&[32, 784], 3), classes(32));
+    let f = vmap(move |(x, y): &(Tensor, Tensor)| {
+        let (x, y) = (x.reshape([1, 784]), y.reshape([1]));
+        grad(|m: &Mlp| mlp_loss(m, &x, &y))(&model)
+    });
+    let check = leaves_check(&f(&batch));
+    Prepared::new(check, move || eval(&f(&batch).leaves()))
+}
+
+fn hessian_vector() -> Option<Prepared> {
+    let (model, x, y) = (mlp(), data(&[128, 784], 3), classes(128));
+    let v = model.map_leaves(|t| data(t.shape(), 7));
+    let f = move || hvp(|m: &Mlp| mlp_loss(m, &x, &y), &model, &v);
+    let check = leaves_check(&f());
+    Prepared::new(check, move || eval(&f().leaves()))
+}
+
+#[derive(Tree)]
+struct Conv {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Conv {
+    fn new(inputs: usize, outputs: usize) -> Conv {
+        Conv { weight: data(&[outputs, inputs, 3, 3], 0), bias: data(&[outputs], 0) }
+    }
+
+    fn forward(&self, x: &Tensor, stride: usize) -> Tensor {
+        x.conv2d(&self.weight, Some(&self.bias), stride, 1, 1, 1).relu()
+    }
+}
+
+#[derive(Tree)]
+struct Cnn {
+    conv: Vec<Conv>,
+    head: Linear,
+}
+
+impl Cnn {
+    fn loss(&self, x: &Tensor, y: &Tensor) -> Tensor {
+        let x = self.conv[0].forward(x, 1);
+        let x = self.conv[2].forward(&self.conv[1].forward(&x, 2), 2);
+        cross_entropy(&self.head.forward(&x.mean([2, 3])), y, None, None, 0.0, "mean")
+    }
+}
+
+fn cnn_step() -> Option<Prepared> {
+    let conv = vec![Conv::new(3, 16), Conv::new(16, 32), Conv::new(32, 64)];
+    let mut model = filled(&Cnn { conv, head: Linear::new(&Key::new(0), 64, 10, true) });
+    let (x, y) = (data(&[32, 3, 32, 32], 3), classes(32));
+    let mut step = move || {
+        let (loss, gradient) = value_and_grad(|m: &Cnn| m.loss(&x, &y))(&model);
+        let gradients = gradient.leaves();
+        let mut next = gradients.iter();
+        let new = model.map_leaves(|p| p - next.next().expect("a gradient for each") * 0.01);
+        let targets: Vec<Tensor> = new.leaves().into_iter().chain([loss.clone()]).collect();
+        eval(&targets);
+        model = new;
+        loss.to_f64()
+    };
+    let check = (0..3).map(|_| step()).collect();
+    Prepared::new(check, move || {
+        step();
+    })
+}

@@ -1,0 +1,274 @@
+"""PyTorch's driver of `cargo xtask bench`. Options: --threads N, --compile."""
+
+import argparse
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import protocol
+from protocol import check, fill, labels
+
+options = argparse.ArgumentParser()
+options.add_argument("--threads", type=int, default=2)
+options.add_argument("--compile", action="store_true")
+options = options.parse_args()
+torch.set_num_threads(options.threads)
+
+
+def compiled(f):
+    return torch.compile(f, dynamic=False) if options.compile else f
+
+
+def t(array):
+    return torch.from_numpy(array)
+
+
+def value(f, *inputs):
+    """A forward pass without gradients."""
+    f = compiled(f)
+
+    def run():
+        with torch.no_grad():
+            return f(*inputs)
+
+    return run, check(run())
+
+
+def gelu(x):
+    return 0.5 * x * (1.0 + torch.tanh(0.7978845608 * (x + 0.044715 * x * x * x)))
+
+
+def backward(loss, inputs):
+    """The loss and its gradients."""
+    loss = compiled(loss)
+    inputs = [x.requires_grad_() for x in inputs]
+
+    def run():
+        y = loss(*inputs)
+        return torch.autograd.grad(y, inputs)
+
+    return run, check(*(g.detach() for g in run()))
+
+
+def linear(width_in, width_out):
+    return nn.Linear(width_in, width_out, bias=False)
+
+
+class Norm(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x):
+        return F.layer_norm(x, self.weight.shape, self.weight, None, 1e-5)
+
+
+class Attention(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.c_attn, self.c_proj, self.heads = linear(width, 3 * width), linear(width, width), heads
+
+    def forward(self, x):
+        b, n, width = x.shape
+        parts = self.c_attn(x).split(width, dim=2)
+        q, k, v = (p.view(b, n, self.heads, width // self.heads).transpose(1, 2) for p in parts)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.c_proj(y.transpose(1, 2).reshape(b, n, width))
+
+
+class Feed(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.c_fc, self.c_proj = linear(width, 4 * width), linear(4 * width, width)
+
+    def forward(self, x):
+        return self.c_proj(F.gelu(self.c_fc(x)))
+
+
+class Block(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.ln_1, self.attn, self.ln_2, self.mlp = Norm(width), Attention(width, heads), Norm(width), Feed(width)
+
+    def forward(self, x):
+        x = x + self.attn(self.ln_1(x))
+        return x + self.mlp(self.ln_2(x))
+
+
+class Gpt(nn.Module):
+    def __init__(self, layers, heads, width, block):
+        super().__init__()
+        self.wte, self.wpe = nn.Embedding(65, width), nn.Embedding(block, width)
+        self.h = nn.ModuleList(Block(width, heads) for _ in range(layers))
+        self.ln_f = Norm(width)
+
+    def forward(self, tokens, targets):
+        x = self.wte(tokens) + self.wpe(torch.arange(tokens.shape[1]))
+        for block in self.h:
+            x = block(x)
+        logits = F.linear(self.ln_f(x), self.wte.weight)
+        return F.cross_entropy(logits.view(-1, 65), targets.view(-1))
+
+
+class Cnn(nn.Module):
+    def __init__(self):
+        super().__init__()
+        sizes = [(3, 16, 1), (16, 32, 2), (32, 64, 2)]
+        self.conv = nn.ModuleList(nn.Conv2d(i, o, 3, stride=s, padding=1) for i, o, s in sizes)
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x, y):
+        for conv in self.conv:
+            x = F.relu(conv(x))
+        return F.cross_entropy(self.head(x.mean((2, 3))), y)
+
+
+class Mlp(nn.ModuleList):
+    def __init__(self):
+        super().__init__([nn.Linear(784, 512), nn.Linear(512, 512), nn.Linear(512, 10)])
+
+    def forward(self, x, y):
+        x = F.relu(self[1](F.relu(self[0](x))))
+        return F.cross_entropy(self[2](x), y)
+
+
+def filled(model):
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            p.copy_(t(protocol.parameter(name, tuple(p.shape))))
+    return model
+
+
+def steps(model, optimizer, *batch):
+    loss_of = compiled(model)
+
+    def run():
+        optimizer.zero_grad(set_to_none=True)
+        loss = loss_of(*batch)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return run, [run() for _ in range(3)]
+
+
+def adam(model, **rest):
+    decays = [p for p in model.parameters() if p.ndim >= 2]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": decays}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=3e-4, fused=True, **rest)
+
+
+def mlp_loss(p, x, y):
+    x = F.relu(F.linear(x, p["0.weight"], p["0.bias"]))
+    x = F.relu(F.linear(x, p["1.weight"], p["1.bias"]))
+    return F.cross_entropy(F.linear(x, p["2.weight"], p["2.bias"]), y)
+
+
+def mlp_parameters():
+    return {name: t(protocol.parameter(name, shape)) for name, shape in protocol.MLP.items()}
+
+
+def tree(f, *inputs):
+    f = compiled(f)
+    return (lambda: f(*inputs)), check(*(x.detach() for x in f(*inputs).values()))
+
+
+def scalar_mlp():
+    """The scalar network out of scalar tensors, as one would write it to see it fail."""
+    layers = protocol.SCALAR_LAYERS
+    numbers = 0.5 * protocol.unit(sum((i + 1) * o for i, o in layers), 8)
+    points = protocol.unit(2 * protocol.EXAMPLES, 9).reshape(-1, 2)
+    targets = [1.0 if a * b > 0 else -1.0 for a, b in points]
+
+    def run():
+        parameters = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in numbers]
+        loss = 0.0
+        for point, target in zip(points.tolist(), targets):
+            x, at = point, 0
+            for inputs, outputs in layers:
+                neurons = []
+                for _ in range(outputs):
+                    total = sum(parameters[at + j] * x[j] for j in range(inputs)) + parameters[at + inputs]
+                    neurons.append(total.tanh() if outputs > 1 else total)
+                    at += inputs + 1
+                x = neurons
+            error = x[0] - target
+            loss = loss + error * error
+        loss = loss / len(points)
+        loss.backward()
+        return [loss.item(), parameters[0].grad.item(), parameters[-1].grad.item()]
+
+    return run, run()
+
+
+def prepare(row):
+    torch._dynamo.reset() if options.compile else None
+    if row in protocol.MATMULS:
+        n, dtype = protocol.MATMULS[row]
+        return value(torch.matmul, t(fill((n, n), 1, dtype)), t(fill((n, n), 2, dtype)))
+    if row in protocol.GPTS:
+        layers, heads, width, block, batch = protocol.GPTS[row]
+        model = filled(Gpt(layers, heads, width, block))
+        tokens, targets = (t(labels((batch, block), seed, 65)) for seed in (5, 6))
+        return steps(model, adam(model, betas=(0.9, 0.99), weight_decay=0.1), tokens, targets)
+    big, wide = (lambda: t(fill((4096, 4096), 1))), (lambda: t(fill((4096, 1024), 1)))
+    match row:
+        case "matmul_batched":
+            return value(torch.matmul, t(fill((96, 128, 64), 1)), t(fill((96, 64, 128), 2)))
+        case "vecmat":
+            return value(torch.matmul, t(fill((1, 2048), 1)), t(fill((2048, 8192), 2)))
+        case "gelu":
+            return value(gelu, big())
+        case "gelu_grad":
+            return backward(lambda x: gelu(x).sum(), [big()])
+        case "softmax":
+            return value(lambda x: torch.softmax(x, -1), wide())
+        case "layernorm":
+            return value(lambda x, w, b: F.layer_norm(x, (1024,), w, b), wide(), t(fill((1024,), 2)), t(fill((1024,), 3)))
+        case "layernorm_grad":
+            c = t(fill((4096, 1024), 4))
+            inputs = [wide(), t(fill((1024,), 2)), t(fill((1024,), 3))]
+            return backward(lambda x, w, b: (F.layer_norm(x, (1024,), w, b) * c).sum(), inputs)
+        case "sum_0":
+            return value(lambda x: x.sum(0), big())
+        case "sum_1":
+            return value(lambda x: x.sum(1), big())
+        case "mlp":
+            model = filled(Mlp())
+            return steps(model, adam(model, weight_decay=0.0), t(fill((128, 784), 3)), t(labels((128,), 4, 10)))
+        case "cnn":
+            model = filled(Cnn())
+            sgd = torch.optim.SGD(model.parameters(), lr=0.01)
+            return steps(model, sgd, t(fill((32, 3, 32, 32), 3)), t(labels((32,), 4, 10)))
+        case "per_sample":
+            one = lambda p, x, y: mlp_loss(p, x[None], y[None])  # noqa: E731
+            f = torch.func.vmap(torch.func.grad(one), in_dims=(None, 0, 0))
+            return tree(f, mlp_parameters(), t(fill((32, 784), 3)), t(labels((32,), 4, 10)))
+        case "hvp":
+            x, y = t(fill((128, 784), 3)), t(labels((128,), 4, 10))
+            direction = {name: t(fill(shape, 7)) for name, shape in protocol.MLP.items()}
+            gradient = torch.func.grad(lambda p: mlp_loss(p, x, y))
+            return tree(lambda p, v: torch.func.jvp(gradient, (p,), (v,))[1], mlp_parameters(), direction)
+        case "add1":
+            a, b = torch.tensor([1.5]), torch.tensor([2.0])
+            f = compiled(torch.add)
+            return (lambda: f(a, b)), [f(a, b).item()]
+        case "chain":
+
+            def chain(x):
+                y = x
+                for _ in range(333):
+                    y = torch.tanh(y * 0.99 + x)
+                return y.sum()
+
+            return backward(chain, [t(fill((16,), 1))])
+        case "scalar_mlp" if not options.compile:
+            return scalar_mlp()
+    return None
+
+
+if __name__ == "__main__":
+    protocol.serve("PyTorch " + torch.__version__, prepare)

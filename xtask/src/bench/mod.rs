@@ -1,0 +1,241 @@
+//! `cargo xtask bench`: covector against its peers, interleaved.
+//!
+//! Machines drift, so each repeat asks every library in turn, and what counts is the ratio within a repeat.
+
+mod driver;
+mod machine;
+mod rows;
+mod table;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use driver::{Answer, Driver, Launch};
+use rows::{ROWS, Row, Width};
+use serde_json::Value;
+use table::{Cell, Line, Table};
+
+pub const USAGE: &str = "usage: cargo xtask bench [--rows A,B] [--peers A,B] [--repeats N] [--seconds S] [--threads N]
+                         [--wait S] [--python FILE] [--record]
+  --rows     beginnings of row names, as matmul,gelu,gpt_small   (all)
+  --peers    of torch,torch-compile,jax,candle,burn,bare         (all)
+  --repeats  how often each library is asked in turn             (5)
+  --seconds  about how long each is timed each time              (0.3)
+  --threads  for each library                                    (2)
+  --wait     how long to wait, each time, for other work to end  (0)
+  --python   one that has torch and jax                          (that of bench/setup)
+  --record   write bench/table.json and bench/TABLE.md";
+
+struct Options {
+    rows: Vec<String>,
+    peers: Vec<String>,
+    repeats: usize,
+    seconds: f64,
+    threads: usize,
+    wait: f64,
+    python: Option<String>,
+    record: bool,
+}
+
+impl Options {
+    fn parse(args: &[String]) -> Result<Options, String> {
+        let mut options = Options {
+            rows: Vec::new(),
+            peers: Vec::new(),
+            repeats: 5,
+            seconds: 0.3,
+            threads: 2,
+            wait: 0.0,
+            python: None,
+            record: false,
+        };
+        let mut args = args.iter();
+        while let Some(option) = args.next() {
+            if option == "--record" {
+                options.record = true;
+                continue;
+            }
+            let value = args.next().ok_or(USAGE)?;
+            let list = || value.split(',').map(str::to_owned).collect();
+            match option.as_str() {
+                "--rows" => options.rows = list(),
+                "--peers" => options.peers = list(),
+                "--repeats" => options.repeats = number(value)?,
+                "--seconds" => options.seconds = number(value)?,
+                "--threads" => options.threads = number(value)?,
+                "--wait" => options.wait = number(value)?,
+                "--python" => options.python = Some(value.clone()),
+                _ => return Err(USAGE.to_owned()),
+            }
+        }
+        options.repeats = options.repeats.max(1);
+        options.threads = options.threads.max(1);
+        Ok(options)
+    }
+
+    fn rows(&self) -> Vec<&'static Row> {
+        let wanted = |row: &&Row| self.rows.is_empty() || self.rows.iter().any(|start| row.name.starts_with(start));
+        ROWS.iter().filter(wanted).collect()
+    }
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("{text} is no number\n{USAGE}"))
+}
+
+/// Runs the comparison; false if figures differ between libraries.
+pub fn run(args: &[String]) -> Result<bool, String> {
+    let options = Options::parse(args)?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let rows = options.rows();
+    if rows.is_empty() {
+        let names: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
+        return Err(format!("no such row; there are {}", names.join(", ")));
+    }
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let build = Command::new(cargo).args(["build", "--release", "-p", "covector-bench"]).current_dir(&root).status();
+    if !build.is_ok_and(|status| status.success()) {
+        return Err("covector-bench does not build".into());
+    }
+    let bench = root.join("bench");
+    let last = Table::read(&bench.join("table.json"));
+    let mut table = Table { machine: machine::describe(), ..Table::default() };
+    table.commit = machine::said_by("git", &["-C", &root.display().to_string(), "describe", "--always", "--dirty"]);
+    table.date = machine::said_by("date", &["-u", "+%F"]);
+    table.floors = floors(&target, options.threads)?;
+
+    let mut drivers = Vec::new();
+    for launch in launches(&options, &bench, &target) {
+        let mut driver = Driver::new(launch, options.threads);
+        match driver.version() {
+            Ok(version) => {
+                if !version.is_empty() && !table.versions.contains(&version) {
+                    table.versions.push(version);
+                }
+                drivers.push(driver);
+            }
+            Err(e) => table.notes.push(format!("{}: {e}", driver.name())),
+        }
+    }
+    for row in rows {
+        let line = measure(row, &mut drivers, &options, &mut table);
+        table.lines.insert(row.name.to_owned(), line);
+    }
+    // Again, and the better of the two: other work may have been in the way.
+    for (name, figure) in floors(&target, options.threads)? {
+        table.floors.entry(name).and_modify(|best| *best = best.max(figure));
+    }
+    table.set_floors(floor);
+    let agree = table.lines.values().all(|line| line.cells.values().all(|cell| cell.agrees));
+    print!("{}", table.markdown(&last));
+    if options.record {
+        let merged = last.updated(table);
+        merged.write(&bench.join("table.json"))?;
+        let text = merged.markdown(&Table::default());
+        std::fs::write(bench.join("TABLE.md"), text).map_err(|e| e.to_string())?;
+    }
+    Ok(agree)
+}
+
+/// How each driver is started: covector first, then the chosen peers.
+fn launches(options: &Options, bench: &Path, target: &Path) -> Vec<Launch> {
+    let python = options.python.clone().map_or_else(|| target.join("bench-venv/bin/python"), PathBuf::from);
+    let existing = |path: PathBuf, rest: &[&str]| {
+        let words = || [path.display().to_string()].into_iter().chain(rest.iter().map(|s| s.to_string())).collect();
+        if path.exists() { Ok(words()) } else { Err("not installed; bench/setup does it".to_owned()) }
+    };
+    let threads = options.threads.to_string();
+    let script = |name: &str, rest: &[&str]| {
+        let file = bench.join(name).display().to_string();
+        let args: Vec<&str> = [file.as_str(), "--threads", &threads].into_iter().chain(rest.iter().copied()).collect();
+        existing(python.clone(), &args)
+    };
+    let own = target.join("release/covector-bench");
+    let peer = |name: &str| existing(target.join("bench-peers/release").join(name), &[]);
+    let all = [
+        ("covector", existing(own.clone(), &[])),
+        ("torch", script("torch_driver.py", &[])),
+        ("torch-compile", script("torch_driver.py", &["--compile"])),
+        ("jax", script("jax_driver.py", &[])),
+        ("candle", peer("covector-bench-candle")),
+        ("burn", peer("covector-bench-burn")),
+        ("bare", existing(own, &["bare"])),
+    ];
+    let wanted = |name: &str| name == "covector" || options.peers.is_empty() || options.peers.iter().any(|p| p == name);
+    all.into_iter().filter(|(name, _)| wanted(name)).map(|(name, command)| Launch { name, command }).collect()
+}
+
+fn floors(target: &Path, threads: usize) -> Result<BTreeMap<String, f64>, String> {
+    let mut command = Command::new(target.join("release/covector-bench"));
+    let output = command.arg("floors").env("COVECTOR_THREADS", threads.to_string()).output();
+    let output = output.map_err(|e| format!("covector-bench: {e}"))?.stdout;
+    let json: Value = serde_json::from_slice(&output).map_err(|e| format!("the floors are unreadable: {e}"))?;
+    let figures = json.as_object().into_iter().flatten();
+    Ok(figures.map(|(name, x)| (name.clone(), x.as_f64().unwrap_or(f64::NAN))).collect())
+}
+
+/// Asks every driver in turn, `repeats` times.
+fn measure(row: &Row, drivers: &mut [Driver], options: &Options, table: &mut Table) -> Line {
+    if row.memory {
+        drivers.iter_mut().for_each(Driver::stop);
+    }
+    let mut answers: BTreeMap<&'static str, Vec<Answer>> = BTreeMap::new();
+    let mut out: Vec<&'static str> = Vec::new();
+    for repeat in 0..options.repeats {
+        for driver in drivers.iter_mut().filter(|d| !out.contains(&d.name())).collect::<Vec<_>>() {
+            eprint!("\r\x1b[K{} {}/{} {}", row.name, repeat + 1, options.repeats, driver.name());
+            wait(options.wait);
+            match driver.time(row.name, options.seconds) {
+                Ok(answer) => answers.entry(driver.name()).or_default().push(answer),
+                Err(e) => {
+                    out.push(driver.name());
+                    if e != "not supported" {
+                        table.notes.push(format!("{}, {}: {e}", driver.name(), row.name));
+                    }
+                }
+            }
+        }
+    }
+    eprint!("\r\x1b[K");
+    answers.retain(|name, _| !out.contains(name));
+    let reference = answers.get("covector").and_then(|a| a.first()).map(|a| a.check.clone());
+    let cells = answers.iter().map(|(name, answers)| ((*name).to_owned(), cell(answers, reference.as_deref(), row)));
+    Line::new(cells.collect())
+}
+
+/// Waits until most of a core is free of other work, or the time is over.
+fn wait(seconds: f64) {
+    let start = std::time::Instant::now();
+    while start.elapsed().as_secs_f64() < seconds && machine::load() > table::DISTURBED {}
+}
+
+fn cell(answers: &[Answer], reference: Option<&[f64]>, row: &Row) -> Cell {
+    let check = &answers[0].check;
+    Cell {
+        // The fastest run of each repeat: what disturbs a run on a shared machine only makes it longer.
+        repeats: answers.iter().map(|a| a.seconds[0] / row.ops).collect(),
+        peak_mib: row.memory.then(|| answers.iter().map(|a| a.peak_mib).fold(0.0, f64::max)),
+        others: table::median(&answers.iter().map(|a| a.others).collect::<Vec<_>>()),
+        agrees: reference.is_none_or(|reference| agree(reference, check)),
+    }
+}
+
+/// Equal to three digits, or to four of the largest figure.
+fn agree(a: &[f64], b: &[f64]) -> bool {
+    let largest = a.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+    let close = |(x, y): (&f64, &f64)| (x - y).abs() <= 1e-3 * x.abs() + 1e-4 * largest;
+    a.len() == b.len() && a.iter().zip(b).all(close)
+}
+
+/// The time below which no library can come.
+fn floor(row: &Row, floors: &BTreeMap<String, f64>) -> Option<f64> {
+    let rate = |name: &str| floors.get(name).map(|x| x * 1e9);
+    let arithmetic = row.flops.and_then(|(flops, width)| {
+        let name = if width == Width::F64 { "gflops_f64" } else { "gflops_f32" };
+        Some(flops / rate(name)?)
+    });
+    let memory = row.bytes.and_then(|bytes| Some(bytes / rate("read_gb_s")?));
+    arithmetic.or(memory).map(|seconds| seconds / row.ops)
+}
