@@ -131,7 +131,8 @@ pub fn run(args: &[String]) -> Result<bool, String> {
     let agree = table.lines.values().all(|line| line.cells.values().all(|cell| cell.agrees));
     print!("{}", table.markdown(&last));
     if options.record {
-        let merged = last.updated(table);
+        let mut merged = last.updated(table);
+        merged.set_floors(floor);
         merged.write(&bench.join("table.json"))?;
         let text = merged.markdown(&Table::default());
         std::fs::write(bench.join("TABLE.md"), text).map_err(|e| e.to_string())?;
