@@ -57,7 +57,8 @@ fn evaluate<'a>(
     let keep = kept(&list, &targets);
     let plan = make_plan(&list, &keep);
     let work: usize = list.nodes.iter().map(Tensor::size).fold(0, usize::saturating_add);
-    let go = |plan: &Plan| if work < threads::SERIAL_BELOW { run(&list, plan) } else { threads::enter(|| run(&list, plan)) };
+    let go =
+        |plan: &Plan| if work < threads::SERIAL_BELOW { run(&list, plan) } else { threads::enter(|| run(&list, plan)) };
     let values = go(&plan)?;
     if verify::wanted() {
         verify::compare(&list, &values, &go(&Plan::stepwise(&list, &keep))?)?;
