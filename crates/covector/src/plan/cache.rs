@@ -9,9 +9,6 @@ use crate::walk::Listing;
 
 /// Plans kept; the one unused for longest makes room.
 const CAPACITY: usize = 256;
-/// Below this many nodes planning costs less than looking a plan up.
-const SMALLEST: usize = 8;
-
 struct Cache {
     plans: HashMap<(u64, u64), (Arc<Plan>, u64)>,
     clock: u64,
@@ -21,8 +18,8 @@ static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
 
 /// The plan of a listing: remembered, or made now.
 pub(super) fn plan(list: &Listing, keep: &[bool]) -> Arc<Plan> {
-    if list.nodes.len() < SMALLEST {
-        return Arc::new(Plan::new(list, keep));
+    if let Some(plan) = Plan::of_one(list, keep) {
+        return Arc::new(plan);
     }
     let key = structure(list, keep);
     if let Some(plan) = look_up(key) {

@@ -63,6 +63,18 @@ impl Plan {
         Plan::in_order(list, steps)
     }
 
+    /// The plan of a listing with a single node to compute: found without looking further, for that is how one reads
+    /// tensors op by op.
+    pub fn of_one(list: &Listing, keep: &[bool]) -> Option<Plan> {
+        let only = list.nodes.len() - 1;
+        if (0..only).any(|i| !is_leaf(list, i)) {
+            return None;
+        }
+        let mut steps = vec![single(list, only, keep[only])];
+        mark_last_uses(&mut steps, list.nodes.len());
+        Some(Plan { steps })
+    }
+
     /// As [`new`](Self::new), with every primitive in a step of its own.
     pub fn stepwise(list: &Listing, keep: &[bool]) -> Plan {
         let steps = (0..list.nodes.len()).filter(|&i| !is_leaf(list, i)).map(|i| single(list, i, keep[i])).collect();
