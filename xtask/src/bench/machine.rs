@@ -30,7 +30,9 @@ pub fn describe() -> String {
     };
     let memory = field("/proc/meminfo", "MemTotal").trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1048576.0;
     let system = field("/etc/os-release", "PRETTY_NAME");
+    // Without what a distributor appends to the version.
     let kernel = said_by("uname", &["-sr"]);
+    let kernel = kernel.split('-').next().unwrap_or_default();
     let [name, family, model] = cpu;
     let rustc = said_by("rustc", &["--version"]);
     format!(

@@ -81,6 +81,8 @@ const PIECES: usize = 16;
 const TALL: usize = 16;
 /// Steps along the depth before the next rows come: a panel of them fits the first-level cache.
 const DEPTH: usize = 384;
+/// Up to this depth results are written row by row rather than panel by panel.
+const SHALLOW: usize = 16;
 /// Columns from which on a piece copies its part of the left factor.
 const PACKED: usize = 512;
 
@@ -128,38 +130,42 @@ impl<T: Tiled> Job<T> {
         let [tall, wide] = [self.kernel.rows, self.kernel.columns];
         // Many columns pay for a copy of the left factor in the order in which it is read.
         let copy = || Array::uninit(Shape::from([rows.len().next_multiple_of(tall), DEPTH.min(self.k)]), T::DTYPE);
-        let packed = (columns.len() >= PACKED).then(copy);
+        let packed = (columns.len() >= PACKED && self.k > SHALLOW).then(copy);
         for depth in threads::chunks(self.k, DEPTH) {
             if let Some(packed) = &packed {
                 self.pack(batch, rows.clone(), depth.clone(), packed);
             }
-            for column in columns.clone().step_by(wide) {
+            let tile = |row: usize, column: usize| {
                 let panel = self.b.panel(batch, column, depth.start);
-                for row in rows.clone().step_by(tall) {
-                    let (a, a_row, a_depth) = match &packed {
-                        Some(copy) => {
-                            let at = (row - rows.start) * depth.len();
-                            (copy.ptr::<T>().wrapping_add(at), 1, tall as isize)
-                        }
-                        None => (self.a.at(batch, row, depth.start).cast_const(), self.a.rows, self.a.columns),
-                    };
-                    let tile = Tile {
-                        a,
-                        a_row,
-                        a_depth,
-                        b: panel.ptr,
-                        b_depth: panel.depth,
-                        out: self.out.at(batch, row, column),
-                        out_row: self.out.rows,
-                        rows: tall.min(rows.end - row),
-                        columns: wide.min(columns.end - column),
-                        depth: depth.len(),
-                        fresh: depth.start == 0,
-                    };
-                    // SAFETY: the tile lies within the three arrays, which are alive; pieces of the output are
-                    // disjoint; the kernel is the one for this processor.
-                    unsafe { (self.kernel.run)(&tile) };
-                }
+                let (a, a_row, a_depth) = match &packed {
+                    Some(copy) => {
+                        let at = (row - rows.start) * depth.len();
+                        (copy.ptr::<T>().wrapping_add(at), 1, tall as isize)
+                    }
+                    None => (self.a.at(batch, row, depth.start).cast_const(), self.a.rows, self.a.columns),
+                };
+                let tile = Tile {
+                    a,
+                    a_row,
+                    a_depth,
+                    b: panel.ptr,
+                    b_depth: panel.depth,
+                    out: self.out.at(batch, row, column),
+                    out_row: self.out.rows,
+                    rows: tall.min(rows.end - row),
+                    columns: wide.min(columns.end - column),
+                    depth: depth.len(),
+                    fresh: depth.start == 0,
+                };
+                // SAFETY: the tile lies within the three arrays, which are alive; pieces of the output are disjoint; the
+                // kernel is the one for this processor.
+                unsafe { (self.kernel.run)(&tile) };
+            };
+            if depth.len() <= SHALLOW {
+                // Little is computed per result: write these in the order in which they lie.
+                rows.clone().step_by(tall).for_each(|row| columns.clone().step_by(wide).for_each(|c| tile(row, c)));
+            } else {
+                columns.clone().step_by(wide).for_each(|c| rows.clone().step_by(tall).for_each(|row| tile(row, c)));
             }
         }
     }
