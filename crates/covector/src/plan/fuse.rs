@@ -36,6 +36,8 @@ enum Read {
 /// The groups of a listing.
 pub(super) struct Groups {
     pub groups: Vec<Group>,
+    /// For each node what it does to rows, if it can run with others.
+    pub roles: Vec<Option<Role>>,
     /// For each node its group, or [`ALONE`].
     pub of: Vec<u32>,
     /// For each member whether it has one element per row.
@@ -62,7 +64,7 @@ pub(super) enum Role {
 }
 
 /// The role of a node, if it can run with others.
-pub(super) fn role(list: &Listing, i: usize) -> Option<Role> {
+fn role(list: &Listing, i: usize) -> Option<Role> {
     let node = &list.nodes[i];
     let &key = list.operands[i].last()?;
     let x = &list.nodes[key as usize];
@@ -102,9 +104,10 @@ fn repeated(from: &Shape, to: &Shape) -> Option<usize> {
 impl Groups {
     pub fn new(list: &Listing) -> Groups {
         let n = list.nodes.len();
-        let mut all = Groups { groups: Vec::new(), of: vec![ALONE; n], narrow: vec![false; n] };
+        let roles: Vec<Option<Role>> = (0..n).map(|i| role(list, i)).collect();
+        let mut all = Groups { groups: Vec::new(), roles, of: vec![ALONE; n], narrow: vec![false; n] };
         for i in 0..n {
-            if let Some(role) = role(list, i) {
+            if let Some(role) = all.roles[i] {
                 all.place(list, i, role);
             }
             all.note_reads(list, i);
@@ -220,14 +223,14 @@ impl Groups {
             let mut read: Vec<u32> = Vec::new();
             for at in (0..members.len()).rev() {
                 let m = members[at];
-                if matches!(role(list, m as usize), Some(Role::Link(..))) || read.contains(&m) {
+                if matches!(self.roles[m as usize], Some(Role::Link(..))) || read.contains(&m) {
                     read.extend(&list.operands[m as usize]);
                 } else {
                     self.of[m as usize] = ALONE;
                     members.remove(at);
                 }
             }
-            let in_rows = |&m: &u32| !matches!(role(list, m as usize), Some(Role::Link(_, 1) | Role::Same));
+            let in_rows = |&m: &u32| !matches!(self.roles[m as usize], Some(Role::Link(_, 1) | Role::Same));
             if !members.iter().any(in_rows) && self.groups[g].row > 1 {
                 self.groups[g].row = 1;
                 if let Some(&m) = members.first() {

@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 use covector_array::kernels::{Chain, Link, LinkOp, Source};
 use smallvec::SmallVec;
 
-use super::fuse::{ALONE, Group, Groups, Role, role};
+use super::fuse::{ALONE, Group, Groups, Role};
 use crate::walk::Listing;
 
 /// What has to be done, in order; says nothing of the values, so it serves every graph of the same structure.
@@ -51,14 +51,14 @@ impl Plan {
         // Whose values others than members of their group read; users come last in the list.
         let mut shown = keep.to_vec();
         for i in (0..n).rev().filter(|&i| !is_leaf(list, i)) {
-            let alone = stands_alone(list, &all, i, shown[i]);
+            let alone = stands_alone(&all, i, shown[i]);
             for &x in &list.operands[i] {
                 shown[x as usize] |= alone || all.of[i] != all.of[x as usize];
             }
         }
         let mut steps: Vec<Step> =
             all.groups.iter().filter(|g| !g.members.is_empty()).map(|g| pass(list, &all, g, &shown, keep)).collect();
-        let alone = (0..n).filter(|&i| !is_leaf(list, i) && stands_alone(list, &all, i, shown[i]));
+        let alone = (0..n).filter(|&i| !is_leaf(list, i) && stands_alone(&all, i, shown[i]));
         steps.extend(alone.map(|i| single(list, i, keep[i])));
         Plan::in_order(list, steps)
     }
@@ -123,8 +123,8 @@ fn is_leaf(list: &Listing, i: usize) -> bool {
 }
 
 /// True if a node runs by itself: one without a group, or a view in one that others see as well (that costs nothing).
-fn stands_alone(list: &Listing, all: &Groups, i: usize, shown: bool) -> bool {
-    all.of[i] == ALONE || (shown && !matches!(role(list, i), Some(Role::Link(..))))
+fn stands_alone(all: &Groups, i: usize, shown: bool) -> bool {
+    all.of[i] == ALONE || (shown && !matches!(all.roles[i], Some(Role::Link(..))))
 }
 
 fn single(list: &Listing, i: usize, keep: bool) -> Step {
@@ -135,8 +135,8 @@ fn single(list: &Listing, i: usize, keep: bool) -> Step {
 
 /// The step of a group: a chain, or a single primitive if only one of its members computes.
 fn pass(list: &Listing, all: &Groups, group: &Group, shown: &[bool], keep: &[bool]) -> Step {
-    let computes = |m: &&u32| !matches!(role(list, **m as usize), Some(Role::Same) | None);
-    if let (1, Some(&only)) = (group.members.iter().filter(computes).count(), group.members.iter().find(computes)) {
+    let mut computing = group.members.iter().filter(|&&m| !matches!(all.roles[m as usize], Some(Role::Same) | None));
+    if let (Some(&only), None) = (computing.next(), computing.next()) {
         return single(list, only as usize, keep[only as usize]);
     }
     let mut operands: SmallVec<[Operand; 3]> = SmallVec::new();
@@ -149,7 +149,7 @@ fn pass(list: &Listing, all: &Groups, group: &Group, shown: &[bool], keep: &[boo
     for &m in &group.members {
         let i = m as usize;
         let narrow = all.narrow[i];
-        let op = match role(list, i).expect("members have roles") {
+        let op = match all.roles[i].expect("members have roles") {
             Role::Link(op, _) => Some(op),
             Role::Repeat(_) => Some(LinkOp::Repeat),
             Role::Same => None,
