@@ -23,6 +23,11 @@ use crate::isa::dispatch;
 use crate::math::Num;
 use crate::{Array, DType, threads};
 
+/// Elements combined in lanes before the pairwise tree begins.
+const BLOCK: usize = 256;
+/// Interleaved partial results within a block.
+const LANES: usize = 16;
+
 /// How elements are combined.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Reduction {
@@ -116,7 +121,7 @@ struct Job<T> {
     sequence: Layout,
     /// Its length.
     count: usize,
-    /// Sequences are cut into pieces of this many elements: a power of two times [`fold::BLOCK`].
+    /// Sequences are cut into pieces of this many elements: a power of two times [`BLOCK`].
     piece: usize,
     /// Number of outputs; piece `i` of every sequence is written `i * outputs` elements further on.
     outputs: usize,
@@ -163,8 +168,8 @@ fn run<T: Num, F: Fold<T>>(x: &Array, axes: &[usize], out: &Array) {
         outputs,
     };
     // Few long sequences are cut, so that there is work for many threads.
-    if outputs < 1024 && count >= 4 * GRAIN / outputs.min(GRAIN / fold::BLOCK) {
-        job.piece = (GRAIN / outputs).next_power_of_two().max(fold::BLOCK);
+    if outputs < 1024 && count >= 4 * GRAIN / outputs.min(GRAIN / BLOCK) {
+        job.piece = (GRAIN / outputs).next_power_of_two().max(BLOCK);
     }
     let pieces = count.div_ceil(job.piece);
     if pieces == 1 {

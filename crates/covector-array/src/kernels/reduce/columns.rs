@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::fold::{BLOCK, Fold, LANES, dispatch_common};
-use super::{Job, Kept};
+use super::fold::{Fold, dispatch_common};
+use super::{BLOCK, Job, Kept, LANES};
 use crate::isa::Work;
 use crate::kernels::layout::{Layout, Walk, gather};
 use crate::math::Num;

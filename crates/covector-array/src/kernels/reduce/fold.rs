@@ -2,16 +2,11 @@
 
 use std::marker::PhantomData;
 
-use super::Reduction;
 use super::lanes::Lanes;
+use super::{BLOCK, LANES, Reduction};
 use crate::isa::{Work, dispatch};
 use crate::math::Num;
 use crate::{DType, Element};
-
-/// Elements combined in lanes before the pairwise tree begins.
-pub(super) const BLOCK: usize = 256;
-/// Interleaved partial results within a block.
-pub(super) const LANES: usize = 16;
 
 /// An associative combination with an identity.
 pub(super) trait Fold<T>: Copy + Send + Sync + 'static {

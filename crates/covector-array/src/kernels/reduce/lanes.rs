@@ -4,9 +4,7 @@
 //! They combine the same elements in the same order, hence give the same bits, as the loops in [`super::fold`].
 
 use super::Reduction;
-use super::fold::{BLOCK, LANES};
 use crate::DType;
-use crate::isa::{Isa, isa};
 
 /// The loops for one dtype and reduction on this processor. Pointers are to elements of that dtype.
 #[derive(Clone, Copy)]
@@ -26,27 +24,13 @@ pub(super) struct Lanes {
 impl Lanes {
     /// The loops, if there are any for the instruction set in use.
     pub fn of(dtype: DType, op: Reduction) -> Option<Lanes> {
-        macro_rules! by_op {
-            ($module:ident) => {
-                Some(match op {
-                    Reduction::Sum => x86::$module::lanes::<0>(),
-                    Reduction::Prod => x86::$module::lanes::<1>(),
-                    Reduction::Max => x86::$module::lanes::<2>(),
-                    Reduction::Min => x86::$module::lanes::<3>(),
-                })
-            };
-        }
-        match (isa(), dtype) {
-            #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512, DType::F32) => by_op!(avx512_f32),
-            #[cfg(target_arch = "x86_64")]
-            (Isa::Avx512, DType::F64) => by_op!(avx512_f64),
-            #[cfg(target_arch = "x86_64")]
-            (Isa::Avx2, DType::F32) => by_op!(avx2_f32),
-            #[cfg(target_arch = "x86_64")]
-            (Isa::Avx2, DType::F64) => by_op!(avx2_f64),
-            _ => None,
-        }
+        #[cfg(target_arch = "x86_64")]
+        return x86::lanes(dtype, op);
+        #[cfg(not(target_arch = "x86_64"))]
+        return {
+            let _ = (dtype, op);
+            None
+        };
     }
 }
 
@@ -54,21 +38,43 @@ impl Lanes {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{BLOCK, LANES};
+    use super::super::{BLOCK, LANES, Reduction};
+    use super::Lanes;
+    use crate::DType;
+    use crate::isa::{Isa, isa};
+
+    pub(super) fn lanes(dtype: DType, op: Reduction) -> Option<Lanes> {
+        macro_rules! by_op {
+            ($module:ident) => {
+                Some(match op {
+                    Reduction::Sum => $module::lanes::<0>(),
+                    Reduction::Prod => $module::lanes::<1>(),
+                    Reduction::Max => $module::lanes::<2>(),
+                    Reduction::Min => $module::lanes::<3>(),
+                })
+            };
+        }
+        match (isa(), dtype) {
+            (Isa::Avx512, DType::F32) => by_op!(avx512_f32),
+            (Isa::Avx512, DType::F64) => by_op!(avx512_f64),
+            (Isa::Avx2, DType::F32) => by_op!(avx2_f32),
+            (Isa::Avx2, DType::F64) => by_op!(avx2_f64),
+            _ => None,
+        }
+    }
 
     macro_rules! lanes {
         (
             $name:ident, $features:literal, $t:ident, $vector:ident of $width:literal,
             $load:ident $store:ident $add:ident $mul:ident $max:ident $min:ident, $or_nan:expr
         ) => {
-            pub(in super::super) mod $name {
-                use super::super::Lanes;
+            mod $name {
                 use super::*;
 
                 /// Registers per row.
                 const PER: usize = LANES / $width;
 
-                pub(in super::super::super) fn lanes<const OP: u8>() -> Lanes {
+                pub(super) fn lanes<const OP: u8>() -> Lanes {
                     Lanes { one: one::<OP>, four: four::<OP> }
                 }
 

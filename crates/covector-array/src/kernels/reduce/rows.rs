@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::Job;
-use super::fold::{BLOCK, Fold, Tree, block, dispatch_common, four_blocks};
+use super::fold::{Fold, Tree, block, dispatch_common, four_blocks};
 use super::lanes::Lanes;
+use super::{BLOCK, Job};
 use crate::isa::Work;
 use crate::kernels::layout::{Walk, gather};
 use crate::math::Num;
