@@ -111,17 +111,6 @@ impl Chain {
         Chain { links, places, outputs, narrow_inputs, row, registers }
     }
 
-    /// The number of links.
-    #[allow(clippy::len_without_is_empty)] // a chain is never empty
-    pub fn len(&self) -> usize {
-        self.links.len()
-    }
-
-    /// Elements per row; 1 if the chain folds and repeats nothing.
-    pub fn row(&self) -> usize {
-        self.row
-    }
-
     fn output_dtype(&self, output: usize) -> DType {
         self.links[self.outputs[output]].dtype
     }
