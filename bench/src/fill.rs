@@ -1,5 +1,5 @@
 //! Numbers that every driver makes alike: an integer hash of the position and a seed.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "every driver includes this file and uses its part")]
 
 /// 32 well-mixed bits.
 pub fn hash(i: usize, seed: u32) -> u32 {

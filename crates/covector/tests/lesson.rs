@@ -1,23 +1,17 @@
 //! The lesson's examples print what they should.
 
-#[allow(dead_code)]
-#[path = "../examples/attention.rs"]
-mod attention;
-#[allow(dead_code)]
-#[path = "../examples/broadcasting.rs"]
-mod broadcasting;
-#[allow(dead_code)]
-#[path = "../examples/graph.rs"]
-mod graph;
-#[allow(dead_code)]
-#[path = "../examples/shapes.rs"]
-mod shapes;
-#[allow(dead_code)]
-#[path = "../examples/value.rs"]
-mod value;
-#[allow(dead_code)]
-#[path = "../examples/vjp.rs"]
-mod vjp;
+#[path = "../examples"]
+#[expect(dead_code, reason = "each example is a program too, with a main of its own")]
+mod examples {
+    pub mod attention;
+    pub mod broadcasting;
+    pub mod graph;
+    pub mod shapes;
+    pub mod value;
+    pub mod vjp;
+}
+
+use examples::{attention, broadcasting, graph, shapes, value, vjp};
 
 /// What an example prints.
 fn printed(lesson: impl Fn(&mut Vec<u8>) -> std::io::Result<()>) -> String {

@@ -1,5 +1,5 @@
 //! Arrays in many layouts, for comparing kernels with index-by-index oracles.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "every test file includes this one and uses its part")]
 
 use covector_array::{Array, DType, Shape, kernels};
 
