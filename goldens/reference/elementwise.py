@@ -165,6 +165,7 @@ REAL = {
     # torch's softplus turns linear at 20, which costs digits in f64; its gelu cancels for large negative x
     "softplus": lambda x: F.softplus(x, threshold=60.0),
     "gelu": lambda x: 0.5 * x * torch.erfc(-x / 2**0.5),
+    "gelu_slope": lambda x: 0.5 * torch.erfc(-x / 2**0.5) + x * torch.exp(-0.5 * x * x) / (2 * math.pi) ** 0.5,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "isnan": torch.isnan,
     "isinf": torch.isinf,

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use covector_array::kernels::{Inputs, Reduction, TileFn};
+use covector_array::kernels::{Inputs, Kernel, Reduction};
 use covector_array::{Array, DType};
 
 use crate::marks::Marks;
@@ -58,6 +58,16 @@ pub trait Primitive: Debug + StructuralHash + Send + Sync + 'static {
     /// Computes the result; operands that nobody else holds may be overwritten.
     fn run(&self, inputs: Inputs, out: &Spec) -> Result<Array>;
 
+    /// As [`run`](Self::run), preferably with a result that lies in memory as its transpose would: asked of products.
+    fn run_exchanged(&self, inputs: Inputs, out: &Spec) -> Result<Array> {
+        self.run(inputs, out)
+    }
+
+    /// True if all it does is to exchange the last two axes.
+    fn exchanges_last_axes(&self) -> bool {
+        false
+    }
+
     /// How it can run in one pass with others, if its last operand has the dtype `key`.
     fn fused(&self, _key: DType) -> Fused<'_> {
         Fused::No
@@ -76,7 +86,7 @@ pub enum Fused<'a> {
     /// Not at all: the primitive runs by itself.
     No,
     /// Element by element, by this kernel.
-    Tile(TileFn),
+    Map(Kernel),
     /// By folding these axes.
     Fold(Reduction, &'a [usize]),
     /// By repeating axes of size 1.

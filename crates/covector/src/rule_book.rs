@@ -5,7 +5,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use covector_array::kernels::{self, Inputs, TileFn};
+use covector_array::kernels::{self, Inputs, Kernel};
 use covector_array::{Array, DType, Shape};
 
 use crate::formula::Formula;
@@ -22,8 +22,8 @@ pub struct Elementwise {
     pub domain: Domain,
     /// True if the result is bool.
     pub predicate: bool,
-    /// The loop over a tile, for each dtype that has one.
-    pub kernel: fn(DType) -> Option<TileFn>,
+    /// The loop, for each dtype that has one.
+    pub kernel: fn(DType) -> Option<Kernel>,
     /// The kernel on single f64 numbers (truth as 0 and 1); none for integer-only ops.
     pub scalar: Option<fn(&[f64]) -> f64>,
     /// The partial derivatives, or why they are zero.
@@ -175,13 +175,13 @@ impl Primitive for Elementwise {
         Ok(Spec::new(dtype, last.shape.clone()))
     }
 
-    fn run(&self, inputs: Inputs, out: &Spec) -> Result<Array> {
+    fn run(&self, inputs: Inputs, _: &Spec) -> Result<Array> {
         let key = inputs[inputs.len() - 1].dtype();
-        Ok(kernels::map(self.kernel, key, inputs, out.dtype))
+        Ok(kernels::map(self.kernel, key, inputs))
     }
 
     fn fused(&self, key: DType) -> Fused<'_> {
-        (self.kernel)(key).map_or(Fused::No, Fused::Tile)
+        (self.kernel)(key).map_or(Fused::No, Fused::Map)
     }
 
     fn derivative(&self) -> Derivative<'_> {
@@ -359,22 +359,22 @@ macro_rules! elementwise {
     (@tile ($x:ident) $t:ident $o:ident $e:expr) => {{
         #[inline(always)]
         fn kernel($x: $t) -> $o { $e }
-        Some(|ins: &[Tile], out: TileMut| map1(ins, out, kernel))
+        Some(Kernel::unary(kernel))
     }};
     (@tile ($x:ident, $z:ident) $t:ident $o:ident $e:expr) => {{
         #[inline(always)]
         fn kernel($x: $t, $z: $t) -> $o { $e }
-        Some(|ins: &[Tile], out: TileMut| map2(ins, out, kernel))
+        Some(Kernel::binary(kernel))
     }};
     (@tile (real $x:ident, $z:ident, $v:ident) $t:ident $o:ident $e:expr) => {{
         #[inline(always)]
         fn kernel($x: $t, $z: $t, $v: $t) -> $o { $e }
-        Some(|ins: &[Tile], out: TileMut| map3(ins, out, kernel))
+        Some(Kernel::ternary(kernel))
     }};
     (@tile ($c:ident, $x:ident, $z:ident) $t:ident $o:ident $e:expr) => {{
         #[inline(always)]
         fn kernel($c: bool, $x: $t, $z: $t) -> $o { $e }
-        Some(|ins: &[Tile], out: TileMut| map3(ins, out, kernel))
+        Some(Kernel::ternary(kernel))
     }};
 
     (@scalar real $args:tt $e:expr) => { elementwise!(@on_f64 $args $e) };

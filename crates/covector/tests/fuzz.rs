@@ -54,7 +54,7 @@ fn program(seed: u64, steps: usize) -> Program {
         let j = dice.roll(p.all.len());
         let (x, other) = (p.all[i].clone(), p.all[j].clone());
         let axis = x.ndim().saturating_sub(1) as isize;
-        let made = match dice.roll(20) {
+        let made = match dice.roll(22) {
             0..=2 => x.try_add(&other).map(|y| ("add", y)),
             3..=4 => x.try_multiply(&other).map(|y| ("mul", y)),
             5 => x.try_subtract(&other).map(|y| ("sub", y)),
@@ -75,6 +75,8 @@ fn program(seed: u64, steps: usize) -> Program {
             17 if x.ndim() > 0 => x.try_sum(0).map(|y| ("sum over axis 0", y)),
             18 => Ok(("stop_gradient", x.stop_gradient())),
             19 if x.ndim() > 0 => x.try_softmax(axis).map(|y| ("softmax", y)),
+            20 => x.try_sum(..).map(|y| ("sum of all", y)),
+            21 if x.ndim() > 2 => x.try_sum([0, 1]).map(|y| ("sum over two leading axes", y)),
             _ => continue,
         };
         // What does not fit together is no part of the program.

@@ -1,6 +1,6 @@
 //! `set_verify` finds a fused kernel that does not compute what its primitive does.
 
-use covector::kernels::{Inputs, Tile, TileMut, map1};
+use covector::kernels::{Inputs, Kernel};
 use covector::*;
 
 /// Doubles; its kernel for passes with others multiplies by `factor`, which is 2 when right.
@@ -24,10 +24,10 @@ impl Primitive for Double {
         Ok(Array::from_slice(&doubles, out.shape.clone()))
     }
     fn fused(&self, _: DType) -> Fused<'_> {
-        Fused::Tile(if self.right {
-            |x: &[Tile], out: TileMut| map1(x, out, |v: f64| v * 2.0)
+        Fused::Map(if self.right {
+            Kernel::unary(|v: f64| v * 2.0)
         } else {
-            |x: &[Tile], out: TileMut| map1(x, out, |v: f64| v * 2.0 + 1e-15)
+            Kernel::unary(|v: f64| v * 2.0 + 1e-15)
         })
     }
     fn derivative(&self) -> Derivative<'_> {

@@ -6,8 +6,8 @@
 use half::slice::HalfFloatSliceExt;
 use smallvec::smallvec;
 
-use super::map::{map_tiles, map1};
-use super::tile::{TILE, Tile, TileFn, TileMut};
+use super::kernel::{Kernel, TILE};
+use super::map::map_runs;
 use crate::{Array, DType, Element, bf16, f16};
 
 /// The same numbers in another dtype.
@@ -18,36 +18,36 @@ pub fn cast(x: &Array, dtype: DType) -> Array {
     if x.dtype() == dtype {
         return x.clone();
     }
-    map_tiles(select(x.dtype(), dtype), None, smallvec![x.clone()], dtype)
+    map_runs(cast_kernel(x.dtype(), dtype), None, smallvec![x.clone()])
 }
 
-fn select(from: DType, to: DType) -> TileFn {
+/// The kernel of a conversion between two different dtypes.
+pub fn cast_kernel(from: DType, to: DType) -> Kernel {
     use DType::*;
     match (from, to) {
-        (F16 | BF16, F32) => |ins, out| widen(ins[0], out),
-        (F32, F16 | BF16) => |ins, out| narrow(ins[0], out),
-        (F16 | BF16, _) => from_half,
-        (F64, F16 | BF16) => from_f64_to_half,
-        (Bool | U8 | I8 | U16 | I16, F16 | BF16) => to_half_by_f32,
-        (_, F16 | BF16) => to_half_by_f64,
-        (Bool, to) => select_bool(to),
+        (F16, F32) => Kernel::runs(|x: &[f16], out: &mut [f32]| x.convert_to_f32_slice(out)),
+        (F32, F16) => Kernel::runs(|x: &[f32], out: &mut [f16]| out.convert_from_f32_slice(x)),
+        (BF16, F32) => Kernel::unary(bf16_to_f32),
+        (F32, BF16) => Kernel::unary(f32_to_bf16),
+        // Every half is an f32, and f32 converts directly.
+        (F16, to) => crate::with_dtype!(to, O => Kernel::runs(through::<f16, f32, O>)),
+        (BF16, to) => crate::with_dtype!(to, O => Kernel::runs(through::<bf16, f32, O>)),
+        (Bool, U8) => Kernel::unary(|x: u8| x).reading(Bool),
+        (Bool, to) => cast_kernel(U8, to).reading(Bool),
+        // Integers below 2^24 are f32 numbers.
+        (U8 | I8 | U16 | I16, F16) => crate::with_dtype!(from, T => Kernel::runs(through::<T, f32, f16>)),
+        (U8 | I8 | U16 | I16, BF16) => crate::with_dtype!(from, T => Kernel::runs(through::<T, f32, bf16>)),
+        (F64, F16) => Kernel::runs(|x: &[f64], out: &mut [f16]| by_odd(x, out)),
+        (F64, BF16) => Kernel::runs(|x: &[f64], out: &mut [bf16]| by_odd(x, out)),
+        (I64, F16) => Kernel::runs(|x: &[i64], out: &mut [f16]| by(Kernel::unary(i64_to_f64), x, out)),
+        (I64, BF16) => Kernel::runs(|x: &[i64], out: &mut [bf16]| by(Kernel::unary(i64_to_f64), x, out)),
+        (U64, F16) => Kernel::runs(|x: &[u64], out: &mut [f16]| by(Kernel::unary(u64_to_f64), x, out)),
+        (U64, BF16) => Kernel::runs(|x: &[u64], out: &mut [bf16]| by(Kernel::unary(u64_to_f64), x, out)),
+        (I32, F16) => Kernel::runs(through::<i32, f64, f16>),
+        (I32, BF16) => Kernel::runs(through::<i32, f64, bf16>),
+        (U32, F16) => Kernel::runs(through::<u32, f64, f16>),
+        (U32, BF16) => Kernel::runs(through::<u32, f64, bf16>),
         (from, to) => crate::with_dtype!(from, T => <T as Number>::to(to)),
-    }
-}
-
-/// Widens f16 or bf16 to f32, exactly.
-pub(crate) fn widen(x: Tile, out: TileMut) {
-    match x.dtype() {
-        DType::F16 => x.of::<f16>().convert_to_f32_slice(out.of()),
-        _ => map1(&[x], out, bf16_to_f32),
-    }
-}
-
-/// Rounds f32 to f16 or bf16, to nearest even.
-pub(crate) fn narrow(x: Tile, out: TileMut) {
-    match out.dtype() {
-        DType::F16 => out.of::<f16>().convert_from_f32_slice(x.of()),
-        _ => map1(&[x], out, f32_to_bf16),
     }
 }
 
@@ -65,90 +65,63 @@ fn f32_to_bf16(x: f32) -> bf16 {
     bf16::from_bits(if x.is_nan() { quiet } else { rounded })
 }
 
-/// A half to anything but f32: every half is an f32, and f32 converts directly.
-fn from_half(ins: &[Tile], out: TileMut) {
-    let mut wide = [0f32; TILE];
-    let wide = &mut wide[..ins[0].len()];
-    widen(ins[0], TileMut::new(wide));
-    let wide = [Tile::new(wide)];
-    match out.dtype() {
-        DType::F16 | DType::BF16 => narrow(wide[0], out),
-        to => select(DType::F32, to)(&wide, out),
+/// A conversion by way of `M`.
+fn through<T: Element, M: Element, O: Element>(x: &[T], out: &mut [O]) {
+    by(cast_kernel(T::DTYPE, M::DTYPE), x, out);
+}
+
+/// A conversion by way of the dtype that `first` gives.
+fn by<T: Element, O: Element>(first: Kernel, x: &[T], out: &mut [O]) {
+    fn run<T: Element, M: Element, O: Element>(first: Kernel, x: &[T], out: &mut [O]) {
+        let mut between = [M::from_f64(0.0); TILE];
+        for (x, out) in x.chunks(TILE).zip(out.chunks_mut(TILE)) {
+            let between = &mut between[..x.len()];
+            first.apply(x, between);
+            cast_kernel(M::DTYPE, O::DTYPE).apply(between, out);
+        }
+    }
+    match first.output() {
+        DType::F32 => run::<T, f32, O>(first, x, out),
+        _ => run::<T, f64, O>(first, x, out),
     }
 }
 
 /// To f32 first, rounded to odd: such a value is never a tie of the second rounding unless it was one before.
-fn from_f64_to_half(ins: &[Tile], out: TileMut) {
-    let mut odd = [0f32; TILE];
-    let odd = &mut odd[..ins[0].len()];
-    map1(ins, TileMut::new(odd), |x: f64| {
+fn by_odd<O: Element>(x: &[f64], out: &mut [O]) {
+    let odd = Kernel::unary(|x: f64| {
         let near = x as f32;
         let bits = near.to_bits() - u32::from(f64::from(near).abs() > x.abs());
         if f64::from(near) == x || x.is_nan() { near } else { f32::from_bits(bits | 1) }
     });
-    narrow(Tile::new(odd), out);
+    by(odd, x, out);
 }
 
-/// Integers below 2^24 are f32 numbers.
-fn to_half_by_f32(ins: &[Tile], out: TileMut) {
-    let mut wide = [0f32; TILE];
-    let wide = &mut wide[..ins[0].len()];
-    select(ins[0].dtype(), DType::F32)(ins, TileMut::new(wide));
-    narrow(Tile::new(wide), out);
+/// Integers below 2^53 are f64 numbers; larger ones keep 52 bits and a sticky one, so that rounding to a half is the only one.
+#[inline(always)]
+fn i64_to_f64(x: i64) -> f64 {
+    let exact = x.unsigned_abs() < 1 << 53;
+    (if exact { x } else { (x & !0xfff) | (i64::from(x & 0xfff != 0) << 12) }) as f64
 }
 
-/// Integers below 2^53 are f64 numbers; larger ones keep 52 bits and a sticky one, so that the only rounding is the last.
-fn to_half_by_f64(ins: &[Tile], out: TileMut) {
-    let mut wide = [0f64; TILE];
-    let wide = &mut wide[..ins[0].len()];
-    match ins[0].dtype() {
-        DType::I64 => map1(ins, TileMut::new(wide), |x: i64| {
-            let exact = x.unsigned_abs() < 1 << 53;
-            (if exact { x } else { (x & !0xfff) | (i64::from(x & 0xfff != 0) << 12) }) as f64
-        }),
-        DType::U64 => map1(ins, TileMut::new(wide), |x: u64| {
-            (if x < 1 << 53 { x } else { (x & !0xfff) | (u64::from(x & 0xfff != 0) << 12) }) as f64
-        }),
-        from => select(from, DType::F64)(ins, TileMut::new(wide)),
-    }
-    select(DType::F64, out.dtype())(&[Tile::new(wide)], out);
-}
-
-/// A bool is a byte of 0 or 1.
-fn select_bool(to: DType) -> TileFn {
-    match to {
-        DType::F32 => |ins, out| map1(ins, out, |x: bool| f32::from(u8::from(x))),
-        DType::I64 => |ins, out| map1(ins, out, |x: bool| i64::from(x)),
-        _ => |ins, out| {
-            let bytes: Vec<u8> = ins[0].of::<bool>().iter().map(|&b| u8::from(b)).collect();
-            let bytes = [Tile::new(&bytes)];
-            if out.dtype() == DType::U8 {
-                out.of::<u8>().copy_from_slice(bytes[0].of());
-            } else {
-                <u8 as Number>::to(out.dtype())(&bytes, out);
-            }
-        },
-    }
+/// See [`i64_to_f64`].
+#[inline(always)]
+fn u64_to_f64(x: u64) -> f64 {
+    (if x < 1 << 53 { x } else { (x & !0xfff) | (u64::from(x & 0xfff != 0) << 12) }) as f64
 }
 
 /// A dtype as the source of direct conversions.
 trait Number: Element {
-    fn to(dtype: DType) -> TileFn;
-}
-
-/// A loop compiled for the target's basic instructions only: these pairs are rare.
-fn plain<T: Element, O: Element>(ins: &[Tile], out: TileMut, f: impl Fn(T) -> O) {
-    out.of::<O>().iter_mut().zip(ins[0].of::<T>()).for_each(|(o, &x)| *o = f(x));
+    fn to(dtype: DType) -> Kernel;
 }
 
 macro_rules! numbers {
     ($($t:ident ($($fast:ident $f:ident),*) ($($slow:ident $s:ident),*);)*) => {$(
         impl Number for $t {
-            fn to(dtype: DType) -> TileFn {
+            fn to(dtype: DType) -> Kernel {
                 match dtype {
-                    DType::Bool => |ins, out| plain(ins, out, |x: $t| x != 0 as $t),
-                    $(DType::$fast => |ins, out| map1(ins, out, |x: $t| x as $f),)*
-                    $(DType::$slow => |ins, out| plain(ins, out, |x: $t| x as $s),)*
+                    DType::Bool => Kernel::plain(|x: $t| x != 0 as $t),
+                    $(DType::$fast => Kernel::unary(|x: $t| x as $f),)*
+                    $(DType::$slow => Kernel::plain(|x: $t| x as $s),)*
                     other => unreachable!("no direct cast from {} to {other}", stringify!($t)),
                 }
             }
@@ -171,7 +144,7 @@ numbers! {
 macro_rules! no_numbers {
     ($($t:ident),*) => {$(
         impl Number for $t {
-            fn to(dtype: DType) -> TileFn {
+            fn to(dtype: DType) -> Kernel {
                 unreachable!("{} to {dtype} is converted elsewhere", stringify!($t))
             }
         }

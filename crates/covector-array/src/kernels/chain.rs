@@ -2,17 +2,19 @@
 //! cache. The same kernels on the same elements give the same bits as one pass per link.
 //!
 //! A chain may fold rows: then every array is seen as `[rows, row]`, or as `[rows]` where a link is *narrow*, tiles are
-//! whole rows, and a softmax or a layer normalisation is one pass over memory.
+//! whole rows, and a softmax or a layer normalisation is one pass over memory. It may also fold rows into one, or
+//! everything into one element: such a *final* result is there when the pass is over.
 
 use std::cell::RefCell;
 
 use smallvec::SmallVec;
 
+use super::Inputs;
+use super::kernel::{Kernel, TILE};
 use super::layout::{Layout, Shared};
 use super::map::Reader;
-use super::reduce::{Reduction, fold_rows};
-use super::tile::{TILE, Tile, TileFn, TileMut};
-use super::{Inputs, strided::with_bits};
+use super::reduce::{Partial, Reduction, fold_rows};
+use super::strided::with_bits;
 use crate::isa::{Work, dispatch};
 use crate::{Array, DType, Shape, threads};
 
@@ -29,11 +31,22 @@ pub enum Source {
 #[derive(Clone, Copy, Debug)]
 pub enum LinkOp {
     /// Element by element.
-    Map(TileFn),
-    /// Folds every row to one element; floats only.
+    Map(Kernel),
+    /// Folds every row to one element; f32 and f64 only, as all folds.
     Fold(Reduction),
     /// Repeats one element along every row.
     Repeat,
+    /// Folds all rows into one; final.
+    Rows(Reduction),
+    /// Folds everything into one element; final.
+    Total(Reduction),
+}
+
+impl LinkOp {
+    /// True if the result is there only when the pass is over.
+    pub fn is_final(self) -> bool {
+        matches!(self, LinkOp::Rows(_) | LinkOp::Total(_))
+    }
 }
 
 /// One step of a chain.
@@ -53,23 +66,33 @@ pub struct Link {
 #[derive(Clone, Debug)]
 pub struct Chain {
     links: Vec<Link>,
-    places: Vec<Place>,
+    calls: Vec<Call>,
     outputs: Vec<usize>,
     narrow_inputs: Vec<bool>,
+    /// For each input the last link that reads it.
+    last_reader: Vec<usize>,
     /// Elements per row; 1 if nothing is folded or repeated.
     row: usize,
     registers: usize,
+    /// Bytes of the widest element.
+    widest: usize,
 }
 
-/// Where the result of a link goes.
+/// A link with its operands and result as numbers of cells: first come the registers, then the inputs, then the outputs.
 #[derive(Clone, Copy, Debug)]
-enum Place {
-    Register(usize),
-    Output(usize),
+struct Call {
+    op: LinkOp,
+    operands: [u16; 3],
+    result: u16,
+    /// Whether the operands (all alike) are narrow.
+    reads_narrow: bool,
+    dtype: DType,
 }
 
 /// Elements per tile of a chain with rows, if rows are not longer.
 const ROWS_TILE: usize = 2048;
+/// Arrays of fewer elements are taken to be in the second-level cache.
+const LARGE: usize = 1 << 17;
 /// Elements per piece of parallel work.
 const CHUNK: usize = 32 * TILE;
 
@@ -77,44 +100,98 @@ impl Chain {
     /// A chain of these links over rows of `row` elements (1 for none), which writes the results of the links `outputs`.
     ///
     /// # Panics
-    /// If there is no link or no output, or a link reads one that does not stand before it.
+    /// If there is no link or no output, a link reads one that does not stand before it or is final, or dtypes do not fit.
     pub fn new(links: Vec<Link>, outputs: Vec<usize>, row: usize, narrow_inputs: Vec<bool>) -> Chain {
-        let in_order =
-            |(i, link): (usize, &Link)| link.sources.iter().all(|s| !matches!(s, Source::Link(j) if *j >= i));
-        assert!(links.iter().enumerate().all(in_order), "links stand after those they read");
         assert!(!links.is_empty() && !outputs.is_empty(), "a chain has links and outputs");
         let mut last_use: Vec<usize> = (0..links.len()).collect();
+        let mut last_reader = vec![0; narrow_inputs.len()];
         for (i, link) in links.iter().enumerate() {
             for source in &link.sources {
-                if let Source::Link(j) = *source {
-                    last_use[j] = i;
+                match *source {
+                    Source::Link(j) => {
+                        assert!(j < i && !links[j].op.is_final(), "links stand after those they read");
+                        last_use[j] = i;
+                    }
+                    Source::Input(k) => last_reader[k] = i,
                 }
             }
+            if let LinkOp::Map(kernel) = link.op {
+                let fits = kernel.inputs().len() == link.sources.len() && kernel.output() == link.dtype;
+                assert!(fits, "a kernel with other operands or another result than its link");
+            }
         }
-        let mut places: Vec<Place> = Vec::with_capacity(links.len());
+        // The cell of each link's result: a register until its last use, or an output.
+        let mut cells: Vec<usize> = Vec::with_capacity(links.len());
         let (mut free, mut registers) = (Vec::new(), 0);
         for i in 0..links.len() {
             // The result's register is taken before the operands' are freed: a kernel must not write where it reads.
-            places.push(match outputs.iter().position(|&o| o == i) {
-                Some(output) => Place::Output(output),
-                None => Place::Register(free.pop().unwrap_or_else(|| {
+            cells.push(match outputs.iter().position(|&o| o == i) {
+                Some(output) => OUTPUTS + output,
+                None => free.pop().unwrap_or_else(|| {
                     registers += 1;
                     registers - 1
-                })),
+                }),
             });
-            for j in (0..=i).filter(|&j| last_use[j] == i) {
-                if let Place::Register(register) = places[j] {
-                    free.push(register);
-                }
-            }
+            free.extend((0..=i).filter(|&j| last_use[j] == i && cells[j] < OUTPUTS).map(|j| cells[j]));
         }
-        Chain { links, places, outputs, narrow_inputs, row, registers }
+        let cell = |at: usize| match at.checked_sub(OUTPUTS) {
+            Some(output) => (registers + narrow_inputs.len() + output) as u16,
+            None => at as u16,
+        };
+        let call = |(i, link): (usize, &Link)| {
+            let mut operands = [0; 3];
+            let mut reads_narrow = link.narrow;
+            for (operand, source) in operands.iter_mut().zip(&link.sources) {
+                (*operand, reads_narrow) = match *source {
+                    Source::Input(k) => ((registers + k) as u16, narrow_inputs[k]),
+                    Source::Link(j) => (cell(cells[j]), links[j].narrow),
+                };
+            }
+            Call { op: link.op, operands, result: cell(cells[i]), reads_narrow, dtype: link.dtype }
+        };
+        let calls = links.iter().enumerate().map(call).collect();
+        let widest = links.iter().map(|link| link.dtype.size()).max().unwrap_or(8);
+        Chain { calls, links, outputs, narrow_inputs, last_reader, row, registers, widest }
     }
 
-    fn output_dtype(&self, output: usize) -> DType {
-        self.links[self.outputs[output]].dtype
+    /// The links, in order.
+    pub fn links(&self) -> &[Link] {
+        &self.links
+    }
+
+    fn output(&self, output: usize) -> &Link {
+        &self.links[self.outputs[output]]
+    }
+
+    /// The number of elements of an output for that many rows.
+    fn size(&self, output: usize, rows: usize) -> usize {
+        let link = self.output(output);
+        match link.op {
+            LinkOp::Total(_) => 1,
+            LinkOp::Rows(_) => self.row,
+            _ if link.narrow => rows,
+            _ => rows * self.row,
+        }
+    }
+
+    /// Rows per tile, and per piece of work: a tile fits the first-level cache, and finals are cut where they may be.
+    fn cut(&self) -> (usize, usize) {
+        let tile = if self.row == 1 { TILE } else { ROWS_TILE };
+        let mut tall = (tile / self.row).max(1);
+        let mut chunk = (CHUNK / (tall * self.row)).max(1) * tall;
+        let has = |kind: fn(LinkOp) -> bool| self.links.iter().any(|link| kind(link.op));
+        if has(|op| matches!(op, LinkOp::Rows(_))) {
+            tall = tall.min(Partial::ROWS).next_power_of_two() >> usize::from(!tall.is_power_of_two());
+            chunk = Partial::ROWS;
+        } else if has(|op| matches!(op, LinkOp::Total(_))) {
+            chunk = chunk.next_multiple_of(Partial::rows_per_block(self.row));
+        }
+        (tall, chunk)
     }
 }
+
+/// Where cells of outputs begin while registers are still being counted.
+const OUTPUTS: usize = 1 << 15;
 
 /// A cache line of scratch: vectors that begin at a line cross into no other.
 #[derive(Clone, Copy)]
@@ -135,13 +212,15 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     let wide = |narrow: bool| if narrow { rows } else { rows * chain.row };
     let fits = |(x, &narrow): (&Array, &bool)| x.size() == wide(narrow);
     assert!(inputs.iter().zip(&chain.narrow_inputs).all(fits), "a chain got inputs of other sizes");
-    let narrow_output = |i: usize| chain.links[chain.outputs[i]].narrow;
     let all = || shapes.iter().enumerate();
-    assert!(all().all(|(i, s)| s.size() == wide(narrow_output(i))), "a chain got other shapes for its results");
+    assert!(all().all(|(i, s)| s.size() == chain.size(i, rows)), "a chain got other shapes for its results");
+    let finals = chain.links.iter().any(|link| link.op.is_final());
     if rows * chain.row == 0 {
-        return all().map(|(i, s)| Array::uninit((*s).clone(), chain.output_dtype(i))).collect();
+        assert!(!finals, "nothing is folded by itself");
+        return all().map(|(i, s)| Array::uninit((*s).clone(), chain.output(i).dtype)).collect();
     }
-    if rows > 1 && chain.row == 1 && inputs.iter().all(|x| Layout::of(x).is_constant()) {
+    chain.check_dtypes(&inputs);
+    if rows > 1 && chain.row == 1 && !finals && inputs.iter().all(|x| Layout::of(x).is_constant()) {
         let first = |x: &Array| x.slice(&vec![0; x.ndim()], &vec![1; x.ndim()], &vec![1; x.ndim()]);
         let ones: Vec<Shape> = shapes.iter().map(|s| Shape::from(vec![1; s.len()])).collect();
         let ones = run_chain(chain, inputs.iter().map(first).collect(), 1, &ones.iter().collect::<Vec<_>>());
@@ -149,105 +228,227 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     }
     let mut taken: SmallVec<[Option<usize>; 2]> = SmallVec::new();
     for (i, shape) in all() {
-        let fits = |x: &mut Array| x.dtype() == chain.output_dtype(i) && x.size() == shape.size() && x.is_reusable();
+        let link = chain.output(i);
+        let fits = |x: &mut Array| x.dtype() == link.dtype && x.size() == shape.size() && x.is_reusable();
         let free = (0..inputs.len()).find(|k| !taken.contains(&Some(*k)) && fits(&mut inputs[*k]));
-        taken.push(free);
+        taken.push(free.filter(|_| !link.op.is_final()));
     }
     let result = |i: usize| match taken[i] {
         Some(input) => inputs[input].reshape(shapes[i]),
-        None => Array::uninit(shapes[i].clone(), chain.output_dtype(i)),
+        None => Array::uninit(shapes[i].clone(), chain.output(i).dtype),
     };
     let results: SmallVec<[Array; 2]> = (0..shapes.len()).map(result).collect();
-    let tall = if chain.row == 1 { TILE } else { (ROWS_TILE / chain.row).max(1) };
-    let slot = (tall * chain.row).min(rows * chain.row).next_multiple_of(8);
+    let (tall, chunk) = chain.cut();
+    let tile = (tall * chain.row).min(rows * chain.row);
     let row = |k: usize| if chain.narrow_inputs[k] { 1 } else { chain.row };
-    let reader = |(k, x): (usize, &Array)| Reader::new(x, slot, row(k), None, taken.contains(&Some(k)));
-    let readers: Vec<Reader> = inputs.iter().enumerate().map(reader).collect();
+    // An input is overwritten too early only if it is read by the link that writes there, or by a later one.
+    let aliased = |k: usize| {
+        let output = taken.iter().position(|&t| t == Some(k));
+        output.is_some_and(|i| chain.last_reader[k] >= chain.outputs[i])
+    };
+    let reader = |(k, x): (usize, &Array)| Reader::new(x, tile, row(k), None, aliased(k));
+    let readers: SmallVec<[Reader; 4]> = inputs.iter().enumerate().map(reader).collect();
+    let widest = inputs.iter().map(|x| x.dtype().size()).max().unwrap_or(1).max(chain.widest);
     let targets = results.iter().map(|x| Shared(x.ptr::<u8>().cast_mut())).collect();
-    let job = Job { chain, readers, targets, slot, tall };
-    let chunk = (CHUNK / (tall * chain.row)).max(1) * tall;
+    let partial = |i: usize| match chain.output(i).op {
+        LinkOp::Rows(op) => Some(Partial::rows(op, chain.output(i).dtype, chain.row, rows)),
+        LinkOp::Total(op) => Some(Partial::total(op, chain.output(i).dtype, rows * chain.row, chunk * chain.row)),
+        _ => None,
+    };
+    let partials = (0..shapes.len()).map(partial).collect();
+    let slot = (tile * widest).next_multiple_of(size_of::<Line>());
+    let job = Job { chain, readers, targets, partials, slot, tall, rows };
     let cost = (rows * chain.row).saturating_mul(chain.links.len());
-    threads::for_each(rows.div_ceil(chunk), cost, |i| job.run(i * chunk, (i * chunk + chunk).min(rows)));
+    threads::for_each(rows.div_ceil(chunk), cost, |i| job.run(i, i * chunk, (i * chunk + chunk).min(rows)));
+    for (partial, result) in job.partials.into_iter().zip(&results) {
+        if let Some(partial) = partial {
+            partial.finish(result);
+        }
+    }
     results
+}
+
+impl Chain {
+    /// # Panics
+    /// If a link does not read what it was made for.
+    fn check_dtypes(&self, inputs: &Inputs) {
+        for link in &self.links {
+            let dtype = |source: &Source| match *source {
+                Source::Input(k) => inputs[k].dtype(),
+                Source::Link(j) => self.links[j].dtype,
+            };
+            let mut read = link.sources.iter().map(dtype);
+            let fits = match link.op {
+                LinkOp::Map(kernel) => read.eq(kernel.inputs().iter().copied()),
+                _ => read.all(|d| d == link.dtype),
+            };
+            assert!(fits, "a link got operands of other dtypes");
+        }
+    }
 }
 
 struct Job<'a> {
     chain: &'a Chain,
-    readers: Vec<Reader>,
+    readers: SmallVec<[Reader; 4]>,
     targets: SmallVec<[Shared<u8>; 2]>,
-    /// u64 per scratch tile, whole lines: room for any dtype.
+    /// For each output what it is folded from, if it is final.
+    partials: SmallVec<[Option<Partial>; 2]>,
+    /// Bytes per scratch tile, whole lines.
     slot: usize,
     /// Rows per tile.
     tall: usize,
+    rows: usize,
 }
 
 impl Job<'_> {
-    fn run(&self, start: usize, end: usize) {
+    /// Runs the rows `start..end`, which are piece `piece`.
+    fn run(&self, piece: usize, start: usize, end: usize) {
+        let states: usize = self.partials.iter().flatten().map(Partial::state_bytes).sum();
         let slots = self.chain.registers + self.readers.iter().map(Reader::slots).sum::<usize>();
         SCRATCH.with(|scratch| {
             let mut scratch = scratch.borrow_mut();
-            let lines = slots * self.slot / 8;
+            let lines = (slots * self.slot + states).div_ceil(size_of::<Line>());
             if scratch.len() < lines {
                 scratch.resize(lines, Line([0; 8]));
             }
-            let base = scratch.as_mut_ptr().cast::<u64>();
+            let base = scratch.as_mut_ptr().cast::<u8>();
+            let registers = self.chain.registers;
+            let mut cells: SmallVec<[*mut u8; 24]> = (0..registers).map(|i| base.wrapping_add(i * self.slot)).collect();
+            let outputs = registers + self.readers.len();
+            cells.resize(outputs + self.targets.len(), base);
+            let mut state = base.wrapping_add(slots * self.slot);
+            for (cell, partial) in cells[outputs..].iter_mut().zip(&self.partials) {
+                if let Some(partial) = partial {
+                    // SAFETY: scratch of that many bytes, which is nobody else's until the end of this piece.
+                    unsafe { partial.begin(state, piece) };
+                    *cell = state;
+                    state = state.wrapping_add(partial.state_bytes());
+                }
+            }
             for at in (start..end).step_by(self.tall) {
-                self.tile(at, self.tall.min(end - at), base);
+                self.tile(at, self.tall.min(end - at), &mut cells, base.wrapping_add(registers * self.slot));
+            }
+            for (&cell, partial) in cells[outputs..].iter().zip(&self.partials) {
+                if let Some(partial) = partial {
+                    // SAFETY: the state was begun above and has seen all rows of this piece.
+                    unsafe { partial.end(cell, piece) };
+                }
             }
         });
     }
 
-    fn tile(&self, start: usize, rows: usize, base: *mut u64) {
-        let row = |narrow: bool| if narrow { 1 } else { self.chain.row };
-        let mut next = self.chain.registers;
-        let mut fetched: SmallVec<[Tile; 8]> = SmallVec::new();
-        for (reader, &narrow) in self.readers.iter().zip(&self.chain.narrow_inputs) {
-            let slot = base.wrapping_add(next * self.slot);
-            let range = start * row(narrow)..(start + rows) * row(narrow);
-            fetched.push(reader.fetch(range, slot, slot.wrapping_add(self.slot)));
-            next += reader.slots();
+    /// The parts of inputs and outputs that the next tile will touch, if they are too large to be in the cache.
+    fn ahead(&self, cells: &[*mut u8], start: usize, rows: usize) -> Ahead {
+        let chain = self.chain;
+        let mut ahead = Ahead { streams: SmallVec::new(), lines: 0, done: 0 };
+        if self.rows * chain.row < LARGE || start + 2 * rows > self.rows {
+            return ahead;
         }
-        let at = |i: usize| {
-            let link = &self.chain.links[i];
-            match self.chain.places[i] {
-                Place::Register(register) => base.wrapping_add(register * self.slot).cast::<u8>(),
-                Place::Output(output) => {
-                    self.targets[output].get().wrapping_add(start * row(link.narrow) * link.dtype.size())
+        let outputs = &cells[chain.registers + self.readers.len()..];
+        for (reader, &narrow) in self.readers.iter().zip(&chain.narrow_inputs) {
+            if let (false, Some(next)) = (narrow, reader.place((start + rows) * chain.row)) {
+                ahead.push(next, rows * chain.row * reader.width());
+            }
+        }
+        for (&cell, &output) in outputs.iter().zip(&chain.outputs) {
+            let link = &chain.links[output];
+            if !link.narrow && !link.op.is_final() {
+                let bytes = rows * chain.row * link.dtype.size();
+                ahead.push(cell.wrapping_add(bytes), bytes);
+            }
+        }
+        ahead
+    }
+
+    fn tile(&self, start: usize, rows: usize, cells: &mut [*mut u8], mut scratch: *mut u8) {
+        let chain = self.chain;
+        let length = |narrow: bool| if narrow { rows } else { rows * chain.row };
+        let first = |narrow: bool| if narrow { start } else { start * chain.row };
+        let (inputs, outputs) = cells[chain.registers..].split_at_mut(self.readers.len());
+        for ((cell, reader), &narrow) in inputs.iter_mut().zip(&self.readers).zip(&chain.narrow_inputs) {
+            let range = first(narrow)..first(narrow) + length(narrow);
+            *cell = reader.fetch(range, scratch, scratch.wrapping_add(self.slot)).cast_mut();
+            scratch = scratch.wrapping_add(reader.slots() * self.slot);
+        }
+        for ((cell, target), &output) in outputs.iter_mut().zip(&self.targets).zip(&chain.outputs) {
+            let link = &chain.links[output];
+            if !link.op.is_final() {
+                *cell = target.get().wrapping_add(first(link.narrow) * link.dtype.size());
+            }
+        }
+        let mut ahead = self.ahead(cells, start, rows);
+        for (i, call) in chain.calls.iter().enumerate() {
+            ahead.fetch(i + 1, chain.calls.len());
+            let [x, y, z] = call.operands.map(|i| cells[usize::from(i)].cast_const());
+            let (out, n) = (cells[usize::from(call.result)], length(call.reads_narrow));
+            let partial = || {
+                let output = usize::from(call.result) - chain.registers - self.readers.len();
+                self.partials[output].as_ref().expect("final results have a partial one")
+            };
+            // SAFETY: dtypes were checked; operands are whole tiles, written before (links stand after those they read) and
+            // kept (a register is free after its last use, an input that is overwritten too early was copied); the result is
+            // no operand's; tiles of the targets are disjoint between pieces.
+            unsafe {
+                match call.op {
+                    LinkOp::Map(kernel) => (kernel.compiled())(x, y, z, out, n),
+                    LinkOp::Fold(op) => fold_rows(op, call.dtype, x, out, rows, chain.row),
+                    LinkOp::Repeat => repeat(call.dtype, x, out, rows, chain.row),
+                    LinkOp::Rows(_) | LinkOp::Total(_) => partial().push(out, x, n),
                 }
-            }
-        };
-        for (i, link) in self.chain.links.iter().enumerate() {
-            let mut operands: SmallVec<[Tile; 3]> = SmallVec::new();
-            for source in &link.sources {
-                operands.push(match *source {
-                    Source::Input(k) => fetched[k],
-                    // SAFETY: link j ran on this tile and wrote this many elements of its dtype to its place, which no
-                    // other link has taken since (registers are freed at their last use).
-                    Source::Link(j) => unsafe {
-                        let from = &self.chain.links[j];
-                        Tile::from_raw(at(j), rows * row(from.narrow), from.dtype)
-                    },
-                });
-            }
-            // SAFETY: a register is not that of an operand; tiles of the targets are disjoint between chunks, and an
-            // input that shares its memory was copied to scratch before.
-            let out = unsafe { TileMut::from_raw(at(i), rows * row(link.narrow), link.dtype) };
-            match link.op {
-                LinkOp::Map(kernel) => kernel(&operands, out),
-                LinkOp::Fold(op) => fold_rows(op, operands[0], out),
-                LinkOp::Repeat => repeat(operands[0], out),
             }
         }
     }
 }
 
-/// Fills equal parts of `out` with the elements of `x`.
-fn repeat(x: Tile, out: TileMut) {
-    assert_eq!(x.dtype(), out.dtype(), "a repeated element keeps its dtype");
-    // SAFETY: elements are moved as plain integers of their size, and both tiles hold whole elements.
-    with_bits!(x.dtype(), U => unsafe {
-        let from = std::slice::from_raw_parts(x.as_ptr().cast::<U>(), x.len());
-        let to = std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<U>(), out.len());
+/// Memory that will be used soon, asked for bit by bit while other work is done: links would otherwise wait for it.
+struct Ahead {
+    /// Where each run of cache lines begins, and how many there are.
+    streams: SmallVec<[(*const u8, usize); 6]>,
+    /// The most lines of a run.
+    lines: usize,
+    done: usize,
+}
+
+impl Ahead {
+    fn push(&mut self, start: *const u8, bytes: usize) {
+        let lines = bytes.div_ceil(size_of::<Line>());
+        self.streams.push((start, lines));
+        self.lines = self.lines.max(lines);
+    }
+
+    /// Asks for the lines up to the part `part` of `parts`.
+    #[inline]
+    fn fetch(&mut self, part: usize, parts: usize) {
+        let until = self.lines * part / parts;
+        for &(start, lines) in &self.streams {
+            for line in self.done..until.min(lines) {
+                prefetch(start.wrapping_add(line * size_of::<Line>()));
+            }
+        }
+        self.done = until;
+    }
+}
+
+#[inline(always)]
+fn prefetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: asking for a line never faults.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast())
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
+/// Writes each of the elements behind `x` as often as a row has elements.
+///
+/// # Safety
+/// `x` must be readable for `rows` elements, `out` writable for `rows * row`, without overlap.
+unsafe fn repeat(dtype: DType, x: *const u8, out: *mut u8, rows: usize, row: usize) {
+    // SAFETY: the caller's promise; elements are moved as plain integers of their size.
+    with_bits!(dtype, U => unsafe {
+        let from = std::slice::from_raw_parts(x.cast::<U>(), rows);
+        let to = std::slice::from_raw_parts_mut(out.cast::<U>(), rows * row);
         dispatch(Repeat(from, to));
     });
 }
@@ -270,19 +471,19 @@ impl<U: Copy> Work for Repeat<'_, U> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::{map, map2};
+    use crate::kernels::{cast, map};
 
-    fn add(dtype: DType) -> Option<TileFn> {
-        (dtype == DType::F32).then_some(|ins: &[Tile], out: TileMut| map2(ins, out, |a: f32, b: f32| a + b))
+    fn add(dtype: DType) -> Option<Kernel> {
+        (dtype == DType::F32).then(|| Kernel::binary(|a: f32, b: f32| a + b))
     }
 
-    fn mul(dtype: DType) -> Option<TileFn> {
-        (dtype == DType::F32).then_some(|ins: &[Tile], out: TileMut| map2(ins, out, |a: f32, b: f32| a * b))
+    fn mul(dtype: DType) -> Option<Kernel> {
+        (dtype == DType::F32).then(|| Kernel::binary(|a: f32, b: f32| a * b))
     }
 
     /// (x + y) · (x + y) + x
     fn chain() -> Chain {
-        let link = |kernel: fn(DType) -> Option<TileFn>, a, b| Link {
+        let link = |kernel: fn(DType) -> Option<Kernel>, a, b| Link {
             op: LinkOp::Map(kernel(DType::F32).unwrap()),
             sources: [a, b].into_iter().collect(),
             dtype: DType::F32,
@@ -296,7 +497,7 @@ mod tests {
     /// The first and the last link's results.
     fn unchained(x: &Array, y: &Array) -> [Vec<f32>; 2] {
         let run =
-            |k, a: &Array, b: &Array| map(k, DType::F32, [a.clone(), b.clone()].into_iter().collect(), DType::F32);
+            |k, a: &Array, b: &Array| map(k, DType::F32, [a.clone(), b.clone()].into_iter().collect());
         let s = run(add, x, y);
         [s.to_vec(), run(add, &run(mul, &s, &s), x).to_vec()]
     }
@@ -353,11 +554,51 @@ mod tests {
                 let chain = Chain::new(links, vec![0, 2], row, vec![false]);
                 let wanted = reduce(Reduction::Sum, &x, &[1]);
                 let wide = wanted.reshape(&[rows, 1].into()).broadcast_to(x.shape());
-                let product = map(mul, DType::F32, [x.clone(), wide].into_iter().collect(), DType::F32);
+                let product = map(mul, DType::F32, [x.clone(), wide].into_iter().collect());
                 let shape = x.shape().clone();
                 let got = run_chain(&chain, [x].into_iter().collect(), rows, &[&[rows].into(), &shape]);
                 assert_eq!(got[0].to_vec::<f32>(), wanted.to_vec::<f32>(), "{rows} x {row}");
                 assert_eq!(got[1].to_vec::<f32>(), product.to_vec::<f32>(), "{rows} x {row}");
+            }
+        }
+    }
+
+    #[test]
+    fn final_results_have_the_bits_of_reductions() {
+        use crate::kernels::reduce;
+        let link = |op, source, dtype| Link { op, sources: [source].into_iter().collect(), dtype, narrow: false };
+        for (rows, row) in [(1, 2), (3, 5), (300, 130), (257, 64), (7, 1000), (5, 5000), (1000, 33), (70000, 1), (1, 1)] {
+            for (dtype, op) in [
+                (DType::F32, Reduction::Sum),
+                (DType::F64, Reduction::Sum),
+                (DType::F32, Reduction::Prod),
+                (DType::F32, Reduction::Max),
+                (DType::F64, Reduction::Min),
+            ] {
+                let x = Array::build::<f32>([rows, row].into(), |o| {
+                    o.iter_mut().enumerate().for_each(|(i, v)| *v = 1.0 + 0.001 * (i as f32).sin())
+                });
+                let x = cast(&x, dtype);
+                let square = match dtype {
+                    DType::F32 => Kernel::unary(|x: f32| x * x),
+                    _ => Kernel::unary(|x: f64| x * x),
+                };
+                let mut links = vec![
+                    link(LinkOp::Map(square), Source::Input(0), dtype),
+                    link(LinkOp::Total(op), Source::Link(0), dtype),
+                ];
+                let mut shapes: Vec<Shape> = vec![[rows, row].into(), ().into()];
+                if row > 1 {
+                    links.push(link(LinkOp::Rows(op), Source::Link(0), dtype));
+                    shapes.push([row].into());
+                }
+                let outputs = (0..links.len()).collect();
+                let chain = Chain::new(links, outputs, row, vec![false]);
+                let got = run_chain(&chain, [x].into_iter().collect(), rows, &shapes.iter().collect::<Vec<_>>());
+                let wanted = [reduce(op, &got[0], &[0, 1]), reduce(op, &got[0], &[0])];
+                for (got, wanted) in got[1..].iter().zip(wanted) {
+                    assert_eq!(got.to_bytes(), wanted.to_bytes(), "{op:?} of {dtype} {rows} x {row}");
+                }
             }
         }
     }

@@ -79,11 +79,11 @@ impl Layout {
         }
     }
 
-    /// The offset of element `start` if the `len` elements from there on lie in one run along the innermost axis.
+    /// The offset of element `start` if the `len` elements from there on lie side by side.
     pub fn run(&self, start: usize, len: usize) -> Option<isize> {
         let (size, stride) = self.inner;
         let at = start % size;
-        (at + len <= size).then(|| Walk::at(&self.outer, start / size).offset + at as isize * stride)
+        (stride == 1 && at + len <= size).then(|| Walk::at(&self.outer, start / size).offset + at as isize)
     }
 }
 

@@ -8,48 +8,51 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::cast::{narrow, widen};
+use super::cast::cast_kernel;
+use super::kernel::{Kernel, Loop, TILE};
 use super::layout::{Layout, Shared, gather};
-use super::tile::{TILE, Tile, TileFn, TileMut};
 use super::{Inputs, copy};
-use crate::isa::{Work, dispatch};
-use crate::{Array, DType, Element, Shape, threads};
+use crate::{Array, DType, Shape, threads};
 
 /// Elements per piece of parallel work: a whole number of tiles.
 const CHUNK: usize = 32 * TILE;
 
-/// Applies an elementwise kernel to inputs of equal shapes (any layout); the result has dtype `out`.
+/// Applies an elementwise kernel to inputs of equal shapes (any layout).
 ///
 /// `key` is the dtype that chooses the kernel: `select(key)`. If there is none for f16 or bf16, inputs of that dtype
-/// are widened to f32, `select(F32)` runs, and a result in `key` is rounded back, to nearest even. An input that is
-/// the sole owner of its elements and has dtype `out` is overwritten. If every input repeats one element, so does the
-/// result.
+/// are widened to f32, `select(F32)` runs, and a result in f32 is rounded back, to nearest even. An input that is
+/// the sole owner of its elements and has the dtype of the result is overwritten. If every input repeats one element, so
+/// does the result.
 ///
 /// # Panics
-/// If there is no kernel for `key`, or the shapes differ.
-pub fn map(select: fn(DType) -> Option<TileFn>, key: DType, inputs: Inputs, out: DType) -> Array {
+/// If there is no kernel for `key`, or it does not fit the shapes and dtypes.
+pub fn map(select: fn(DType) -> Option<Kernel>, key: DType, inputs: Inputs) -> Array {
     if let Some(kernel) = select(key) {
-        return map_tiles(kernel, None, inputs, out);
+        return map_runs(kernel, None, inputs);
     }
     let kernel = if matches!(key, DType::F16 | DType::BF16) { select(DType::F32) } else { None };
-    map_tiles(kernel.unwrap_or_else(|| panic!("no elementwise kernel for {key}")), Some(key), inputs, out)
+    map_runs(kernel.unwrap_or_else(|| panic!("no elementwise kernel for {key}")), Some(key), inputs)
 }
 
 /// [`map`] with a given kernel; `half` is the dtype that the kernel sees as f32.
-pub(crate) fn map_tiles(kernel: TileFn, half: Option<DType>, mut inputs: Inputs, out: DType) -> Array {
+pub(crate) fn map_runs(kernel: Kernel, half: Option<DType>, mut inputs: Inputs) -> Array {
     let shape = inputs[0].shape().clone();
     assert!(inputs.iter().all(|x| *x.shape() == shape), "an elementwise kernel got inputs of different shapes");
+    let seen = |x: &Array| if half == Some(x.dtype()) { DType::F32 } else { x.dtype() };
+    let fits = inputs.len() == kernel.inputs().len() && inputs.iter().map(seen).eq(kernel.inputs().iter().copied());
+    assert!(fits, "a kernel of {:?} got other dtypes", kernel.inputs());
+    let out = half.filter(|_| kernel.output() == DType::F32).unwrap_or(kernel.output());
     let size = shape.size();
     if size == 0 {
         return Array::uninit(shape, out);
     }
     if size <= TILE && half.is_none() && inputs.iter().all(Array::is_contiguous) {
-        return map_tile(kernel, &inputs, shape, out);
+        return map_run(&kernel, &inputs, shape);
     }
     if size > 1 && inputs.iter().all(|x| Layout::of(x).is_constant()) {
         let (zeros, ones, steps) = (vec![0; shape.len()], vec![1; shape.len()], vec![1; shape.len()]);
         let one = inputs.iter().map(|x| x.slice(&zeros, &ones, &steps)).collect();
-        return map_tiles(kernel, half, one, out).broadcast_to(&shape);
+        return map_runs(kernel, half, one).broadcast_to(&shape);
     }
     let reused = inputs.iter_mut().position(|x| x.dtype() == out && x.is_reusable());
     let fresh = if reused.is_none() { Some(Array::uninit(shape, out)) } else { None };
@@ -58,22 +61,20 @@ pub(crate) fn map_tiles(kernel: TileFn, half: Option<DType>, mut inputs: Inputs,
         inputs.iter().enumerate().map(|(i, x)| Reader::new(x, TILE, 1, half, reused == Some(i))).collect();
     let row = readers.iter().filter_map(Reader::row).min().unwrap_or(usize::MAX);
     let target = Shared(target.ptr::<u8>().cast_mut());
-    let job = Job { kernel, half, readers, out, target, slot: size.min(TILE), row };
+    let narrow = (kernel.output() != out).then(|| cast_kernel(DType::F32, out).compiled());
+    let job = Job { run: kernel.compiled(), readers, out, narrow, target, slot: size.min(TILE), row };
     threads::for_each(size.div_ceil(CHUNK), size, |i| job.run(i * CHUNK..(i * CHUNK + CHUNK).min(size)));
     drop(job);
     fresh.unwrap_or_else(|| inputs.swap_remove(reused.expect("fresh or reused")))
 }
 
-/// A single tile, where every nanosecond of preparation counts.
-fn map_tile(kernel: TileFn, inputs: &Inputs, shape: Shape, out: DType) -> Array {
+/// A single run, where every nanosecond of preparation counts.
+fn map_run(kernel: &Kernel, inputs: &Inputs, shape: Shape) -> Array {
     let size = shape.size();
-    let result = Array::uninit(shape, out);
-    // SAFETY: contiguous arrays of `size` elements, and a fresh output.
-    unsafe {
-        let tile = |x: &Array| Tile::from_raw(x.ptr(), size, x.dtype());
-        let tiles: SmallVec<[Tile; 3]> = inputs.iter().map(tile).collect();
-        kernel(&tiles, TileMut::from_raw(result.ptr::<u8>().cast_mut(), size, out));
-    }
+    let result = Array::uninit(shape, kernel.output());
+    let x = |i: usize| inputs.get(i).unwrap_or(&inputs[0]).ptr::<u8>();
+    // SAFETY: contiguous arrays of `size` elements of the kernel's dtypes, and a fresh output.
+    unsafe { (kernel.compiled())(x(0), x(1), x(2), result.ptr::<u8>().cast_mut(), size) };
     result
 }
 
@@ -96,8 +97,8 @@ pub(super) struct Reader {
     form: Form,
     ptr: Shared<u8>,
     dtype: DType,
-    /// The dtype the kernel sees.
-    seen: DType,
+    /// Widens a half to what the kernel sees.
+    widen: Option<Loop>,
     /// Keeps a dense copy alive.
     _owner: Option<Array>,
 }
@@ -107,35 +108,33 @@ impl Reader {
     /// are widened to f32; those of an `aliased` input are copied, because the output overwrites them.
     pub(super) fn new(x: &Array, tile: usize, row: usize, half: Option<DType>, aliased: bool) -> Reader {
         let dtype = x.dtype();
-        let widened = half == Some(dtype);
-        let seen = if widened { DType::F32 } else { dtype };
+        let widen = (half == Some(dtype)).then(|| cast_kernel(dtype, DType::F32).compiled());
         let (layout, size) = (Layout::of(x), x.size());
-        let mut reader =
-            Reader { form: Form::Direct, ptr: Shared(x.ptr::<u8>().cast_mut()), dtype, seen, _owner: None };
+        let dense = match (widen, aliased) {
+            (Some(_), _) => Form::Widened,
+            (None, true) => Form::Aliased,
+            (None, false) => Form::Direct,
+        };
+        let mut reader = Reader { form: dense, ptr: Shared(x.ptr::<u8>().cast_mut()), dtype, widen, _owner: None };
         if layout.is_contiguous() || size == 1 {
-            reader.form = if widened {
-                Form::Widened
-            } else if aliased {
-                Form::Aliased
-            } else {
-                Form::Direct
-            };
-        } else if layout.repeats(row) {
+            return reader;
+        }
+        if layout.repeats(row) {
             let n = size.min(tile);
             let (mut tile, mut spare) = (vec![0u64; n], vec![0u64; n]);
             let (to, narrow) = (tile.as_mut_ptr().cast::<u8>(), spare.as_mut_ptr().cast::<u8>());
             // SAFETY: the sequence has `n` elements, and both buffers have room for as many of any dtype.
             unsafe {
-                gather(x.ptr(), dtype, &layout, 0, n, if widened { narrow } else { to });
-                if widened {
-                    widen(Tile::from_raw(narrow, n, dtype), TileMut::from_raw(to, n, DType::F32));
+                gather(x.ptr(), dtype, &layout, 0, n, if widen.is_some() { narrow } else { to });
+                if let Some(widen) = widen {
+                    widen(narrow, narrow, narrow, to, n);
                 }
             }
             reader.form = Form::Splat(tile);
         } else if copy::is_transposed(&layout) && size >= CHUNK {
             let dense = copy::copy(x);
             reader.ptr = Shared(dense.ptr::<u8>().cast_mut());
-            reader.form = if widened { Form::Widened } else { Form::Direct };
+            reader.form = if widen.is_some() { Form::Widened } else { Form::Direct };
             reader._owner = Some(dense);
         } else {
             reader.form = Form::Gathered(layout);
@@ -160,47 +159,54 @@ impl Reader {
         }
     }
 
-    /// The tile of the elements `range`, for which `slot` and `spare` are scratch space of that many u64.
-    pub(super) fn fetch(&self, range: Range<usize>, slot: *mut u64, spare: *mut u64) -> Tile<'_> {
+    /// Where element `index` lies, if all elements lie in order.
+    pub(super) fn place(&self, index: usize) -> Option<*const u8> {
+        let dense = matches!(self.form, Form::Direct | Form::Aliased | Form::Widened);
+        dense.then(|| self.ptr.get().wrapping_add(index * self.dtype.size()).cast_const())
+    }
+
+    /// Bytes per element in memory.
+    pub(super) fn width(&self) -> usize {
+        self.dtype.size()
+    }
+
+    /// The elements `range` side by side as the kernel sees them. `slot` and `spare` are scratch space for as many elements
+    /// of eight bytes; what is returned is valid as long as they and the reader are untouched.
+    pub(super) fn fetch(&self, range: Range<usize>, slot: *mut u8, spare: *mut u8) -> *const u8 {
         let (len, width) = (range.len(), self.dtype.size());
-        // SAFETY: the source has an element for every index of the map; scratch holds a whole tile of any dtype; the
-        // tile lives no longer than the array behind `ptr` and the scratch, which the caller keeps for its chunk.
+        // SAFETY: the source has an element for every index of the map; scratch holds a whole tile of any dtype.
         unsafe {
-            let mut here = self.ptr.get().wrapping_add(range.start * width);
-            let slot = slot.cast::<u8>();
-            let mut form = &self.form;
-            if let Form::Gathered(layout) = form
-                && layout.inner().1 == 1
-                && let Some(offset) = layout.run(range.start, len)
-            {
-                here = self.ptr.get().wrapping_offset(offset * width as isize);
-                form = if self.seen == self.dtype { &Form::Direct } else { &Form::Widened };
-            }
-            match form {
-                Form::Direct => return Tile::from_raw(here, len, self.dtype),
-                Form::Splat(tile) => return Tile::from_raw(tile.as_ptr().cast(), len, self.seen),
-                Form::Aliased => std::ptr::copy_nonoverlapping(here, slot, len * width),
-                Form::Widened => widen(Tile::from_raw(here, len, self.dtype), TileMut::from_raw(slot, len, DType::F32)),
-                Form::Gathered(layout) if self.seen == self.dtype => {
-                    gather(self.ptr.get(), self.dtype, layout, range.start, len, slot)
+            let mut here = self.ptr.get().wrapping_add(range.start * width).cast_const();
+            match &self.form {
+                Form::Direct | Form::Widened => {}
+                Form::Splat(tile) => return tile.as_ptr().cast(),
+                Form::Aliased => {
+                    std::ptr::copy_nonoverlapping(here, slot, len * width);
+                    here = slot;
                 }
-                Form::Gathered(layout) => {
-                    let spare = spare.cast::<u8>();
-                    gather(self.ptr.get(), self.dtype, layout, range.start, len, spare);
-                    widen(Tile::from_raw(spare, len, self.dtype), TileMut::from_raw(slot, len, DType::F32));
-                }
+                Form::Gathered(layout) => match layout.run(range.start, len) {
+                    Some(offset) => here = self.ptr.get().wrapping_offset(offset * width as isize),
+                    None => {
+                        let to = if self.widen.is_some() { spare } else { slot };
+                        gather(self.ptr.get(), self.dtype, layout, range.start, len, to);
+                        here = to;
+                    }
+                },
             }
-            Tile::from_raw(slot, len, self.seen)
+            let Some(widen) = self.widen else { return here };
+            widen(here, here, here, slot, len);
         }
+        slot
     }
 }
 
 /// What every chunk of a map needs.
 struct Job {
-    kernel: TileFn,
-    half: Option<DType>,
+    run: Loop,
     readers: SmallVec<[Reader; 3]>,
     out: DType,
+    /// Rounds the kernel's results to the output.
+    narrow: Option<Loop>,
     target: Shared<u8>,
     /// u64 per scratch slot: room for one tile of any dtype.
     slot: usize,
@@ -210,111 +216,32 @@ struct Job {
 
 impl Job {
     fn run(&self, range: Range<usize>) {
-        let narrows = self.half == Some(self.out);
-        let slots: usize = self.readers.iter().map(Reader::slots).sum::<usize>() + usize::from(narrows);
+        let slots: usize = self.readers.iter().map(Reader::slots).sum::<usize>() + usize::from(self.narrow.is_some());
         let mut scratch = vec![0u64; slots * self.slot];
         let base = scratch.as_mut_ptr();
-        let mut tiles: SmallVec<[Tile; 3]> = SmallVec::new();
+        let slot = |i: usize| base.wrapping_add(i * self.slot).cast::<u8>();
         let mut start = range.start;
         while start < range.end {
             let len = TILE.min(range.end - start).min(self.row - start % self.row);
-            let mut used = usize::from(narrows);
-            for reader in &self.readers {
-                let slot = base.wrapping_add(used * self.slot);
-                tiles.push(reader.fetch(start..start + len, slot, slot.wrapping_add(self.slot)));
+            let mut used = usize::from(self.narrow.is_some());
+            let mut x = [std::ptr::null::<u8>(); 3];
+            for (x, reader) in x.iter_mut().zip(&self.readers) {
+                *x = reader.fetch(start..start + len, slot(used), slot(used + 1));
                 used += reader.slots();
             }
             // SAFETY: chunks and tiles are disjoint parts of the output; an input that shares its memory was copied to
             // scratch; the first slot is free for the wide result if there is one.
             unsafe {
                 let here = self.target.get().add(start * self.out.size());
-                let out = TileMut::from_raw(here, len, self.out);
-                if narrows {
-                    (self.kernel)(&tiles, TileMut::from_raw(base.cast(), len, DType::F32));
-                    narrow(Tile::from_raw(base.cast(), len, DType::F32), out);
-                } else {
-                    (self.kernel)(&tiles, out);
+                match self.narrow {
+                    Some(narrow) => {
+                        (self.run)(x[0], x[1], x[2], slot(0), len);
+                        narrow(slot(0), slot(0), slot(0), here, len);
+                    }
+                    None => (self.run)(x[0], x[1], x[2], here, len),
                 }
             }
-            tiles.clear();
             start += len;
         }
     }
-}
-
-/// The loop of a kernel of one operand, compiled for each instruction set with `f` inlined into it.
-///
-/// Pass an `#[inline(always)]` function (or a short closure): only what is inlined is vectorised.
-///
-/// # Panics
-/// If a tile has another dtype.
-#[inline]
-pub fn map1<T: Element, O: Element>(ins: &[Tile], out: TileMut, f: impl Fn(T) -> O + Copy) {
-    dispatch(Map1(ins[0].of::<T>(), out.of::<O>(), f));
-}
-
-/// [`map1`] for two operands.
-#[inline]
-pub fn map2<T: Element, U: Element, O: Element>(ins: &[Tile], out: TileMut, f: impl Fn(T, U) -> O + Copy) {
-    dispatch(Map2(ins[0].of::<T>(), ins[1].of::<U>(), out.of::<O>(), f));
-}
-
-/// [`map1`] for three operands.
-#[inline]
-pub fn map3<T: Element, U: Element, V: Element, O: Element>(
-    ins: &[Tile],
-    out: TileMut,
-    f: impl Fn(T, U, V) -> O + Copy,
-) {
-    dispatch(Map3(ins[0].of::<T>(), ins[1].of::<U>(), ins[2].of::<V>(), out.of::<O>(), f));
-}
-
-// The loops count: an iterator's `fold` may stay a function of its own, without the instruction set of its caller.
-
-struct Map1<'a, T, O, F>(&'a [T], &'a mut [O], F);
-
-impl<T: Copy, O, F: Fn(T) -> O> Work for Map1<'_, T, O, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let (out, n) = (self.1, self.0.len());
-        for i in 0..assert_len(out, n) {
-            out[i] = (self.2)(self.0[i]);
-        }
-    }
-}
-
-struct Map2<'a, T, U, O, F>(&'a [T], &'a [U], &'a mut [O], F);
-
-impl<T: Copy, U: Copy, O, F: Fn(T, U) -> O> Work for Map2<'_, T, U, O, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let (x, out) = (self.0, self.2);
-        let y = &self.1[..x.len()];
-        for i in 0..assert_len(out, x.len()) {
-            out[i] = (self.3)(x[i], y[i]);
-        }
-    }
-}
-
-struct Map3<'a, T, U, V, O, F>(&'a [T], &'a [U], &'a [V], &'a mut [O], F);
-
-impl<T: Copy, U: Copy, V: Copy, O, F: Fn(T, U, V) -> O> Work for Map3<'_, T, U, V, O, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let (x, out) = (self.0, self.3);
-        let (y, z) = (&self.1[..x.len()], &self.2[..x.len()]);
-        for i in 0..assert_len(out, x.len()) {
-            out[i] = (self.4)(x[i], y[i], z[i]);
-        }
-    }
-}
-
-/// The length of `out`, which is `n`: the compiler then drops the checks of both.
-#[inline(always)]
-fn assert_len<O>(out: &[O], n: usize) -> usize {
-    assert!(out.len() == n, "tiles of different lengths");
-    n
 }

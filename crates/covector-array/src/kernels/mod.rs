@@ -9,6 +9,7 @@ mod chain;
 mod concat;
 mod copy;
 mod index;
+mod kernel;
 mod layout;
 mod map;
 mod matmul;
@@ -18,22 +19,21 @@ mod reduce;
 mod scan;
 mod sort;
 mod strided;
-mod tile;
 mod windows;
 
-pub use cast::cast;
+pub use cast::{cast, cast_kernel};
 pub use chain::{Chain, Link, LinkOp, Source, run_chain};
 pub use concat::concat;
 pub use copy::copy;
 pub use index::{IndexError, Scatter, scatter, scatter_along, take, take_along};
-pub use map::{map, map1, map2, map3};
+pub use kernel::{Kernel, TILE};
+pub use map::map;
 pub use matmul::matmul;
 pub use pad::pad;
 pub use random::{iota, philox, random_bits};
 pub use reduce::{Reduction, arg_reduce, reduce};
 pub use scan::scan;
 pub use sort::{argsort, searchsorted};
-pub use tile::{TILE, Tile, TileFn, TileMut};
 pub use windows::overlap_add;
 
 /// The operands of a kernel, owned: a buffer nobody else holds may be written into.

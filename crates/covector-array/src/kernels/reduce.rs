@@ -9,15 +9,16 @@ mod arg;
 mod columns;
 mod fold;
 mod lanes;
+mod partial;
 mod rows;
 
 pub use arg::arg_reduce;
+pub(super) use partial::Partial;
 
 use fold::{Fold, Max, Min, Prod, Sum};
 use smallvec::SmallVec;
 
 use super::layout::{Layout, Shared};
-use super::tile::{Tile, TileMut};
 use super::{cast, copy};
 use crate::isa::dispatch;
 use crate::math::Num;
@@ -82,25 +83,41 @@ pub fn reduce(op: Reduction, x: &Array, axes: &[usize]) -> Array {
     out
 }
 
-/// Combines equal parts of `x`, one for each element of `out`, in the order in which [`reduce`] does.
-///
-/// # Panics
-/// If the tiles are not both f32 or both f64.
-pub(super) fn fold_rows(op: Reduction, x: Tile, out: TileMut) {
-    fn by<T: Num>(op: Reduction, x: Tile, out: TileMut) {
-        let (x, out) = (x.of::<T>(), out.of::<T>());
-        match op {
-            Reduction::Sum => dispatch(rows::Rows::<T, Sum>(x, out, Default::default())),
-            Reduction::Prod => dispatch(rows::Rows::<T, Prod>(x, out, Default::default())),
-            Reduction::Max => dispatch(rows::Rows::<T, Max>(x, out, Default::default())),
-            Reduction::Min => dispatch(rows::Rows::<T, Min>(x, out, Default::default())),
+/// Evaluates an expression with `$T` the element type (f32 or f64) and `$F` the fold.
+macro_rules! with_fold {
+    ($dtype:expr, $op:expr, $T:ident, $F:ident => $body:expr) => {{
+        macro_rules! by_op {
+            ($t:ty) => {{
+                type $T = $t;
+                match $op {
+                    Reduction::Sum => { type $F = Sum; $body }
+                    Reduction::Prod => { type $F = Prod; $body }
+                    Reduction::Max => { type $F = Max; $body }
+                    Reduction::Min => { type $F = Min; $body }
+                }
+            }};
         }
-    }
-    match x.dtype() {
-        DType::F32 => by::<f32>(op, x, out),
-        DType::F64 => by::<f64>(op, x, out),
-        other => panic!("rows of {other} are not folded tile by tile"),
-    }
+        match $dtype {
+            DType::F32 => by_op!(f32),
+            DType::F64 => by_op!(f64),
+            other => panic!("runs of {other} are not folded tile by tile"),
+        }
+    }};
+}
+use with_fold;
+
+/// Combines each of `rows` runs of `row` elements behind `x` to one element of `out`, in the order of [`reduce`].
+///
+/// # Safety
+/// That many elements must be readable and writable, without overlap.
+pub(super) unsafe fn fold_rows(op: Reduction, dtype: DType, x: *const u8, out: *mut u8, rows: usize, row: usize) {
+    with_fold!(dtype, op, T, F => {
+        // SAFETY: the caller's promise.
+        let (x, out) = unsafe {
+            (std::slice::from_raw_parts(x.cast::<T>(), rows * row), std::slice::from_raw_parts_mut(out.cast::<T>(), rows))
+        };
+        dispatch(rows::Rows::<T, F>(x, out, Default::default()))
+    });
 }
 
 /// An axis that stays: its size and its strides in the input and the output.

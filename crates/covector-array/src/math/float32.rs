@@ -1,7 +1,7 @@
 //! f32: branch-free functions without calls, so that loops over them vectorise.
 //!
-//! What networks use most (exp, ln, tanh, expm1, erf) is computed in f32, with at most 1.5 units in the last place of error; the
-//! rest in f64 by the functions of [`super::wide`], rounded once (0.51 units). Only lgamma, digamma, polygamma, erfinv
+//! What networks use most (exp, ln, tanh, expm1, erf) is computed in f32, with at most 1.5 units in the last place of error
+//! (the normal distribution: 5); the rest in f64 by the functions of [`super::wide`], rounded once (0.51 units). Only lgamma, digamma, polygamma, erfinv
 //! and the remainder are scalar. The tests at the end state and check the bounds.
 
 use super::float64::float_num;
@@ -196,6 +196,22 @@ impl Real for f32 {
     fn erfc(self) -> Self {
         let value = wide::erfc_positive(f64::from(hold(self.abs(), 0.0, 10.2)));
         (if self < 0.0 { 2.0 - value } else { value }) as f32
+    }
+
+    #[inline(always)]
+    fn normal(self) -> (Self, Self) {
+        let a = hold(self.abs(), 0.0, 14.5);
+        let z = a * a;
+        // What rounding took from a² matters as much as e^-z is small.
+        let density = (-0.5 * z).exp();
+        let density = (a.mul_add(a, -z) * -0.5).mul_add(density, density);
+        // The rest of the distribution beyond a, divided by the density.
+        let t = (a - 4.0) / (a + 4.0);
+        let p = poly!(t;
+            0.09441064, -0.17039774, 0.1243792, -0.07170674, 0.0308655, -0.008497917, 0.0005025514, 0.0006577629,
+            -0.00016782574, -6.528484e-05);
+        let beyond = p * density;
+        (if self > 0.0 { 1.0 - beyond } else { beyond }, density)
     }
 
     #[inline(always)]

@@ -169,6 +169,10 @@ impl Real for f64 {
         libm::erfc(self)
     }
     #[inline(always)]
+    fn normal(self) -> (Self, Self) {
+        (0.5 * libm::erfc(self * -std::f64::consts::FRAC_1_SQRT_2), (self * self * -0.5).exp())
+    }
+    #[inline(always)]
     fn erfinv(self) -> Self {
         special::erfinv(self)
     }

@@ -112,6 +112,9 @@ pub trait Real:
     fn erf(self) -> Self;
     /// `1 - erf(x)`, accurate for large x.
     fn erfc(self) -> Self;
+    /// The normal distribution up to `x`, and its density without the factor `1 / sqrt(2π)`: `erfc(-x / √2) / 2` and
+    /// `e^(-x² / 2)`.
+    fn normal(self) -> (Self, Self);
     /// The inverse of erf: infinite at -1 and 1, NaN beyond.
     fn erfinv(self) -> Self;
     /// The logarithm of |Γ(x)|: infinite at 0, -1, -2 …

@@ -54,7 +54,15 @@ fn above_far_left<T: Real>(x: T) -> T {
 #[inline(always)]
 pub(crate) fn gelu<T: Real>(x: T) -> T {
     let x = above_far_left(x);
-    x * number(0.5) * (x * number(-std::f64::consts::FRAC_1_SQRT_2)).erfc()
+    x * x.normal().0
+}
+
+#[inline(always)]
+pub(crate) fn gelu_slope<T: Real>(x: T) -> T {
+    // Further out the slope is 0 or 1 to the last bit.
+    let x = Num::min(Num::max(x, number(-40.0)), number(40.0));
+    let (cdf, density) = x.normal();
+    (x * number(0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2)).mul_add(density, cdf)
 }
 
 #[inline(always)]

@@ -7,7 +7,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
-use covector_array::kernels::{Tile, TileMut, map1, map2, map3};
+use covector_array::kernels::Kernel;
 use covector_array::math::{Int, Num, Real};
 use covector_array::{DType, bf16, f16};
 use covector_derive::{op, op_list};
@@ -796,7 +796,26 @@ elementwise! {
     /// Source: Hendrycks and Gimpel 2016; PyTorch's `gelu`.
     gelu(x) = y {
         real: activation::gelu(x);
-        derivative: [(x * -FRAC_1_SQRT_2).erfc() * 0.5 + x * (x.square() * -0.5).exp() * (0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2)];
+        derivative: [x.gelu_slope()];
+        samples: [(real([2, 3]),), (real(()),)];
+    }
+
+    /// The slope of [`gelu`]: `Φ(x) + x φ(x)`, of the normal distribution and its density.
+    ///
+    /// Shapes: as `x`. Floats (integers give f32). 0 far to the left, 1 far to the right.
+    /// # Example
+    /// ```
+    /// use covector::Tensor;
+    /// assert_eq!(Tensor::from([0.0f32]).gelu_slope().to_vec::<f32>(), [0.5]);
+    /// ```
+    /// Source: Hendrycks and Gimpel 2016, differentiated.
+    gelu_slope(x) = y {
+        real: activation::gelu_slope(x);
+        derivative: [{
+            // Held where the density is 0, so that no 0 · inf arises further out.
+            let z = x.maximum(-40.0).minimum(40.0).square();
+            (z.clone() * -0.5).exp() * (z * -1.0 + 2.0) * (0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2)
+        }];
         samples: [(real([2, 3]),), (real(()),)];
     }
 

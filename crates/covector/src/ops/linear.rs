@@ -40,6 +40,10 @@ impl Primitive for MatMul {
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::matmul(&x[0], &x[1]))
     }
+    fn run_exchanged(&self, x: Inputs, _: &Spec) -> Result<Array> {
+        let t = |x: &Array| x.permute(&[0, 2, 1]);
+        Ok(t(&kernels::matmul(&t(&x[1]), &t(&x[0]))))
+    }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)
     }

@@ -170,6 +170,10 @@ impl Primitive for Permute {
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(x[0].permute(&self.axes))
     }
+    fn exchanges_last_axes(&self) -> bool {
+        let n = self.axes.len();
+        n >= 2 && self.axes[n - 2..] == [n - 1, n - 2] && (0..n - 2).all(|i| self.axes[i] == i)
+    }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)
     }

@@ -1,9 +1,11 @@
 //! Which nodes run in one pass over memory.
 //!
-//! A group is a set of nodes whose tiles can be computed together: elementwise steps, folds of trailing axes, and the
-//! repetitions that lead back from a folded row. Values only the group uses exist as tiles alone. Nodes are taken in order and
-//! join the groups of their operands. A group that somebody outside has read takes no more members: so nothing outside ever
-//! has to run both after and before a group.
+//! A group is a set of nodes whose tiles can be computed together: elementwise steps, folds of trailing axes, the
+//! repetitions that lead back from a folded row, and folds over leading or all axes, whose results are *final*: there when
+//! the pass is over, so nothing in the group can read them. Values only the group uses exist as tiles alone. Nodes join the
+//! groups of their operands, level by level: what has to wait for something that runs by itself comes after what has not. A
+//! group that somebody outside has read takes no more members: so nothing outside ever has to run both after and before a
+//! group.
 
 use covector_array::kernels::{LinkOp, Reduction};
 use covector_array::{DType, Shape};
@@ -21,6 +23,8 @@ pub(super) struct Group {
     pub size: usize,
     /// Elements per row; 1 as long as nothing is folded or repeated.
     pub row: usize,
+    /// True if a member's result is final: then rows stay rows, and elements elements.
+    finals: bool,
     read: Read,
 }
 
@@ -51,16 +55,27 @@ pub(super) const ALONE: u32 = u32::MAX;
 const MOST_MEMBERS: usize = 48;
 /// Longer rows are folded by themselves: their tiles would leave the second-level cache.
 const LONGEST_ROW: usize = 8192;
+/// Shorter rows are folded into one by themselves.
+const SHORTEST_FINAL_ROW: usize = 32;
 
 /// What a node does to rows.
 #[derive(Clone, Copy)]
 pub(super) enum Role {
     /// Computes: a link of a chain. The number is the length of the rows that are folded (1 for none).
     Link(LinkOp, usize),
+    /// Computes a final result, from rows of this length (1 for any).
+    Final(LinkOp, usize),
     /// Repeats one element along rows of this length.
     Repeat(usize),
     /// The operand under another shape.
     Same,
+}
+
+impl Role {
+    /// True if it is more than another view of its operand.
+    pub fn computes(self) -> bool {
+        matches!(self, Role::Link(..) | Role::Final(..))
+    }
 }
 
 /// The role of a node, if it can run with others.
@@ -73,20 +88,30 @@ fn role(list: &Listing, i: usize) -> Option<Role> {
     }
     match node.primitive().fused(x.dtype()) {
         Fused::No => None,
-        Fused::Tile(kernel) => Some(Role::Link(LinkOp::Map(kernel), 1)),
+        Fused::Map(kernel) => Some(Role::Link(LinkOp::Map(kernel), 1)),
         Fused::Fold(op, axes) => fold(op, axes, x.dtype(), x.shape()),
         Fused::Repeat => repeated(x.shape(), node.shape()).map(Role::Repeat),
         Fused::Same => Some(Role::Same),
     }
 }
 
-/// A fold of trailing axes, if rows are of a length that pays.
+/// A fold of trailing, leading or all axes, if rows are of a length that pays.
 fn fold(op: Reduction, axes: &[usize], dtype: DType, shape: &Shape) -> Option<Role> {
+    if !matches!(dtype, DType::F32 | DType::F64) {
+        return None;
+    }
     let first = shape.len() - axes.len();
-    let trailing = (first..shape.len()).all(|a| axes.contains(&a));
-    let row: usize = shape[first..].iter().product();
-    let fits = trailing && (2..=LONGEST_ROW).contains(&row) && matches!(dtype, DType::F32 | DType::F64);
-    fits.then_some(Role::Link(LinkOp::Fold(op), row))
+    if (first..shape.len()).all(|a| axes.contains(&a)) {
+        let row: usize = shape[first..].iter().product();
+        return match row {
+            0 | 1 => None,
+            2..=LONGEST_ROW => Some(Role::Link(LinkOp::Fold(op), row)),
+            _ => (first == 0).then_some(Role::Final(LinkOp::Total(op), 1)),
+        };
+    }
+    let row: usize = shape[axes.len()..].iter().product();
+    let fits = (0..axes.len()).all(|a| axes.contains(&a)) && (SHORTEST_FINAL_ROW..=LONGEST_ROW).contains(&row);
+    fits.then_some(Role::Final(LinkOp::Rows(op), row))
 }
 
 /// The length of the rows along which a broadcast repeats single elements, if that is all it does.
@@ -106,7 +131,7 @@ impl Groups {
         let n = list.nodes.len();
         let roles: Vec<Option<Role>> = (0..n).map(|i| role(list, i)).collect();
         let mut all = Groups { groups: Vec::new(), roles, of: vec![ALONE; n], narrow: vec![false; n] };
-        for i in 0..n {
+        for i in by_level(list, &all.roles) {
             if let Some(role) = all.roles[i] {
                 all.place(list, i, role);
             }
@@ -114,6 +139,11 @@ impl Groups {
         }
         all.settle(list);
         all
+    }
+
+    /// True if the node's result is there only when its group has run.
+    fn is_final(&self, node: u32) -> bool {
+        self.of[node as usize] != ALONE && matches!(self.roles[node as usize], Some(Role::Final(..)))
     }
 
     /// Puts a node into a group: that of its operands if it may, else one of its own.
@@ -124,6 +154,9 @@ impl Groups {
             if group != ALONE && !near.contains(&group) {
                 near.push(group);
             }
+        }
+        for &x in list.operands[i].iter().filter(|&&x| self.is_final(x)) {
+            near.retain(|g| *g != self.of[x as usize]);
         }
         // The latest operand's group first: the least likely to have been left behind.
         near.sort_unstable_by_key(|&g| std::cmp::Reverse(self.groups[g as usize].members.last().copied()));
@@ -137,12 +170,13 @@ impl Groups {
         if home.is_some() {
             return;
         }
-        let Role::Link(_, row) = role else { return };
+        let (Role::Link(_, row) | Role::Final(_, row)) = role else { return };
         let &key = list.operands[i].last().expect("a link has operands");
         self.of[i] = self.groups.len() as u32;
-        self.narrow[i] = row > 1;
+        let finals = matches!(role, Role::Final(..));
+        self.narrow[i] = row > 1 && !finals;
         let size = list.nodes[key as usize].size();
-        self.groups.push(Group { members: vec![i as u32], size, row, read: Read::Nobody });
+        self.groups.push(Group { members: vec![i as u32], size, row, finals, read: Read::Nobody });
     }
 
     /// Notes which groups other than its own a node reads.
@@ -151,6 +185,8 @@ impl Groups {
         for &x in &list.operands[i] {
             let group = self.of[x as usize];
             if group != ALONE && group != self.of[i] {
+                // A final result can be read only outside, for good.
+                let reader = if self.is_final(x) { Read::Others } else { reader };
                 let read = &mut self.groups[group as usize].read;
                 *read = if *read == Read::Nobody || *read == reader { reader } else { Read::Others };
             }
@@ -162,12 +198,15 @@ impl Groups {
         let group = &self.groups[g as usize];
         let x = list.operands[i].iter().copied().find(|&x| self.of[x as usize] == g).expect("an operand's group");
         let was_narrow = self.narrow[x as usize];
+        let fits = |row: usize| !was_narrow && (group.row == 1 || group.row == row);
         let (size, row, narrow) = match role {
             Role::Link(_, 1) | Role::Same => (group.size, group.row, was_narrow),
-            Role::Link(_, row) if !was_narrow && (group.row == 1 || group.row == row) => (group.size, row, true),
+            Role::Link(_, row) if fits(row) => (group.size, row, true),
+            Role::Final(_, 1) if !was_narrow => (group.size, group.row, false),
+            Role::Final(_, row) if fits(row) => (group.size, row, false),
             Role::Repeat(row) if was_narrow && group.row == row => (group.size, row, false),
             // What was computed so far is one element per row of what follows.
-            Role::Repeat(row) if group.row == 1 => (group.size * row, row, false),
+            Role::Repeat(row) if group.row == 1 && !group.finals => (group.size * row, row, false),
             _ => return false,
         };
         if group.members.len() >= MOST_MEMBERS || group.read != Read::Nobody {
@@ -178,7 +217,9 @@ impl Groups {
         }
         let group = &mut self.groups[g as usize];
         (group.size, group.row) = (size, row);
-        group.members.push(i as u32);
+        group.finals |= matches!(role, Role::Final(..));
+        let at = group.members.partition_point(|&m| (m as usize) < i);
+        group.members.insert(at, i as u32);
         (self.of[i], self.narrow[i]) = (g, narrow);
         true
     }
@@ -189,9 +230,9 @@ impl Groups {
         // (size, row, whether home's members, whether the other's become narrow)
         let fit = if a.size == b.size && (a.row == b.row || a.row == 1 || b.row == 1) {
             Some((a.size, a.row.max(b.row), false, false))
-        } else if b.row == 1 && a.size == b.size * a.row {
+        } else if b.row == 1 && !b.finals && a.size == b.size * a.row {
             Some((a.size, a.row, false, true))
-        } else if a.row == 1 && b.size == a.size * b.row {
+        } else if a.row == 1 && !a.finals && b.size == a.size * b.row {
             Some((b.size, b.row, true, false))
         } else {
             None
@@ -201,6 +242,7 @@ impl Groups {
         if a.members.len() + b.members.len() > MOST_MEMBERS || !private(a, other) || !private(b, home) {
             return home;
         }
+        let finals = a.finals || b.finals;
         let moved = std::mem::take(&mut self.groups[other as usize].members);
         for &m in &moved {
             self.of[m as usize] = home;
@@ -212,7 +254,7 @@ impl Groups {
         }
         group.members.extend(moved);
         group.members.sort_unstable();
-        (group.size, group.row, group.read) = (size, row, Read::Nobody);
+        (group.size, group.row, group.finals, group.read) = (size, row, finals, Read::Nobody);
         home
     }
 
@@ -223,14 +265,15 @@ impl Groups {
             let mut read: Vec<u32> = Vec::new();
             for at in (0..members.len()).rev() {
                 let m = members[at];
-                if matches!(self.roles[m as usize], Some(Role::Link(..))) || read.contains(&m) {
+                if self.roles[m as usize].is_some_and(Role::computes) || read.contains(&m) {
                     read.extend(&list.operands[m as usize]);
                 } else {
                     self.of[m as usize] = ALONE;
                     members.remove(at);
                 }
             }
-            let in_rows = |&m: &u32| !matches!(self.roles[m as usize], Some(Role::Link(_, 1) | Role::Same));
+            let in_rows =
+                |&m: &u32| !matches!(self.roles[m as usize], Some(Role::Link(_, 1) | Role::Final(_, 1) | Role::Same));
             if !members.iter().any(in_rows) && self.groups[g].row > 1 {
                 self.groups[g].row = 1;
                 if let Some(&m) = members.first() {
@@ -241,4 +284,17 @@ impl Groups {
             self.groups[g].members = members;
         }
     }
+}
+
+/// The nodes level by level: a level up for what runs by itself, and for what reads a final result.
+fn by_level(list: &Listing, roles: &[Option<Role>]) -> Vec<usize> {
+    let mut level = vec![0u32; roles.len()];
+    for i in 0..roles.len() {
+        let own = u32::from(roles[i].is_none() && !list.operands[i].is_empty());
+        let after = |&x: &u32| level[x as usize] + u32::from(matches!(roles[x as usize], Some(Role::Final(..))));
+        level[i] = own + list.operands[i].iter().map(after).max().unwrap_or(0);
+    }
+    let mut order: Vec<usize> = (0..roles.len()).collect();
+    order.sort_by_key(|&i| level[i]);
+    order
 }

@@ -108,7 +108,12 @@ fn run(list: &Listing, plan: &Plan) -> Result<Values> {
             }
             None => {
                 let node = node(&step.results[0]);
-                let value = node.primitive().run(inputs, node.spec()).map_err(|e| refused(node, e))?;
+                let value = if step.turned {
+                    node.primitive().run_exchanged(inputs, node.spec())
+                } else {
+                    node.primitive().run(inputs, node.spec())
+                };
+                let value = value.map_err(|e| refused(node, e))?;
                 [value].into_iter().collect()
             }
         };

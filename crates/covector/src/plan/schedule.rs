@@ -3,10 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use covector_array::Shape;
 use covector_array::kernels::{Chain, Link, LinkOp, Source};
 use smallvec::SmallVec;
 
 use super::fuse::{ALONE, Group, Groups, Role};
+use crate::primitive::{Class, Fused};
 use crate::walk::Listing;
 
 /// What has to be done, in order; says nothing of the values, so it serves every graph of the same structure.
@@ -23,6 +25,8 @@ pub(crate) struct Step {
     pub results: SmallVec<[Made; 1]>,
     /// The pass, and its number of rows; `None` for a single primitive.
     pub chain: Option<(Chain, usize)>,
+    /// True if the result is wanted with the last two axes exchanged in memory.
+    pub turned: bool,
 }
 
 /// A value a step reads.
@@ -59,7 +63,8 @@ impl Plan {
         let mut steps: Vec<Step> =
             all.groups.iter().filter(|g| !g.members.is_empty()).map(|g| pass(list, &all, g, &shown, keep)).collect();
         let alone = (0..n).filter(|&i| !is_leaf(list, i) && stands_alone(&all, i, shown[i]));
-        steps.extend(alone.map(|i| single(list, i, keep[i])));
+        let turned = turned(list, keep);
+        steps.extend(alone.map(|i| Step { turned: turned[i], ..single(list, i, keep[i]) }));
         Plan::in_order(list, steps)
     }
 
@@ -124,13 +129,42 @@ fn is_leaf(list: &Listing, i: usize) -> bool {
 
 /// True if a node runs by itself: one without a group, or a view in one that others see as well (that costs nothing).
 fn stands_alone(all: &Groups, i: usize, shown: bool) -> bool {
-    all.of[i] == ALONE || (shown && !matches!(all.roles[i], Some(Role::Link(..))))
+    all.of[i] == ALONE || (shown && !all.roles[i].is_some_and(Role::computes))
+}
+
+/// For each product whether all that is done with it is to exchange its last two axes: then it is computed that way round,
+/// so that the gradient of a weight that was used transposed lies in memory as the weight does.
+fn turned(list: &Listing, keep: &[bool]) -> Vec<bool> {
+    let n = list.nodes.len();
+    // The one user of each node.
+    let mut user: Vec<Option<usize>> = vec![None; n];
+    let mut uses = vec![0u32; n];
+    for i in 0..n {
+        for &x in &list.operands[i] {
+            user[x as usize] = Some(i);
+            uses[x as usize] += 1;
+        }
+    }
+    let mut turned = vec![false; n];
+    for i in (0..n).rev().filter(|&i| !keep[i] && uses[i] == 1) {
+        let (node, next) = (&list.nodes[i], user[i].expect("it is used"));
+        let same_matrices = |to: &Shape| {
+            let (from, a, b) = (node.shape(), node.ndim(), to.len());
+            a >= 2 && b >= 2 && from[a - 2..] == to[b - 2..]
+        };
+        turned[i] = match list.nodes[next].primitive().fused(node.dtype()) {
+            Fused::Same => turned[next] && same_matrices(list.nodes[next].shape()),
+            _ => list.nodes[next].primitive().exchanges_last_axes(),
+        };
+    }
+    (0..n).filter(|&i| list.nodes[i].primitive().class() != Class::Contract).for_each(|i| turned[i] = false);
+    turned
 }
 
 fn single(list: &Listing, i: usize, keep: bool) -> Step {
     let operands = list.operands[i].iter().map(|&position| Operand { position, last: false }).collect();
     let made = Made { position: i as u32, keep, used: false };
-    Step { operands, results: [made].into_iter().collect(), chain: None }
+    Step { operands, results: [made].into_iter().collect(), chain: None, turned: false }
 }
 
 /// The step of a group: a chain, or a single primitive if only one of its members computes.
@@ -150,13 +184,13 @@ fn pass(list: &Listing, all: &Groups, group: &Group, shown: &[bool], keep: &[boo
         let i = m as usize;
         let narrow = all.narrow[i];
         let op = match all.roles[i].expect("members have roles") {
-            Role::Link(op, _) => Some(op),
+            Role::Link(op, _) | Role::Final(op, _) => Some(op),
             Role::Repeat(_) => Some(LinkOp::Repeat),
             Role::Same => None,
         };
         // A fold reads full rows and a repetition narrow ones; all others read what they write.
         let reads_narrow = match op {
-            Some(LinkOp::Fold(_)) => false,
+            Some(LinkOp::Fold(_) | LinkOp::Rows(_) | LinkOp::Total(_)) => false,
             Some(LinkOp::Repeat) => true,
             _ => narrow,
         };
@@ -187,7 +221,8 @@ fn pass(list: &Listing, all: &Groups, group: &Group, shown: &[bool], keep: &[boo
         }
     }
     let rows = group.size / group.row;
-    Step { operands, results, chain: Some((Chain::new(links, outputs, group.row, narrow_inputs), rows)) }
+    let chain = Some((Chain::new(links, outputs, group.row, narrow_inputs), rows));
+    Step { operands, results, chain, turned: false }
 }
 
 fn mark_last_uses(steps: &mut [Step], nodes: usize) {

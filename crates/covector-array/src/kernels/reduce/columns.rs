@@ -105,10 +105,34 @@ fn combine_rows<T: Num, F: Fold<T>>(first: &[T], into: &mut [T]) {
 
 /// `into = combine(into, second)`, column by column.
 #[inline(always)]
-fn append_row<T: Num, F: Fold<T>>(into: &mut [T], second: &[T]) {
+pub(super) fn append_row<T: Num, F: Fold<T>>(into: &mut [T], second: &[T]) {
     let second = &second[..into.len()];
     for i in 0..into.len() {
         into[i] = F::combine(into[i], second[i]);
+    }
+}
+
+/// Row `index` of a block goes to its lane; lanes are as long as the row.
+#[inline(always)]
+pub(super) fn append_to_lane<T: Num, F: Fold<T>>(lanes: &mut [T], index: usize, row: &[T]) {
+    let into = &mut lanes[index % LANES * row.len()..][..row.len()];
+    if index < LANES {
+        into.copy_from_slice(row);
+    } else {
+        append_row::<T, F>(into, row);
+    }
+}
+
+/// Leaves the combination of the first `filled` lanes, pairwise, in the first.
+#[inline(always)]
+pub(super) fn combine_lanes<T: Num, F: Fold<T>>(lanes: &mut [T], width: usize, filled: usize) {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half.min(filled.saturating_sub(half)) {
+            let (a, b) = lanes.split_at_mut((i + half) * width);
+            append_row::<T, F>(&mut a[i * width..][..width], &b[..width]);
+        }
+        half /= 2;
     }
 }
 
@@ -117,7 +141,6 @@ impl<T: Num, F: Fold<T>> Tile<'_, T, F> {
     #[inline(always)]
     fn block(&mut self, start: usize, len: usize) {
         let width = self.width;
-        let mut lane = 0;
         let x = self.x;
         let (size, step) = self.sequence.inner();
         let mut walk = Walk::at(self.sequence.outer(), start / size);
@@ -134,27 +157,13 @@ impl<T: Num, F: Fold<T>> Tile<'_, T, F> {
                 unsafe { gather(first.cast(), T::DTYPE, &layout, 0, width, self.row.as_mut_ptr().cast()) };
                 &self.row[..width]
             };
-            let into = &mut self.lanes[lane * width..][..width];
-            if index < LANES {
-                into.copy_from_slice(row);
-            } else {
-                append_row::<T, F>(into, row);
-            }
-            lane = (lane + 1) % LANES;
+            append_to_lane::<T, F>(self.lanes, index, row);
             inner += 1;
             if inner == size {
                 inner = 0;
                 walk.advance(self.sequence.outer());
             }
         }
-        let filled = len.min(LANES);
-        let mut half = LANES / 2;
-        while half > 0 {
-            for i in 0..half.min(filled.saturating_sub(half)) {
-                let (a, b) = self.lanes.split_at_mut((i + half) * width);
-                append_row::<T, F>(&mut a[i * width..][..width], &b[..width]);
-            }
-            half /= 2;
-        }
+        combine_lanes::<T, F>(self.lanes, width, len.min(LANES));
     }
 }

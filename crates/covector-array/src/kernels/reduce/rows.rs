@@ -102,6 +102,26 @@ impl<T: Num, F: Fold<T>> Work for Rows<'_, T, F> {
     }
 }
 
+/// Whole blocks, one result each.
+pub(super) struct Blocks<'a, T, F>(pub &'a [T], pub &'a mut [T], pub std::marker::PhantomData<F>);
+
+impl<T: Num, F: Fold<T>> Work for Blocks<'_, T, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let lanes = Lanes::of(T::DTYPE, F::OP);
+        let (spans, out) = (self.0.chunks_exact(SPAN), self.1);
+        let rest = spans.remainder();
+        let (four, one) = out.split_at_mut(spans.len() * 4);
+        for (out, x) in four.chunks_exact_mut(4).zip(spans) {
+            out.copy_from_slice(&four_blocks::<T, F>(x.try_into().expect("a whole span"), lanes));
+        }
+        for (o, x) in one.iter_mut().zip(rest.chunks_exact(BLOCK)) {
+            *o = block::<T, F>(x, lanes);
+        }
+    }
+}
+
 /// Sequences that are slices.
 struct Straight<'a, T, F> {
     job: &'a Job<T>,

@@ -1,0 +1,170 @@
+//! Elementwise kernels: a function of one to three elements, compiled into a loop for each instruction set.
+//!
+//! A loop works on short contiguous runs behind untyped pointers, so one type serves every dtype, calling it costs a
+//! jump, and several can be chained over buffers that stay in the first-level cache.
+
+use crate::isa::{Isa, isa};
+use crate::{DType, Element};
+
+/// The number of elements in a run, at most: a few runs fit the first-level cache.
+pub const TILE: usize = 1024;
+
+/// Reads as many elements as the last argument says from each operand (unused ones are ignored) and writes as many.
+///
+/// # Safety
+/// The processor must have the instruction set of the loop; operands must be readable and the result writable for that
+/// many elements of the kernel's dtypes, and the result must not overlap an operand.
+pub(crate) type Loop = unsafe fn(*const u8, *const u8, *const u8, *mut u8, usize);
+
+/// An elementwise kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel {
+    /// By [`Isa`].
+    loops: [Loop; 3],
+    inputs: [DType; 3],
+    arity: u8,
+    output: DType,
+}
+
+impl Kernel {
+    /// The loop of a function of one element. It must capture nothing and be `#[inline(always)]` or a short closure: only
+    /// what is inlined is vectorised.
+    pub fn unary<T: Element, O: Element, F: Fn(T) -> O + Copy + 'static>(_: F) -> Kernel {
+        Kernel::new::<Unary<T, O, F>>(&[T::DTYPE], O::DTYPE)
+    }
+
+    /// [`unary`](Self::unary) for a function of two elements.
+    pub fn binary<T: Element, U: Element, O: Element, F: Fn(T, U) -> O + Copy + 'static>(_: F) -> Kernel {
+        Kernel::new::<Binary<T, U, O, F>>(&[T::DTYPE, U::DTYPE], O::DTYPE)
+    }
+
+    /// [`unary`](Self::unary) for a function of three elements.
+    pub fn ternary<T: Element, U: Element, V: Element, O: Element, F: Fn(T, U, V) -> O + Copy + 'static>(
+        _: F,
+    ) -> Kernel {
+        Kernel::new::<Ternary<T, U, V, O, F>>(&[T::DTYPE, U::DTYPE, V::DTYPE], O::DTYPE)
+    }
+
+    /// [`unary`](Self::unary), compiled for the target's basic instructions only: for what is rare.
+    pub(crate) fn plain<T: Element, O: Element, F: Fn(T) -> O + Copy + 'static>(_: F) -> Kernel {
+        Kernel { loops: [portable::<Unary<T, O, F>>; 3], inputs: [T::DTYPE; 3], arity: 1, output: O::DTYPE }
+    }
+
+    /// A kernel of one operand that is given whole runs, and chooses the instruction set itself. It must capture nothing.
+    pub(crate) fn runs<T: Element, O: Element, F: Fn(&[T], &mut [O]) + Copy + 'static>(_: F) -> Kernel {
+        let run: Loop = |x, _, _, out, n| {
+            // SAFETY: the promise of whoever calls a `Loop`.
+            unsafe { conjure::<F>()(std::slice::from_raw_parts(x.cast(), n), slice_mut(out, n)) }
+        };
+        Kernel { loops: [run; 3], inputs: [T::DTYPE; 3], arity: 1, output: O::DTYPE }
+    }
+
+    fn new<B: Body>(operands: &[DType], output: DType) -> Kernel {
+        let mut inputs = [output; 3];
+        inputs[..operands.len()].copy_from_slice(operands);
+        #[cfg(target_arch = "x86_64")]
+        let loops: [Loop; 3] = [portable::<B>, avx2::<B>, avx512::<B>];
+        #[cfg(not(target_arch = "x86_64"))]
+        let loops: [Loop; 3] = [portable::<B>; 3];
+        Kernel { loops, inputs, arity: operands.len() as u8, output }
+    }
+
+    /// The dtypes of the operands.
+    pub fn inputs(&self) -> &[DType] {
+        &self.inputs[..usize::from(self.arity)]
+    }
+
+    /// The dtype of the result.
+    pub fn output(&self) -> DType {
+        self.output
+    }
+
+    /// The same loop over elements of another dtype with the same bits.
+    pub(crate) fn reading(self, dtype: DType) -> Kernel {
+        assert_eq!((self.arity, self.inputs[0].size()), (1, dtype.size()), "dtypes of one size");
+        Kernel { inputs: [dtype; 3], ..self }
+    }
+
+    /// The loop for the instruction set in use.
+    #[inline]
+    pub(crate) fn compiled(&self) -> Loop {
+        self.loops[isa() as usize - Isa::Portable as usize]
+    }
+
+    /// Runs a kernel of one operand.
+    ///
+    /// # Panics
+    /// If the dtypes or lengths differ from those of the kernel.
+    pub(crate) fn apply<T: Element, O: Element>(&self, x: &[T], out: &mut [O]) {
+        assert!(self.inputs() == [T::DTYPE] && self.output == O::DTYPE && x.len() == out.len(), "another kernel's runs");
+        // SAFETY: both are slices of that length and those dtypes, the second is borrowed for writing alone.
+        unsafe { (self.compiled())(x.as_ptr().cast(), x.as_ptr().cast(), x.as_ptr().cast(), out.as_mut_ptr().cast(), x.len()) }
+    }
+}
+
+/// The function of a kernel from its type, which has one value only.
+#[inline(always)]
+fn conjure<F: Copy + 'static>() -> F {
+    const { assert!(size_of::<F>() == 0, "the function of a kernel captures nothing") };
+    // SAFETY: a type without bytes can be read from anywhere; the constructors have seen a value of it, which is `Copy`.
+    unsafe { std::ptr::NonNull::<F>::dangling().read() }
+}
+
+/// # Safety
+/// `out` must be writable for `n` elements and read by nobody else meanwhile.
+#[inline(always)]
+unsafe fn slice_mut<'a, O>(out: *mut u8, n: usize) -> &'a mut [O] {
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts_mut(out.cast(), n) }
+}
+
+/// What a [`Loop`] does, to be compiled for each instruction set; `run` must be `#[inline(always)]`.
+trait Body {
+    /// # Safety
+    /// As for [`Loop`].
+    unsafe fn run(operands: [*const u8; 3], out: *mut u8, n: usize);
+}
+
+unsafe fn portable<B: Body>(x: *const u8, y: *const u8, z: *const u8, out: *mut u8, n: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { B::run([x, y, z], out, n) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2<B: Body>(x: *const u8, y: *const u8, z: *const u8, out: *mut u8, n: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { B::run([x, y, z], out, n) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn avx512<B: Body>(x: *const u8, y: *const u8, z: *const u8, out: *mut u8, n: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { B::run([x, y, z], out, n) }
+}
+
+/// A loop over operands `$x`. Slices tell the compiler that the result overlaps none of them.
+macro_rules! body {
+    ($name:ident $($T:ident $x:ident $i:literal),+) => {
+        struct $name<$($T,)+ O, F>(std::marker::PhantomData<($($T,)+ O, F)>);
+
+        impl<$($T: Element,)+ O: Element, F: Fn($($T),+) -> O + Copy + 'static> Body for $name<$($T,)+ O, F> {
+            #[inline(always)]
+            unsafe fn run(operands: [*const u8; 3], out: *mut u8, n: usize) {
+                let f = conjure::<F>();
+                // SAFETY: the caller's promise.
+                unsafe {
+                    $(let $x: &[$T] = std::slice::from_raw_parts(operands[$i].cast(), n);)+
+                    let out: &mut [O] = slice_mut(out, n);
+                    for i in 0..n {
+                        out[i] = f($($x[i]),+);
+                    }
+                }
+            }
+        }
+    };
+}
+body!(Unary T x 0);
+body!(Binary T x 0, U y 1);
+body!(Ternary T x 0, U y 1, V z 2);
