@@ -14,6 +14,7 @@ use super::kernel::{Kernel, TILE};
 use super::layout::{Layout, Shared};
 use super::map::Reader;
 use super::reduce::{Partial, Reduction, fold_rows};
+use super::stream::{self, Ahead};
 use super::strided::with_bits;
 use crate::isa::{Work, dispatch};
 use crate::{Array, DType, Shape, threads};
@@ -84,8 +85,10 @@ struct Call {
     op: LinkOp,
     operands: [u16; 3],
     result: u16,
-    /// Whether the operands (all alike) are narrow.
+    /// Whether the operands (all alike, but for one that is spread) are narrow.
     reads_narrow: bool,
+    /// The operand that is one element for each row.
+    spread: Option<u8>,
     dtype: DType,
 }
 
@@ -93,6 +96,8 @@ struct Call {
 const ROWS_TILE: usize = 2048;
 /// Arrays of fewer elements are taken to be in the second-level cache.
 const LARGE: usize = 1 << 17;
+/// Results of more bytes are written past the caches, which would not hold them anyway.
+const HUGE: usize = 24 << 20;
 /// Elements per piece of parallel work.
 const CHUNK: usize = 32 * TILE;
 
@@ -103,21 +108,28 @@ impl Chain {
     /// If there is no link or no output, a link reads one that does not stand before it or is final, or dtypes do not fit.
     pub fn new(links: Vec<Link>, outputs: Vec<usize>, row: usize, narrow_inputs: Vec<bool>) -> Chain {
         assert!(!links.is_empty() && !outputs.is_empty(), "a chain has links and outputs");
-        let mut last_use: Vec<usize> = (0..links.len()).collect();
-        let mut last_reader = vec![0; narrow_inputs.len()];
         for (i, link) in links.iter().enumerate() {
-            for source in &link.sources {
-                match *source {
-                    Source::Link(j) => {
-                        assert!(j < i && !links[j].op.is_final(), "links stand after those they read");
-                        last_use[j] = i;
-                    }
-                    Source::Input(k) => last_reader[k] = i,
-                }
-            }
+            let in_order = |s: &Source| !matches!(*s, Source::Link(j) if j >= i || links[j].op.is_final());
+            assert!(link.sources.iter().all(in_order), "links stand after those they read");
             if let LinkOp::Map(kernel) = link.op {
                 let fits = kernel.inputs().len() == link.sources.len() && kernel.output() == link.dtype;
                 assert!(fits, "a kernel with other operands or another result than its link");
+            }
+        }
+        let implied = implied_repetitions(&links, &outputs, row);
+        // What a link reads in fact: a repetition that is implied is read as what it repeats.
+        let direct = |source: Source| match source {
+            Source::Link(j) if implied[j] => links[j].sources[0],
+            other => other,
+        };
+        let mut last_use: Vec<usize> = (0..links.len()).collect();
+        let mut last_reader = vec![0; narrow_inputs.len()];
+        for (i, link) in links.iter().enumerate().filter(|(i, _)| !implied[*i]) {
+            for &source in &link.sources {
+                match direct(source) {
+                    Source::Link(j) => last_use[j] = i,
+                    Source::Input(k) => last_reader[k] = i,
+                }
             }
         }
         // The cell of each link's result: a register until its last use, or an output.
@@ -126,6 +138,7 @@ impl Chain {
         for i in 0..links.len() {
             // The result's register is taken before the operands' are freed: a kernel must not write where it reads.
             cells.push(match outputs.iter().position(|&o| o == i) {
+                _ if implied[i] => OUTPUTS,
                 Some(output) => OUTPUTS + output,
                 None => free.pop().unwrap_or_else(|| {
                     registers += 1;
@@ -138,18 +151,31 @@ impl Chain {
             Some(output) => (registers + narrow_inputs.len() + output) as u16,
             None => at as u16,
         };
-        let call = |(i, link): (usize, &Link)| {
-            let mut operands = [0; 3];
-            let mut reads_narrow = link.narrow;
-            for (operand, source) in operands.iter_mut().zip(&link.sources) {
-                (*operand, reads_narrow) = match *source {
+        let call = |i: usize| {
+            let link = &links[i];
+            let mut call = Call {
+                op: link.op,
+                operands: [0; 3],
+                result: cell(cells[i]),
+                reads_narrow: link.narrow,
+                spread: None,
+                dtype: link.dtype,
+            };
+            for (k, &source) in link.sources.iter().enumerate() {
+                let (at, narrow) = match direct(source) {
                     Source::Input(k) => ((registers + k) as u16, narrow_inputs[k]),
                     Source::Link(j) => (cell(cells[j]), links[j].narrow),
                 };
+                call.operands[k] = at;
+                if direct(source) == source {
+                    call.reads_narrow = narrow;
+                } else {
+                    call.spread = Some(k as u8);
+                }
             }
-            Call { op: link.op, operands, result: cell(cells[i]), reads_narrow, dtype: link.dtype }
+            call
         };
-        let calls = links.iter().enumerate().map(call).collect();
+        let calls = (0..links.len()).filter(|&i| !implied[i]).map(call).collect();
         let widest = links.iter().map(|link| link.dtype.size()).max().unwrap_or(8);
         Chain { calls, links, outputs, narrow_inputs, last_reader, row, registers, widest }
     }
@@ -188,6 +214,27 @@ impl Chain {
         }
         (tall, chunk)
     }
+}
+
+/// Rows of fewer elements are repeated in memory: calling a kernel for each would cost more.
+const SPREAD_ROW: usize = 128;
+
+/// Which repetitions need no memory: kernels that read them take one element for each row instead.
+fn implied_repetitions(links: &[Link], outputs: &[usize], row: usize) -> Vec<bool> {
+    let mut implied: Vec<bool> = links.iter().map(|l| matches!(l.op, LinkOp::Repeat) && row >= SPREAD_ROW).collect();
+    outputs.iter().for_each(|&o| implied[o] = false);
+    let repeats = |s: &&Source| matches!(**s, Source::Link(j) if matches!(links[j].op, LinkOp::Repeat));
+    for link in links {
+        let spreads = matches!(link.op, LinkOp::Map(kernel) if kernel.spreads());
+        if !spreads || link.sources.iter().filter(repeats).count() > 1 {
+            for source in link.sources.iter() {
+                if let Source::Link(j) = *source {
+                    implied[j] = false;
+                }
+            }
+        }
+    }
+    implied
 }
 
 /// Where cells of outputs begin while registers are still being counted.
@@ -257,7 +304,13 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     };
     let partials = (0..shapes.len()).map(partial).collect();
     let slot = (tile * widest).next_multiple_of(size_of::<Line>());
-    let job = Job { chain, readers, targets, partials, slot, tall, rows };
+    let streamed = |i: usize| {
+        let (link, width) = (chain.output(i), chain.output(i).dtype.size());
+        let lines = (tile * width).is_multiple_of(size_of::<Line>()) && !link.narrow && !link.op.is_final();
+        lines && taken[i].is_none() && shapes[i].size() * width > HUGE
+    };
+    let streamed = (0..shapes.len()).map(streamed).collect();
+    let job = Job { chain, readers, targets, partials, streamed, slot, tall, rows };
     let cost = (rows * chain.row).saturating_mul(chain.links.len());
     threads::for_each(rows.div_ceil(chunk), cost, |i| job.run(i, i * chunk, (i * chunk + chunk).min(rows)));
     for (partial, result) in job.partials.into_iter().zip(&results) {
@@ -293,6 +346,8 @@ struct Job<'a> {
     targets: SmallVec<[Shared<u8>; 2]>,
     /// For each output what it is folded from, if it is final.
     partials: SmallVec<[Option<Partial>; 2]>,
+    /// For each output whether it is written past the caches.
+    streamed: SmallVec<[bool; 2]>,
     /// Bytes per scratch tile, whole lines.
     slot: usize,
     /// Rows per tile.
@@ -304,7 +359,8 @@ impl Job<'_> {
     /// Runs the rows `start..end`, which are piece `piece`.
     fn run(&self, piece: usize, start: usize, end: usize) {
         let states: usize = self.partials.iter().flatten().map(Partial::state_bytes).sum();
-        let slots = self.chain.registers + self.readers.iter().map(Reader::slots).sum::<usize>();
+        let streamed = self.streamed.iter().filter(|&&s| s).count();
+        let slots = self.chain.registers + self.readers.iter().map(Reader::slots).sum::<usize>() + streamed;
         SCRATCH.with(|scratch| {
             let mut scratch = scratch.borrow_mut();
             let lines = (slots * self.slot + states).div_ceil(size_of::<Line>());
@@ -328,6 +384,9 @@ impl Job<'_> {
             for at in (start..end).step_by(self.tall) {
                 self.tile(at, self.tall.min(end - at), &mut cells, base.wrapping_add(registers * self.slot));
             }
+            if streamed > 0 {
+                stream::finish();
+            }
             for (&cell, partial) in cells[outputs..].iter().zip(&self.partials) {
                 if let Some(partial) = partial {
                     // SAFETY: the state was begun above and has seen all rows of this piece.
@@ -340,7 +399,7 @@ impl Job<'_> {
     /// The parts of inputs and outputs that the next tile will touch, if they are too large to be in the cache.
     fn ahead(&self, cells: &[*mut u8], start: usize, rows: usize) -> Ahead {
         let chain = self.chain;
-        let mut ahead = Ahead { streams: SmallVec::new(), lines: 0, done: 0 };
+        let mut ahead = Ahead::default();
         if self.rows * chain.row < LARGE || start + 2 * rows > self.rows {
             return ahead;
         }
@@ -350,9 +409,9 @@ impl Job<'_> {
                 ahead.push(next, rows * chain.row * reader.width());
             }
         }
-        for (&cell, &output) in outputs.iter().zip(&chain.outputs) {
-            let link = &chain.links[output];
-            if !link.narrow && !link.op.is_final() {
+        for (i, &cell) in outputs.iter().enumerate() {
+            let link = chain.output(i);
+            if !link.narrow && !link.op.is_final() && !self.streamed[i] {
                 let bytes = rows * chain.row * link.dtype.size();
                 ahead.push(cell.wrapping_add(bytes), bytes);
             }
@@ -370,10 +429,13 @@ impl Job<'_> {
             *cell = reader.fetch(range, scratch, scratch.wrapping_add(self.slot)).cast_mut();
             scratch = scratch.wrapping_add(reader.slots() * self.slot);
         }
-        for ((cell, target), &output) in outputs.iter_mut().zip(&self.targets).zip(&chain.outputs) {
-            let link = &chain.links[output];
-            if !link.op.is_final() {
-                *cell = target.get().wrapping_add(first(link.narrow) * link.dtype.size());
+        for (i, cell) in outputs.iter_mut().enumerate() {
+            let link = chain.output(i);
+            if self.streamed[i] {
+                *cell = scratch;
+                scratch = scratch.wrapping_add(self.slot);
+            } else if !link.op.is_final() {
+                *cell = self.targets[i].get().wrapping_add(first(link.narrow) * link.dtype.size());
             }
         }
         let mut ahead = self.ahead(cells, start, rows);
@@ -390,54 +452,30 @@ impl Job<'_> {
             // no operand's; tiles of the targets are disjoint between pieces.
             unsafe {
                 match call.op {
-                    LinkOp::Map(kernel) => (kernel.compiled())(x, y, z, out, n),
+                    LinkOp::Map(kernel) => match call.spread {
+                        None => (kernel.compiled())(x, y, z, out, n),
+                        Some(operand) => {
+                            let (run, widths) = (kernel.spreading(operand.into()), kernel.inputs());
+                            let step = |k: usize| if k == operand.into() { 1 } else { chain.row } * widths[k].size();
+                            for i in 0..rows {
+                                let to = out.add(i * chain.row * call.dtype.size());
+                                run(x.add(i * step(0)), y.add(i * step(1)), z, to, chain.row);
+                            }
+                        }
+                    },
                     LinkOp::Fold(op) => fold_rows(op, call.dtype, x, out, rows, chain.row),
                     LinkOp::Repeat => repeat(call.dtype, x, out, rows, chain.row),
                     LinkOp::Rows(_) | LinkOp::Total(_) => partial().push(out, x, n),
                 }
             }
         }
-    }
-}
-
-/// Memory that will be used soon, asked for bit by bit while other work is done: links would otherwise wait for it.
-struct Ahead {
-    /// Where each run of cache lines begins, and how many there are.
-    streams: SmallVec<[(*const u8, usize); 6]>,
-    /// The most lines of a run.
-    lines: usize,
-    done: usize,
-}
-
-impl Ahead {
-    fn push(&mut self, start: *const u8, bytes: usize) {
-        let lines = bytes.div_ceil(size_of::<Line>());
-        self.streams.push((start, lines));
-        self.lines = self.lines.max(lines);
-    }
-
-    /// Asks for the lines up to the part `part` of `parts`.
-    #[inline]
-    fn fetch(&mut self, part: usize, parts: usize) {
-        let until = self.lines * part / parts;
-        for &(start, lines) in &self.streams {
-            for line in self.done..until.min(lines) {
-                prefetch(start.wrapping_add(line * size_of::<Line>()));
-            }
+        let outputs = &cells[chain.registers + self.readers.len()..];
+        for i in (0..outputs.len()).filter(|&i| self.streamed[i]) {
+            let width = chain.output(i).dtype.size();
+            // SAFETY: this tile of the target is nobody else's, and the scratch holds as many bytes. Both begin at lines.
+            unsafe { stream::copy(outputs[i], self.targets[i].get().add(first(false) * width), length(false) * width) };
         }
-        self.done = until;
     }
-}
-
-#[inline(always)]
-fn prefetch(at: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: asking for a line never faults.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast())
-    };
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
 }
 
 /// Writes each of the elements behind `x` as often as a row has elements.

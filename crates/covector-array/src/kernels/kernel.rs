@@ -16,11 +16,15 @@ pub const TILE: usize = 1024;
 /// many elements of the kernel's dtypes, and the result must not overlap an operand.
 pub(crate) type Loop = unsafe fn(*const u8, *const u8, *const u8, *mut u8, usize);
 
+/// By [`Isa`].
+type Loops = [Loop; 3];
+
 /// An elementwise kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
-    /// By [`Isa`].
-    loops: [Loop; 3],
+    loops: &'static Loops,
+    /// With the first operand a single element, and with the second.
+    spread: Option<&'static [Loops; 2]>,
     inputs: [DType; 3],
     arity: u8,
     output: DType,
@@ -30,43 +34,42 @@ impl Kernel {
     /// The loop of a function of one element. It must capture nothing and be `#[inline(always)]` or a short closure: only
     /// what is inlined is vectorised.
     pub fn unary<T: Element, O: Element, F: Fn(T) -> O + Copy + 'static>(_: F) -> Kernel {
-        Kernel::new::<Unary<T, O, F>>(&[T::DTYPE], O::DTYPE)
+        Kernel::new(const { &compiled::<Unary<T, O, F>>() }, &[T::DTYPE], O::DTYPE)
     }
 
     /// [`unary`](Self::unary) for a function of two elements.
     pub fn binary<T: Element, U: Element, O: Element, F: Fn(T, U) -> O + Copy + 'static>(_: F) -> Kernel {
-        Kernel::new::<Binary<T, U, O, F>>(&[T::DTYPE, U::DTYPE], O::DTYPE)
+        let kernel = Kernel::new(const { &compiled::<Binary<T, U, O, F>>() }, &[T::DTYPE, U::DTYPE], O::DTYPE);
+        // Rows are folded and repeated in floats alone.
+        if const { matches!(T::DTYPE, DType::F32 | DType::F64) } {
+            let spread = const { &[compiled::<First<T, U, O, F>>(), compiled::<Second<T, U, O, F>>()] };
+            return Kernel { spread: Some(spread), ..kernel };
+        }
+        kernel
     }
 
     /// [`unary`](Self::unary) for a function of three elements.
     pub fn ternary<T: Element, U: Element, V: Element, O: Element, F: Fn(T, U, V) -> O + Copy + 'static>(
         _: F,
     ) -> Kernel {
-        Kernel::new::<Ternary<T, U, V, O, F>>(&[T::DTYPE, U::DTYPE, V::DTYPE], O::DTYPE)
+        let loops = const { &compiled::<Ternary<T, U, V, O, F>>() };
+        Kernel::new(loops, &[T::DTYPE, U::DTYPE, V::DTYPE], O::DTYPE)
     }
 
     /// [`unary`](Self::unary), compiled for the target's basic instructions only: for what is rare.
     pub(crate) fn plain<T: Element, O: Element, F: Fn(T) -> O + Copy + 'static>(_: F) -> Kernel {
-        Kernel { loops: [portable::<Unary<T, O, F>>; 3], inputs: [T::DTYPE; 3], arity: 1, output: O::DTYPE }
+        Kernel::new(const { &[portable::<Unary<T, O, F>> as Loop; 3] }, &[T::DTYPE], O::DTYPE)
     }
 
     /// A kernel of one operand that is given whole runs, and chooses the instruction set itself. It must capture nothing.
     pub(crate) fn runs<T: Element, O: Element, F: Fn(&[T], &mut [O]) + Copy + 'static>(_: F) -> Kernel {
-        let run: Loop = |x, _, _, out, n| {
-            // SAFETY: the promise of whoever calls a `Loop`.
-            unsafe { conjure::<F>()(std::slice::from_raw_parts(x.cast(), n), slice_mut(out, n)) }
-        };
-        Kernel { loops: [run; 3], inputs: [T::DTYPE; 3], arity: 1, output: O::DTYPE }
+        Kernel::new(const { &[portable::<Runs<T, O, F>> as Loop; 3] }, &[T::DTYPE], O::DTYPE)
     }
 
-    fn new<B: Body>(operands: &[DType], output: DType) -> Kernel {
+    fn new(loops: &'static Loops, operands: &[DType], output: DType) -> Kernel {
         let mut inputs = [output; 3];
         inputs[..operands.len()].copy_from_slice(operands);
-        #[cfg(target_arch = "x86_64")]
-        let loops: [Loop; 3] = [portable::<B>, avx2::<B>, avx512::<B>];
-        #[cfg(not(target_arch = "x86_64"))]
-        let loops: [Loop; 3] = [portable::<B>; 3];
-        Kernel { loops, inputs, arity: operands.len() as u8, output }
+        Kernel { loops, spread: None, inputs, arity: operands.len() as u8, output }
     }
 
     /// The dtypes of the operands.
@@ -91,6 +94,20 @@ impl Kernel {
         self.loops[isa() as usize - Isa::Portable as usize]
     }
 
+    /// True if there is a loop for a single element in the place of an operand.
+    pub(crate) fn spreads(&self) -> bool {
+        self.spread.is_some()
+    }
+
+    /// As [`compiled`](Self::compiled), for a single element in the place of operand `operand`.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[inline]
+    pub(crate) fn spreading(&self, operand: usize) -> Loop {
+        self.spread.expect("a kernel that spreads")[operand][isa() as usize - Isa::Portable as usize]
+    }
+
     /// Runs a kernel of one operand.
     ///
     /// # Panics
@@ -100,6 +117,14 @@ impl Kernel {
         // SAFETY: both are slices of that length and those dtypes, the second is borrowed for writing alone.
         unsafe { (self.compiled())(x.as_ptr().cast(), x.as_ptr().cast(), x.as_ptr().cast(), out.as_mut_ptr().cast(), x.len()) }
     }
+}
+
+/// The loops of a body.
+const fn compiled<B: Body>() -> Loops {
+    #[cfg(target_arch = "x86_64")]
+    return [portable::<B>, avx2::<B>, avx512::<B>];
+    #[cfg(not(target_arch = "x86_64"))]
+    return [portable::<B>; 3];
 }
 
 /// The function of a kernel from its type, which has one value only.
@@ -144,9 +169,18 @@ unsafe fn avx512<B: Body>(x: *const u8, y: *const u8, z: *const u8, out: *mut u8
     unsafe { B::run([x, y, z], out, n) }
 }
 
-/// A loop over operands `$x`. Slices tell the compiler that the result overlaps none of them.
+/// A loop over operands, each a slice `$x` or a single element `$s`. Slices tell the compiler that the result overlaps none
+/// of them.
 macro_rules! body {
-    ($name:ident $($T:ident $x:ident $i:literal),+) => {
+    (@bind slice $x:ident $T:ident $i:literal $operands:ident $n:ident) => {
+        let $x: &[$T] = std::slice::from_raw_parts($operands[$i].cast(), $n);
+    };
+    (@bind single $x:ident $T:ident $i:literal $operands:ident $n:ident) => {
+        let $x: $T = *$operands[$i].cast();
+    };
+    (@at slice $x:ident $i:ident) => { $x[$i] };
+    (@at single $x:ident $i:ident) => { $x };
+    ($name:ident $($kind:ident $x:ident $T:ident $k:literal),+) => {
         struct $name<$($T,)+ O, F>(std::marker::PhantomData<($($T,)+ O, F)>);
 
         impl<$($T: Element,)+ O: Element, F: Fn($($T),+) -> O + Copy + 'static> Body for $name<$($T,)+ O, F> {
@@ -155,16 +189,29 @@ macro_rules! body {
                 let f = conjure::<F>();
                 // SAFETY: the caller's promise.
                 unsafe {
-                    $(let $x: &[$T] = std::slice::from_raw_parts(operands[$i].cast(), n);)+
+                    $(body!(@bind $kind $x $T $k operands n);)+
                     let out: &mut [O] = slice_mut(out, n);
                     for i in 0..n {
-                        out[i] = f($($x[i]),+);
+                        out[i] = f($(body!(@at $kind $x i)),+);
                     }
                 }
             }
         }
     };
 }
-body!(Unary T x 0);
-body!(Binary T x 0, U y 1);
-body!(Ternary T x 0, U y 1, V z 2);
+body!(Unary slice x T 0);
+body!(Binary slice x T 0, slice y U 1);
+body!(First single x T 0, slice y U 1);
+body!(Second slice x T 0, single y U 1);
+body!(Ternary slice x T 0, slice y U 1, slice z V 2);
+
+/// A function of whole runs.
+struct Runs<T, O, F>(std::marker::PhantomData<(T, O, F)>);
+
+impl<T: Element, O: Element, F: Fn(&[T], &mut [O]) + Copy + 'static> Body for Runs<T, O, F> {
+    #[inline(always)]
+    unsafe fn run(operands: [*const u8; 3], out: *mut u8, n: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { conjure::<F>()(std::slice::from_raw_parts(operands[0].cast(), n), slice_mut(out, n)) }
+    }
+}

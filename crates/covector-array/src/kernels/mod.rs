@@ -18,6 +18,7 @@ mod random;
 mod reduce;
 mod scan;
 mod sort;
+mod stream;
 mod strided;
 mod windows;
 

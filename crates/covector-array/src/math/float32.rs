@@ -203,7 +203,7 @@ impl Real for f32 {
         let a = hold(self.abs(), 0.0, 14.5);
         let z = a * a;
         // What rounding took from a² matters as much as e^-z is small.
-        let density = (-0.5 * z).exp();
+        let density = Real::exp(-0.5 * z);
         let density = (a.mul_add(a, -z) * -0.5).mul_add(density, density);
         // The rest of the distribution beyond a, divided by the density.
         let t = (a - 4.0) / (a + 4.0);
