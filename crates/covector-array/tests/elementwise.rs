@@ -3,41 +3,41 @@
 mod common;
 
 use common::{elements, layouts, same_everywhere, values};
-use covector_array::kernels::{Inputs, TILE, Tile, TileFn, TileMut, cast, map, map1, map2, map3};
+use covector_array::kernels::{Inputs, Kernel, TILE, cast, map};
 use covector_array::math::{Int, Num, Real};
 use covector_array::{Array, DType, Element, Shape, bf16, f16};
 use smallvec::smallvec;
 
-fn affine(d: DType) -> Option<TileFn> {
-    fn kernel<T: Num>(ins: &[Tile], out: TileMut) {
-        map2(ins, out, |x: T, y: T| Num::add(Num::add(x, x), y));
+fn affine(d: DType) -> Option<Kernel> {
+    fn kernel<T: Num>() -> Kernel {
+        Kernel::binary(|x: T, y: T| Num::add(Num::add(x, x), y))
     }
     Some(match d {
-        DType::F32 => kernel::<f32>,
-        DType::F64 => kernel::<f64>,
-        DType::I64 => kernel::<i64>,
-        DType::U8 => kernel::<u8>,
+        DType::F32 => kernel::<f32>(),
+        DType::F64 => kernel::<f64>(),
+        DType::I64 => kernel::<i64>(),
+        DType::U8 => kernel::<u8>(),
         _ => return None,
     })
 }
 
-fn greater(d: DType) -> Option<TileFn> {
+fn greater(d: DType) -> Option<Kernel> {
     match d {
-        DType::F32 => Some(|ins, out| map2(ins, out, |x: f32, y: f32| x > y)),
+        DType::F32 => Some(Kernel::binary(|x: f32, y: f32| x > y)),
         _ => None,
     }
 }
 
-fn choose(d: DType) -> Option<TileFn> {
+fn choose(d: DType) -> Option<Kernel> {
     match d {
-        DType::F32 => Some(|ins, out| map3(ins, out, |c: bool, x: f32, y: f32| if c { x } else { y })),
+        DType::F32 => Some(Kernel::ternary(|c: bool, x: f32, y: f32| if c { x } else { y })),
         _ => None,
     }
 }
 
-fn exp(d: DType) -> Option<TileFn> {
+fn exp(d: DType) -> Option<Kernel> {
     match d {
-        DType::F32 => Some(|ins, out| map1(ins, out, <f32 as Real>::exp)),
+        DType::F32 => Some(Kernel::unary(<f32 as Real>::exp)),
         _ => None,
     }
 }
@@ -66,7 +66,7 @@ fn every_layout_gives_the_oracles_result() {
             let want: Vec<f64> = elements(&x).iter().zip(elements(&y)).map(|(a, b)| 2.0 * a + b).collect();
             for x in layouts(&x) {
                 for y in layouts(&y) {
-                    let got = map(affine, dtype, smallvec![x.clone(), y.clone()], dtype);
+                    let got = map(affine, dtype, smallvec![x.clone(), y.clone()]);
                     assert_eq!((got.shape(), got.dtype()), (x.shape(), dtype));
                     assert_eq!(got.to_f64_vec(), want, "{dtype}{} {:?} {:?}", x.shape(), x.strides(), y.strides());
                 }
@@ -83,9 +83,9 @@ fn broadcast_operands_are_read_as_often_as_they_repeat() {
         let size = from.iter().product();
         let y = values(size, DType::F32).reshape(&Shape::from(from)).broadcast_to(&to);
         let want: Vec<f32> = full.to_vec::<f32>().iter().zip(elements(&y)).map(|(a, b)| 2.0 * a + b as f32).collect();
-        let got = same_everywhere(|| map(affine, DType::F32, smallvec![full.clone(), y.clone()], DType::F32));
+        let got = same_everywhere(|| map(affine, DType::F32, smallvec![full.clone(), y.clone()]));
         assert_eq!(got.to_vec::<f32>(), want, "{:?}", y.strides());
-        let half = map(affine, DType::F16, smallvec![cast(&full, DType::F16), cast(&y, DType::F16)], DType::F16);
+        let half = map(affine, DType::F16, smallvec![cast(&full, DType::F16), cast(&y, DType::F16)]);
         assert_eq!(cast(&half, DType::F32).to_vec::<f32>(), want);
     }
 }
@@ -94,7 +94,7 @@ fn broadcast_operands_are_read_as_often_as_they_repeat() {
 fn one_repeated_element_is_computed_once() {
     let x = Array::full([1000, 1000], 2.0, DType::F32);
     let y = Array::full([1000, 1000], 3.0, DType::F32);
-    let got = map(affine, DType::F32, smallvec![x, y], DType::F32);
+    let got = map(affine, DType::F32, smallvec![x, y]);
     assert_eq!((got.strides(), got.shape()), (&[0isize, 0][..], &Shape::from([1000, 1000])));
     assert_eq!(elements(&got.slice(&[0, 0], &[1, 1], &[1, 1])), [7.0]);
 }
@@ -107,17 +107,17 @@ fn an_owned_operand_is_overwritten_and_a_shared_one_is_not() {
         let owned = make();
         let place = owned.as_slice::<f32>().map(|s| s.as_ptr());
         let inputs: Inputs = if at == 0 { smallvec![owned, shared.clone()] } else { smallvec![shared.clone(), owned] };
-        let got = map(affine, DType::F32, inputs, DType::F32);
+        let got = map(affine, DType::F32, inputs);
         assert_eq!(got.as_slice::<f32>().map(|s| s.as_ptr()), place, "no fresh buffer");
         let want: Vec<f32> = make().to_vec::<f32>().iter().map(|v| 3.0 * v).collect();
         assert_eq!(got.to_vec::<f32>(), want);
         assert_eq!(shared.to_vec::<f32>(), make().to_vec::<f32>());
     }
     let twice = values(100, DType::F32);
-    let got = map(affine, DType::F32, smallvec![twice.clone(), twice], DType::F32);
+    let got = map(affine, DType::F32, smallvec![twice.clone(), twice]);
     assert_eq!(got.to_f64_vec(), elements(&values(100, DType::F32)).iter().map(|v| 3.0 * v).collect::<Vec<_>>());
     let half = cast(&values(3000, DType::F32), DType::BF16);
-    let got = map(affine, DType::BF16, smallvec![half.clone(), cast(&half, DType::BF16)], DType::BF16);
+    let got = map(affine, DType::BF16, smallvec![half.clone(), cast(&half, DType::BF16)]);
     assert_eq!(got.to_f64_vec(), elements(&half).iter().map(|v| 3.0 * v).collect::<Vec<_>>());
 }
 
@@ -126,15 +126,15 @@ fn predicates_and_choices_mix_dtypes() {
     for size in [5, 3000] {
         let x = values(size, DType::F32);
         let y = Array::full([size], 1.0, DType::F32);
-        let c = map(greater, DType::F32, smallvec![x.clone(), y.clone()], DType::Bool);
+        let c = map(greater, DType::F32, smallvec![x.clone(), y.clone()]);
         let want: Vec<bool> = x.to_vec::<f32>().iter().map(|&v| v > 1.0).collect();
         assert_eq!(c.to_vec::<bool>(), want);
-        let got = map(choose, DType::F32, smallvec![c.clone(), x.clone(), y.clone()], DType::F32);
+        let got = map(choose, DType::F32, smallvec![c.clone(), x.clone(), y.clone()]);
         assert_eq!(got.to_vec::<f32>(), x.to_vec::<f32>().iter().map(|v| v.max(1.0)).collect::<Vec<_>>());
         let (hx, hy) = (cast(&x, DType::F16), cast(&y, DType::F16));
-        let hc = map(greater, DType::F16, smallvec![hx.clone(), hy.clone()], DType::Bool);
+        let hc = map(greater, DType::F16, smallvec![hx.clone(), hy.clone()]);
         assert_eq!(hc.to_vec::<bool>(), want);
-        let got = map(choose, DType::F16, smallvec![hc, hx, hy], DType::F16);
+        let got = map(choose, DType::F16, smallvec![hc, hx, hy]);
         assert_eq!(got.dtype(), DType::F16);
     }
 }
@@ -142,12 +142,12 @@ fn predicates_and_choices_mix_dtypes() {
 #[test]
 fn halves_are_computed_in_f32_and_rounded_once() {
     let x = Array::from_slice(&(0..3000).map(|i| bf16::from_f32(i as f32 / 300.0 - 5.0)).collect::<Vec<_>>(), [3000]);
-    let got = map(exp, DType::BF16, smallvec![x.clone()], DType::BF16).to_vec::<bf16>();
+    let got = map(exp, DType::BF16, smallvec![x.clone()]).to_vec::<bf16>();
     for (g, x) in got.iter().zip(x.to_vec::<bf16>()) {
         assert_eq!(*g, bf16::from_f32(Real::exp(x.to_f32())));
     }
     let x = Array::from_slice(&[f16::from_f32(3.0)], [1]);
-    assert_eq!(map(exp, DType::F16, smallvec![x], DType::F16).to_vec::<f16>(), [f16::from_f32(3f32.exp())]);
+    assert_eq!(map(exp, DType::F16, smallvec![x]).to_vec::<f16>(), [f16::from_f32(3f32.exp())]);
 }
 
 #[test]
@@ -157,16 +157,16 @@ fn the_functions_of_f32_have_the_same_bits_with_any_instructions() {
     });
     macro_rules! check {
         ($($f:ident)*) => {$({
-            fn select(d: DType) -> Option<TileFn> {
+            fn select(d: DType) -> Option<Kernel> {
                 #[inline(always)]
                 fn kernel(x: f32) -> f32 {
                     // NaNs may differ in sign and payload.
                     let y = Real::$f(x);
                     if y.is_nan() { f32::NAN } else { y }
                 }
-                (d == DType::F32).then_some((|ins, out| map1(ins, out, kernel)) as TileFn)
+                (d == DType::F32).then(|| Kernel::unary(kernel))
             }
-            same_everywhere(|| map(select, DType::F32, smallvec![x.clone()], DType::F32));
+            same_everywhere(|| map(select, DType::F32, smallvec![x.clone()]));
         })*};
     }
     check!(exp exp2 expm1 ln log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh cbrt erf erfc
@@ -174,11 +174,10 @@ fn the_functions_of_f32_have_the_same_bits_with_any_instructions() {
 }
 
 #[test]
-fn a_tile_refuses_another_dtype() {
-    let x = [1f32; 4];
-    let tile = Tile::new(&x);
-    assert_eq!((tile.len(), tile.dtype(), tile.of::<f32>()), (4, DType::F32, &x[..]));
-    assert!(std::panic::catch_unwind(|| Tile::new(&[1f32; 4]).of::<i32>().len()).is_err());
+fn a_kernel_refuses_other_operands() {
+    let (x, y) = (Array::from_slice(&[1f32; 4], [4]), Array::from_slice(&[1f64; 4], [4]));
+    let refused = |inputs: Inputs| std::panic::catch_unwind(|| map(affine, DType::F32, inputs)).is_err();
+    assert!(refused(smallvec![x.clone(), y]) && refused(smallvec![x.clone()]) && !refused(smallvec![x.clone(), x]));
     const { assert!(TILE.is_power_of_two()) };
 }
 

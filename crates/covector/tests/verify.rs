@@ -24,11 +24,7 @@ impl Primitive for Double {
         Ok(Array::from_slice(&doubles, out.shape.clone()))
     }
     fn fused(&self, _: DType) -> Fused<'_> {
-        Fused::Map(if self.right {
-            Kernel::unary(|v: f64| v * 2.0)
-        } else {
-            Kernel::unary(|v: f64| v * 2.0 + 1e-15)
-        })
+        Fused::Map(if self.right { Kernel::unary(|v: f64| v * 2.0) } else { Kernel::unary(|v: f64| v * 2.0 + 1e-15) })
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Zero("not asked for here")

@@ -113,9 +113,14 @@ impl Kernel {
     /// # Panics
     /// If the dtypes or lengths differ from those of the kernel.
     pub(crate) fn apply<T: Element, O: Element>(&self, x: &[T], out: &mut [O]) {
-        assert!(self.inputs() == [T::DTYPE] && self.output == O::DTYPE && x.len() == out.len(), "another kernel's runs");
+        assert!(
+            self.inputs() == [T::DTYPE] && self.output == O::DTYPE && x.len() == out.len(),
+            "another kernel's runs"
+        );
         // SAFETY: both are slices of that length and those dtypes, the second is borrowed for writing alone.
-        unsafe { (self.compiled())(x.as_ptr().cast(), x.as_ptr().cast(), x.as_ptr().cast(), out.as_mut_ptr().cast(), x.len()) }
+        unsafe {
+            (self.compiled())(x.as_ptr().cast(), x.as_ptr().cast(), x.as_ptr().cast(), out.as_mut_ptr().cast(), x.len())
+        }
     }
 }
 

@@ -90,10 +90,22 @@ macro_rules! with_fold {
             ($t:ty) => {{
                 type $T = $t;
                 match $op {
-                    Reduction::Sum => { type $F = Sum; $body }
-                    Reduction::Prod => { type $F = Prod; $body }
-                    Reduction::Max => { type $F = Max; $body }
-                    Reduction::Min => { type $F = Min; $body }
+                    Reduction::Sum => {
+                        type $F = Sum;
+                        $body
+                    }
+                    Reduction::Prod => {
+                        type $F = Prod;
+                        $body
+                    }
+                    Reduction::Max => {
+                        type $F = Max;
+                        $body
+                    }
+                    Reduction::Min => {
+                        type $F = Min;
+                        $body
+                    }
                 }
             }};
         }
@@ -106,18 +118,23 @@ macro_rules! with_fold {
 }
 use with_fold;
 
-/// Combines each of `rows` runs of `row` elements behind `x` to one element of `out`, in the order of [`reduce`].
+/// Combines each of so many runs of elements, whose length comes last, to one, in the order of [`reduce`].
 ///
 /// # Safety
-/// That many elements must be readable and writable, without overlap.
-pub(super) unsafe fn fold_rows(op: Reduction, dtype: DType, x: *const u8, out: *mut u8, rows: usize, row: usize) {
-    with_fold!(dtype, op, T, F => {
+/// The elements must be readable and the results writable, without overlap.
+pub(super) type FoldRows = unsafe fn(*const u8, *mut u8, usize, usize);
+
+/// The fold of rows of floats.
+pub(super) fn fold_rows(op: Reduction, dtype: DType) -> FoldRows {
+    /// See [`FoldRows`].
+    unsafe fn rows<T: Num, F: Fold<T>>(x: *const u8, out: *mut u8, rows: usize, row: usize) {
         // SAFETY: the caller's promise.
         let (x, out) = unsafe {
-            (std::slice::from_raw_parts(x.cast::<T>(), rows * row), std::slice::from_raw_parts_mut(out.cast::<T>(), rows))
+            (std::slice::from_raw_parts(x.cast(), rows * row), std::slice::from_raw_parts_mut(out.cast(), rows))
         };
-        dispatch(rows::Rows::<T, F>(x, out, Default::default()))
-    });
+        dispatch(rows::Rows::<T, F>(x, out, Default::default()));
+    }
+    with_fold!(dtype, op, T, F => rows::<T, F>)
 }
 
 /// An axis that stays: its size and its strides in the input and the output.

@@ -1,0 +1,309 @@
+//! Running a chain: tile by tile, all links on one before the next.
+
+use std::cell::RefCell;
+
+use smallvec::SmallVec;
+
+use super::{Call, Chain, LinkOp};
+use crate::isa::{Work, dispatch};
+use crate::kernels::Inputs;
+use crate::kernels::kernel::Loop;
+use crate::kernels::layout::{Layout, Shared};
+use crate::kernels::map::Reader;
+use crate::kernels::reduce::{FoldRows, Partial, fold_rows};
+use crate::kernels::stream::{self, Ahead};
+use crate::kernels::strided::with_bits;
+use crate::{Array, DType, Shape, threads};
+
+/// Arrays of fewer elements are taken to be in the second-level cache.
+const LARGE: usize = 1 << 17;
+/// Results of more bytes are written past the caches, which would not hold them anyway.
+const HUGE: usize = 24 << 20;
+/// A cache line of scratch: vectors that begin at a line cross into no other.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line(#[expect(dead_code, reason = "read and written through pointers")] [u64; 8]);
+
+thread_local! {
+    /// Scratch tiles, kept between runs: clearing fresh ones would cost as much as a link.
+    static SCRATCH: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs a chain over `rows` rows on inputs of any layout; the results take these shapes.
+///
+/// An input that is the sole owner of its elements is overwritten by a result of its dtype and size.
+/// # Panics
+/// If the sizes of inputs or shapes do not fit the chain, or a kernel does not fit its operands.
+pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shape]) -> SmallVec<[Array; 2]> {
+    let wide = |narrow: bool| if narrow { rows } else { rows * chain.row };
+    let fits = |(x, &narrow): (&Array, &bool)| x.size() == wide(narrow);
+    assert!(inputs.iter().zip(&chain.narrow_inputs).all(fits), "a chain got inputs of other sizes");
+    let all = || shapes.iter().enumerate();
+    assert!(all().all(|(i, s)| s.size() == chain.size(i, rows)), "a chain got other shapes for its results");
+    let finals = chain.links.iter().any(|link| link.op.is_final());
+    if rows * chain.row == 0 {
+        assert!(!finals, "nothing is folded by itself");
+        return all().map(|(i, s)| Array::uninit((*s).clone(), chain.output(i).dtype)).collect();
+    }
+    chain.check_dtypes(&inputs);
+    if rows > 1 && chain.row == 1 && !finals && inputs.iter().all(|x| Layout::of(x).is_constant()) {
+        let first = |x: &Array| x.slice(&vec![0; x.ndim()], &vec![1; x.ndim()], &vec![1; x.ndim()]);
+        let ones: Vec<Shape> = shapes.iter().map(|s| Shape::from(vec![1; s.len()])).collect();
+        let ones = run_chain(chain, inputs.iter().map(first).collect(), 1, &ones.iter().collect::<Vec<_>>());
+        return ones.iter().zip(shapes).map(|(x, s)| x.broadcast_to(s)).collect();
+    }
+    let mut taken: SmallVec<[Option<usize>; 2]> = SmallVec::new();
+    for (i, shape) in all() {
+        let link = chain.output(i);
+        let fits = |x: &mut Array| x.dtype() == link.dtype && x.size() == shape.size() && x.is_reusable();
+        let free = (0..inputs.len()).find(|k| !taken.contains(&Some(*k)) && fits(&mut inputs[*k]));
+        taken.push(free.filter(|_| !link.op.is_final()));
+    }
+    let result = |i: usize| match taken[i] {
+        Some(input) => inputs[input].reshape(shapes[i]),
+        None => Array::uninit(shapes[i].clone(), chain.output(i).dtype),
+    };
+    let results: SmallVec<[Array; 2]> = (0..shapes.len()).map(result).collect();
+    let (tall, chunk) = chain.cut();
+    let tile = (tall * chain.row).min(rows * chain.row);
+    let row = |k: usize| if chain.narrow_inputs[k] { 1 } else { chain.row };
+    // An input is overwritten too early only if it is read by the link that writes there, or by a later one.
+    let aliased = |k: usize| {
+        let output = taken.iter().position(|&t| t == Some(k));
+        output.is_some_and(|i| chain.last_reader[k] >= chain.outputs[i])
+    };
+    let reader = |(k, x): (usize, &Array)| Reader::new(x, tile, row(k), None, aliased(k));
+    let readers: SmallVec<[Reader; 4]> = inputs.iter().enumerate().map(reader).collect();
+    let widest = inputs.iter().map(|x| x.dtype().size()).max().unwrap_or(1).max(chain.widest);
+    let targets = results.iter().map(|x| Shared(x.ptr::<u8>().cast_mut())).collect();
+    let partial = |i: usize| match chain.output(i).op {
+        LinkOp::Rows(op) => Some(Partial::rows(op, chain.output(i).dtype, chain.row, rows)),
+        LinkOp::Total(op) => Some(Partial::total(op, chain.output(i).dtype, rows * chain.row, chunk * chain.row)),
+        _ => None,
+    };
+    let partials = (0..shapes.len()).map(partial).collect();
+    let slot = (tile * widest).next_multiple_of(size_of::<Line>());
+    let streamed = |i: usize| {
+        let (link, width) = (chain.output(i), chain.output(i).dtype.size());
+        let lines = (tile * width).is_multiple_of(size_of::<Line>()) && !link.narrow && !link.op.is_final();
+        lines && taken[i].is_none() && shapes[i].size() * width > HUGE
+    };
+    let streamed = (0..shapes.len()).map(streamed).collect();
+    let calls = chain.calls.iter().map(|call| Ready::of(call, chain)).collect();
+    let job = Job { chain, calls, readers, targets, partials, streamed, slot, tall, rows };
+    let cost = (rows * chain.row).saturating_mul(chain.links.len());
+    threads::for_each(rows.div_ceil(chunk), cost, |i| job.run(i, i * chunk, (i * chunk + chunk).min(rows)));
+    for (partial, result) in job.partials.into_iter().zip(&results) {
+        if let Some(partial) = partial {
+            partial.finish(result);
+        }
+    }
+    results
+}
+
+/// A call with its loop for the instruction set in use.
+struct Ready {
+    step: Step,
+    operands: [u16; 3],
+    result: u16,
+    reads_narrow: bool,
+}
+
+/// What is called.
+enum Step {
+    Map(Loop),
+    /// Row by row, with so many bytes from one to the next of both operands and of the result.
+    Spread(Loop, [usize; 3]),
+    Fold(FoldRows),
+    Repeat(Repetition),
+    /// Adds to the fold of this output.
+    Final(usize),
+}
+
+impl Ready {
+    fn of(call: &Call, chain: &Chain) -> Ready {
+        let step = match call.op {
+            LinkOp::Map(kernel) => match call.spread {
+                None => Step::Map(kernel.compiled()),
+                Some(operand) => {
+                    let operand = usize::from(operand);
+                    let bytes = |k: usize| if k == operand { 1 } else { chain.row } * kernel.inputs()[k].size();
+                    let steps = [bytes(0), bytes(1), chain.row * call.dtype.size()];
+                    Step::Spread(kernel.spreading(operand), steps)
+                }
+            },
+            LinkOp::Fold(op) => Step::Fold(fold_rows(op, call.dtype)),
+            LinkOp::Repeat => Step::Repeat(repetition(call.dtype)),
+            LinkOp::Rows(_) | LinkOp::Total(_) => {
+                Step::Final(usize::from(call.result) - chain.registers - chain.narrow_inputs.len())
+            }
+        };
+        Ready { step, operands: call.operands, result: call.result, reads_narrow: call.reads_narrow }
+    }
+}
+
+struct Job<'a> {
+    chain: &'a Chain,
+    calls: SmallVec<[Ready; 16]>,
+    readers: SmallVec<[Reader; 4]>,
+    targets: SmallVec<[Shared<u8>; 2]>,
+    /// For each output what it is folded from, if it is final.
+    partials: SmallVec<[Option<Partial>; 2]>,
+    /// For each output whether it is written past the caches.
+    streamed: SmallVec<[bool; 2]>,
+    /// Bytes per scratch tile, whole lines.
+    slot: usize,
+    /// Rows per tile.
+    tall: usize,
+    rows: usize,
+}
+
+impl Job<'_> {
+    /// Runs the rows `start..end`, which are piece `piece`.
+    fn run(&self, piece: usize, start: usize, end: usize) {
+        let states: usize = self.partials.iter().flatten().map(Partial::state_bytes).sum();
+        let streamed = self.streamed.iter().filter(|&&s| s).count();
+        let slots = self.chain.registers + self.readers.iter().map(Reader::slots).sum::<usize>() + streamed;
+        SCRATCH.with(|scratch| {
+            let mut scratch = scratch.borrow_mut();
+            let lines = (slots * self.slot + states).div_ceil(size_of::<Line>());
+            if scratch.len() < lines {
+                scratch.resize(lines, Line([0; 8]));
+            }
+            let base = scratch.as_mut_ptr().cast::<u8>();
+            let registers = self.chain.registers;
+            let mut cells: SmallVec<[*mut u8; 24]> = (0..registers).map(|i| base.wrapping_add(i * self.slot)).collect();
+            let outputs = registers + self.readers.len();
+            cells.resize(outputs + self.targets.len(), base);
+            let mut state = base.wrapping_add(slots * self.slot);
+            for (cell, partial) in cells[outputs..].iter_mut().zip(&self.partials) {
+                if let Some(partial) = partial {
+                    // SAFETY: scratch of that many bytes, which is nobody else's until the end of this piece.
+                    unsafe { partial.begin(state, piece) };
+                    *cell = state;
+                    state = state.wrapping_add(partial.state_bytes());
+                }
+            }
+            for at in (start..end).step_by(self.tall) {
+                self.tile(at, self.tall.min(end - at), &mut cells, base.wrapping_add(registers * self.slot));
+            }
+            if streamed > 0 {
+                stream::finish();
+            }
+            for (&cell, partial) in cells[outputs..].iter().zip(&self.partials) {
+                if let Some(partial) = partial {
+                    // SAFETY: the state was begun above and has seen all rows of this piece.
+                    unsafe { partial.end(cell, piece) };
+                }
+            }
+        });
+    }
+
+    /// The parts of inputs and outputs that the next tile will touch, if they are too large to be in the cache.
+    fn ahead(&self, cells: &[*mut u8], start: usize, rows: usize) -> Ahead {
+        let chain = self.chain;
+        let mut ahead = Ahead::default();
+        if self.rows * chain.row < LARGE || start + 2 * rows > self.rows {
+            return ahead;
+        }
+        let outputs = &cells[chain.registers + self.readers.len()..];
+        for (reader, &narrow) in self.readers.iter().zip(&chain.narrow_inputs) {
+            if let (false, Some(next)) = (narrow, reader.place((start + rows) * chain.row)) {
+                ahead.push(next, rows * chain.row * reader.width());
+            }
+        }
+        for (i, &cell) in outputs.iter().enumerate() {
+            let link = chain.output(i);
+            if !link.narrow && !link.op.is_final() && !self.streamed[i] {
+                let bytes = rows * chain.row * link.dtype.size();
+                ahead.push(cell.wrapping_add(bytes), bytes);
+            }
+        }
+        ahead
+    }
+
+    fn tile(&self, start: usize, rows: usize, cells: &mut [*mut u8], mut scratch: *mut u8) {
+        let chain = self.chain;
+        let length = |narrow: bool| if narrow { rows } else { rows * chain.row };
+        let first = |narrow: bool| if narrow { start } else { start * chain.row };
+        let (inputs, outputs) = cells[chain.registers..].split_at_mut(self.readers.len());
+        for ((cell, reader), &narrow) in inputs.iter_mut().zip(&self.readers).zip(&chain.narrow_inputs) {
+            let range = first(narrow)..first(narrow) + length(narrow);
+            *cell = reader.fetch(range, scratch, scratch.wrapping_add(self.slot)).cast_mut();
+            scratch = scratch.wrapping_add(reader.slots() * self.slot);
+        }
+        for (i, cell) in outputs.iter_mut().enumerate() {
+            let link = chain.output(i);
+            if self.streamed[i] {
+                *cell = scratch;
+                scratch = scratch.wrapping_add(self.slot);
+            } else if !link.op.is_final() {
+                *cell = self.targets[i].get().wrapping_add(first(link.narrow) * link.dtype.size());
+            }
+        }
+        let mut ahead = self.ahead(cells, start, rows);
+        for (i, call) in self.calls.iter().enumerate() {
+            ahead.fetch(i + 1, self.calls.len());
+            let [x, y, z] = call.operands.map(|i| cells[usize::from(i)].cast_const());
+            let (out, n) = (cells[usize::from(call.result)], length(call.reads_narrow));
+            // SAFETY: dtypes were checked; operands are whole tiles, written before (links stand after those they read) and
+            // kept (a register is free after its last use, an input that is overwritten too early was copied); the result is
+            // no operand's; tiles of the targets are disjoint between pieces.
+            unsafe {
+                match call.step {
+                    Step::Map(run) => run(x, y, z, out, n),
+                    Step::Spread(run, [from, other, to]) => {
+                        (0..rows).for_each(|i| run(x.add(i * from), y.add(i * other), z, out.add(i * to), chain.row));
+                    }
+                    Step::Fold(fold) => fold(x, out, rows, chain.row),
+                    Step::Repeat(repeat) => repeat(x, out, rows, chain.row),
+                    Step::Final(output) => {
+                        self.partials[output].as_ref().expect("final results have a partial one").push(out, x, n);
+                    }
+                }
+            }
+        }
+        let outputs = &cells[chain.registers + self.readers.len()..];
+        for i in (0..outputs.len()).filter(|&i| self.streamed[i]) {
+            let width = chain.output(i).dtype.size();
+            // SAFETY: this tile of the target is nobody else's, and the scratch holds as many bytes. Both begin at lines.
+            unsafe { stream::copy(outputs[i], self.targets[i].get().add(first(false) * width), length(false) * width) };
+        }
+    }
+}
+
+/// Writes each of so many elements as often as a row, whose length comes last, has elements.
+///
+/// # Safety
+/// The elements must be readable and the rows writable, without overlap.
+type Repetition = unsafe fn(*const u8, *mut u8, usize, usize);
+
+fn repetition(dtype: DType) -> Repetition {
+    /// See [`Repetition`].
+    unsafe fn repeat<U: Copy>(x: *const u8, out: *mut u8, rows: usize, row: usize) {
+        // SAFETY: the caller's promise; elements are moved as plain integers of their size.
+        let (from, to) = unsafe {
+            (
+                std::slice::from_raw_parts(x.cast::<U>(), rows),
+                std::slice::from_raw_parts_mut(out.cast::<U>(), rows * row),
+            )
+        };
+        dispatch(Repeat(from, to));
+    }
+    with_bits!(dtype, U => repeat::<U>)
+}
+
+struct Repeat<'a, U>(&'a [U], &'a mut [U]);
+
+impl<U: Copy> Work for Repeat<'_, U> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let row = self.1.len() / self.0.len();
+        for (row, &value) in self.1.chunks_exact_mut(row).zip(self.0) {
+            for o in row {
+                *o = value;
+            }
+        }
+    }
+}
