@@ -8,6 +8,7 @@
 //! that; the left factor is read where it lies. Work is cut by rows, then by columns ([`tile`]: the innermost loops;
 //! [`thin`]: products of a few rows, which stream the right factor once).
 
+mod brain;
 mod panels;
 mod thin;
 mod tile;
@@ -25,7 +26,8 @@ use tile::{Kernel, Tile, Tiled};
 
 /// `[b, m, k] @ [b, k, n] -> [b, m, n]`, any strides (a batch stride may be 0).
 ///
-/// f16 and bf16 are multiplied and summed in f32; integers wrap. A sum of no products is 0.
+/// f16 and bf16 are multiplied and summed in f32 and rounded once; with bf16, denormal factors and sums count as 0, as
+/// processors have it. Integers wrap. A sum of no products is 0.
 ///
 /// # Panics
 /// If the operands are not 3-d arrays of the same numeric dtype with fitting shapes.
@@ -39,7 +41,8 @@ pub fn matmul(a: &Array, b: &Array) -> Array {
     match a.dtype() {
         DType::F32 => floats::<f32>(a, b),
         DType::F64 => floats::<f64>(a, b),
-        half @ (DType::F16 | DType::BF16) => cast(&matmul(&cast(a, DType::F32), &cast(b, DType::F32)), half),
+        DType::F16 => cast(&matmul(&cast(a, DType::F32), &cast(b, DType::F32)), DType::F16),
+        DType::BF16 => brain::product(a, b),
         DType::Bool => panic!("no matrix product of bool: cast first"),
         // Wrapping products do not depend on the sign.
         DType::U8 | DType::I8 => integers::<u8>(a, b),
@@ -79,6 +82,11 @@ const WORK: usize = 1 << 19;
 const PIECES: usize = 32;
 /// Rows that share a panel: their part of the left factor stays in the second-level cache.
 const TALL: usize = 384;
+/// The same, and steps along the depth, if a step along the depth leads far in the left factor: of each cache line
+/// that a tile meets, it leaves a part to the next tiles, which should find it in the second-level cache.
+const FAR: [usize; 2] = [192, 512];
+/// Elements from which on a step is far.
+const FAR_STEP: usize = 192;
 /// Steps along the depth before the next rows come: a panel of them fits the second-level cache.
 const DEPTH: usize = 2048;
 /// Up to this depth results are written row by row rather than panel by panel.
@@ -87,21 +95,15 @@ const SHALLOW: usize = 16;
 const SMALL: usize = 64 << 10;
 /// Left factors of up to this many bytes stay in the second-level cache while all panels pass.
 const NEAR: usize = 1 << 20;
-/// Rows side by side in a copy of a left factor that is stored transposed.
-const STRIP: usize = 96;
 
 /// A batch of products of matrices that are neither empty nor without depth.
 struct Job<T> {
     kernel: Kernel<T>,
-    a: Left<T>,
+    a: Factor<T>,
     out: Factor<T>,
     size: [usize; 4],
-}
-
-/// The left factor: read along its rows, or in strips of neighbouring rows.
-enum Left<T> {
-    Rows(Factor<T>),
-    Strips(Panels<T>),
+    /// Rows of a piece and steps along the depth at most.
+    block: [usize; 2],
 }
 
 fn floats<T: Tiled>(a: &Array, b: &Array) -> Array {
@@ -110,31 +112,28 @@ fn floats<T: Tiled>(a: &Array, b: &Array) -> Array {
     if out.size() == 0 || k == 0 {
         return if out.size() == 0 { out } else { Array::full([batch, m, n], 0.0, T::DTYPE).contiguous() };
     }
-    if thin::product::<T>(a, b, &out) {
-        return out;
+    if !thin::product::<T>(a, b, &out) {
+        tiles(T::kernel(), a, b, &out);
     }
-    let kernel = T::kernel();
-    let job = Job { kernel, a: Left::of(a), out: Factor::of(&out), size: [batch, m, k, n] };
+    out
+}
+
+/// Computes `a @ b` into the fresh `out`; there is something to add up.
+fn tiles<T: Tiled>(kernel: Kernel<T>, a: &Array, b: &Array, out: &Array) {
+    let (batch, m, k, n) = (a.shape()[0], a.shape()[1], a.shape()[2], b.shape()[2]);
+    // Rows or columns without gaps are read where they lie.
+    let a = if a.strides()[1] == 1 || a.strides()[2] == 1 { a.clone() } else { a.contiguous() };
+    let far = a.strides()[2].unsigned_abs() >= FAR_STEP;
+    let block = if far { FAR } else { [TALL, DEPTH] };
+    let job = Job { kernel, a: Factor::of(&a), out: Factor::of(out), size: [batch, m, k, n], block };
     let dense = n == 1 || b.strides()[2] == 1;
-    if dense && (m <= 4 * kernel.rows || k * n * size_of::<T>() <= SMALL) {
+    let narrow = b.strides()[1].unsigned_abs() <= 2 * kernel.columns;
+    if dense && (narrow || m <= 4 * kernel.rows || k * n * size_of::<T>() <= SMALL) {
         job.with(&Panels::in_place(b));
     } else if m * k * size_of::<T>() > NEAR || (batch > 1 && b.strides()[0] == 0) {
         job.with(&Panels::packed(b, kernel.columns));
     } else {
         job.packing(b);
-    }
-    out
-}
-
-impl<T: Tiled> Left<T> {
-    fn of(a: &Array) -> Left<T> {
-        let rows = Factor::of(a);
-        let near = rows.rows == 1 && rows.columns.unsigned_abs() <= 2 * STRIP;
-        if rows.columns == 1 || near || a.shape()[2] == 1 {
-            Left::Rows(rows)
-        } else {
-            Left::Strips(Panels::packed(&a.t(), STRIP))
-        }
     }
 }
 
@@ -193,7 +192,8 @@ impl<T: Tiled> Job<T> {
         let wide = self.kernel.columns;
         let pieces = (batch * m * n * k / WORK).clamp(1, PIECES).div_ceil(batch);
         let panels = n.div_ceil(wide);
-        let tall = m.div_ceil(m.div_ceil(TALL).max(pieces.div_ceil(panels))).next_multiple_of(self.kernel.tall);
+        let tall =
+            m.div_ceil(m.div_ceil(self.block[0]).max(pieces.div_ceil(panels))).next_multiple_of(self.kernel.tall);
         let group = (WORK / (tall.min(m) * k * wide)).clamp(1, panels);
         let group = panels.div_ceil(panels.div_ceil(group));
         (threads::chunks(m, tall).collect(), threads::chunks(n, group * wide).collect())
@@ -204,20 +204,13 @@ impl<T: Tiled> Job<T> {
         let k = self.size[2];
         let columns = self.kernel.columns.min(self.size[3] - column);
         let tall = self.kernel.rows_for(columns);
-        for depth in threads::chunks(k, k.div_ceil(k.div_ceil(DEPTH))) {
+        for depth in threads::chunks(k, k.div_ceil(k.div_ceil(self.block[1]))) {
             let panel = panel(depth.start);
             for row in rows.clone().step_by(tall) {
-                let (a, a_row, a_depth) = match &self.a {
-                    Left::Rows(a) => (a.at(batch, row, depth.start).cast_const(), a.rows, a.columns),
-                    Left::Strips(a) => {
-                        let strip = a.panel(batch, row, depth.start);
-                        (strip.ptr, 1, strip.depth)
-                    }
-                };
                 let tile = Tile {
-                    a,
-                    a_row,
-                    a_depth,
+                    a: self.a.at(batch, row, depth.start),
+                    a_row: self.a.rows,
+                    a_depth: self.a.columns,
                     b: panel.ptr,
                     b_depth: panel.depth,
                     out: self.out.at(batch, row, column),

@@ -89,6 +89,15 @@ macro_rules! tiled {
 }
 tiled!(f32 avx512_f32 avx2_f32 columns_f32, f64 avx512_f64 avx2_f64 columns_f64);
 
+/// The tile whose factors hold pairs of bf16 numbers, the first in the upper half, if the processor has the instruction.
+pub(super) fn bf16_kernel() -> Option<Kernel<f32>> {
+    #[cfg(target_arch = "x86_64")]
+    if isa() == Isa::Avx512 && is_x86_feature_detected!("avx512bf16") {
+        return Some(x86::avx512_bf16::KERNEL);
+    }
+    None
+}
+
 /// The tile in plain Rust: four rows of sixteen columns.
 ///
 /// # Safety
@@ -214,19 +223,31 @@ mod x86 {
                             }
                         }
                         let (mut a, mut b) = (t.a, t.b);
-                        for _ in 0..t.depth {
-                            let mut right = [$zero(); WIDE];
-                            for v in 0..WIDE {
-                                right[v] = load(b, v);
-                            }
-                            for i in 0..ROWS {
-                                let left = $one(*a.offset(i as isize * t.a_row));
-                                for v in 0..WIDE {
-                                    sum[i][v] = $fma(left, right[v], sum[i][v]);
+                        let mut left = t.depth;
+                        while left > 0 {
+                            let steps = left.min(64 / size_of::<$t>());
+                            left -= steps;
+                            if t.a_depth == 1 {
+                                // As many rows below come next: a cache line of each is asked for.
+                                for i in 0..ROWS {
+                                    let below = a.wrapping_offset((ROWS + i) as isize * t.a_row);
+                                    _mm_prefetch::<_MM_HINT_T0>(below.cast());
                                 }
                             }
-                            a = a.wrapping_offset(t.a_depth);
-                            b = b.wrapping_offset(t.b_depth);
+                            for _ in 0..steps {
+                                let mut right = [$zero(); WIDE];
+                                for v in 0..WIDE {
+                                    right[v] = load(b, v);
+                                }
+                                for i in 0..ROWS {
+                                    let left = $one(*a.offset(i as isize * t.a_row));
+                                    for v in 0..WIDE {
+                                        sum[i][v] = $fma(left, right[v], sum[i][v]);
+                                    }
+                                }
+                                a = a.wrapping_offset(t.a_depth);
+                                b = b.wrapping_offset(t.b_depth);
+                            }
                         }
                         for i in 0..ROWS {
                             let to = t.out.offset(i as isize * t.out_row);
@@ -260,6 +281,14 @@ mod x86 {
         |p, m, v| _mm512_mask_storeu_pd(p, m, v)
     );
     tile!(
+        // A step is a pair of bf16 numbers: the one in the upper half goes first.
+        avx512_bf16, "avx512f,avx512bf16,fma", f32, lanes 16,
+        rows [1 2 3 4 5 6] vectors [4 3], tall [1 2 3 4 5 6 7 8 9 10 11 12] vectors [2 1],
+        _mm512_setzero_ps _mm512_set1_ps pairs _mm512_loadu_ps _mm512_storeu_ps,
+        |n: usize| ((1u32 << n.min(16)) - 1) as __mmask16, |m, p| _mm512_maskz_loadu_ps(m, p),
+        |p, m, v| _mm512_mask_storeu_ps(p, m, v)
+    );
+    tile!(
         avx2_f32, "avx2,fma", f32, lanes 8,
         rows [1 2 3 4 5 6] vectors [2], tall [1 2 3 4 5 6 7 8 9 10 11 12] vectors [1],
         _mm256_setzero_ps _mm256_set1_ps _mm256_fmadd_ps _mm256_loadu_ps _mm256_storeu_ps,
@@ -273,6 +302,14 @@ mod x86 {
         |n: usize| _mm256_loadu_si256(MASK_64[4 - n.min(4)..].as_ptr().cast()), |m, p| _mm256_maskload_pd(p, m),
         |p, m, v| _mm256_maskstore_pd(p, m, v)
     );
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn pairs(left: __m512, right: __m512, sum: __m512) -> __m512 {
+        // SAFETY: both are registers of 512 bits.
+        let bits = |x: __m512| unsafe { std::mem::transmute::<__m512, __m512bh>(x) };
+        _mm512_dpbf16_ps(sum, bits(left), bits(right))
+    }
 
     /// Bytes between the use of a line of a column and that of the one asked for at the same time.
     const AHEAD: usize = 1024;
