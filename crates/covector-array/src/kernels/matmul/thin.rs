@@ -18,9 +18,7 @@ const NARROW: usize = 128;
 const WIDE: usize = 1024;
 /// Multiply-adds per piece of work, about, while there are no more than so many pieces.
 const WORK: usize = 1 << 17;
-const PIECES: usize = 16;
-/// A result of more bytes than this does not stay in the caches.
-const CACHES: usize = 32 << 20;
+const PIECES: usize = 8;
 /// Columns per piece of work, when columns are contiguous.
 const TALL: usize = 64;
 
@@ -28,7 +26,7 @@ const TALL: usize = 64;
 pub(super) fn product<T: Tiled>(a: &Array, b: &Array, out: &Array) -> bool {
     let (left, right, result) = (Factor::<T>::of(a), Factor::<T>::of(b), Factor::<T>::of(out));
     let [batch, m, k, n] = [a.shape()[0], a.shape()[1], a.shape()[2], b.shape()[2]];
-    if k == 1 && right.columns == 1 && n >= ROWS {
+    if k == 1 && right.columns == 1 && n >= TALL {
         outer(left, right, result, [batch, m, n]);
         return true;
     }
@@ -48,63 +46,43 @@ impl<T> Factor<T> {
     }
 }
 
-/// A column times a row, for each of the batch: there is nothing to do but to write.
+/// A column times a row, for each of the batch: there is nothing to do but to write, in order.
 fn outer<T: Tiled>(a: Factor<T>, b: Factor<T>, out: Factor<T>, [batch, m, n]: [usize; 3]) {
     let rows = (WORK / 4 / n).clamp(1, m);
     let pieces = m.div_ceil(rows);
-    // Whole lines of a result beyond the caches go past them: otherwise each would be read before it is written.
-    let far = batch * m * n * size_of::<T>() > CACHES && (n * size_of::<T>()).is_multiple_of(64);
     threads::for_each(batch * pieces, batch * m * n, |i| {
         let (batch, first) = (i / pieces, i % pieces * rows);
-        for row in first..(first + rows).min(m) {
-            // SAFETY: the element lies in `a`, the row in `b`, and the row of the fresh output belongs to this piece.
-            let (x, y, to) = unsafe {
-                let y = std::slice::from_raw_parts(b.at(batch, 0, 0), n);
-                (*a.at(batch, row, 0), y, std::slice::from_raw_parts_mut(out.at(batch, row, 0), n))
-            };
-            if far {
-                let mut near = [T::ZERO; WIDE];
-                for (y, to) in y.chunks(WIDE).zip(to.chunks_mut(WIDE)) {
-                    let near = &mut near[..y.len()];
-                    dispatch(Scale(x, y, near));
-                    copy_past_caches(near, to);
-                }
-            } else {
-                dispatch(Scale(x, y, to));
-            }
-        }
+        dispatch(Outer { a: &a, b: &b, out: &out, batch, rows: first..(first + rows).min(m), n });
     });
 }
 
-/// Copies by stores that do not read the lines they write, where the processor has them.
-fn copy_past_caches<T: Copy>(from: &[T], to: &mut [T]) {
-    #[cfg(target_arch = "x86_64")]
-    if to.as_ptr().addr().is_multiple_of(16) {
-        use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_sfence, _mm_stream_si128};
-        let whole = size_of_val(from) / 16;
-        // SAFETY: as many bytes lie in both slices, and the one written is aligned.
-        unsafe {
-            let (source, result) = (from.as_ptr().cast::<__m128i>(), to.as_mut_ptr().cast::<__m128i>());
-            (0..whole).for_each(|i| _mm_stream_si128(result.add(i), _mm_loadu_si128(source.add(i))));
-            _mm_sfence();
-        }
-        let done = whole * 16 / size_of::<T>();
-        to[done..].copy_from_slice(&from[done..]);
-        return;
-    }
-    to.copy_from_slice(from);
+/// Rows of the product of a column and a row.
+struct Outer<'a, T> {
+    a: &'a Factor<T>,
+    b: &'a Factor<T>,
+    out: &'a Factor<T>,
+    batch: usize,
+    rows: Range<usize>,
+    n: usize,
 }
 
-/// A number times a row.
-struct Scale<'a, T>(T, &'a [T], &'a mut [T]);
-
-impl<T: Tiled> Work for Scale<'_, T> {
+impl<T: Tiled> Work for Outer<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let Scale(x, from, to) = self;
-        // Not a plain product: a chain starts from zero, which has a sign.
-        to.iter_mut().zip(from).for_each(|(o, &y)| *o = x.mul_add(y, T::ZERO));
+        for row in self.rows {
+            // SAFETY: the element lies in `a`, the row in `b`, and the row of the fresh output belongs to this piece.
+            let (x, y, to) = unsafe {
+                let y = std::slice::from_raw_parts(self.b.at(self.batch, 0, 0), self.n);
+                (
+                    *self.a.at(self.batch, row, 0),
+                    y,
+                    std::slice::from_raw_parts_mut(self.out.at(self.batch, row, 0), self.n),
+                )
+            };
+            // Not a plain product: a chain starts from zero, which has a sign.
+            to.iter_mut().zip(y).for_each(|(o, &y)| *o = x.mul_add(y, T::ZERO));
+        }
     }
 }
 
@@ -120,17 +98,8 @@ fn stream<T: Tiled>(a: Factor<T>, b: Factor<T>, out: Factor<T>, [batch, m, k, n]
     threads::for_each(batch * pieces, batch * m * n * k, |i| {
         let (batch, start) = (i / pieces, i % pieces * width);
         let columns = start..(start + width).min(n);
-        let part = Part { a: &a, b: &b, batch, m, k, columns: columns.clone() };
-        let mut sums = [[T::ZERO; WIDE]; ROWS];
-        if in_rows {
-            dispatch(Axpy(part, &mut sums))
-        } else {
-            dispatch(Dots(part, &mut sums))
-        }
-        for (row, sums) in sums.iter().enumerate().take(m) {
-            // SAFETY: these elements of the fresh output belong to this piece.
-            sums.iter().zip(columns.clone()).for_each(|(&s, c)| unsafe { *out.at(batch, row, c) = s });
-        }
+        let part = Part { a: &a, b: &b, out: &out, batch, m, k, columns };
+        if in_rows { dispatch(Axpy(part)) } else { dispatch(Dots(part)) }
     });
     true
 }
@@ -139,6 +108,7 @@ fn stream<T: Tiled>(a: Factor<T>, b: Factor<T>, out: Factor<T>, [batch, m, k, n]
 struct Part<'a, T> {
     a: &'a Factor<T>,
     b: &'a Factor<T>,
+    out: &'a Factor<T>,
     batch: usize,
     m: usize,
     k: usize,
@@ -146,6 +116,15 @@ struct Part<'a, T> {
 }
 
 impl<T: Tiled> Part<'_, T> {
+    /// Writes sums of a row, from a column of this part on.
+    #[inline(always)]
+    fn write(&self, row: usize, first: usize, sums: &[T]) {
+        for (column, &sum) in (self.columns.start + first..).zip(sums) {
+            // SAFETY: these elements of the fresh output belong to this part.
+            unsafe { *self.out.at(self.batch, row, column) = sum };
+        }
+    }
+
     #[inline(always)]
     fn left(&self, row: usize, depth: usize) -> T {
         // SAFETY: the element lies in `a`.
@@ -160,14 +139,15 @@ impl<T: Tiled> Part<'_, T> {
 }
 
 /// Adds row after row of `b`, four at a time, to the sums.
-struct Axpy<'a, T>(Part<'a, T>, &'a mut [[T; WIDE]; ROWS]);
+struct Axpy<'a, T>(Part<'a, T>);
 
 impl<T: Tiled> Work for Axpy<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let (part, sums) = (self.0, self.1);
+        let part = self.0;
         let n = part.columns.len();
+        let mut sums = [[T::ZERO; WIDE]; ROWS];
         let mut depth = 0;
         while depth + 4 <= part.k {
             let [y0, y1, y2, y3] =
@@ -192,25 +172,28 @@ impl<T: Tiled> Work for Axpy<'_, T> {
             }
             depth += 1;
         }
+        for (i, sums) in sums.iter().enumerate().take(part.m) {
+            part.write(i, 0, &sums[..n]);
+        }
     }
 }
 
 /// Runs down several contiguous columns of `b` side by side.
-struct Dots<'a, T>(Part<'a, T>, &'a mut [[T; WIDE]; ROWS]);
+struct Dots<'a, T>(Part<'a, T>);
 
 impl<T: Tiled> Work for Dots<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let (part, sums) = (self.0, self.1);
+        let part = self.0;
         let wide = T::columns();
-        for (i, sums) in sums.iter_mut().enumerate().take(part.m) {
-            let sums = &mut sums[..part.columns.len()];
+        for i in 0..part.m {
             let a = part.a.at(part.batch, i, 0).cast_const();
-            for (first, sums) in part.columns.clone().step_by(CHAINS).zip(sums.chunks_mut(CHAINS)) {
+            for first in part.columns.clone().step_by(CHAINS) {
+                let width = CHAINS.min(part.columns.end - first);
                 // A short group repeats its last column.
                 let columns: [*const T; CHAINS] =
-                    std::array::from_fn(|i| part.b.at(part.batch, 0, first + i.min(sums.len() - 1)).cast_const());
+                    std::array::from_fn(|i| part.b.at(part.batch, 0, first + i.min(width - 1)).cast_const());
                 let mut acc = [T::ZERO; CHAINS];
                 // SAFETY: the elements lie in `a` and `b`, whose columns are contiguous; `wide` fits the processor.
                 unsafe {
@@ -222,7 +205,7 @@ impl<T: Tiled> Work for Dots<'_, T> {
                         }
                     }
                 }
-                sums.copy_from_slice(&acc[..sums.len()]);
+                part.write(i, first - part.columns.start, &acc[..width]);
             }
         }
     }

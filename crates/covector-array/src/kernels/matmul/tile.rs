@@ -311,16 +311,16 @@ mod x86 {
         _mm512_dpbf16_ps(sum, bits(left), bits(right))
     }
 
-    /// Bytes between the use of a line of a column and that of the one asked for at the same time.
-    const AHEAD: usize = 1024;
-
-    /// Asks for the lines of the columns that will be used soon.
+    /// Asks for what comes `CHAINS` cache lines later, given how many `lines` of the columns are done: as many lines of one
+    /// column, of each in turn, as memory prefers; at the columns' `end`, of the columns that come next.
     #[inline(always)]
-    unsafe fn fetch_ahead<T>(columns: &[*const T; CHAINS], depth: usize) {
-        for column in columns {
-            let at = column.wrapping_add(depth).cast::<i8>().wrapping_add(AHEAD);
+    unsafe fn fetch_ahead<T>(columns: &[*const T; CHAINS], lines: usize, end: usize) {
+        let (column, ahead) = (columns[lines % CHAINS], (lines / CHAINS + 1) * CHAINS);
+        let next_columns = columns[1].addr().wrapping_sub(columns[0].addr()).wrapping_mul(CHAINS);
+        let from = column.cast::<i8>().wrapping_add(if ahead < end { 64 * ahead } else { next_columns });
+        for line in 0..CHAINS {
             // SAFETY: a prefetch never faults.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(at) };
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(64 * line)) };
         }
     }
 
@@ -343,7 +343,7 @@ mod x86 {
             let mut sum = _mm512_loadu_ps(sums.as_ptr());
             for depth in (0..whole).step_by(4) {
                 if depth % 16 == 0 {
-                    fetch_ahead(columns, depth);
+                    fetch_ahead(columns, depth / 16, k / 16);
                 }
                 let four = |i: usize| _mm_loadu_ps(columns[i].add(depth));
                 let mut x: [__m512; 4] = std::array::from_fn(|r| {
@@ -386,7 +386,7 @@ mod x86 {
             let mut sum = [_mm512_loadu_pd(sums.as_ptr()), _mm512_loadu_pd(sums.as_ptr().add(8))];
             for depth in (0..whole).step_by(2) {
                 if depth % 8 == 0 {
-                    fetch_ahead(columns, depth);
+                    fetch_ahead(columns, depth / 8, k / 8);
                 }
                 let two = |i: usize| _mm_loadu_pd(columns[i].add(depth));
                 let left = [0, 1].map(|j| _mm512_set1_pd(*a.offset((depth + j) as isize * step)));
