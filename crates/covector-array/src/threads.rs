@@ -60,7 +60,8 @@ pub fn for_each(n: usize, cost: usize, body: impl Fn(usize) + Sync) {
 /// One copy for all bodies: a loop of rayon's is a thousand lines of machine code, and there are hundreds of bodies.
 fn spread(n: usize, cost: usize, body: &(dyn Fn(usize) + Sync)) {
     if n > 1 && cost >= SERIAL_BELOW && rayon::current_thread_index().is_some() {
-        (0..n).into_par_iter().for_each(body);
+        // Down to single chunks, so that no thread waits for another's last few.
+        (0..n).into_par_iter().with_max_len(1).for_each(body);
     } else {
         (0..n).for_each(body);
     }

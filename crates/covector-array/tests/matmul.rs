@@ -4,7 +4,7 @@ mod common;
 
 use common::{bits, elements, layouts, same_everywhere, values};
 use covector_array::kernels::{self, cast, matmul};
-use covector_array::{Array, DType, Element, Shape};
+use covector_array::{Array, DType, Element, Shape, bf16};
 
 fn product(a: &Array, b: &Array) -> Vec<f64> {
     let (batch, m, k, n) = (a.shape()[0], a.shape()[1], a.shape()[2], b.shape()[2]);
@@ -104,6 +104,14 @@ fn every_element_is_one_chain_whatever_the_threads_the_instruction_set_and_the_l
         (2, 3, 300, 90),
         (1, 200, 130, 1),
         (1, 1100, 37, 4),
+        (1, 1, 600, 1013),
+        // More rows or a deeper product than one block of the caches holds; narrow last panels.
+        (1, 520, 600, 67),
+        (1, 31, 2100, 97),
+        (1, 101, 17, 449),
+        // Nothing to add up.
+        (3, 40, 1, 48),
+        (2, 1500, 1, 3008),
     ];
     for (batch, m, k, n) in sizes {
         for dtype in [DType::F32, DType::F64] {
@@ -123,4 +131,80 @@ fn every_element_is_one_chain_whatever_the_threads_the_instruction_set_and_the_l
             }
         }
     }
+}
+
+#[test]
+fn a_bf16_product_is_one_chain_without_denormals_rounded_once() {
+    // Exponents as they are stored, and how many.
+    for (lowest, span) in [(110, 30), (50, 40), (0, 4), (60, 6), (180, 75), (0, 256)] {
+        for (batch, m, k, n) in [
+            (1, 1, 1, 1),
+            (2, 1, 2, 3),
+            (3, 3, 3, 3),
+            (1, 17, 17, 17),
+            (2, 13, 101, 67),
+            (1, 70, 64, 130),
+            (1, 1, 129, 300),
+            (1, 300, 31, 2),
+            (2, 3, 0, 2),
+            (1, 0, 4, 2),
+        ] {
+            let (a, b) = (bf16s([batch, m, k], 1, lowest, span), bf16s([batch, k, n], 2, lowest, span));
+            let want = bf16_chains(&a, &b);
+            for (a, b) in [(a.clone(), b.clone()), (kernels::copy(&a.t()).t(), kernels::copy(&b.t()).t())] {
+                let got = same_everywhere(|| matmul(&a, &b));
+                let got: Vec<u16> = got.to_vec::<bf16>().iter().map(|x| x.to_bits()).collect();
+                assert_eq!(got, want, "{batch}x{m}x{k}x{n} from 2^{}", lowest - 127);
+            }
+        }
+    }
+}
+
+#[test]
+fn bf16_sums_next_to_the_least_normal_number_are_zero_or_not_as_processors_have_it() {
+    // The least normal number less a little: what is nearer to it than to the next lower number of 24 bits stays.
+    let least = bf16::from_bits(0x0080);
+    for (little, want) in
+        [(0x1980u16, 0x0080u16), (0x1a00, 0x0080), (0x1a80, 0x0080), (0x1a81, 0), (0x1ac0, 0), (0x1b00, 0)]
+    {
+        let a = Array::from_slice(&[least, bf16::from_bits(little), least], [1, 1, 3]);
+        let b = Array::from_slice(&[bf16::ONE, -bf16::from_bits(0x1900), bf16::ZERO], [1, 3, 1]);
+        let got = same_everywhere(|| matmul(&a, &b)).to_vec::<bf16>()[0].to_bits();
+        let product =
+            bf16::from_bits(little).to_f64() * bf16::from_bits(0x1900).to_f64() / f64::from(f32::MIN_POSITIVE);
+        assert_eq!(got, want, "{little:x}: {product:e}");
+        assert_eq!(got, bf16_chains(&a, &b)[0]);
+    }
+}
+
+/// Numbers with exponents from `lowest` on, both signs, and zeros.
+fn bf16s(shape: [usize; 3], seed: u64, lowest: u64, span: u64) -> Array {
+    let mut state = seed;
+    let mut next = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let exponent = lowest + (state >> 33) % span;
+        let bits = (state >> 48 & 0x807f) | exponent << 7;
+        bf16::from_bits(if (state >> 42).is_multiple_of(16) { 0 } else { bits as u16 })
+    };
+    Array::from_slice(&(0..shape.iter().product()).map(&mut next).collect::<Vec<_>>(), shape)
+}
+
+/// Each step rounded to 24 bits whatever the exponent, then to zero if it is below the normal numbers.
+fn bf16_chains(a: &Array, b: &Array) -> Vec<u16> {
+    let (batch, m, k, n) = (a.shape()[0], a.shape()[1], a.shape()[2], b.shape()[2]);
+    let flush = |x: f64| if x.abs() < f64::from(f32::MIN_POSITIVE) { 0f64.copysign(x) } else { x };
+    let [x, y] = [a, b].map(|x| x.to_f64_vec().into_iter().map(flush).collect::<Vec<_>>());
+    let scale = 2f64.powi(100);
+    let step = |sum: f64, x: f64, y: f64| {
+        let exact = x * y + sum;
+        let small = exact.abs() < 1.0;
+        flush(if small { f64::from((exact * scale) as f32) / scale } else { f64::from(exact as f32) })
+    };
+    let chain = |i: usize| {
+        let (batch, row, column) = (i / (m * n), i / n % m, i % n);
+        let product = |sum, d| step(sum, x[(batch * m + row) * k + d], y[(batch * k + d) * n + column]);
+        let sum = (0..k).fold(0.0, product);
+        if sum.is_nan() { bf16::NAN.to_bits() } else { bf16::from_f32(sum as f32).to_bits() }
+    };
+    (0..batch * m * n).map(chain).collect()
 }

@@ -8,7 +8,8 @@
 //! that; the left factor is read where it lies. Work is cut by rows, then by columns ([`tile`]: the innermost loops;
 //! [`thin`]: products of a few rows, which stream the right factor once).
 
-mod right;
+mod brain;
+mod panels;
 mod thin;
 mod tile;
 
@@ -16,17 +17,17 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::cast;
 use super::layout::Shared;
-use crate::isa::{Work, dispatch};
+use super::{cast, copy};
 use crate::math::Num;
 use crate::{Array, DType, Element, Shape, threads};
-use right::Right;
+use panels::{Panel, Panels};
 use tile::{Kernel, Tile, Tiled};
 
 /// `[b, m, k] @ [b, k, n] -> [b, m, n]`, any strides (a batch stride may be 0).
 ///
-/// f16 and bf16 are multiplied and summed in f32; integers wrap. A sum of no products is 0.
+/// f16 and bf16 are multiplied and summed in f32 and rounded once; with bf16, denormal factors and sums count as 0, as
+/// processors have it. Integers wrap. A sum of no products is 0.
 ///
 /// # Panics
 /// If the operands are not 3-d arrays of the same numeric dtype with fitting shapes.
@@ -40,7 +41,8 @@ pub fn matmul(a: &Array, b: &Array) -> Array {
     match a.dtype() {
         DType::F32 => floats::<f32>(a, b),
         DType::F64 => floats::<f64>(a, b),
-        half @ (DType::F16 | DType::BF16) => cast(&matmul(&cast(a, DType::F32), &cast(b, DType::F32)), half),
+        DType::F16 => cast(&matmul(&cast(a, DType::F32), &cast(b, DType::F32)), DType::F16),
+        DType::BF16 => brain::product(a, b),
         DType::Bool => panic!("no matrix product of bool: cast first"),
         // Wrapping products do not depend on the sign.
         DType::U8 | DType::I8 => integers::<u8>(a, b),
@@ -72,27 +74,36 @@ impl<T: Element> Factor<T> {
     }
 }
 
+type Ranges = SmallVec<[Range<usize>; 16]>;
+
 /// Multiply-adds per piece of parallel work, at least.
-const WORK: usize = 1 << 20;
-/// Pieces the whole is cut into at most, unless rows are many.
-const PIECES: usize = 16;
-/// Register tiles of rows that share a panel while it is in the first-level cache: their part of the left factor stays in
-/// the second-level cache.
-const TALL: usize = 16;
-/// Steps along the depth before the next rows come: a panel of them fits the first-level cache.
-const DEPTH: usize = 384;
+const WORK: usize = 1 << 19;
+/// Pieces the whole is cut into at most, unless the caches ask for more.
+const PIECES: usize = 32;
+/// Rows that share a panel: their part of the left factor stays in the second-level cache.
+const TALL: usize = 384;
+/// The same, and steps along the depth, if a step along the depth leads far in the left factor: of each cache line
+/// that a tile meets, it leaves a part to the next tiles, which should find it in the second-level cache.
+const FAR: [usize; 2] = [192, 512];
+/// Elements from which on a step is far.
+const FAR_STEP: usize = 192;
+/// Steps along the depth before the next rows come: a panel of them fits the second-level cache.
+const DEPTH: usize = 2048;
 /// Up to this depth results are written row by row rather than panel by panel.
 const SHALLOW: usize = 16;
-/// Columns from which on a piece copies its part of the left factor.
-const PACKED: usize = 512;
+/// Right factors of up to this many bytes stay in the first-level cache when they are read as they lie.
+const SMALL: usize = 64 << 10;
+/// Left factors of up to this many bytes stay in the second-level cache while all panels pass.
+const NEAR: usize = 1 << 20;
 
 /// A batch of products of matrices that are neither empty nor without depth.
 struct Job<T> {
     kernel: Kernel<T>,
     a: Factor<T>,
-    b: Right<T>,
     out: Factor<T>,
-    k: usize,
+    size: [usize; 4],
+    /// Rows of a piece and steps along the depth at most.
+    block: [usize; 2],
 }
 
 fn floats<T: Tiled>(a: &Array, b: &Array) -> Array {
@@ -101,139 +112,117 @@ fn floats<T: Tiled>(a: &Array, b: &Array) -> Array {
     if out.size() == 0 || k == 0 {
         return if out.size() == 0 { out } else { Array::full([batch, m, n], 0.0, T::DTYPE).contiguous() };
     }
-    if thin::product::<T>(a, b, &out) {
-        return out;
+    if !thin::product::<T>(a, b, &out) {
+        tiles(T::kernel(), a, b, &out);
     }
-    let kernel = T::kernel();
-    let job = Job { kernel, a: Factor::of(a), b: Right::of(b, m, kernel), out: Factor::of(&out), k };
-    let cost = m * n * k;
-    // Pieces of one product: as many rows as the caches bear, and columns so that there is enough for every thread.
-    let pieces = (batch * cost / WORK).clamp(1, PIECES).div_ceil(batch);
-    let tall = m.div_ceil(m.div_ceil(TALL * kernel.rows)).next_multiple_of(kernel.rows);
-    let rows: SmallVec<[Range<usize>; 16]> = threads::chunks(m, tall).collect();
-    let wide = n.div_ceil(pieces.div_ceil(rows.len())).next_multiple_of(kernel.columns);
-    let columns: SmallVec<[Range<usize>; 16]> = threads::chunks(n, wide).collect();
-    let pieces = rows.len() * columns.len();
-    let group = (WORK * pieces / cost).clamp(1, batch * pieces);
-    threads::for_each((batch * pieces).div_ceil(group), batch * cost, |i| {
-        for i in i * group..(i * group + group).min(batch * pieces) {
-            let (batch, piece) = (i / pieces, i % pieces);
-            job.piece(batch, rows[piece / columns.len()].clone(), columns[piece % columns.len()].clone());
-        }
-    });
     out
 }
 
+/// Computes `a @ b` into the fresh `out`; there is something to add up.
+fn tiles<T: Tiled>(kernel: Kernel<T>, a: &Array, b: &Array, out: &Array) {
+    let (batch, m, k, n) = (a.shape()[0], a.shape()[1], a.shape()[2], b.shape()[2]);
+    // Rows or columns without gaps are read where they lie.
+    let a = if a.strides()[1] == 1 || a.strides()[2] == 1 { a.clone() } else { a.contiguous() };
+    let far = a.strides()[2].unsigned_abs() >= FAR_STEP;
+    let block = if far { FAR } else { [TALL, DEPTH] };
+    let job = Job { kernel, a: Factor::of(&a), out: Factor::of(out), size: [batch, m, k, n], block };
+    let dense = n == 1 || b.strides()[2] == 1;
+    let narrow = b.strides()[1].unsigned_abs() <= 2 * kernel.columns;
+    if dense && (narrow || m <= 4 * kernel.rows || k * n * size_of::<T>() <= SMALL) {
+        job.with(&Panels::in_place(b));
+    } else if m * k * size_of::<T>() > NEAR || (batch > 1 && b.strides()[0] == 0) {
+        job.with(&Panels::packed(b, kernel.columns));
+    } else {
+        job.packing(b);
+    }
+}
+
 impl<T: Tiled> Job<T> {
-    /// Writes these rows and columns (from a panel's first on) of one product.
-    fn piece(&self, batch: usize, rows: Range<usize>, columns: Range<usize>) {
-        let [tall, wide] = [self.kernel.rows, self.kernel.columns];
-        // Many columns pay for a copy of the left factor in the order in which it is read.
-        let copy = || Array::uninit(Shape::from([rows.len().next_multiple_of(tall), DEPTH.min(self.k)]), T::DTYPE);
-        let packed = (columns.len() >= PACKED && self.k > SHALLOW).then(copy);
-        for depth in threads::chunks(self.k, DEPTH) {
-            if let Some(packed) = &packed {
-                self.pack(batch, rows.clone(), depth.clone(), packed);
-            }
-            let tile = |row: usize, column: usize| {
-                let panel = self.b.panel(batch, column, depth.start);
-                let (a, a_row, a_depth) = match &packed {
-                    Some(copy) => {
-                        let at = (row - rows.start) * depth.len();
-                        (copy.ptr::<T>().wrapping_add(at), 1, tall as isize)
+    /// Multiplies by a right factor that is ready.
+    fn with(&self, b: &Panels<T>) {
+        let [batch, m, k, n] = self.size;
+        let (rows, columns) = self.cut();
+        let pieces = rows.len() * columns.len();
+        let group = (WORK * pieces / (m * n * k)).clamp(1, batch * pieces);
+        threads::for_each((batch * pieces).div_ceil(group), batch * m * n * k, |i| {
+            for i in i * group..(i * group + group).min(batch * pieces) {
+                let (batch, piece) = (i / pieces, i % pieces);
+                let (rows, columns) = (rows[piece / columns.len()].clone(), columns[piece % columns.len()].clone());
+                let panels = columns.step_by(self.kernel.columns);
+                if k <= SHALLOW {
+                    // Little is computed per result: write these in the order in which they lie.
+                    for rows in rows.clone().step_by(self.kernel.rows).map(|r| r..(r + self.kernel.rows).min(rows.end))
+                    {
+                        panels.clone().for_each(|c| self.strip(batch, rows.clone(), c, |d| b.panel(batch, c, d)));
                     }
-                    None => (self.a.at(batch, row, depth.start).cast_const(), self.a.rows, self.a.columns),
-                };
+                } else {
+                    panels.for_each(|c| self.strip(batch, rows.clone(), c, |d| b.panel(batch, c, d)));
+                }
+            }
+        });
+    }
+
+    /// Multiplies by `b`, each panel of which is copied right before its use.
+    fn packing(&self, b: &Array) {
+        let [batch, m, k, n] = self.size;
+        let wide = self.kernel.columns;
+        let panels = n.div_ceil(wide);
+        let group = (WORK / (m * k * wide)).clamp(1, batch * panels);
+        let tall = m.div_ceil((m * k * wide / WORK).clamp(1, m)).next_multiple_of(self.kernel.tall);
+        threads::for_each((batch * panels).div_ceil(group), batch * m * n * k, |i| {
+            for i in i * group..(i * group + group).min(batch * panels) {
+                let (batch, column) = (i / panels, i % panels * wide);
+                let width = wide.min(n - column);
+                let copy = copy(&b.slice(&[batch, 0, column], &[1, k, width], &[1, 1, 1]));
+                let ptr = Shared(copy.ptr::<T>().cast_mut());
+                threads::for_each(m.div_ceil(tall), m * k * width, |i| {
+                    let rows = i * tall..(i * tall + tall).min(m);
+                    self.strip(batch, rows, column, |depth| Panel {
+                        ptr: ptr.get().wrapping_add(depth * width),
+                        depth: width as isize,
+                    });
+                });
+            }
+        });
+    }
+
+    /// Rows and columns of the pieces of one product: as many rows as the caches bear, and enough for every thread.
+    fn cut(&self) -> (Ranges, Ranges) {
+        let [batch, m, k, n] = self.size;
+        let wide = self.kernel.columns;
+        let pieces = (batch * m * n * k / WORK).clamp(1, PIECES).div_ceil(batch);
+        let panels = n.div_ceil(wide);
+        let tall =
+            m.div_ceil(m.div_ceil(self.block[0]).max(pieces.div_ceil(panels))).next_multiple_of(self.kernel.tall);
+        let group = (WORK / (tall.min(m) * k * wide)).clamp(1, panels);
+        let group = panels.div_ceil(panels.div_ceil(group));
+        (threads::chunks(m, tall).collect(), threads::chunks(n, group * wide).collect())
+    }
+
+    /// Writes these rows of the panel of columns from `column` on, given the panel from some depth on.
+    fn strip(&self, batch: usize, rows: Range<usize>, column: usize, panel: impl Fn(usize) -> Panel<T>) {
+        let k = self.size[2];
+        let columns = self.kernel.columns.min(self.size[3] - column);
+        let tall = self.kernel.rows_for(columns);
+        for depth in threads::chunks(k, k.div_ceil(k.div_ceil(self.block[1]))) {
+            let panel = panel(depth.start);
+            for row in rows.clone().step_by(tall) {
                 let tile = Tile {
-                    a,
-                    a_row,
-                    a_depth,
+                    a: self.a.at(batch, row, depth.start),
+                    a_row: self.a.rows,
+                    a_depth: self.a.columns,
                     b: panel.ptr,
                     b_depth: panel.depth,
                     out: self.out.at(batch, row, column),
                     out_row: self.out.rows,
                     rows: tall.min(rows.end - row),
-                    columns: wide.min(columns.end - column),
+                    columns,
                     depth: depth.len(),
                     fresh: depth.start == 0,
                 };
                 // SAFETY: the tile lies within the three arrays, which are alive; pieces of the output are disjoint; the
                 // kernel is the one for this processor.
                 unsafe { (self.kernel.run)(&tile) };
-            };
-            if depth.len() <= SHALLOW {
-                // Little is computed per result: write these in the order in which they lie.
-                rows.clone().step_by(tall).for_each(|row| columns.clone().step_by(wide).for_each(|c| tile(row, c)));
-            } else {
-                columns.clone().step_by(wide).for_each(|c| rows.clone().step_by(tall).for_each(|row| tile(row, c)));
-            }
-        }
-    }
-
-    /// Copies a part of the left factor into `to`: one register tile of rows after another, step by step along the depth.
-    fn pack(&self, batch: usize, rows: Range<usize>, depth: Range<usize>, to: &Array) {
-        let tall = self.kernel.rows;
-        for first in rows.clone().step_by(tall) {
-            let from = self.a.at(batch, first, depth.start).cast_const();
-            let to = to.ptr::<T>().cast_mut().wrapping_add((first - rows.start) * depth.len());
-            let strip = Strip { from, a: &self.a, to, rows: tall.min(rows.end - first), depth: depth.len() };
-            match tall {
-                12 => dispatch(Pack::<T, 12>(strip)),
-                6 => dispatch(Pack::<T, 6>(strip)),
-                4 => dispatch(Pack::<T, 4>(strip)),
-                _ => unreachable!("no register tile has {tall} rows"),
-            }
-        }
-    }
-}
-
-/// Rows of the left factor, and where they are to stand side by side.
-struct Strip<'a, T> {
-    from: *const T,
-    a: &'a Factor<T>,
-    to: *mut T,
-    rows: usize,
-    depth: usize,
-}
-
-/// Packs strips of up to `TALL` rows.
-struct Pack<'a, T, const TALL: usize>(Strip<'a, T>);
-
-impl<T: Tiled, const TALL: usize> Work for Pack<'_, T, TALL> {
-    type Output = ();
-    #[inline(always)]
-    #[allow(clippy::needless_range_loop)] // a transpose reads better with both indices
-    fn run(self) {
-        let s = self.0;
-        let mut step = 0;
-        // SAFETY: the rows lie in `a`, and the fresh copy has room for whole tiles of this depth.
-        unsafe {
-            if s.rows == TALL && s.a.rows == 1 {
-                for step in 0..s.depth {
-                    let from = s.from.offset(step as isize * s.a.columns).cast::<[T; TALL]>();
-                    s.to.add(step * TALL).cast::<[T; TALL]>().write_unaligned(from.read_unaligned());
-                }
-                return;
-            }
-            while s.rows == TALL && s.a.columns == 1 && step + 16 <= s.depth {
-                let mut block = [[T::ZERO; 16]; TALL];
-                for row in 0..TALL {
-                    block[row] = s.from.offset(row as isize * s.a.rows).add(step).cast::<[T; 16]>().read_unaligned();
-                }
-                for j in 0..16 {
-                    let mut line = [T::ZERO; TALL];
-                    for row in 0..TALL {
-                        line[row] = block[row][j];
-                    }
-                    s.to.add((step + j) * TALL).cast::<[T; TALL]>().write_unaligned(line);
-                }
-                step += 16;
-            }
-            for step in step..s.depth {
-                for row in 0..s.rows {
-                    *s.to.add(step * TALL + row) =
-                        *s.from.offset(row as isize * s.a.rows + step as isize * s.a.columns);
-                }
             }
         }
     }

@@ -1,5 +1,5 @@
 //! Products of a few rows (or, seen the other way, of a few columns): every element of the large factor is used once or
-//! twice, so it is streamed from where it lies.
+//! twice, so it is streamed from where it lies. Products of depth 1 only write.
 
 use std::ops::Range;
 
@@ -12,8 +12,13 @@ use crate::{Array, threads};
 const ROWS: usize = 4;
 /// Below this size of the large factor, in bytes, other ways are as good.
 const LARGE: usize = 1 << 16;
-/// Columns per piece of work, when rows are contiguous: their sums stay in the first-level cache.
+/// Columns per piece of work at least and at most, when rows are contiguous: whole pages are best, and the sums of all rows
+/// stay in the first-level cache.
+const NARROW: usize = 128;
 const WIDE: usize = 1024;
+/// Multiply-adds per piece of work, about, while there are no more than so many pieces.
+const WORK: usize = 1 << 17;
+const PIECES: usize = 8;
 /// Columns per piece of work, when columns are contiguous.
 const TALL: usize = 64;
 
@@ -21,6 +26,10 @@ const TALL: usize = 64;
 pub(super) fn product<T: Tiled>(a: &Array, b: &Array, out: &Array) -> bool {
     let (left, right, result) = (Factor::<T>::of(a), Factor::<T>::of(b), Factor::<T>::of(out));
     let [batch, m, k, n] = [a.shape()[0], a.shape()[1], a.shape()[2], b.shape()[2]];
+    if k == 1 && right.columns == 1 && n >= TALL {
+        outer(left, right, result, [batch, m, n]);
+        return true;
+    }
     let streams = |rows: usize, large: usize| rows <= ROWS && large * size_of::<T>() >= LARGE;
     if streams(m, k * n) {
         stream(left, right, result, [batch, m, k, n])
@@ -37,100 +46,167 @@ impl<T> Factor<T> {
     }
 }
 
+/// A column times a row, for each of the batch: there is nothing to do but to write, in order.
+fn outer<T: Tiled>(a: Factor<T>, b: Factor<T>, out: Factor<T>, [batch, m, n]: [usize; 3]) {
+    let rows = (WORK / 4 / n).clamp(1, m);
+    let pieces = m.div_ceil(rows);
+    threads::for_each(batch * pieces, batch * m * n, |i| {
+        let (batch, first) = (i / pieces, i % pieces * rows);
+        dispatch(Outer { a: &a, b: &b, out: &out, batch, rows: first..(first + rows).min(m), n });
+    });
+}
+
+/// Rows of the product of a column and a row.
+struct Outer<'a, T> {
+    a: &'a Factor<T>,
+    b: &'a Factor<T>,
+    out: &'a Factor<T>,
+    batch: usize,
+    rows: Range<usize>,
+    n: usize,
+}
+
+impl<T: Tiled> Work for Outer<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for row in self.rows {
+            // SAFETY: the element lies in `a`, the row in `b`, and the row of the fresh output belongs to this piece.
+            let (x, y, to) = unsafe {
+                let y = std::slice::from_raw_parts(self.b.at(self.batch, 0, 0), self.n);
+                (
+                    *self.a.at(self.batch, row, 0),
+                    y,
+                    std::slice::from_raw_parts_mut(self.out.at(self.batch, row, 0), self.n),
+                )
+            };
+            // Not a plain product: a chain starts from zero, which has a sign.
+            to.iter_mut().zip(y).for_each(|(o, &y)| *o = x.mul_add(y, T::ZERO));
+        }
+    }
+}
+
 /// `m` rows times a large matrix, if its rows or its columns are contiguous.
 fn stream<T: Tiled>(a: Factor<T>, b: Factor<T>, out: Factor<T>, [batch, m, k, n]: [usize; 4]) -> bool {
     let in_rows = b.columns == 1 && n >= 16;
     if !in_rows && b.rows != 1 {
         return false;
     }
-    let width = if in_rows { WIDE } else { TALL };
+    let share = n.div_ceil((k * n / WORK).clamp(1, PIECES)).next_multiple_of(32);
+    let width = if in_rows { share.clamp(NARROW, WIDE) } else { TALL };
     let pieces = n.div_ceil(width);
     threads::for_each(batch * pieces, batch * m * n * k, |i| {
         let (batch, start) = (i / pieces, i % pieces * width);
         let columns = start..(start + width).min(n);
-        for row in 0..m {
-            let part = Part { a: a.at(batch, row, 0), a_step: a.columns, b: &b, batch, k, columns: columns.clone() };
-            let mut sums = [T::ZERO; WIDE];
-            let sums = &mut sums[..columns.len()];
-            if in_rows {
-                dispatch(Axpy(part, &mut *sums))
-            } else {
-                dispatch(Dots(part, &mut *sums))
-            }
-            // SAFETY: these elements of the fresh output belong to this piece.
-            sums.iter().zip(columns.clone()).for_each(|(&s, c)| unsafe { *out.at(batch, row, c) = s });
-        }
+        let part = Part { a: &a, b: &b, out: &out, batch, m, k, columns };
+        if in_rows { dispatch(Axpy(part)) } else { dispatch(Dots(part)) }
     });
     true
 }
 
-/// One row times some columns.
+/// A few rows times some columns.
 struct Part<'a, T> {
-    a: *const T,
-    a_step: isize,
+    a: &'a Factor<T>,
     b: &'a Factor<T>,
+    out: &'a Factor<T>,
     batch: usize,
+    m: usize,
     k: usize,
     columns: Range<usize>,
 }
 
+impl<T: Tiled> Part<'_, T> {
+    /// Writes sums of a row, from a column of this part on.
+    #[inline(always)]
+    fn write(&self, row: usize, first: usize, sums: &[T]) {
+        for (column, &sum) in (self.columns.start + first..).zip(sums) {
+            // SAFETY: these elements of the fresh output belong to this part.
+            unsafe { *self.out.at(self.batch, row, column) = sum };
+        }
+    }
+
+    #[inline(always)]
+    fn left(&self, row: usize, depth: usize) -> T {
+        // SAFETY: the element lies in `a`.
+        unsafe { *self.a.at(self.batch, row, depth) }
+    }
+
+    #[inline(always)]
+    fn right(&self, depth: usize) -> &[T] {
+        // SAFETY: the elements lie in `b`, whose rows are contiguous where they are asked for as slices.
+        unsafe { std::slice::from_raw_parts(self.b.at(self.batch, depth, self.columns.start), self.columns.len()) }
+    }
+}
+
 /// Adds row after row of `b`, four at a time, to the sums.
-struct Axpy<'a, T>(Part<'a, T>, &'a mut [T]);
+struct Axpy<'a, T>(Part<'a, T>);
 
 impl<T: Tiled> Work for Axpy<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let (part, sums) = (self.0, self.1);
-        let n = sums.len();
-        // SAFETY: the rows lie in `b`, whose rows are contiguous; `a` has `k` elements.
-        let row = |depth: usize| unsafe {
-            let right = part.b.at(part.batch, depth, part.columns.start);
-            (*part.a.offset(depth as isize * part.a_step), std::slice::from_raw_parts(right, n))
-        };
+        let part = self.0;
+        let n = part.columns.len();
+        let mut sums = [[T::ZERO; WIDE]; ROWS];
         let mut depth = 0;
         while depth + 4 <= part.k {
-            let [(x0, y0), (x1, y1), (x2, y2), (x3, y3)] = [row(depth), row(depth + 1), row(depth + 2), row(depth + 3)];
-            for j in 0..n {
-                sums[j] = x3.mul_add(y3[j], x2.mul_add(y2[j], x1.mul_add(y1[j], x0.mul_add(y0[j], sums[j]))));
+            let [y0, y1, y2, y3] =
+                [part.right(depth), part.right(depth + 1), part.right(depth + 2), part.right(depth + 3)];
+            for (i, sums) in sums.iter_mut().enumerate().take(part.m) {
+                let [x0, x1] = [part.left(i, depth), part.left(i, depth + 1)];
+                let [x2, x3] = [part.left(i, depth + 2), part.left(i, depth + 3)];
+                let sums = &mut sums[..n];
+                for j in 0..n {
+                    sums[j] = x3.mul_add(y3[j], x2.mul_add(y2[j], x1.mul_add(y1[j], x0.mul_add(y0[j], sums[j]))));
+                }
             }
             depth += 4;
         }
         while depth < part.k {
-            let (x, y) = row(depth);
-            for j in 0..n {
-                sums[j] = x.mul_add(y[j], sums[j]);
+            let y = part.right(depth);
+            for (i, sums) in sums.iter_mut().enumerate().take(part.m) {
+                let (x, sums) = (part.left(i, depth), &mut sums[..n]);
+                for j in 0..n {
+                    sums[j] = x.mul_add(y[j], sums[j]);
+                }
             }
             depth += 1;
+        }
+        for (i, sums) in sums.iter().enumerate().take(part.m) {
+            part.write(i, 0, &sums[..n]);
         }
     }
 }
 
 /// Runs down several contiguous columns of `b` side by side.
-struct Dots<'a, T>(Part<'a, T>, &'a mut [T]);
+struct Dots<'a, T>(Part<'a, T>);
 
 impl<T: Tiled> Work for Dots<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let (part, sums) = (self.0, self.1);
+        let part = self.0;
         let wide = T::columns();
-        for (first, sums) in part.columns.clone().step_by(CHAINS).zip(sums.chunks_mut(CHAINS)) {
-            // A short group repeats its last column.
-            let columns: [*const T; CHAINS] =
-                std::array::from_fn(|i| part.b.at(part.batch, 0, first + i.min(sums.len() - 1)).cast_const());
-            let mut acc = [T::ZERO; CHAINS];
-            // SAFETY: the elements lie in `a` and `b`, whose columns are contiguous; `wide` fits the processor.
-            unsafe {
-                let done = wide.map_or(0, |run| run(&columns, part.a, part.a_step, part.k, &mut acc));
-                for depth in done..part.k {
-                    let x = *part.a.offset(depth as isize * part.a_step);
-                    for i in 0..CHAINS {
-                        acc[i] = x.mul_add(*columns[i].add(depth), acc[i]);
+        for i in 0..part.m {
+            let a = part.a.at(part.batch, i, 0).cast_const();
+            for first in part.columns.clone().step_by(CHAINS) {
+                let width = CHAINS.min(part.columns.end - first);
+                // A short group repeats its last column.
+                let columns: [*const T; CHAINS] =
+                    std::array::from_fn(|i| part.b.at(part.batch, 0, first + i.min(width - 1)).cast_const());
+                let mut acc = [T::ZERO; CHAINS];
+                // SAFETY: the elements lie in `a` and `b`, whose columns are contiguous; `wide` fits the processor.
+                unsafe {
+                    let done = wide.map_or(0, |run| run(&columns, a, part.a.columns, part.k, &mut acc));
+                    for depth in done..part.k {
+                        let x = *a.offset(depth as isize * part.a.columns);
+                        for i in 0..CHAINS {
+                            acc[i] = x.mul_add(*columns[i].add(depth), acc[i]);
+                        }
                     }
                 }
+                part.write(i, first - part.columns.start, &acc[..width]);
             }
-            sums.copy_from_slice(&acc[..sums.len()]);
         }
     }
 }

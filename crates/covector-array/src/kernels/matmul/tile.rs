@@ -6,7 +6,8 @@
 use crate::isa::{Isa, isa};
 use crate::math::Real;
 
-/// A block of `out (+)= a · b` for one call: at most [`Kernel::rows`] by [`Kernel::columns`].
+/// A block of `out (+)= a · b` for one call: at most [`Kernel::rows`] by [`Kernel::columns`], or [`Kernel::tall`] rows by half
+/// as many columns.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<T> {
     /// The first element of the left factor, and its strides from row to row and along the depth.
@@ -31,10 +32,19 @@ pub(super) struct Tile<T> {
 pub(super) struct Kernel<T> {
     pub rows: usize,
     pub columns: usize,
+    /// Rows of a tile of at most half the columns.
+    pub tall: usize,
     /// # Safety
     /// The processor must have the instruction set, and every element the tile names must be valid (the result's also
     /// writable, by this call alone).
     pub run: unsafe fn(&Tile<T>),
+}
+
+impl<T> Kernel<T> {
+    /// Rows of a tile of so many columns.
+    pub fn rows_for(&self, columns: usize) -> usize {
+        if 2 * columns <= self.columns { self.tall } else { self.rows }
+    }
 }
 
 /// Columns that [`Columns`] run down side by side.
@@ -63,7 +73,7 @@ macro_rules! tiled {
                     Isa::Avx512 => x86::$avx512::KERNEL,
                     #[cfg(target_arch = "x86_64")]
                     Isa::Avx2 => x86::$avx2::KERNEL,
-                    _ => Kernel { rows: 4, columns: 16, run: portable::<$t> },
+                    _ => Kernel { rows: 4, columns: 16, tall: 4, run: portable::<$t> },
                 }
             }
 
@@ -78,6 +88,15 @@ macro_rules! tiled {
     )*};
 }
 tiled!(f32 avx512_f32 avx2_f32 columns_f32, f64 avx512_f64 avx2_f64 columns_f64);
+
+/// The tile whose factors hold pairs of bf16 numbers, the first in the upper half, if the processor has the instruction.
+pub(super) fn bf16_kernel() -> Option<Kernel<f32>> {
+    #[cfg(target_arch = "x86_64")]
+    if isa() == Isa::Avx512 && is_x86_feature_detected!("avx512bf16") {
+        return Some(x86::avx512_bf16::KERNEL);
+    }
+    None
+}
 
 /// The tile in plain Rust: four rows of sixteen columns.
 ///
@@ -117,17 +136,24 @@ mod x86 {
 
     use super::CHAINS;
 
-    /// A module with the tile of two registers by `$rows` rows.
+    /// A module with the tile of `$rows` rows by `$vectors` registers, and those of `$tall` rows by half as many.
     macro_rules! tile {
         (
-            $name:ident, $features:literal, $t:ident, lanes $lanes:literal, rows $rows:literal [$($r:literal)*],
+            $name:ident, $features:literal, $t:ident, lanes $lanes:literal,
+            rows [$($row:literal)*] vectors [$($wide:literal)*], tall [$($tall:literal)*] vectors [$($narrow:literal)*],
             $zero:ident $one:ident $fma:ident $load:ident $store:ident, $mask:expr, $masked_load:expr, $masked_store:expr
         ) => {
             pub(in super::super) mod $name {
                 use super::super::{Kernel, Tile};
                 use super::*;
 
-                pub const KERNEL: Kernel<$t> = Kernel { rows: $rows, columns: 2 * $lanes, run };
+                const VECTORS: usize = [$($wide),*][0];
+                pub const KERNEL: Kernel<$t> = Kernel {
+                    rows: [$($row),*].len(),
+                    columns: VECTORS * $lanes,
+                    tall: [$($tall),*].len(),
+                    run,
+                };
 
                 /// # Safety
                 /// As [`Kernel::run`].
@@ -135,9 +161,37 @@ mod x86 {
                 unsafe fn run(t: &Tile<$t>) {
                     // SAFETY: the caller's promise.
                     unsafe {
-                        match (t.rows, t.columns == 2 * $lanes) {
-                            $(($r, true) => block::<$r, true>(t), ($r, false) => block::<$r, false>(t),)*
-                            _ => unreachable!("a tile has 1 to {} rows", $rows),
+                        match t.columns.div_ceil($lanes) {
+                            VECTORS if t.columns == VECTORS * $lanes => rows::<VECTORS, true>(t),
+                            $($wide => rows::<$wide, false>(t),)*
+                            $($narrow => tall::<$narrow, false>(t),)*
+                            _ => unreachable!("a tile has 1 to {} columns", VECTORS * $lanes),
+                        }
+                    }
+                }
+
+                /// # Safety
+                /// As [`Kernel::run`].
+                #[target_feature(enable = $features)]
+                unsafe fn rows<const WIDE: usize, const WHOLE: bool>(t: &Tile<$t>) {
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        match t.rows {
+                            $($row => block::<$row, WIDE, WHOLE>(t),)*
+                            _ => unreachable!("no such tile has {} rows", t.rows),
+                        }
+                    }
+                }
+
+                /// # Safety
+                /// As [`Kernel::run`].
+                #[target_feature(enable = $features)]
+                unsafe fn tall<const WIDE: usize, const WHOLE: bool>(t: &Tile<$t>) {
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        match t.rows {
+                            $($tall => block::<$tall, WIDE, WHOLE>(t),)*
+                            _ => unreachable!("no such tile has {} rows", t.rows),
                         }
                     }
                 }
@@ -145,42 +199,65 @@ mod x86 {
                 #[inline]
                 #[target_feature(enable = $features)]
                 #[allow(clippy::needless_range_loop)] // unrolled: registers, not a collection
-                unsafe fn block<const ROWS: usize, const WHOLE: bool>(t: &Tile<$t>) {
-                    // SAFETY: the caller's promise; masks keep loads and stores within the tile's columns.
+                unsafe fn block<const ROWS: usize, const WIDE: usize, const WHOLE: bool>(t: &Tile<$t>) {
+                    // SAFETY: the caller's promise; the mask keeps loads and stores within the tile's columns.
                     unsafe {
-                        let masks = [$mask(t.columns), $mask(t.columns.saturating_sub($lanes))];
-                        let load = |at: *const $t| {
-                            if WHOLE {
-                                [$load(at), $load(at.add($lanes))]
-                            } else {
-                                [$masked_load(masks[0], at), $masked_load(masks[1], at.wrapping_add($lanes))]
-                            }
+                        let mask = $mask(t.columns - (WIDE - 1) * $lanes);
+                        let load = |at: *const $t, v: usize| {
+                            let at = at.add(v * $lanes);
+                            if WHOLE || v + 1 < WIDE { $load(at) } else { $masked_load(mask, at) }
                         };
-                        let mut sum = [[$zero(); 2]; ROWS];
+                        let mut sum = [[$zero(); WIDE]; ROWS];
                         if !t.fresh {
                             for i in 0..ROWS {
-                                sum[i] = load(t.out.offset(i as isize * t.out_row));
+                                for v in 0..WIDE {
+                                    sum[i][v] = load(t.out.offset(i as isize * t.out_row), v);
+                                }
+                            }
+                            // The rows below come next: their sums are asked for while these grow.
+                            for i in 0..ROWS {
+                                let below = t.out.wrapping_offset((ROWS + i) as isize * t.out_row);
+                                for v in 0..WIDE {
+                                    _mm_prefetch::<_MM_HINT_T0>(below.wrapping_add(v * $lanes).cast());
+                                }
                             }
                         }
                         let (mut a, mut b) = (t.a, t.b);
-                        for _ in 0..t.depth {
-                            let right = load(b);
-                            for i in 0..ROWS {
-                                let left = $one(*a.offset(i as isize * t.a_row));
-                                sum[i][0] = $fma(left, right[0], sum[i][0]);
-                                sum[i][1] = $fma(left, right[1], sum[i][1]);
+                        let mut left = t.depth;
+                        while left > 0 {
+                            let steps = left.min(64 / size_of::<$t>());
+                            left -= steps;
+                            if t.a_depth == 1 {
+                                // As many rows below come next: a cache line of each is asked for.
+                                for i in 0..ROWS {
+                                    let below = a.wrapping_offset((ROWS + i) as isize * t.a_row);
+                                    _mm_prefetch::<_MM_HINT_T0>(below.cast());
+                                }
                             }
-                            a = a.wrapping_offset(t.a_depth);
-                            b = b.wrapping_offset(t.b_depth);
+                            for _ in 0..steps {
+                                let mut right = [$zero(); WIDE];
+                                for v in 0..WIDE {
+                                    right[v] = load(b, v);
+                                }
+                                for i in 0..ROWS {
+                                    let left = $one(*a.offset(i as isize * t.a_row));
+                                    for v in 0..WIDE {
+                                        sum[i][v] = $fma(left, right[v], sum[i][v]);
+                                    }
+                                }
+                                a = a.wrapping_offset(t.a_depth);
+                                b = b.wrapping_offset(t.b_depth);
+                            }
                         }
                         for i in 0..ROWS {
                             let to = t.out.offset(i as isize * t.out_row);
-                            if WHOLE {
-                                $store(to, sum[i][0]);
-                                $store(to.add($lanes), sum[i][1]);
-                            } else {
-                                $masked_store(to, masks[0], sum[i][0]);
-                                $masked_store(to.wrapping_add($lanes), masks[1], sum[i][1]);
+                            for v in 0..WIDE {
+                                let to = to.add(v * $lanes);
+                                if WHOLE || v + 1 < WIDE {
+                                    $store(to, sum[i][v]);
+                                } else {
+                                    $masked_store(to, mask, sum[i][v]);
+                                }
                             }
                         }
                     }
@@ -190,40 +267,60 @@ mod x86 {
     }
 
     tile!(
-        avx512_f32, "avx512f,fma", f32, lanes 16, rows 12 [1 2 3 4 5 6 7 8 9 10 11 12],
+        avx512_f32, "avx512f,fma", f32, lanes 16,
+        rows [1 2 3 4 5 6] vectors [4 3], tall [1 2 3 4 5 6 7 8 9 10 11 12] vectors [2 1],
         _mm512_setzero_ps _mm512_set1_ps _mm512_fmadd_ps _mm512_loadu_ps _mm512_storeu_ps,
         |n: usize| ((1u32 << n.min(16)) - 1) as __mmask16, |m, p| _mm512_maskz_loadu_ps(m, p),
         |p, m, v| _mm512_mask_storeu_ps(p, m, v)
     );
     tile!(
-        avx512_f64, "avx512f,fma", f64, lanes 8, rows 12 [1 2 3 4 5 6 7 8 9 10 11 12],
+        avx512_f64, "avx512f,fma", f64, lanes 8,
+        rows [1 2 3 4 5 6] vectors [4 3], tall [1 2 3 4 5 6 7 8 9 10 11 12] vectors [2 1],
         _mm512_setzero_pd _mm512_set1_pd _mm512_fmadd_pd _mm512_loadu_pd _mm512_storeu_pd,
         |n: usize| ((1u32 << n.min(8)) - 1) as __mmask8, |m, p| _mm512_maskz_loadu_pd(m, p),
         |p, m, v| _mm512_mask_storeu_pd(p, m, v)
     );
     tile!(
-        avx2_f32, "avx2,fma", f32, lanes 8, rows 6 [1 2 3 4 5 6],
+        // A step is a pair of bf16 numbers: the one in the upper half goes first.
+        avx512_bf16, "avx512f,avx512bf16,fma", f32, lanes 16,
+        rows [1 2 3 4 5 6] vectors [4 3], tall [1 2 3 4 5 6 7 8 9 10 11 12] vectors [2 1],
+        _mm512_setzero_ps _mm512_set1_ps pairs _mm512_loadu_ps _mm512_storeu_ps,
+        |n: usize| ((1u32 << n.min(16)) - 1) as __mmask16, |m, p| _mm512_maskz_loadu_ps(m, p),
+        |p, m, v| _mm512_mask_storeu_ps(p, m, v)
+    );
+    tile!(
+        avx2_f32, "avx2,fma", f32, lanes 8,
+        rows [1 2 3 4 5 6] vectors [2], tall [1 2 3 4 5 6 7 8 9 10 11 12] vectors [1],
         _mm256_setzero_ps _mm256_set1_ps _mm256_fmadd_ps _mm256_loadu_ps _mm256_storeu_ps,
         |n: usize| _mm256_loadu_si256(MASK_32[8 - n.min(8)..].as_ptr().cast()), |m, p| _mm256_maskload_ps(p, m),
         |p, m, v| _mm256_maskstore_ps(p, m, v)
     );
     tile!(
-        avx2_f64, "avx2,fma", f64, lanes 4, rows 6 [1 2 3 4 5 6],
+        avx2_f64, "avx2,fma", f64, lanes 4,
+        rows [1 2 3 4 5 6] vectors [2], tall [1 2 3 4 5 6 7 8 9 10 11 12] vectors [1],
         _mm256_setzero_pd _mm256_set1_pd _mm256_fmadd_pd _mm256_loadu_pd _mm256_storeu_pd,
         |n: usize| _mm256_loadu_si256(MASK_64[4 - n.min(4)..].as_ptr().cast()), |m, p| _mm256_maskload_pd(p, m),
         |p, m, v| _mm256_maskstore_pd(p, m, v)
     );
 
-    /// Bytes between the use of a line of a column and that of the one asked for at the same time.
-    const AHEAD: usize = 1024;
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn pairs(left: __m512, right: __m512, sum: __m512) -> __m512 {
+        // SAFETY: both are registers of 512 bits.
+        let bits = |x: __m512| unsafe { std::mem::transmute::<__m512, __m512bh>(x) };
+        _mm512_dpbf16_ps(sum, bits(left), bits(right))
+    }
 
-    /// Asks for the lines of the columns that will be used soon.
+    /// Asks for what comes `CHAINS` cache lines later, given how many `lines` of the columns are done: as many lines of one
+    /// column, of each in turn, as memory prefers; at the columns' `end`, of the columns that come next.
     #[inline(always)]
-    unsafe fn fetch_ahead<T>(columns: &[*const T; CHAINS], depth: usize) {
-        for column in columns {
-            let at = column.wrapping_add(depth).cast::<i8>().wrapping_add(AHEAD);
+    unsafe fn fetch_ahead<T>(columns: &[*const T; CHAINS], lines: usize, end: usize) {
+        let (column, ahead) = (columns[lines % CHAINS], (lines / CHAINS + 1) * CHAINS);
+        let next_columns = columns[1].addr().wrapping_sub(columns[0].addr()).wrapping_mul(CHAINS);
+        let from = column.cast::<i8>().wrapping_add(if ahead < end { 64 * ahead } else { next_columns });
+        for line in 0..CHAINS {
             // SAFETY: a prefetch never faults.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(at) };
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(64 * line)) };
         }
     }
 
@@ -246,7 +343,7 @@ mod x86 {
             let mut sum = _mm512_loadu_ps(sums.as_ptr());
             for depth in (0..whole).step_by(4) {
                 if depth % 16 == 0 {
-                    fetch_ahead(columns, depth);
+                    fetch_ahead(columns, depth / 16, k / 16);
                 }
                 let four = |i: usize| _mm_loadu_ps(columns[i].add(depth));
                 let mut x: [__m512; 4] = std::array::from_fn(|r| {
@@ -289,7 +386,7 @@ mod x86 {
             let mut sum = [_mm512_loadu_pd(sums.as_ptr()), _mm512_loadu_pd(sums.as_ptr().add(8))];
             for depth in (0..whole).step_by(2) {
                 if depth % 8 == 0 {
-                    fetch_ahead(columns, depth);
+                    fetch_ahead(columns, depth / 8, k / 8);
                 }
                 let two = |i: usize| _mm_loadu_pd(columns[i].add(depth));
                 let left = [0, 1].map(|j| _mm512_set1_pd(*a.offset((depth + j) as isize * step)));
