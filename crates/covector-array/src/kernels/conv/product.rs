@@ -1,0 +1,252 @@
+//! Weights times windows: a matrix product whose right factor is never there as a whole.
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use super::direct;
+use super::planes::{SLACK, copy_run};
+use crate::isa::{Work, dispatch};
+use crate::kernels::layout::{Layout, Shared};
+use crate::kernels::matmul::{Kernel, Tile, Tiled};
+use crate::math::Num;
+use crate::{Array, Shape, threads};
+
+/// Steps along the depth at a time: a panel of them and a register tile's rows fit the first-level cache.
+const DEPTH: usize = 320;
+/// Up to this many rows there is too little to do per element of a panel to fill one.
+const FEW: usize = 2;
+
+/// For each group, `out[row, position] = Σ weights[row, d] · planes[offsets[d] + place of the position]`.
+pub(super) struct Product<T> {
+    kernel: Kernel<T>,
+    /// Group by group, a register tile's rows after another, step by step along the depth.
+    weights: Array,
+    pub rows: usize,
+    /// Rows of a register tile.
+    tall: usize,
+    pub offsets: Vec<usize>,
+    /// Where the positions of an example lie in the planes.
+    layout: Layout,
+    positions: usize,
+}
+
+/// Where results go: the first element, and the strides over rows and examples; positions are contiguous.
+pub(super) struct Place<T> {
+    pub ptr: *mut T,
+    pub row: usize,
+    pub example: usize,
+}
+
+/// Positions that lie side by side both in the planes (from `from` on) and in the result (from `to` on).
+#[derive(Clone, Copy)]
+pub(super) struct Run {
+    pub from: isize,
+    pub to: usize,
+    pub len: usize,
+}
+
+impl<T: Tiled> Product<T> {
+    /// `weight(group, row, d)` are the weights; positions are those of `grid`, `pitch` apart in the planes.
+    pub fn new(
+        groups: usize,
+        rows: usize,
+        offsets: Vec<usize>,
+        grid: &[usize],
+        pitch: &[usize],
+        weight: impl Fn(usize, usize, usize) -> T + Sync,
+    ) -> Product<T> {
+        let (kernel, depth) = (T::kernel(), offsets.len());
+        let tall = rows.div_ceil(rows.div_ceil(kernel.rows));
+        let weights = Array::uninit(Shape::from([groups, rows, depth]), T::DTYPE);
+        let (to, tiles) = (Shared(weights.ptr::<T>().cast_mut()), rows.div_ceil(tall));
+        threads::for_each(groups * tiles, groups * rows * depth, |i| {
+            let (group, row) = (i / tiles, i % tiles * tall);
+            let (high, first) = (tall.min(rows - row), (group * rows + row) * depth);
+            for (d, r) in (0..depth).flat_map(|d| (0..high).map(move |r| (d, r))) {
+                // SAFETY: the element lies in the fresh array, in a part that only this call writes.
+                unsafe { *to.get().add(first + d * high + r) = weight(group, row + r, d) };
+            }
+        });
+        let layout = Layout::new(grid.iter().zip(pitch).map(|(&size, &pitch)| (size, pitch as isize)));
+        Product { kernel, weights, rows, tall, offsets, layout, positions: grid.iter().product() }
+    }
+
+    /// The positions of an example.
+    pub fn positions(&self) -> usize {
+        self.positions
+    }
+
+    /// The columns of a register tile.
+    pub fn wide(&self) -> usize {
+        self.kernel.columns
+    }
+
+    /// The weights of a group from a register tile's first row and a step of the depth on, and the tile's rows.
+    pub fn tile(&self, group: usize, row: usize, step: usize) -> (*const T, usize) {
+        let (depth, high) = (self.offsets.len(), self.tall.min(self.rows - row));
+        (self.weights.ptr::<T>().wrapping_add((group * self.rows + row) * depth + step * high), high)
+    }
+
+    /// Computes some columns, which run over the positions of one example after another, `example` apart in the planes.
+    ///
+    /// # Safety
+    /// The planes must be filled for these columns, with [`SLACK`] behind them; the results must be writable, by this
+    /// call alone.
+    pub unsafe fn run(&self, group: usize, planes: *const T, example: usize, columns: Range<usize>, place: &Place<T>) {
+        let runs = |columns: Range<usize>, runs: &mut SmallVec<[Run; 32]>| {
+            runs.clear();
+            let mut at = columns.start;
+            while at < columns.end {
+                let (e, p) = (at / self.positions, at % self.positions);
+                let mut to = e * place.example + p;
+                let len = (self.positions - p).min(columns.end - at);
+                self.layout.for_runs(p, len, |offset, len| {
+                    runs.push(Run { from: offset + (e * example) as isize, to, len });
+                    to += len;
+                });
+                at += len;
+            }
+        };
+        let mut all = SmallVec::new();
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.offsets.is_empty() {
+                runs(columns, &mut all);
+                for (row, run) in (0..self.rows).flat_map(|row| all.iter().map(move |run| (row, run))) {
+                    std::slice::from_raw_parts_mut(place.ptr.add(row * place.row + run.to), run.len).fill(T::ZERO);
+                }
+            } else if self.rows <= FEW && self.layout.inner().1 == 1 {
+                runs(columns, &mut all);
+                direct::run(self, self.tile(group, 0, 0).0, planes, &all, place);
+            } else {
+                self.panels(group, planes, columns, place, &runs);
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`run`](Self::run).
+    unsafe fn panels(
+        &self,
+        group: usize,
+        planes: *const T,
+        columns: Range<usize>,
+        place: &Place<T>,
+        runs: &dyn Fn(Range<usize>, &mut SmallVec<[Run; 32]>),
+    ) {
+        let (wide, depth) = (self.kernel.columns, self.offsets.len());
+        let steps = depth.div_ceil(depth.div_ceil(DEPTH));
+        let room = Array::uninit(Shape::from([(steps + self.rows) * wide + SLACK]), T::DTYPE);
+        let panel = room.ptr::<T>().cast_mut();
+        let aside = panel.wrapping_add(steps * wide + SLACK);
+        let mut parts = SmallVec::new();
+        for first in columns.clone().step_by(wide) {
+            let width = wide.min(columns.end - first);
+            runs(first..first + width, &mut parts);
+            // Results of several examples are not side by side: they are computed aside.
+            let together = first % self.positions + width <= self.positions;
+            let (out, out_row) = if together { (place.ptr.wrapping_add(parts[0].to), place.row) } else { (aside, wide) };
+            for steps in threads::chunks(depth, steps) {
+                let pack = Pack {
+                    from: planes,
+                    stride: self.layout.inner().1,
+                    offsets: &self.offsets[steps.clone()],
+                    runs: &parts,
+                    to: panel,
+                    row: wide,
+                };
+                dispatch(pack);
+                for row in (0..self.rows).step_by(self.tall) {
+                    let (a, high) = self.tile(group, row, steps.start);
+                    let tile = Tile {
+                        a,
+                        a_row: 1,
+                        a_depth: high as isize,
+                        b: panel,
+                        b_depth: wide as isize,
+                        out: out.wrapping_add(row * out_row),
+                        out_row: out_row as isize,
+                        rows: high,
+                        columns: width,
+                        depth: steps.len(),
+                        fresh: steps.start == 0,
+                    };
+                    // SAFETY: weights and panel hold these rows and steps; the results are the caller's promise.
+                    unsafe { (self.kernel.run)(&tile) };
+                }
+            }
+            if !together {
+                for row in 0..self.rows {
+                    let mut from = aside.wrapping_add(row * wide).cast_const();
+                    for run in &parts {
+                        // SAFETY: the runs are as long together as the panel is wide; the results are the caller's promise.
+                        unsafe { copy_run(from, place.ptr.add(row * place.row + run.to), run.len) };
+                        from = from.wrapping_add(run.len);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Copies runs of elements side by side, once for every offset.
+pub(super) struct Pack<'a, T> {
+    pub from: *const T,
+    /// Between neighbours of a run.
+    pub stride: isize,
+    pub offsets: &'a [usize],
+    pub runs: &'a [Run],
+    pub to: *mut T,
+    /// From what one offset gives to what the next one gives.
+    pub row: usize,
+}
+
+impl<T: Num> Work for Pack<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        match self.runs.iter().map(|run| run.len).max() {
+            _ if self.stride != 1 => self.strided(),
+            Some(..=8) => self.blocks::<8>(),
+            Some(..=16) => self.blocks::<16>(),
+            _ => self.blocks::<32>(),
+        }
+    }
+}
+
+impl<T: Num> Pack<'_, T> {
+    /// What a block copies beyond its run, the next run or row overwrites, or falls into the slack.
+    #[inline(always)]
+    fn blocks<const N: usize>(&self) {
+        for (d, &offset) in self.offsets.iter().enumerate() {
+            let mut to = self.to.wrapping_add(d * self.row);
+            for run in self.runs {
+                let from = self.from.wrapping_offset(offset as isize + run.from);
+                for i in (0..run.len).step_by(N) {
+                    // SAFETY: the run lies in planes and panel, both of which have slack behind them.
+                    unsafe {
+                        let block = from.add(i).cast::<[T; N]>().read_unaligned();
+                        to.add(i).cast::<[T; N]>().write_unaligned(block);
+                    }
+                }
+                to = to.wrapping_add(run.len);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn strided(&self) {
+        for (d, &offset) in self.offsets.iter().enumerate() {
+            let mut to = self.to.wrapping_add(d * self.row);
+            for run in self.runs {
+                let from = self.from.wrapping_offset(offset as isize + run.from);
+                for i in 0..run.len {
+                    // SAFETY: the run lies in planes and panel.
+                    unsafe { *to.add(i) = *from.offset(i as isize * self.stride) };
+                }
+                to = to.wrapping_add(run.len);
+            }
+        }
+    }
+}
