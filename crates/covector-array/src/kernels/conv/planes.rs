@@ -37,10 +37,10 @@ pub(super) struct Split {
     pub pitch: Sizes,
     /// Elements of a channel.
     pub channel: usize,
-    /// Where each row of the planes comes from; `None` for padding.
-    rows: Vec<Option<isize>>,
-    /// The pieces of a row: zeros before, elements, zeros after; and the first element's offset.
-    pieces: SmallVec<[(usize, usize, usize, isize); 4]>,
+    /// The rows that are none of the padding: where they come from and go to.
+    rows: Vec<(isize, usize)>,
+    /// The same of the pieces of a row, and their lengths.
+    pieces: SmallVec<[(isize, usize, usize); 4]>,
     stride: isize,
 }
 
@@ -63,34 +63,36 @@ impl Split {
             (j >= first && j < first + count).then(|| at * strides[a])
         };
         let sizes = &extents[..outer.len()];
-        let row = |i: usize| -> Option<isize> {
+        let width = extents[outer.len()];
+        let row = |i: usize| -> Option<(isize, usize)> {
             let index = unravel(i, sizes);
-            (0..outer.len()).map(|a| source(a, index[a])).sum()
+            let from: Option<isize> = (0..outer.len()).map(|a| source(a, index[a])).sum();
+            Some((from?, i * width))
         };
         let stride = strides[outer.len()];
         let piece = |i: usize| {
             let (first, count) = last.inside(i);
             let at = last.starts[i] + (first * last.step) as isize;
-            (first, count, last.size - first - count, at * stride)
+            (count > 0).then_some((at * stride, i * last.size + first, count))
         };
         Split {
-            rows: (0..sizes.iter().product()).map(row).collect(),
-            pieces: (0..last.starts.len()).map(piece).collect(),
+            rows: (0..sizes.iter().product()).filter_map(row).collect(),
+            pieces: (0..last.starts.len()).filter_map(piece).collect(),
             stride: stride * last.step as isize,
             pitch,
             channel,
         }
     }
 
-    /// Room for so many channels.
+    /// Room for so many channels, the padding in place.
     pub fn buffer<T: Num>(&self, channels: usize) -> Array {
-        Array::uninit(Shape::from([channels * self.channel + SLACK]), T::DTYPE)
+        Array::build::<T>(Shape::from([channels * self.channel + SLACK]), |room| room.fill(T::ZERO))
     }
 
-    /// Fills the planes of a channel.
+    /// Fills the planes of a channel, but for the padding.
     ///
     /// # Safety
-    /// `from` must point to a channel of the strides and sizes given, `to` to room for its planes.
+    /// `from` must point to a channel of the strides and sizes given, `to` to its planes in a buffer.
     pub unsafe fn fill<T: Num>(&self, from: *const T, to: *mut T) {
         dispatch(Fill { split: self, from, to });
     }
@@ -108,33 +110,12 @@ impl<T: Num> Work for Fill<'_, T> {
     #[inline(always)]
     fn run(self) {
         let Split { rows, pieces, stride, .. } = self.split;
-        let mut to = self.to;
-        for row in rows {
-            for &(before, count, after, at) in pieces {
+        for &(from, to) in rows {
+            for &(at, place, count) in pieces {
                 // SAFETY: the caller's promise; elements inside were counted by `Axis::inside`.
-                unsafe {
-                    match row {
-                        None => zeros(to, before + count + after),
-                        Some(row) => {
-                            zeros(to, before);
-                            take(self.from.wrapping_offset(row + at), *stride, to.add(before), count);
-                            zeros(to.add(before + count), after);
-                        }
-                    }
-                    to = to.add(before + count + after);
-                }
+                unsafe { take(self.from.offset(from + at), *stride, self.to.add(to + place), count) };
             }
         }
-    }
-}
-
-/// # Safety
-/// `to` must have room for `len` elements.
-#[inline(always)]
-unsafe fn zeros<T: Num>(to: *mut T, len: usize) {
-    for i in 0..len {
-        // SAFETY: the caller's promise.
-        unsafe { *to.add(i) = T::ZERO };
     }
 }
 
@@ -144,22 +125,51 @@ unsafe fn zeros<T: Num>(to: *mut T, len: usize) {
 /// The elements must be readable, and `to` must have room for them.
 #[inline(always)]
 unsafe fn take<T: Num>(from: *const T, stride: isize, to: *mut T, len: usize) {
-    // SAFETY: the caller's promise; blocks end at or before the last element.
+    // SAFETY: the caller's promise; every block lies within the run.
     unsafe {
         match stride {
             1 => copy_run(from, to, len),
-            2 => {
-                let mut i = 0;
-                while i + 8 < len {
-                    let both = from.add(2 * i).cast::<[T; 16]>().read_unaligned();
-                    let even: [T; 8] = std::array::from_fn(|j| both[2 * j]);
-                    to.add(i).cast::<[T; 8]>().write_unaligned(even);
-                    i += 8;
-                }
-                (i..len).for_each(|i| *to.add(i) = *from.add(2 * i));
-            }
+            2 => take_even(from, to, len),
             _ => (0..len).for_each(|i| *to.add(i) = *from.offset(i as isize * stride)),
         }
+    }
+}
+
+/// Runs `$block` at the starts of blocks of so many elements; the last may overlap the one before.
+macro_rules! in_blocks {
+    ($len:expr, $n:literal, $block:expr) => {
+        if $len >= $n {
+            (0..$len / $n).for_each(|i| $block(i * $n));
+            if $len % $n != 0 {
+                $block($len - $n);
+            }
+            return;
+        }
+    };
+}
+
+/// Every second element.
+///
+/// # Safety
+/// As [`take`].
+#[inline(always)]
+unsafe fn take_even<T: Num>(from: *const T, to: *mut T, len: usize) {
+    // SAFETY: the caller's promise; the two parts of a block end with its last element.
+    unsafe {
+        macro_rules! blocks {
+            ($n:literal) => {
+                in_blocks!(len, $n, |i: usize| {
+                    let part = |at: usize| from.add(at).cast::<[T; $n]>().read_unaligned();
+                    let (x, y) = (part(2 * i), part(2 * i + $n - 1));
+                    let even: [T; $n] = std::array::from_fn(|j| if j < $n / 2 { x[2 * j] } else { y[2 * j + 1 - $n] });
+                    to.add(i).cast::<[T; $n]>().write_unaligned(even);
+                })
+            };
+        }
+        blocks!(16);
+        blocks!(8);
+        blocks!(4);
+        (0..len).for_each(|i| *to.add(i) = *from.add(2 * i));
     }
 }
 
@@ -173,26 +183,40 @@ pub(super) unsafe fn copy_run<T: Num>(from: *const T, to: *mut T, len: usize) {
     unsafe {
         macro_rules! blocks {
             ($n:literal) => {
-                if len >= $n {
-                    let block = |i: usize| {
-                        to.add(i).cast::<[T; $n]>().write_unaligned(from.add(i).cast::<[T; $n]>().read_unaligned());
-                    };
-                    let mut i = 0;
-                    while i + $n <= len {
-                        block(i);
-                        i += $n;
-                    }
-                    if i < len {
-                        block(len - $n);
-                    }
-                    return;
-                }
+                in_blocks!(len, $n, |i: usize| {
+                    to.add(i).cast::<[T; $n]>().write_unaligned(from.add(i).cast::<[T; $n]>().read_unaligned());
+                })
             };
         }
         blocks!(16);
         blocks!(8);
         blocks!(4);
         (0..len).for_each(|i| *to.add(i) = *from.add(i));
+    }
+}
+
+/// Elements of `a` and `b` by turns, `len` of each.
+///
+/// # Safety
+/// As [`take`].
+#[inline(always)]
+unsafe fn weave<T: Num>(a: *const T, b: *const T, to: *mut T, len: usize) {
+    // SAFETY: the caller's promise; every block lies within the run.
+    unsafe {
+        macro_rules! blocks {
+            ($n:literal) => {
+                in_blocks!(len, $n, |i: usize| {
+                    let part = |x: *const T| x.add(i).cast::<[T; $n]>().read_unaligned();
+                    let (x, y) = (part(a), part(b));
+                    let both: [T; 2 * $n] = std::array::from_fn(|j| if j % 2 == 0 { x[j / 2] } else { y[j / 2] });
+                    to.add(2 * i).cast::<[T; 2 * $n]>().write_unaligned(both);
+                })
+            };
+        }
+        blocks!(16);
+        blocks!(8);
+        blocks!(4);
+        (0..len).for_each(|i| (*to.add(2 * i), *to.add(2 * i + 1)) = (*a.add(i), *b.add(i)));
     }
 }
 
@@ -250,16 +274,10 @@ impl<T: Num> Work for Merging<'_, T> {
                 match step {
                     1 => copy_run(from, to, *len),
                     2 => {
-                        let (a, b) = (next(0), next(1));
-                        let mut m = 0;
-                        while m + 8 <= len / 2 {
-                            let x = a.add(m).cast::<[T; 8]>().read_unaligned();
-                            let y = b.add(m).cast::<[T; 8]>().read_unaligned();
-                            let both: [T; 16] = std::array::from_fn(|j| if j % 2 == 0 { x[j / 2] } else { y[j / 2] });
-                            to.add(2 * m).cast::<[T; 16]>().write_unaligned(both);
-                            m += 8;
+                        weave(next(0), next(1), to, len / 2);
+                        if len % 2 == 1 {
+                            *to.add(len - 1) = *next(0).add(len / 2);
                         }
-                        (2 * m..*len).for_each(|j| *to.add(j) = if j % 2 == 0 { *a.add(j / 2) } else { *b.add(j / 2) });
                     }
                     _ => (0..*step).for_each(|e| {
                         let from = next(e);

@@ -208,22 +208,24 @@ impl<T: Num> Work for Pack<'_, T> {
     fn run(self) {
         match self.runs.iter().map(|run| run.len).max() {
             _ if self.stride != 1 => self.strided(),
-            Some(..=8) => self.blocks::<8>(),
-            Some(..=16) => self.blocks::<16>(),
-            _ => self.blocks::<32>(),
+            Some(..=8) => self.blocks::<8, true>(),
+            Some(..=16) => self.blocks::<16, true>(),
+            Some(..=32) => self.blocks::<32, true>(),
+            _ => self.blocks::<32, false>(),
         }
     }
 }
 
 impl<T: Num> Pack<'_, T> {
-    /// What a block copies beyond its run, the next run or row overwrites, or falls into the slack.
+    /// What a block copies beyond its run, the next run or row overwrites, or falls into the slack. `ONE`: no run is longer
+    /// than a block.
     #[inline(always)]
-    fn blocks<const N: usize>(&self) {
+    fn blocks<const N: usize, const ONE: bool>(&self) {
         for (d, &offset) in self.offsets.iter().enumerate() {
             let mut to = self.to.wrapping_add(d * self.row);
             for run in self.runs {
                 let from = self.from.wrapping_offset(offset as isize + run.from);
-                for i in (0..run.len).step_by(N) {
+                for i in (0..if ONE { 1 } else { run.len.div_ceil(N) }).map(|i| i * N) {
                     // SAFETY: the run lies in planes and panel, both of which have slack behind them.
                     unsafe {
                         let block = from.add(i).cast::<[T; N]>().read_unaligned();
