@@ -24,7 +24,8 @@ pub(super) struct Dot<'a, T> {
 /// The processor must have the instruction set; rows must be readable and results writable.
 type Run<T> = unsafe fn(&Dot<T>);
 
-/// The tiles for numbers of rows of the left and of the right factor, both falling, down to one.
+/// The tiles for numbers of rows of the left and of the right factor: 6, 3 and 1 of the latter, each with falling numbers of
+/// the former, down to one.
 pub(super) type Tiles<T> = &'static [(usize, usize, Run<T>)];
 
 /// Element types with such tiles.
@@ -45,7 +46,11 @@ macro_rules! dotted {
                     Isa::Avx512 => x86::$avx512::TILES,
                     #[cfg(target_arch = "x86_64")]
                     Isa::Avx2 => x86::$avx2::TILES,
-                    _ => &[(1, 3, portable::<$t, $lanes, 3>), (1, 1, portable::<$t, $lanes, 1>)],
+                    _ => &[
+                        (1, 6, portable::<$t, $lanes, 6>),
+                        (1, 3, portable::<$t, $lanes, 3>),
+                        (1, 1, portable::<$t, $lanes, 1>),
+                    ],
                 }
             }
         }

@@ -357,13 +357,9 @@ impl<T: Tiled> Pass<T> {
             let (example, channel) = (examples.start + i / channels, group * channels + i % channels);
             let [by_example, by_channel] = self.from_strides;
             let at = example as isize * by_example + channel as isize * by_channel;
+            let from = self.from.get().wrapping_offset(at).cast_const();
             // SAFETY: the channel lies in the operand; the buffer has room for all, and each call fills its own part.
-            unsafe {
-                self.split.fill(
-                    self.from.get().offset(at).cast_const(),
-                    to.get().add(i * self.split.channel),
-                )
-            };
+            unsafe { self.split.fill(from, from.wrapping_offset(by_channel), to.get().add(i * self.split.channel)) };
         });
         let positions = self.products[0].positions();
         let columns = n * positions;

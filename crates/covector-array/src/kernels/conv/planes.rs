@@ -42,6 +42,8 @@ pub(super) struct Split {
     /// The same of the pieces of a row, and their lengths.
     pieces: SmallVec<[(isize, usize, usize); 4]>,
     stride: isize,
+    /// Elements from the first to the last of a row, if they are all read.
+    row: usize,
 }
 
 impl Split {
@@ -79,6 +81,7 @@ impl Split {
             rows: (0..sizes.iter().product()).filter_map(row).collect(),
             pieces: (0..last.starts.len()).filter_map(piece).collect(),
             stride: stride * last.step as isize,
+            row: if stride == 1 { last.len } else { 0 },
             pitch,
             channel,
         }
@@ -92,9 +95,10 @@ impl Split {
     /// Fills the planes of a channel, but for the padding.
     ///
     /// # Safety
-    /// `from` must point to a channel of the strides and sizes given, `to` to its planes in a buffer.
-    pub unsafe fn fill<T: Num>(&self, from: *const T, to: *mut T) {
-        dispatch(Fill { split: self, from, to });
+    /// `from` must point to a channel of the strides and sizes given, `to` to its planes in a buffer. `next` is what will be
+    /// read soon, wherever that points.
+    pub unsafe fn fill<T: Num>(&self, from: *const T, next: *const T, to: *mut T) {
+        dispatch(Fill { split: self, from, next, to });
     }
 }
 
@@ -102,6 +106,7 @@ impl Split {
 struct Fill<'a, T> {
     split: &'a Split,
     from: *const T,
+    next: *const T,
     to: *mut T,
 }
 
@@ -111,12 +116,26 @@ impl<T: Num> Work for Fill<'_, T> {
     fn run(self) {
         let Split { rows, pieces, stride, .. } = self.split;
         for &(from, to) in rows {
+            fetch(self.next.wrapping_offset(from), self.split.row);
             for &(at, place, count) in pieces {
                 // SAFETY: the caller's promise; elements inside were counted by `Axis::inside`.
                 unsafe { take(self.from.offset(from + at), *stride, self.to.add(to + place), count) };
             }
         }
     }
+}
+
+/// Asks for the cache lines of `len` elements.
+#[inline(always)]
+fn fetch<T>(from: *const T, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for at in (0..len * size_of::<T>()).step_by(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast::<i8>().wrapping_add(at)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (from, len);
 }
 
 /// Every `stride`-th element.

@@ -22,9 +22,9 @@ use crate::{Array, Shape, threads};
 /// Positions of a dot product.
 const BLOCK: usize = 1024;
 /// Blocks whose products are added up.
-const SPAN: usize = 8;
-/// Rows of windows in a task, at least, if there are as many.
-const ROWS: usize = 9;
+const SPAN: usize = 4;
+/// Rows of windows in a task, if there are as many: they share the cotangents of a block in the second-level cache.
+const ROWS: usize = 36;
 /// With fewer tasks than this, spans are tasks too.
 const TASKS: usize = 16;
 
@@ -34,8 +34,8 @@ pub(super) fn gradient<T: Dotted>(call: &Call, x: &Array, y: &Array) -> Array {
     let all = positions * call.examples;
     let left = Left::of::<T>(call, y, positions);
     let layout = Layout::new(call.out.iter().zip(&split.pitch).map(|(&size, &pitch)| (size, pitch as isize)));
-    let channels = ROWS.div_ceil(taps.len()).min(call.inputs);
-    let pieces = call.inputs.div_ceil(channels);
+    let pieces = call.inputs.div_ceil(ROWS.div_ceil(taps.len()));
+    let channels = call.inputs.div_ceil(pieces);
     let spans = all.div_ceil(SPAN * BLOCK);
     let tasks = call.groups * pieces;
     let parts = if tasks < TASKS { spans } else { 1 };
@@ -69,6 +69,8 @@ struct Left {
     /// Between channels, and between examples, whose positions are contiguous.
     channel: isize,
     example: isize,
+    /// Chains of a dot product.
+    lanes: usize,
 }
 
 impl Left {
@@ -77,13 +79,13 @@ impl Left {
     fn of<T: Dotted>(call: &Call, y: &Array, positions: usize) -> Left {
         let spatial = y.shape()[2..].iter().copied().zip(y.strides()[2..].iter().copied());
         if positions.is_multiple_of(T::LANES) && Layout::new(spatial).is_contiguous() {
-            return Left { y: y.clone(), channel: y.strides()[1], example: y.strides()[0] };
+            return Left { y: y.clone(), channel: y.strides()[1], example: y.strides()[0], lanes: T::LANES };
         }
         let order: SmallVec<[usize; 6]> = [1, 0].into_iter().chain(2..y.ndim()).collect();
         let (channels, all) = (y.shape()[1], positions * call.examples);
         let rows = copy(&y.permute(&order)).reshape(&Shape::from([channels, all]));
         let rows = pad(&rows, &[0, 0], &[0, all.next_multiple_of(T::LANES) - all], &[0, 0]);
-        Left { channel: rows.strides()[0], example: positions as isize, y: rows }
+        Left { channel: rows.strides()[0], example: positions as isize, y: rows, lanes: T::LANES }
     }
 }
 
@@ -109,24 +111,18 @@ impl Job<'_> {
     unsafe fn run<T: Dotted>(&self, group: usize, channels: Range<usize>, spans: Range<usize>, out: *mut T) {
         let Call { inputs, outputs, .. } = *self.call;
         let (taps, n) = (self.taps.len(), channels.len());
-        let rows = n * taps;
         let most = BLOCK.div_ceil(self.positions).min(self.call.examples - 1) + 1;
         let planes = self.split.buffer::<T>(most * n);
         let offsets: Vec<usize> =
             (0..n).flat_map(|c| self.taps.iter().map(move |tap| c * self.split.channel + tap)).collect();
-        // The windows of a block, its products, and the sums of a span and of the spans.
-        let width = BLOCK.min(self.all.next_multiple_of(T::LANES));
-        let room = Array::uninit(Shape::from([rows * (width + 3 * outputs) + SLACK]), T::DTYPE);
-        let windows = room.ptr::<T>().cast_mut();
-        let sums = |i: usize| windows.wrapping_add(rows * (width + i * outputs) + SLACK);
-        let size = rows * outputs;
-        // SAFETY: the sums lie in the room, one after another.
-        let [products, span_sum, total] =
-            [0, 1, 2].map(|i| unsafe { std::slice::from_raw_parts_mut(sums(i), size) });
-        total.fill(T::ZERO);
+        let windows = Array::uninit(Shape::from([HIGH * BLOCK + SLACK]), T::DTYPE);
+        // The products of a block, those of a span added up, and the sums of all spans.
+        let size = offsets.len() * outputs;
+        let (mut products, mut sums, mut total) = (vec![T::ZERO; size], vec![T::ZERO; size], vec![T::ZERO; size]);
+        let add = |to: &mut [T], x: &[T]| to.iter_mut().zip(x).for_each(|(to, &x)| *to = *to + x);
         let mut filled = 0..0;
         for span in spans {
-            span_sum.fill(T::ZERO);
+            sums.fill(T::ZERO);
             let end = ((span + 1) * SPAN * BLOCK).min(self.all);
             for first in (span * SPAN * BLOCK..end).step_by(BLOCK) {
                 let block = first..(first + BLOCK).min(end);
@@ -135,11 +131,20 @@ impl Job<'_> {
                     self.fill(group, channels.clone(), examples.clone(), planes.ptr::<T>().cast_mut());
                     filled = examples;
                 }
-                self.pack(&planes, n, filled.start, block.clone(), &offsets, windows, width);
-                self.products(group, block, windows, rows, width, products);
-                span_sum.iter_mut().zip(&*products).for_each(|(sum, &x)| *sum = *sum + x);
+                let (runs, pieces) = self.walk(n, filled.start, block.clone());
+                let mut row = 0;
+                while row < offsets.len() {
+                    let high = high(offsets.len() - row);
+                    let (offsets, to) = (&offsets[row..row + high], windows.ptr::<T>().cast_mut());
+                    let stride = self.layout.inner().1;
+                    dispatch(Pack { from: planes.ptr::<T>(), stride, offsets, runs: &runs, to, row: BLOCK });
+                    zero_ends(to, high, block.len());
+                    self.products(group, &pieces, to, &mut products[row * outputs..(row + high) * outputs]);
+                    row += high;
+                }
+                add(&mut sums, &products);
             }
-            total.iter_mut().zip(&*span_sum).for_each(|(sum, &x)| *sum = *sum + x);
+            add(&mut total, &sums);
         }
         for (i, &sum) in total.iter().enumerate() {
             let (row, o) = (i / outputs, i % outputs);
@@ -152,99 +157,79 @@ impl Job<'_> {
     /// Fills the planes of these channels, example after example.
     fn fill<T: Dotted>(&self, group: usize, channels: Range<usize>, examples: Range<usize>, to: *mut T) {
         let strides = self.x.strides();
+        let place = |example: usize, channel: usize| {
+            let channel = group * self.call.inputs + channel;
+            let at = example as isize * strides[0] + channel as isize * strides[1];
+            self.x.ptr::<T>().wrapping_offset(at)
+        };
+        let count = channels.len();
+        let ahead = examples.len();
         for (i, example) in examples.enumerate() {
             for (j, channel) in channels.clone().enumerate() {
-                let channel = group * self.call.inputs + channel;
-                let at = example as isize * strides[0] + channel as isize * strides[1];
                 // SAFETY: the channel lies in `x`, and the buffer has room for all of them.
                 unsafe {
-                    let to = to.add((i * channels.len() + j) * self.split.channel);
-                    self.split.fill(self.x.ptr::<T>().offset(at), to);
+                    let to = to.add((i * count + j) * self.split.channel);
+                    self.split.fill(place(example, channel), place(example + ahead, channel), to);
                 }
             }
         }
     }
 
-    /// Copies the windows of a block side by side, with zeros up to a multiple of the lanes.
-    #[allow(clippy::too_many_arguments)] // where a block comes from and goes to
-    fn pack<T: Dotted>(
-        &self,
-        planes: &Array,
-        channels: usize,
-        example: usize,
-        block: Range<usize>,
-        offsets: &[usize],
-        to: *mut T,
-        width: usize,
-    ) {
-        let mut runs: SmallVec<[Run; 128]> = SmallVec::new();
+    /// Where a block's windows lie in the planes of a task, and its cotangents in a row.
+    fn walk(&self, channels: usize, example: usize, block: Range<usize>) -> (Vec<Run>, Vec<(isize, usize)>) {
+        let (mut runs, mut pieces) = (Vec::new(), Vec::new());
         let mut at = block.start;
         while at < block.end {
             let (e, p) = (at / self.positions, at % self.positions);
             let len = (self.positions - p).min(block.end - at);
             let from = ((e - example) * channels * self.split.channel) as isize;
             self.layout.for_runs(p, len, |offset, len| runs.push(Run { from: from + offset, to: 0, len }));
+            pieces.push((e as isize * self.left.example + p as isize, len / self.left.lanes));
             at += len;
         }
-        let stride = self.layout.inner().1;
-        dispatch(Pack { from: planes.ptr::<T>(), stride, offsets, runs: &runs, to, row: width });
-        let (len, whole) = (block.len(), block.len().next_multiple_of(T::LANES));
-        for (row, i) in (0..offsets.len()).flat_map(|row| (len..whole).map(move |i| (row, i))) {
-            // SAFETY: rows are a multiple of the lanes wide.
-            unsafe { *to.add(row * width + i) = T::ZERO };
+        if self.left.example == self.positions as isize {
+            pieces = vec![(block.start as isize, block.len().div_ceil(self.left.lanes))];
         }
+        (runs, pieces)
     }
 
-    /// The dot products of a block, for each row of windows those with all channels of the group.
-    fn products<T: Dotted>(
-        &self,
-        group: usize,
-        block: Range<usize>,
-        windows: *const T,
-        rows: usize,
-        width: usize,
-        out: &mut [T],
-    ) {
+    /// The dot products of a few rows of windows with all channels of the group.
+    fn products<T: Dotted>(&self, group: usize, pieces: &[(isize, usize)], windows: *const T, out: &mut [T]) {
         let outputs = self.call.outputs;
-        let mut pieces: SmallVec<[(isize, usize); 128]> = SmallVec::new();
-        if self.left.example == self.positions as isize {
-            pieces.push((block.start as isize, block.len().div_ceil(T::LANES)));
-        } else {
-            let mut at = block.start;
-            while at < block.end {
-                let (e, p) = (at / self.positions, at % self.positions);
-                let len = (self.positions - p).min(block.end - at);
-                pieces.push((e as isize * self.left.example + p as isize, len / T::LANES));
-                at += len;
-            }
+        let high = out.len() / outputs;
+        let mut o = 0;
+        while o < outputs {
+            let fits = |&&(wide, rows, _): &&(usize, usize, _)| rows == high && o + wide <= outputs;
+            let &(wide, _, run) = T::dots().iter().find(fits).expect("there are tiles of one column");
+            let dot = Dot {
+                a: self.left.y.ptr::<T>().wrapping_offset((group * outputs + o) as isize * self.left.channel),
+                a_row: self.left.channel,
+                b: windows,
+                b_row: BLOCK,
+                pieces,
+                out: out[o..].as_mut_ptr(),
+                out_row: outputs,
+            };
+            // SAFETY: rows of both factors hold the whole block; the results lie in `out`; the tile is the one for this
+            // processor.
+            unsafe { run(&dot) };
+            o += wide;
         }
-        let tiles = T::dots();
-        let mut row = 0;
-        while row < rows {
-            let mut o = 0;
-            let fits = |high: usize| tiles.iter().any(|&(_, b, _)| b == high) && row + high <= rows;
-            let high = [6, 3, 1].into_iter().find(|&high| fits(high)).expect("there are tiles of one row");
-            while o < outputs {
-                let &(wide, _, run) = tiles
-                    .iter()
-                    .find(|&&(a, b, _)| b == high && o + a <= outputs)
-                    .expect("there are tiles of one row");
-                let at = (group * outputs + o) as isize * self.left.channel;
-                let dot = Dot {
-                    a: self.left.y.ptr::<T>().wrapping_offset(at),
-                    a_row: self.left.channel,
-                    b: windows.wrapping_add(row * width),
-                    b_row: width,
-                    pieces: &pieces,
-                    out: out[row * outputs + o..].as_mut_ptr(),
-                    out_row: outputs,
-                };
-                // SAFETY: rows of both factors hold the whole block; the results lie in `out`; the tile is the one for
-                // this processor.
-                unsafe { run(&dot) };
-                o += wide;
-            }
-            row += high;
-        }
+    }
+}
+
+/// The most rows of windows in a register tile.
+const HIGH: usize = 6;
+
+/// The rows of the next register tile, where so many are left.
+fn high(left: usize) -> usize {
+    [HIGH, 3, 1].into_iter().find(|&high| high <= left).expect("a row is left")
+}
+
+/// Sets the elements of rows from `len` on to zero, up to a whole number of lanes.
+fn zero_ends<T: Dotted>(rows: *mut T, count: usize, len: usize) {
+    for (row, i) in (0..count).flat_map(|row| (len..len.next_multiple_of(T::LANES)).map(move |i| (row, i))) {
+        // SAFETY: rows have room for a block, which is a multiple of the lanes.
+        unsafe { *rows.add(row * BLOCK + i) = T::ZERO };
     }
 }
