@@ -4,8 +4,9 @@ use smallvec::SmallVec;
 
 use super::planes::copy_run;
 use super::product::{Place, Product, Run};
+use super::scattered::Scatter;
 use crate::isa::{Work, dispatch};
-use crate::kernels::matmul::Tiled;
+
 
 /// Positions in a chunk, and chunks whose chains run side by side.
 const LANES: usize = 16;
@@ -15,7 +16,7 @@ const CHUNKS: usize = 4;
 ///
 /// # Safety
 /// As [`Product::run`].
-pub(super) unsafe fn run<T: Tiled>(
+pub(super) unsafe fn run<T: Scatter>(
     product: &Product<T>,
     weights: *const T,
     planes: *const T,
@@ -43,7 +44,7 @@ struct Direct<'a, T> {
     place: &'a Place<T>,
 }
 
-impl<T: Tiled> Work for Direct<'_, T> {
+impl<T: Scatter> Work for Direct<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {

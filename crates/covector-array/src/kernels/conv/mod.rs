@@ -16,17 +16,18 @@ mod dot;
 mod integers;
 mod planes;
 mod product;
+mod scattered;
 mod weight;
 
 use smallvec::SmallVec;
 
 use super::layout::Shared;
-use super::matmul::Tiled;
 use super::{cast, matmul};
 use crate::{Array, DType, Shape, threads};
 use dot::Dotted;
 use planes::{Axis, Merge, Split};
 use product::Product;
+use scattered::Scatter;
 
 /// One number per spatial axis.
 type Sizes = SmallVec<[usize; 3]>;
@@ -192,7 +193,7 @@ fn unravel(mut i: usize, sizes: &[usize]) -> Sizes {
 /// The right factor of every product, as a batch: from this many positions on, pointwise convolutions are products.
 const POSITIONS: usize = 16;
 
-fn floats<T: Dotted>(call: &Call, part: Part, a: &Array, b: &Array) -> Array {
+fn floats<T: Dotted + Scatter>(call: &Call, part: Part, a: &Array, b: &Array) -> Array {
     let shape = call.shape(part);
     if shape.size() == 0 || call.cost() == 0 {
         return Array::full(shape, 0.0, T::DTYPE).contiguous();
@@ -240,7 +241,7 @@ const TASKS: usize = 8;
 /// Positions in a task, at least, if there are as many.
 const PIECE: usize = 256;
 
-impl<T: Tiled> Pass<T> {
+impl<T: Scatter> Pass<T> {
     fn forward(call: &Call, x: &Array, w: &Array, out: &Array) -> Pass<T> {
         let (split, taps) = call.windows(x);
         let depth = (0..call.inputs).flat_map(|c| taps.iter().map(move |&at| (c, at)));

@@ -6,9 +6,10 @@ use smallvec::SmallVec;
 
 use super::direct;
 use super::planes::{SLACK, copy_run};
+use super::scattered::{PIECES, Scatter, Scattered};
 use crate::isa::{Work, dispatch};
 use crate::kernels::layout::{Layout, Shared};
-use crate::kernels::matmul::{Kernel, Tile, Tiled};
+use crate::kernels::matmul::{Kernel, Tile};
 use crate::math::Num;
 use crate::{Array, Shape, threads};
 
@@ -16,6 +17,9 @@ use crate::{Array, Shape, threads};
 const DEPTH: usize = 320;
 /// Up to this many rows there is too little to do per element of a panel to fill one.
 const FEW: usize = 2;
+
+/// Up to this many register tiles of rows, windows are read where they lie: a copy would be read too seldom to pay.
+const SHARED: usize = 6;
 
 /// For each group, `out[row, position] = Σ weights[row, d] · planes[offsets[d] + place of the position]`.
 pub(super) struct Product<T> {
@@ -46,7 +50,7 @@ pub(super) struct Run {
     pub len: usize,
 }
 
-impl<T: Tiled> Product<T> {
+impl<T: Scatter> Product<T> {
     /// `weight(group, row, d)` are the weights; positions are those of `grid`, `pitch` apart in the planes.
     pub fn new(
         groups: usize,
@@ -125,6 +129,21 @@ impl<T: Tiled> Product<T> {
         }
     }
 
+    /// The columns of a whole register tile as four equal pieces, each side by side in the planes.
+    fn pieces(&self, planes: *const T, runs: &[Run], width: usize) -> Option<[*const T; PIECES]> {
+        let size = self.kernel.columns / PIECES;
+        let whole = runs.iter().all(|run| run.len.is_multiple_of(size)) && self.layout.inner().1 == 1;
+        if width < self.kernel.columns || !whole {
+            return None;
+        }
+        let starts = |run: &Run| {
+            let from = run.from;
+            (0..run.len).step_by(size).map(move |i| planes.wrapping_offset(from + i as isize))
+        };
+        let pieces: SmallVec<[*const T; PIECES]> = runs.iter().flat_map(starts).collect();
+        pieces.as_slice().try_into().ok()
+    }
+
     /// # Safety
     /// As [`run`](Self::run).
     unsafe fn panels(
@@ -147,33 +166,36 @@ impl<T: Tiled> Product<T> {
             // Results of several examples are not side by side: they are computed aside.
             let together = first % self.positions + width <= self.positions;
             let (out, out_row) = if together { (place.ptr.wrapping_add(parts[0].to), place.row) } else { (aside, wide) };
+            let scattered = T::scattered().filter(|_| self.rows <= SHARED * self.tall).zip(self.pieces(planes, &parts, width));
             for steps in threads::chunks(depth, steps) {
-                let pack = Pack {
-                    from: planes,
-                    stride: self.layout.inner().1,
-                    offsets: &self.offsets[steps.clone()],
-                    runs: &parts,
-                    to: panel,
-                    row: wide,
-                };
-                dispatch(pack);
+                let offsets = &self.offsets[steps.clone()];
+                if scattered.is_none() {
+                    let stride = self.layout.inner().1;
+                    dispatch(Pack { from: planes, stride, offsets, runs: &parts, to: panel, row: wide });
+                }
                 for row in (0..self.rows).step_by(self.tall) {
-                    let (a, high) = self.tile(group, row, steps.start);
+                    let (a, rows) = self.tile(group, row, steps.start);
+                    let (out, fresh) = (out.wrapping_add(row * out_row), steps.start == 0);
                     let tile = Tile {
                         a,
                         a_row: 1,
-                        a_depth: high as isize,
+                        a_depth: rows as isize,
                         b: panel,
                         b_depth: wide as isize,
-                        out: out.wrapping_add(row * out_row),
+                        out,
                         out_row: out_row as isize,
-                        rows: high,
+                        rows,
                         columns: width,
                         depth: steps.len(),
-                        fresh: steps.start == 0,
+                        fresh,
                     };
-                    // SAFETY: weights and panel hold these rows and steps; the results are the caller's promise.
-                    unsafe { (self.kernel.run)(&tile) };
+                    // SAFETY: weights and windows hold these rows and steps; the results are the caller's promise.
+                    unsafe {
+                        match scattered {
+                            Some((run, pieces)) => run(&Scattered { a, rows, pieces, offsets, out, out_row, fresh }),
+                            None => (self.kernel.run)(&tile),
+                        }
+                    }
                 }
             }
             if !together {
