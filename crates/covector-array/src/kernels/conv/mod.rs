@@ -19,6 +19,8 @@ mod product;
 mod scattered;
 mod weight;
 
+use std::ops::Range;
+
 use smallvec::SmallVec;
 
 use super::layout::Shared;
@@ -236,6 +238,9 @@ struct Pass<T> {
     cost: usize,
 }
 
+/// Calls a function for `0..n`, of so many element operations in all.
+type Each = dyn Fn(usize, usize, &(dyn Fn(usize) + Sync));
+
 /// From this many pieces of whole examples on, each is one task; fewer are cut.
 const TASKS: usize = 8;
 /// Positions in a task, at least, if there are as many.
@@ -329,28 +334,24 @@ impl<T: Scatter> Pass<T> {
         let area = self.products[0].positions();
         let together = PIECE.div_ceil(area).min(all);
         let pieces = all.div_ceil(together) * groups;
-        let piece = |i: usize, each: &dyn Fn(usize, usize, &(dyn Fn(usize) + Sync))| {
+        let piece = |i: usize, chunk: usize, each: &Each| {
             let (first, group) = (i / groups * together, i % groups);
-            self.piece(group, first..(first + together).min(all), each);
+            self.piece(group, first..(first + together).min(all), chunk, each);
         };
         if pieces >= TASKS {
             // Small pieces share a task.
             let share = (threads::SERIAL_BELOW * pieces / self.cost.max(1)).clamp(1, pieces);
             threads::for_each(pieces.div_ceil(share), self.cost, |task| {
-                (task * share..((task + 1) * share).min(pieces)).for_each(|i| piece(i, &|n, _, f| (0..n).for_each(f)));
+                (task * share..((task + 1) * share).min(pieces))
+                    .for_each(|i| piece(i, usize::MAX, &|n, _, f| (0..n).for_each(f)));
             });
         } else {
-            (0..pieces).for_each(|i| piece(i, &|n, cost, f| threads::for_each(n, cost, f)));
+            (0..pieces).for_each(|i| piece(i, PIECE, &|n, cost, f| threads::for_each(n, cost, f)));
         }
     }
 
-    /// Some examples of one group; `each(n, cost, f)` calls `f` for `0..n`.
-    fn piece(
-        &self,
-        group: usize,
-        examples: std::ops::Range<usize>,
-        each: &dyn Fn(usize, usize, &(dyn Fn(usize) + Sync)),
-    ) {
+    /// Some examples of one group, as many positions at a time as `chunk` says.
+    fn piece(&self, group: usize, examples: Range<usize>, chunk: usize, each: &Each) {
         let (n, channels) = (examples.len(), self.channels);
         let planes = self.split.buffer::<T>(n * channels);
         let to = Shared(planes.ptr::<T>().cast_mut());
@@ -371,7 +372,7 @@ impl<T: Scatter> Pass<T> {
         let merged = self.merge.as_ref().map(|_| {
             Array::uninit(Shape::from([self.products.len() * n * self.rows * positions]), T::DTYPE)
         });
-        let chunk = PIECE.next_multiple_of(self.products[0].wide());
+        let chunk = chunk.min(columns).next_multiple_of(self.products[0].wide());
         let chunks = columns.div_ceil(chunk);
         each(self.products.len() * chunks, self.cost, &|i| {
             let (which, columns) = (i / chunks, i % chunks * chunk..((i % chunks + 1) * chunk).min(columns));

@@ -98,33 +98,28 @@ impl<T: Scatter> Product<T> {
     /// The planes must be filled for these columns, with [`SLACK`] behind them; the results must be writable, by this
     /// call alone.
     pub unsafe fn run(&self, group: usize, planes: *const T, example: usize, columns: Range<usize>, place: &Place<T>) {
-        let runs = |columns: Range<usize>, runs: &mut SmallVec<[Run; 32]>| {
-            runs.clear();
-            let mut at = columns.start;
-            while at < columns.end {
-                let (e, p) = (at / self.positions, at % self.positions);
-                let mut to = e * place.example + p;
-                let len = (self.positions - p).min(columns.end - at);
-                self.layout.for_runs(p, len, |offset, len| {
-                    runs.push(Run { from: offset + (e * example) as isize, to, len });
-                    to += len;
-                });
-                at += len;
-            }
-        };
-        let mut all = SmallVec::new();
+        let mut runs: SmallVec<[Run; 64]> = SmallVec::new();
+        let mut at = columns.start;
+        while at < columns.end {
+            let (e, p) = (at / self.positions, at % self.positions);
+            let mut to = e * place.example + p;
+            let len = (self.positions - p).min(columns.end - at);
+            self.layout.for_runs(p, len, |offset, len| {
+                runs.push(Run { from: offset + (e * example) as isize, to, len });
+                to += len;
+            });
+            at += len;
+        }
         // SAFETY: the caller's promise.
         unsafe {
             if self.offsets.is_empty() {
-                runs(columns, &mut all);
-                for (row, run) in (0..self.rows).flat_map(|row| all.iter().map(move |run| (row, run))) {
+                for (row, run) in (0..self.rows).flat_map(|row| runs.iter().map(move |run| (row, run))) {
                     std::slice::from_raw_parts_mut(place.ptr.add(row * place.row + run.to), run.len).fill(T::ZERO);
                 }
             } else if self.rows <= FEW && self.layout.inner().1 == 1 {
-                runs(columns, &mut all);
-                direct::run(self, self.tile(group, 0, 0).0, planes, &all, place);
+                direct::run(self, self.tile(group, 0, 0).0, planes, &runs, place);
             } else {
-                self.panels(group, planes, columns, place, &runs);
+                self.panels(group, planes, &runs, place);
             }
         }
     }
@@ -150,21 +145,33 @@ impl<T: Scatter> Product<T> {
         &self,
         group: usize,
         planes: *const T,
-        columns: Range<usize>,
+        runs: &[Run],
         place: &Place<T>,
-        runs: &dyn Fn(Range<usize>, &mut SmallVec<[Run; 32]>),
     ) {
         let (wide, depth) = (self.kernel.columns, self.offsets.len());
         let steps = depth.div_ceil(depth.div_ceil(DEPTH));
         let room = Array::uninit(Shape::from([(steps + self.rows) * wide + SLACK]), T::DTYPE);
         let panel = room.ptr::<T>().cast_mut();
         let aside = panel.wrapping_add(steps * wide + SLACK);
-        let mut parts = SmallVec::new();
-        for first in columns.clone().step_by(wide) {
-            let width = wide.min(columns.end - first);
-            runs(first..first + width, &mut parts);
+        let (mut rest, mut taken) = (runs, 0);
+        loop {
+            // The runs of the next panel, of which the first and the last may be parts.
+            let mut parts: SmallVec<[Run; 32]> = SmallVec::new();
+            let mut width = 0;
+            while let Some(run) = rest.first().filter(|_| width < wide) {
+                let len = (run.len - taken).min(wide - width);
+                parts.push(Run { from: run.from + taken as isize, to: run.to + taken, len });
+                (width, taken) = (width + len, taken + len);
+                if taken == run.len {
+                    (rest, taken) = (&rest[1..], 0);
+                }
+            }
+            if width == 0 {
+                return;
+            }
             // Results of several examples are not side by side: they are computed aside.
-            let together = first % self.positions + width <= self.positions;
+            let last = parts[parts.len() - 1];
+            let together = last.to + last.len == parts[0].to + width;
             let (out, out_row) = if together { (place.ptr.wrapping_add(parts[0].to), place.row) } else { (aside, wide) };
             let scattered = T::scattered().filter(|_| self.rows <= SHARED * self.tall).zip(self.pieces(planes, &parts, width));
             for steps in threads::chunks(depth, steps) {
