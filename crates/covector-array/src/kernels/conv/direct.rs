@@ -7,7 +7,6 @@ use super::product::{Place, Product, Run};
 use super::scattered::Scatter;
 use crate::isa::{Work, dispatch};
 
-
 /// Positions in a chunk, and chunks whose chains run side by side.
 const LANES: usize = 16;
 const CHUNKS: usize = 4;
@@ -50,9 +49,8 @@ impl<T: Scatter> Work for Direct<'_, T> {
     fn run(self) {
         for chunks in self.chunks.chunks(CHUNKS) {
             // Chunks that are missing repeat the last one, and are not stored.
-            let from: [*const T; CHUNKS] = std::array::from_fn(|i| {
-                self.planes.wrapping_offset(chunks[i.min(chunks.len() - 1)].from)
-            });
+            let from: [*const T; CHUNKS] =
+                std::array::from_fn(|i| self.planes.wrapping_offset(chunks[i.min(chunks.len() - 1)].from));
             for row in 0..self.rows {
                 let mut sums = [[T::ZERO; LANES]; CHUNKS];
                 for (d, &offset) in self.offsets.iter().enumerate() {

@@ -23,8 +23,8 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::cast;
 use super::layout::Shared;
-use super::{cast, matmul};
 use crate::{Array, DType, Shape, threads};
 use dot::Dotted;
 use planes::{Axis, Merge, Split};
@@ -148,12 +148,6 @@ impl Call {
         positions.saturating_mul(depth).saturating_mul(self.groups * self.outputs)
     }
 
-    /// True if every position is a matrix product of its channels.
-    fn is_pointwise(&self) -> bool {
-        let alone = |s: &Slide| s.step == 1 && s.padding == 0;
-        self.kernel.iter().all(|&k| k == 1) && self.slides.iter().all(alone) && self.len == self.out
-    }
-
     /// The windows of `x`: per axis one plane for each remainder of the step that the kernel meets; and where in the
     /// planes of a channel each element of the kernel finds its window at position 0.
     fn windows(&self, x: &Array) -> (Split, Vec<usize>) {
@@ -192,9 +186,6 @@ fn unravel(mut i: usize, sizes: &[usize]) -> Sizes {
     index
 }
 
-/// The right factor of every product, as a batch: from this many positions on, pointwise convolutions are products.
-const POSITIONS: usize = 16;
-
 fn floats<T: Dotted + Scatter>(call: &Call, part: Part, a: &Array, b: &Array) -> Array {
     let shape = call.shape(part);
     if shape.size() == 0 || call.cost() == 0 {
@@ -202,15 +193,6 @@ fn floats<T: Dotted + Scatter>(call: &Call, part: Part, a: &Array, b: &Array) ->
     }
     if part == Part::Weight {
         return weight::gradient::<T>(call, a, b);
-    }
-    let positions = call.out.iter().product();
-    if call.groups == 1 && call.is_pointwise() && positions >= POSITIONS {
-        let (w, x) = if part == Part::Output { (b, a) } else { (a, b) };
-        let w = w.reshape(&Shape::from([1, call.outputs, call.inputs]));
-        let w = if part == Part::Output { w } else { w.t() };
-        let w = w.broadcast_to(&Shape::from([call.examples, w.shape()[1], w.shape()[2]]));
-        let x = x.reshape(&Shape::from([call.examples, x.shape()[1], positions]));
-        return matmul(&w, &x).reshape(&shape);
     }
     let out = Array::uninit(shape, T::DTYPE);
     match part {
@@ -369,9 +351,10 @@ impl<T: Scatter> Pass<T> {
         let first = (examples.start * rows_of_out + group * self.rows) * self.area;
         let out = Shared(self.out.get().wrapping_add(first));
         // Where a product writes: the output, or planes of it.
-        let merged = self.merge.as_ref().map(|_| {
-            Array::uninit(Shape::from([self.products.len() * n * self.rows * positions]), T::DTYPE)
-        });
+        let merged = self
+            .merge
+            .as_ref()
+            .map(|_| Array::uninit(Shape::from([self.products.len() * n * self.rows * positions]), T::DTYPE));
         let chunk = chunk.min(columns).next_multiple_of(self.products[0].wide());
         let chunks = columns.div_ceil(chunk);
         each(self.products.len() * chunks, self.cost, &|i| {
@@ -385,9 +368,7 @@ impl<T: Scatter> Pass<T> {
             };
             let place = product::Place { ptr: to, row: positions, example };
             // SAFETY: the planes are filled, and calls write disjoint columns.
-            unsafe {
-                self.products[which].run(group, to_const(&planes), channels * self.split.channel, columns, &place)
-            };
+            unsafe { self.products[which].run(group, planes.ptr(), channels * self.split.channel, columns, &place) };
         });
         if let (Some(merge), Some(from)) = (&self.merge, &merged) {
             each(n * self.rows, n * self.rows * self.area, &|i| {
@@ -398,8 +379,4 @@ impl<T: Scatter> Pass<T> {
             });
         }
     }
-}
-
-fn to_const<T>(x: &Array) -> *const T {
-    x.ptr::<T>()
 }

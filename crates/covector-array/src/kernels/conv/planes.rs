@@ -254,9 +254,8 @@ impl Merge {
         let outer = len.len() - 1;
         let row = |i: usize| {
             let index = unravel(i, &len[..outer]);
-            let nest = |sizes: &[usize], at: &dyn Fn(usize) -> usize| {
-                (0..outer).fold(0, |sum, a| sum * sizes[a] + at(a))
-            };
+            let nest =
+                |sizes: &[usize], at: &dyn Fn(usize) -> usize| (0..outer).fold(0, |sum, a| sum * sizes[a] + at(a));
             let plane = nest(steps, &|a| index[a] % steps[a]) * steps[outer];
             (plane, nest(grid, &|a| index[a] / steps[a]) * grid[outer])
         };

@@ -141,13 +141,7 @@ impl<T: Scatter> Product<T> {
 
     /// # Safety
     /// As [`run`](Self::run).
-    unsafe fn panels(
-        &self,
-        group: usize,
-        planes: *const T,
-        runs: &[Run],
-        place: &Place<T>,
-    ) {
+    unsafe fn panels(&self, group: usize, planes: *const T, runs: &[Run], place: &Place<T>) {
         let (wide, depth) = (self.kernel.columns, self.offsets.len());
         let steps = depth.div_ceil(depth.div_ceil(DEPTH));
         let room = Array::uninit(Shape::from([(steps + self.rows) * wide + SLACK]), T::DTYPE);
@@ -172,8 +166,10 @@ impl<T: Scatter> Product<T> {
             // Results of several examples are not side by side: they are computed aside.
             let last = parts[parts.len() - 1];
             let together = last.to + last.len == parts[0].to + width;
-            let (out, out_row) = if together { (place.ptr.wrapping_add(parts[0].to), place.row) } else { (aside, wide) };
-            let scattered = T::scattered().filter(|_| self.rows <= SHARED * self.tall).zip(self.pieces(planes, &parts, width));
+            let (out, out_row) =
+                if together { (place.ptr.wrapping_add(parts[0].to), place.row) } else { (aside, wide) };
+            let scattered =
+                T::scattered().filter(|_| self.rows <= SHARED * self.tall).zip(self.pieces(planes, &parts, width));
             for steps in threads::chunks(depth, steps) {
                 let offsets = &self.offsets[steps.clone()];
                 if scattered.is_none() {
