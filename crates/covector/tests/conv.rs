@@ -43,6 +43,71 @@ fn transposed_convolution_is_the_adjoint_of_convolution() {
     close(inner(&y, &v), inner(&x, &back));
 }
 
+/// Options (stride, padding, dilation, groups) that leave elements out, repeat them, or set them apart.
+const OPTIONS: [(i64, i64, i64, usize); 6] =
+    [(1, 0, 1, 1), (1, 1, 1, 2), (2, 1, 1, 1), (3, 2, 2, 2), (4, 0, 1, 4), (2, 3, 3, 4)];
+
+#[test]
+fn both_gradients_are_adjoint_to_the_convolution_whatever_the_options() {
+    for (stride, padding, dilation, groups) in OPTIONS {
+        for (h, w, k) in [(7, 8, 2), (17, 5, 3), (9, 1, 1)] {
+            let (x, weight) = (real([2, 4, h, w]), real2([8, 4 / groups, k, 1]));
+            let f = |(x, weight): &(Tensor, Tensor)| {
+                x.conv2d(weight, None, [stride, 1], [padding, 0], [dilation, 1], groups)
+            };
+            let (y, pullback) = vjp(f, &(x.clone(), weight.clone()));
+            let v = real2(y.shape());
+            let (gx, gw) = pullback.call(&v);
+            // The form is linear in each operand, so each gradient gives back the same number.
+            close(inner(&y, &v), inner(&gx, &x));
+            close(inner(&y, &v), inner(&gw, &weight));
+        }
+    }
+}
+
+#[test]
+fn convolutions_and_their_gradients_have_second_derivatives() {
+    let (x, w) = (real([2, 4, 6, 5]), real2([6, 2, 3, 2]));
+    let f = |(x, w): &(Tensor, Tensor)| x.conv2d(w, None, [2, 1], [1, 1], [1, 2], 2).square().sum(..);
+    let t = (real2(x.shape()), real([6, 2, 3, 2]));
+    let (h, of) = (1e-4, |s: f64| (&x + &t.0 * s, &w + &t.1 * s));
+    let ((up_x, up_w), (down_x, down_w)) = (grad(f)(&of(h)), grad(f)(&of(-h)));
+    let (exact_x, exact_w) = hvp(f, &(x.clone(), w.clone()), &t);
+    for (exact, numeric) in [(exact_x, (up_x - down_x) / (2.0 * h)), (exact_w, (up_w - down_w) / (2.0 * h))] {
+        for (a, b) in exact.to_vec::<f64>().iter().zip(numeric.to_vec::<f64>()) {
+            assert!((a - b).abs() < 1e-6 * (1.0 + a.abs()), "{a} {b}");
+        }
+    }
+}
+
+#[test]
+fn a_batch_of_convolutions_has_the_bits_of_a_loop() {
+    for (stride, padding, dilation, groups) in OPTIONS {
+        let (xs, ws) = (real([3, 2, 4, 9]), real2([3, 8, 4 / groups, 3]));
+        let y = real([2, 8, 1]);
+        let f = move |(x, w): &(Tensor, Tensor)| {
+            let f = |(x, w): &(Tensor, Tensor)| x.conv1d(w, None, stride, padding, dilation, groups);
+            let (y1, pullback) = vjp(f, &(x.clone(), w.clone()));
+            let (gx, gw) = pullback.call(&(&y1 + &y));
+            (y1, (gx, gw))
+        };
+        for batched in [[true, true], [true, false], [false, true]] {
+            let axes = batched.map(|b| b.then_some(0));
+            let pick = |all: &Tensor, b: bool, i: i32| if b { all.i(s![i]) } else { all.i(s![0]) };
+            let whole = |all: &Tensor, b: bool| if b { all.clone() } else { all.i(s![0]) };
+            let all = vmap_with(&f, axes, 0)(&(whole(&xs, batched[0]), whole(&ws, batched[1])));
+            for i in 0..3 {
+                let one = f(&(pick(&xs, batched[0], i), pick(&ws, batched[1], i)));
+                for (all, one) in all.leaves().iter().zip(one.leaves()) {
+                    assert_eq!(all.i(s![i]).to_vec::<f64>(), one.to_vec::<f64>(), "{batched:?} {groups} groups");
+                }
+            }
+        }
+    }
+    let none = vmap(|x: &Tensor| x.conv1d(&real([2, 3, 2]), None, 1, 0, 1, 1))(&real([0, 1, 3, 4]));
+    assert_eq!(none.shape()[..], [0, 1, 2, 3]);
+}
+
 #[test]
 fn fold_is_the_adjoint_of_unfold() {
     let x = real([2, 3, 5, 6]);

@@ -1,11 +1,14 @@
-//! Convolutions: windows seen without a copy, then one contraction.
+//! Convolutions, over one to three spatial axes.
 //!
-//! All ranks share one implementation. A transposed convolution is the adjoint of a convolution, and what `fold` is to
-//! `unfold`: the contraction first, then the windows are summed where they overlap.
+//! All ranks and both directions share one primitive ([`Convolve`]): a transposed convolution is the gradient of a
+//! convolution's input. `unfold` and `fold` are the windows by themselves, and what becomes of them.
 
+use covector_array::kernels::{self, Convolution, Part};
 use covector_derive::{op, op_list};
 
-use super::linear::{batched, common_dtype};
+use super::convolve::Convolve;
+use super::create::addressable;
+use super::linear::common_dtype;
 use super::view::{permuted, reshaped};
 use super::window::{
     Sizes, Slide, cropped, joined, overlap_add, padded, per_axis, volume, windows, with_examples, without_examples,
@@ -67,7 +70,7 @@ fn convolve(spatial: usize, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, 
     let Options { stride, padding, dilation, groups } = options;
     let ops = Operands::check(spatial, x, weight, bias, groups)?;
     let (x, weight) = (&ops.x, &ops.weight);
-    let (n, c, o) = (x.shape()[0], x.shape()[1], weight.shape()[0]);
+    let (n, c) = (x.shape()[0], x.shape()[1]);
     let wanted = weight.shape()[1].saturating_mul(groups);
     if wanted != c {
         let grouped = if groups == 1 { String::new() } else { format!(" in {groups} groups") };
@@ -77,15 +80,18 @@ fn convolve(spatial: usize, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, 
     let kernel = &weight.shape()[2..];
     let slides = Slide::along(kernel, &stride, &padding, &dilation, false)?;
     let out = counts(&slides, &x.shape()[2..])?;
-    let seen = windows(&padded(x, &slides)?, &slides);
-    let split = reshaped(&seen, joined(&[&[n, groups, c / groups], &out, kernel]));
-    // [groups, channels, kernel.., examples, out..]: one product per group, with examples and places as columns.
-    let order: Sizes =
-        [1, 2].into_iter().chain(3 + spatial..3 + 2 * spatial).chain([0]).chain(3..3 + spatial).collect();
-    let rows = c / groups * volume(kernel);
-    let columns = reshaped(&permuted(&split, &order), [groups, rows, n * volume(&out)]);
-    let y = batched(&reshaped(weight, [groups, o / groups, rows]), &columns);
-    ops.finish(&examples_first(&reshaped(&y, joined(&[&[o, n], &out]))))
+    let lens: Option<Sizes> =
+        slides.iter().zip(&x.shape()[2..]).map(|(s, len)| s.padding.checked_mul(2)?.checked_add(*len)).collect();
+    let lens = lens.ok_or_else(|| Error::new("the padded size does not fit in memory"))?;
+    addressable(&joined(&[&[n, c], &lens]), x.dtype())?;
+    ops.finish(&apply(Part::Output, &slides, groups, &out, x, weight)?)
+}
+
+/// The part of a convolution that these two operands lack.
+fn apply(part: Part, slides: &[Slide], groups: usize, sizes: &[usize], a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let slide = |s: &Slide| kernels::Slide { step: s.step, padding: s.padding, dilation: s.dilation };
+    let convolution = Convolution { slides: slides.iter().map(slide).collect(), groups };
+    Tensor::apply(Convolve { part, convolution, sizes: sizes.into() }, [a.clone(), b.clone()])
 }
 
 /// `x [N, C, len..], weight [C, O / groups, k..] -> [N, O, out..]`: the adjoint of [`convolve`] in its first operand.
@@ -112,14 +118,8 @@ fn convolve_transposed(
     let (kernel, len) = (&weight.shape()[2..], &x.shape()[2..]);
     let slides = Slide::along(kernel, &stride, &padding, &dilation, false)?;
     let (full, kept) = transposed_sizes(&slides, output_padding, len)?;
-    let (places, rows) = (n * volume(len), o / groups * volume(kernel));
-    let columns = reshaped(&examples_first(x), [groups, c / groups, places]);
-    let weights = permuted(&reshaped(weight, [groups, c / groups, rows]), &[0, 2, 1]);
-    let products = reshaped(&batched(&weights, &columns), joined(&[&[o], kernel, &[n], len]));
-    let order: Sizes = [1 + spatial, 0].into_iter().chain(2 + spatial..2 + 2 * spatial).chain(1..1 + spatial).collect();
-    let sums = overlap_add(&permuted(&products, &order), &slides, &full)?;
-    let starts: Sizes = slides.iter().map(|s| s.padding).collect();
-    ops.finish(&cropped(&sums, &starts, &kept))
+    addressable(&joined(&[&[n, o], &full]), x.dtype())?;
+    ops.finish(&apply(Part::Input, &slides, groups, &kept, weight, x)?)
 }
 
 /// The sizes of a transposed convolution's result before and after the padding is cut off.
@@ -147,12 +147,6 @@ fn transposed_sizes(slides: &[Slide], output_padding: &Ints, len: &[usize]) -> R
 /// The number of windows along every spatial axis.
 fn counts(slides: &[Slide], lens: &[usize]) -> Result<Sizes> {
     slides.iter().zip(lens).map(|(slide, &len)| slide.count(len)).collect()
-}
-
-/// The first two axes exchanged.
-fn examples_first(x: &Tensor) -> Tensor {
-    let order: Sizes = [1, 0].into_iter().chain(2..x.ndim()).collect();
-    permuted(x, &order)
 }
 
 /// The convolution over one spatial axis (in fact the correlation, as everywhere in machine learning).

@@ -8,6 +8,7 @@ pub mod cast;
 pub mod concat;
 pub(crate) mod contract;
 pub mod conv;
+pub(crate) mod convolve;
 pub mod create;
 pub mod einsum;
 // One expression serves types that are `Copy` and types that are not, and bool beside numbers.

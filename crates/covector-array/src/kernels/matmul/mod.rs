@@ -22,7 +22,7 @@ use super::{cast, copy};
 use crate::math::Num;
 use crate::{Array, DType, Element, Shape, threads};
 use panels::{Panel, Panels};
-use tile::{Kernel, Tile, Tiled};
+pub(super) use tile::{Kernel, Tile, Tiled};
 
 /// `[b, m, k] @ [b, k, n] -> [b, m, n]`, any strides (a batch stride may be 0).
 ///

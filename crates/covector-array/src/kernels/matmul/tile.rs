@@ -9,7 +9,7 @@ use crate::math::Real;
 /// A block of `out (+)= a · b` for one call: at most [`Kernel::rows`] by [`Kernel::columns`], or [`Kernel::tall`] rows by half
 /// as many columns.
 #[derive(Clone, Copy)]
-pub(super) struct Tile<T> {
+pub(in crate::kernels) struct Tile<T> {
     /// The first element of the left factor, and its strides from row to row and along the depth.
     pub a: *const T,
     pub a_row: isize,
@@ -29,7 +29,7 @@ pub(super) struct Tile<T> {
 
 /// A register tile for one element type and instruction set.
 #[derive(Clone, Copy)]
-pub(super) struct Kernel<T> {
+pub(in crate::kernels) struct Kernel<T> {
     pub rows: usize,
     pub columns: usize,
     /// Rows of a tile of at most half the columns.
@@ -57,7 +57,7 @@ pub(super) const CHAINS: usize = 16;
 pub(super) type Columns<T> = unsafe fn(&[*const T; CHAINS], *const T, isize, usize, &mut [T; CHAINS]) -> usize;
 
 /// Element types with register tiles.
-pub(super) trait Tiled: Real {
+pub(in crate::kernels) trait Tiled: Real {
     /// The tile for the instruction set in use.
     fn kernel() -> Kernel<Self>;
     /// For the instruction set in use, if it has one.
