@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use crate::Array;
 
+mod attention;
 mod cast;
 mod chain;
 mod concat;
@@ -21,6 +22,7 @@ mod strided;
 mod tile;
 mod windows;
 
+pub use attention::{Attention, thirds};
 pub use cast::cast;
 pub use chain::{Chain, Link, LinkOp, Source, run_chain};
 pub use concat::concat;

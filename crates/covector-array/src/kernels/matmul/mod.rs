@@ -10,7 +10,7 @@
 
 mod right;
 mod thin;
-mod tile;
+pub(super) mod tile;
 
 use std::ops::Range;
 

@@ -8,7 +8,7 @@ use crate::math::Real;
 
 /// A block of `out (+)= a · b` for one call: at most [`Kernel::rows`] by [`Kernel::columns`].
 #[derive(Clone, Copy)]
-pub(super) struct Tile<T> {
+pub(in crate::kernels) struct Tile<T> {
     /// The first element of the left factor, and its strides from row to row and along the depth.
     pub a: *const T,
     pub a_row: isize,
@@ -28,7 +28,7 @@ pub(super) struct Tile<T> {
 
 /// A register tile for one element type and instruction set.
 #[derive(Clone, Copy)]
-pub(super) struct Kernel<T> {
+pub(in crate::kernels) struct Kernel<T> {
     pub rows: usize,
     pub columns: usize,
     /// # Safety
@@ -38,16 +38,16 @@ pub(super) struct Kernel<T> {
 }
 
 /// Columns that [`Columns`] run down side by side.
-pub(super) const CHAINS: usize = 16;
+pub(in crate::kernels) const CHAINS: usize = 16;
 
 /// Continues the chains of contiguous columns times `a` (with its step), and returns how far along the depth it came.
 ///
 /// # Safety
 /// The processor must have the instruction set; `a` and the columns must have as many elements as the depth given.
-pub(super) type Columns<T> = unsafe fn(&[*const T; CHAINS], *const T, isize, usize, &mut [T; CHAINS]) -> usize;
+pub(in crate::kernels) type Columns<T> = unsafe fn(&[*const T; CHAINS], *const T, isize, usize, &mut [T; CHAINS]) -> usize;
 
 /// Element types with register tiles.
-pub(super) trait Tiled: Real {
+pub(in crate::kernels) trait Tiled: Real {
     /// The tile for the instruction set in use.
     fn kernel() -> Kernel<Self>;
     /// For the instruction set in use, if it has one.
