@@ -23,7 +23,7 @@ use crate::{Array, DType, Element, Shape, threads};
 use head::Scratch;
 
 /// Multiply-adds per piece of parallel work, at least.
-const WORK: usize = 1 << 18;
+const WORK: usize = 1 << 20;
 /// Pieces the forward pass is cut into, at least, if there are so many queries.
 const PIECES: usize = 16;
 

@@ -40,23 +40,34 @@ impl<T: Tiled> Work for Weights<T> {
                 Mask::Seen(mask) => add(&mut scores[..self.seen], mask, query, |seen| if seen { T::ZERO } else { never }),
                 Mask::Added(mask) => add(&mut scores[..self.seen], mask, query, |offset| offset),
             }
-            let end = if self.causal { self.seen.min(query + 1) } else { self.seen };
-            scores[end..].fill(never);
+            scores[self.end(query)..].fill(never);
         }
         // SAFETY: these lines are the rows of the scratch memory.
-        unsafe { fold_lines(Reduction::Max, self.scores, self.pitch, self.wide, sums); }
+        unsafe { fold_lines(Reduction::Max, self.scores, self.pitch, self.wide, sums) };
         for row in 0..rows {
             let largest = if sums[row].is_finite() { sums[row] } else { T::ZERO };
-            let scores = line(row);
+            let (scores, rest) = line(row).split_at_mut(self.end(self.queries.start + row).next_multiple_of(16).min(self.wide));
             for score in scores {
-                *score = Real::exp(*score - largest);
+                // What is never seen has weight 0; computed, it would be a number below the normal ones, which are slow.
+                let unseen = *score == never;
+                let weight = Real::exp(if unseen { T::ZERO } else { *score - largest });
+                *score = if unseen { T::ZERO } else { weight };
             }
+            rest.fill(T::ZERO);
         }
         // SAFETY: these lines are the rows of the scratch memory.
         unsafe { fold_lines(Reduction::Sum, self.scores, self.pitch, self.wide, sums); }
         for sum in sums {
             *sum = if *sum == T::ZERO { T::ONE } else { *sum };
         }
+    }
+}
+
+impl<T> Weights<T> {
+    /// The number of keys up to the last one that counts for `query`.
+    #[inline(always)]
+    fn end(&self, query: usize) -> usize {
+        if self.causal { self.seen.min(query + 1) } else { self.seen }
     }
 }
 
