@@ -108,10 +108,10 @@ impl Tensor {
         Tensor::leaf(Prim::Static(&crate::ops::leaf::Constant), spec, Some(array), Marks::default())
     }
 
-    /// A constant that gives `array` away: if nobody else holds its buffer, the evaluation that needs it may overwrite it.
+    /// A constant that gives `array` away: if nobody else holds the buffer or this tensor, the evaluation that needs it may
+    /// overwrite it.
     ///
-    /// So what is written into a large array again and again (a cache of keys and values) is written in place. The numbers
-    /// can be taken once: what else is to be computed from them must be computed in the same evaluation.
+    /// So what is written into a large array again and again (a cache of keys and values) is written in place.
     /// ```
     /// use covector::Tensor;
     /// let mut x = Tensor::from([1.0f32, 2.0, 3.0]);

@@ -25,14 +25,14 @@ fn formula(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, causal: bo
     weights.matmul(v) / sum.equal(0.0).where_(1.0, sum)
 }
 
-fn draw(seed: i64, shape: &[usize]) -> Tensor {
+fn draw(seed: u64, shape: &[usize]) -> Tensor {
     normal(&Key::new(seed), shape, DType::F64)
 }
 
 /// A mask of each kind for `[t, s]`, some of whose rows see nothing.
 fn masks(t: usize, s: usize) -> Vec<Option<Tensor>> {
-    let seen = bernoulli(&Key::new(9), [t, s], 0.7);
-    let rows = bernoulli(&Key::new(8), [t, 1], 0.8);
+    let seen = bernoulli(&Key::new(9), 0.7, [t, s]);
+    let rows = bernoulli(&Key::new(8), 0.8, [t, 1]);
     let seen = seen.cast(DType::I64) * rows.cast(DType::I64);
     vec![None, Some(seen.cast(DType::Bool)), Some(draw(7, &[1, s]))]
 }

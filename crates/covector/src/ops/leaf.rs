@@ -61,8 +61,8 @@ impl Primitive for Donated {
         // Who checks plans runs them twice.
         let array = if crate::plan::is_verified() { held.clone() } else { held.take() };
         array.ok_or_else(|| {
-            Error::new("numbers that were given away were taken by an evaluation before")
-                .hint("keep a tensor that was computed from them, or do not use `Tensor::donated`")
+            Error::new("numbers that were given away were taken by an evaluation that failed")
+                .hint("make the constant anew: `Tensor::donated` gives its buffer to the first evaluation")
         })
     }
     fn derivative(&self) -> Derivative<'_> {
