@@ -27,7 +27,8 @@ fn weights(q: &[f64], k: &[f64], [t, s, d]: [usize; 3], mask: Option<&[f64]>, ca
     for i in 0..t {
         let dot = |j: usize| (0..d).map(|c| q[i * d + c] * k[j * d + c]).sum::<f64>() / (d as f64).sqrt();
         let seen = |j: usize| !causal || j <= i;
-        let e: Vec<f64> = (0..s).map(|j| if seen(j) { (dot(j) + mask.map_or(0.0, |m| m[i * s + j])).exp() } else { 0.0 }).collect();
+        let e: Vec<f64> =
+            (0..s).map(|j| if seen(j) { (dot(j) + mask.map_or(0.0, |m| m[i * s + j])).exp() } else { 0.0 }).collect();
         let sum: f64 = e.iter().sum();
         all.extend(e.iter().map(|e| e / sum));
     }
@@ -36,13 +37,17 @@ fn weights(q: &[f64], k: &[f64], [t, s, d]: [usize; 3], mask: Option<&[f64]>, ca
 
 #[test]
 fn values_and_gradients_are_those_of_the_definition_in_every_layout() {
-    for ([t, s, d, e], causal) in [([1, 1, 1, 1], true), ([3, 5, 2, 4], false), ([5, 3, 2, 4], true), ([14, 40, 17, 3], false)] {
+    for ([t, s, d, e], causal) in
+        [([1, 1, 1, 1], true), ([3, 5, 2, 4], false), ([5, 3, 2, 4], true), ([14, 40, 17, 3], false)]
+    {
         let [q, k, v] = [(1, t, d), (2, s, d), (3, s, e)].map(|(seed, n, m)| draw(seed, &[2, n, m], DType::F64));
         let (mask, dy) = (draw(4, &[2, t, s], DType::F64), draw(5, &[2, t, e], DType::F64));
-        let (mut y, mut dq, mut dk, mut dv) = (vec![], vec![0.0; 2 * t * d], vec![0.0; 2 * s * d], vec![0.0; 2 * s * e]);
+        let (mut y, mut dq, mut dk, mut dv) =
+            (vec![], vec![0.0; 2 * t * d], vec![0.0; 2 * s * d], vec![0.0; 2 * s * e]);
         for head in 0..2 {
             let part = |x: &Array, n: usize| elements(x)[head * n..(head + 1) * n].to_vec();
-            let (q, k, v, m, dy) = (part(&q, t * d), part(&k, s * d), part(&v, s * e), part(&mask, t * s), part(&dy, t * e));
+            let (q, k, v, m, dy) =
+                (part(&q, t * d), part(&k, s * d), part(&v, s * e), part(&mask, t * s), part(&dy, t * e));
             let w = weights(&q, &k, [t, s, d], Some(&m), causal);
             for i in 0..t {
                 let row: Vec<f64> = (0..e).map(|c| (0..s).map(|j| w[i * s + j] * v[j * e + c]).sum()).collect();
@@ -60,7 +65,9 @@ fn values_and_gradients_are_those_of_the_definition_in_every_layout() {
         let wanted = [dq, dk, dv].concat();
         let close = |got: &[f64], wanted: &[f64], what: &str| {
             assert_eq!(got.len(), wanted.len());
-            got.iter().zip(wanted).for_each(|(a, b)| assert!((a - b).abs() < 1e-13 * (1.0 + b.abs()), "{what}: {a}, {b}"));
+            got.iter()
+                .zip(wanted)
+                .for_each(|(a, b)| assert!((a - b).abs() < 1e-13 * (1.0 + b.abs()), "{what}: {a}, {b}"));
         };
         let mut first = None;
         for (((q, k), v), (mask, dy)) in layouts(&q)
@@ -82,7 +89,9 @@ fn values_and_gradients_are_those_of_the_definition_in_every_layout() {
 #[test]
 fn the_bits_are_the_same_everywhere() {
     for dtype in [DType::F32, DType::F64] {
-        for [heads, t, s, d, e] in [[1, 1, 300, 33, 20], [3, 70, 70, 32, 32], [1, 300, 310, 17, 40], [2, 13, 600, 64, 64]] {
+        for [heads, t, s, d, e] in
+            [[1, 1, 300, 33, 20], [3, 70, 70, 32, 32], [1, 300, 310, 17, 40], [2, 13, 600, 64, 64]]
+        {
             let [q, k, v] = [(1, t, d), (2, s, d), (3, s, e)].map(|(seed, n, m)| draw(seed, &[heads, n, m], dtype));
             let dy = draw(5, &[heads, t, e], dtype);
             let seen = kernels::map(

@@ -138,9 +138,8 @@ fn second_derivatives_are_those_of_the_formula_in_every_nesting() {
             |x| formula(&x[0], &x[1], &x[2], None, false).sin().sum(..),
         ],
     ];
-    let dot = |a: &Vec<Tensor>, b: &Vec<Tensor>| {
-        a.iter().zip(b).map(|(a, b)| (a * b).sum(..)).reduce(|a, b| a + b).unwrap()
-    };
+    let dot =
+        |a: &Vec<Tensor>, b: &Vec<Tensor>| a.iter().zip(b).map(|(a, b)| (a * b).sum(..)).reduce(|a, b| a + b).unwrap();
     for [ours, theirs] in losses {
         let wanted = grad(|x: &Vec<Tensor>| dot(&grad(theirs)(x), &along))(&args);
         let reverse = grad(|x: &Vec<Tensor>| dot(&grad(ours)(x), &along))(&args);

@@ -99,8 +99,9 @@ pub fn self_attention(qkv: &Tensor, heads: usize, mask: Option<&Tensor>, causal:
     let (lead, rest) = qkv.shape().split_at(qkv.ndim() - 2);
     let (t, width) = (rest[0], rest[1]);
     if heads == 0 || !width.is_multiple_of(3 * heads) {
-        return Err(Error::new(format!("{width} features are no queries, keys and values of {heads} heads"))
-            .hint("the last axis holds the queries of all heads, then their keys, then their values: 3 · heads · features"));
+        return Err(Error::new(format!("{width} features are no queries, keys and values of {heads} heads")).hint(
+            "the last axis holds the queries of all heads, then their keys, then their values: 3 · heads · features",
+        ));
     }
     let dtype = qkv.dtype().to_float();
     let d = width / (3 * heads);

@@ -9,9 +9,11 @@ use crate::isa::dispatch;
 use crate::kernels::matmul::tile::{CHAINS, Tile, Tiled};
 use crate::{Array, Shape, threads};
 
-/// Register tiles of queries that the backward pass takes together: chains in the order of queries are loaded and stored
-/// once for all of them.
+/// Register tiles of queries that the backward pass takes together, at most: chains in the order of queries are loaded and
+/// stored once for all of them.
 const STRIPS: usize = 6;
+/// Bytes of their weights and slopes, at most, unless a single tile has more: they stay in the second-level cache.
+const HELD: usize = 1 << 20;
 /// Up to so many queries, keys and values are read where they lie: copies would not be read often enough.
 const FEW: usize = 4;
 
@@ -33,7 +35,7 @@ impl Scratch {
     /// Enough for any head of `job`, forward or (`backward`) backward.
     pub fn new<T: Tiled>(job: &Job<T>, backward: bool) -> Scratch {
         let [tall, wide] = [job.kernel.rows, job.kernel.columns];
-        let rows = if backward { (tall * STRIPS).min(job.t.next_multiple_of(tall)) } else { tall };
+        let rows = if backward { (tall * job.strips()).min(job.t.next_multiple_of(tall)) } else { tall };
         let (keys, padded) = (job.s, job.s.next_multiple_of(wide));
         let only = |wanted: bool, n: usize| Array::uninit(Shape::from([if wanted { n } else { 0 }]), T::DTYPE);
         Scratch {
@@ -66,9 +68,10 @@ impl<T: Tiled> Job<T> {
     /// Writes the means of some queries.
     pub fn forward(&self, head: usize, queries: Range<usize>, out: Matrix<T>, scratch: &Scratch) {
         let (q, k, v, mask) = (self.q.at(head), self.k.at(head), self.v.at(head), self.mask_at(head));
-        let all = self.limit(queries.end);
+        let all = self.seen(mask, queries.clone());
         let few = queries.len() <= FEW;
-        let columns = if few && k.columns == 1 { None } else { Some(self.turned(k, all, self.d, start(&scratch.columns))) };
+        let columns =
+            if few && k.columns == 1 { None } else { Some(self.turned(k, all, self.d, start(&scratch.columns))) };
         let values =
             if few && v.columns == 1 { self.rows(v) } else { self.copied(v, 0..all, self.e, start(&scratch.values)) };
         let (scores, sums) = (start::<T>(&scratch.weights), start::<T>(&scratch.sums));
@@ -82,7 +85,16 @@ impl<T: Tiled> Job<T> {
                 Some(columns) => self.product(left, columns, scores, wide as isize, [strip.len(), wide, self.d], true),
                 None => self.dots(left, k, scores, wide, strip.len(), seen),
             }
-            dispatch(Weights { scores, pitch: wide, wide, seen, queries: strip.clone(), causal: self.causal, mask, sums });
+            dispatch(Weights {
+                scores,
+                pitch: wide,
+                wide,
+                seen,
+                queries: strip.clone(),
+                causal: self.causal,
+                mask,
+                sums,
+            });
             let to = out.at(strip.start, 0);
             self.product(Left(scores, wide as isize, 1), values, to, out.rows, [strip.len(), self.e, seen], true);
             dispatch(Divide { rows: to, pitch: out.rows, count: strip.len(), columns: self.e, by: sums });
@@ -103,7 +115,7 @@ impl<T: Tiled> Job<T> {
         let [queries, means] = [start::<T>(&scratch.queries), start::<T>(&scratch.cotangents)];
         // The keys to which some query so far may attend: their chains have begun.
         let mut begun = 0;
-        for block in threads::chunks(self.t, STRIPS * tall) {
+        for block in threads::chunks(self.t, self.strips() * tall) {
             let pitch = self.limit(block.end).next_multiple_of(wide);
             self.scaled(q, block.clone(), queries);
             for strip in block.clone().step_by(tall) {
@@ -137,7 +149,14 @@ impl<T: Tiled> Job<T> {
                 };
                 let fresh = key >= begun;
                 self.product(left(weights), right(means, self.e), dv.at(key, 0), dv.rows, [rows, self.e, depth], fresh);
-                self.product(left(slopes), right(queries, self.d), dk.at(key, 0), dk.rows, [rows, self.d, depth], fresh);
+                self.product(
+                    left(slopes),
+                    right(queries, self.d),
+                    dk.at(key, 0),
+                    dk.rows,
+                    [rows, self.d, depth],
+                    fresh,
+                );
             }
             begun = begun.max(seen);
         }
@@ -147,6 +166,11 @@ impl<T: Tiled> Job<T> {
                 unsafe { std::slice::from_raw_parts_mut(to.at(key, 0), columns) }.fill(T::ZERO);
             }
         }
+    }
+
+    /// The register tiles of queries that the backward pass takes together.
+    fn strips(&self) -> usize {
+        (HELD / (2 * self.kernel.rows * self.s.max(1) * size_of::<T>())).clamp(1, STRIPS)
     }
 
     /// How many keys the queries before `end` may attend to, as far as the order of both goes.

@@ -217,7 +217,13 @@ impl<T: Tiled> Job<T> {
         let [t, d, s, e] = [q.shape()[lead], q.shape()[lead + 1], k.shape()[lead], v.shape()[lead + 1]];
         let fits = |x: &Array, rows: usize, columns: usize| {
             let wanted = q.shape()[..lead].iter().copied().chain([rows, columns]);
-            assert!(x.shape().iter().copied().eq(wanted), "no attention of {}, {} and {}", q.shape(), k.shape(), v.shape());
+            assert!(
+                x.shape().iter().copied().eq(wanted),
+                "no attention of {}, {} and {}",
+                q.shape(),
+                k.shape(),
+                v.shape()
+            );
         };
         fits(k, s, d);
         fits(v, s, e);
@@ -237,7 +243,20 @@ impl<T: Tiled> Job<T> {
         };
         let heads = q.shape()[..lead].iter().product();
         let [q, k, v] = [q, k, v].map(Heads::of);
-        Job { kernel: T::kernel(), q, k, v, mask, causal: x.causal, scale: <T as Real>::from_f64(x.scale), heads, t, s, d, e }
+        Job {
+            kernel: T::kernel(),
+            q,
+            k,
+            v,
+            mask,
+            causal: x.causal,
+            scale: <T as Real>::from_f64(x.scale),
+            heads,
+            t,
+            s,
+            d,
+            e,
+        }
     }
 
     /// Multiply-adds per head.

@@ -1,12 +1,14 @@
 //! Rows copied, transposed, scaled.
 
+// Loops count: an iterator's may stay a function of its own, without the instruction set of its caller.
+#![allow(clippy::needless_range_loop)]
+
 use std::ops::Range;
 
 use super::Matrix;
-use crate::isa::{Isa, Work, dispatch, isa};
+use crate::isa::{Work, dispatch};
 use crate::kernels::copy;
 use crate::kernels::matmul::tile::Tiled;
-use crate::DType;
 
 /// Rows between the use of one and that of the one asked for at the same time: heads lie apart in memory, which no hardware
 /// foresees.
@@ -95,7 +97,8 @@ impl<T: Tiled> Work for Multiply<T> {
     fn run(self) {
         for row in 0..self.count {
             // SAFETY: the caller's rows, which are contiguous.
-            let row = unsafe { std::slice::from_raw_parts_mut(self.rows.offset(row as isize * self.pitch), self.columns) };
+            let row =
+                unsafe { std::slice::from_raw_parts_mut(self.rows.offset(row as isize * self.pitch), self.columns) };
             for x in row {
                 *x = *x * self.by;
             }
@@ -118,7 +121,11 @@ impl<T: Tiled, const WIDE: usize> Turn<T, WIDE> {
     /// Turns whole blocks by vector instructions where there are some, all else one by one.
     pub fn run(self) {
         #[cfg(target_arch = "x86_64")]
-        if isa() == Isa::Avx512 && T::DTYPE == DType::F32 && WIDE == 32 && self.x.columns == 1 {
+        if crate::isa::isa() == crate::isa::Isa::Avx512
+            && T::DTYPE == crate::DType::F32
+            && WIDE == 32
+            && self.x.columns == 1
+        {
             let (rows, columns) = (self.rows / BLOCK * BLOCK, self.columns / BLOCK * BLOCK);
             let (from, to) = (self.x.ptr.cast::<f32>().cast_const(), self.to.cast::<f32>());
             for row in (0..rows).step_by(BLOCK) {

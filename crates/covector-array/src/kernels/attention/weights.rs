@@ -1,5 +1,8 @@
 //! From scores to weights, row by row, and from cotangents of weights to those of scores.
 
+// Loops count: an iterator's may stay a function of its own, without the instruction set of its caller.
+#![allow(clippy::needless_range_loop)]
+
 use std::ops::Range;
 
 use super::{Mask, Matrix};
@@ -37,7 +40,9 @@ impl<T: Tiled> Work for Weights<T> {
             let (scores, query) = (line(row), self.queries.start + row);
             match self.mask {
                 Mask::None => {}
-                Mask::Seen(mask) => add(&mut scores[..self.seen], mask, query, |seen| if seen { T::ZERO } else { never }),
+                Mask::Seen(mask) => {
+                    add(&mut scores[..self.seen], mask, query, |seen| if seen { T::ZERO } else { never })
+                }
                 Mask::Added(mask) => add(&mut scores[..self.seen], mask, query, |offset| offset),
             }
             scores[self.end(query)..].fill(never);
@@ -46,7 +51,8 @@ impl<T: Tiled> Work for Weights<T> {
         unsafe { fold_lines(Reduction::Max, self.scores, self.pitch, self.wide, sums) };
         for row in 0..rows {
             let largest = if sums[row].is_finite() { sums[row] } else { T::ZERO };
-            let (scores, rest) = line(row).split_at_mut(self.end(self.queries.start + row).next_multiple_of(16).min(self.wide));
+            let (scores, rest) =
+                line(row).split_at_mut(self.end(self.queries.start + row).next_multiple_of(16).min(self.wide));
             for score in scores {
                 // What is never seen has weight 0; computed, it would be a number below the normal ones, which are slow.
                 let unseen = *score == never;
@@ -56,7 +62,9 @@ impl<T: Tiled> Work for Weights<T> {
             rest.fill(T::ZERO);
         }
         // SAFETY: these lines are the rows of the scratch memory.
-        unsafe { fold_lines(Reduction::Sum, self.scores, self.pitch, self.wide, sums); }
+        unsafe {
+            fold_lines(Reduction::Sum, self.scores, self.pitch, self.wide, sums);
+        }
         for sum in sums {
             *sum = if *sum == T::ZERO { T::ONE } else { *sum };
         }
@@ -122,7 +130,9 @@ impl<T: Tiled> Work for Slopes<T> {
             }
         }
         // SAFETY: these lines are the rows of the scratch memory.
-        unsafe { fold_lines(Reduction::Sum, self.slopes, self.pitch, self.wide, means); }
+        unsafe {
+            fold_lines(Reduction::Sum, self.slopes, self.pitch, self.wide, means);
+        }
         for row in 0..self.rows {
             let (weights, slopes) = line(row);
             let mean = -(means[row] / sums[row]);

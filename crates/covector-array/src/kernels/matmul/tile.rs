@@ -44,7 +44,8 @@ pub(in crate::kernels) const CHAINS: usize = 16;
 ///
 /// # Safety
 /// The processor must have the instruction set; `a` and the columns must have as many elements as the depth given.
-pub(in crate::kernels) type Columns<T> = unsafe fn(&[*const T; CHAINS], *const T, isize, usize, &mut [T; CHAINS]) -> usize;
+pub(in crate::kernels) type Columns<T> =
+    unsafe fn(&[*const T; CHAINS], *const T, isize, usize, &mut [T; CHAINS]) -> usize;
 
 /// Element types with register tiles.
 pub(in crate::kernels) trait Tiled: Real {
