@@ -4,6 +4,7 @@ use covector::ops::attention::{scaled_dot_product_attention, self_attention};
 use covector::ops::create::ones;
 use covector::ops::random::{bernoulli, normal};
 use covector::*;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const INF: f64 = f64::INFINITY;
 
@@ -169,4 +170,27 @@ fn examples_of_a_batch_are_attended_to_alone() {
             assert_eq!(at(g).to_vec::<f64>(), w.to_vec::<f64>());
         }
     }
+}
+
+#[test]
+fn no_matrix_of_all_scores_is_ever_in_memory() {
+    let x = normal(&Key::new(1), [1, 3000, 3 * 32], DType::F32);
+    eval([&x]);
+    let (done, before) = (AtomicBool::new(false), live_bytes());
+    let most = std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut most = 0;
+            while !done.load(Ordering::Relaxed) {
+                most = most.max(live_bytes());
+                std::thread::yield_now();
+            }
+            most
+        });
+        let (y, g) = value_and_grad(|x: &Tensor| self_attention(x, 2, None, true).square().sum(..))(&x);
+        eval([&y, &g]);
+        done.store(true, Ordering::Relaxed);
+        watch.join().unwrap()
+    });
+    // The scores of two heads alone would be 72 MB.
+    assert!(most < before + (24 << 20), "{} bytes at once", most - before);
 }
