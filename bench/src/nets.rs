@@ -13,6 +13,7 @@ pub fn prepare(row: &str) -> Option<Prepared> {
         "mlp" => mlp_step(),
         "gpt_small" => gpt_step(4, 4, 128, 64, 12),
         "gpt_large" => gpt_step(6, 6, 384, 256, 8),
+        "decode" => decode(),
         "cnn" => cnn_step(),
         "per_sample" => per_sample(),
         "hvp" => hessian_vector(),
@@ -72,6 +73,25 @@ fn gpt_step(layers: usize, heads: usize, width: usize, block: usize, batch: usiz
     let (x, y) = (tokens(5), tokens(6));
     let adam = AdamW { beta2: 0.99, weight_decay: 0.1, ..AdamW::default() };
     steps(model, adam, move |m| m.loss(&x, &y, &Dropout::off()))
+}
+
+/// One token of a model of GPT-2's size behind a prompt, whose keys and values stay; the check is its logits.
+fn decode() -> Option<Prepared> {
+    const PROMPT: usize = 128;
+    let config = GptConfig { vocabulary: 50257, block: 1024, layers: 12, heads: 12, width: 768, bias: false };
+    let model = filled(&Gpt::new(&Key::new(0), &config));
+    let tokens = |n: usize, seed| Tensor::from_slice(&labels(n, seed, 50257), [1, n]);
+    let (prompt, next) = (tokens(PROMPT, 5), tokens(1, 6));
+    let mut cache = model.cache(1, 2 * PROMPT);
+    model.decode(&prompt, &mut cache).expect("the prompt fits");
+    let mut step = move || {
+        cache.truncate(PROMPT);
+        model.decode(&next, &mut cache).expect("a token fits")
+    };
+    let check = check(step().to_vec::<f32>().into_iter().map(f64::from));
+    Prepared::new(check, move || {
+        step();
+    })
 }
 
 fn per_sample() -> Option<Prepared> {

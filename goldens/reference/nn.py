@@ -24,6 +24,11 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
+def self_attention(qkv: Tensor, heads: int, mask: Tensor | None, causal: bool) -> Tensor:
+    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(-3, -2) for x in qkv.chunk(3, -1))
+    return attention(q, k, v, mask, causal).transpose(-3, -2).flatten(-2)
+
+
 def layer_norm(x: Tensor, normalized_ndim: int, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
     return F.layer_norm(real(x), x.shape[x.ndim - normalized_ndim :], weight, bias, eps)
 
@@ -47,6 +52,7 @@ def batch_norm(
 
 TABLE: dict[str, Callable] = {
     "scaled_dot_product_attention": attention,
+    "self_attention": self_attention,
     "layer_norm": layer_norm,
     "rms_norm": rms_norm,
     "group_norm": lambda x, groups, weight, bias, eps: F.group_norm(real(x), groups, weight, bias, eps),

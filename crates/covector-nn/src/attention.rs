@@ -34,14 +34,26 @@ impl CausalSelfAttention {
     /// `[batch, time, width]`, as `x`.
     #[track_caller]
     pub fn forward(&self, x: &Tensor, dropout: &Dropout) -> Tensor {
-        let width = x.shape()[2];
-        let parts = thirds(&self.c_attn);
-        let [q, k, v] = [0, 1, 2].map(|i| split_heads(&parts[i].forward(x), self.heads));
         let y = match dropout.layer(0) {
-            dropout if dropout.is_on() => causal_with_dropout(&q, &k, &v, &dropout),
-            _ => q.scaled_dot_product_attention(&k, &v, None, true),
+            dropout if dropout.is_on() => {
+                let parts = thirds(&self.c_attn);
+                let [q, k, v] = [0, 1, 2].map(|i| split_heads(&parts[i].forward(x), self.heads));
+                merge_heads(&causal_with_dropout(&q, &k, &v, &dropout), x.shape()[2])
+            }
+            _ => self.c_attn.forward(x).self_attention(self.heads, None, true),
         };
-        dropout.layer(1).apply(&self.c_proj.forward(&merge_heads(&y, width)))
+        dropout.layer(1).apply(&self.c_proj.forward(&y))
+    }
+
+    /// As [`forward`](Self::forward), of tokens that also see those in a cache `[batch, capacity, 2 width]` of keys and values;
+    /// their own are written there, at `places [time]`. `seen [time, capacity]` is true where a token may attend.
+    pub(crate) fn decode(&self, x: &Tensor, cache: Tensor, places: &Tensor, seen: &Tensor) -> (Tensor, Tensor) {
+        let width = x.shape()[2];
+        let parts = self.c_attn.forward(x).split([width, 2 * width], 2);
+        let cache = cache.scatter_set(&places.reshape([1, places.size(), 1]), &parts[1], 1);
+        let [k, v] = [0, 1].map(|i| split_heads(&cache.chunk(2, 2)[i], self.heads));
+        let y = split_heads(&parts[0], self.heads).scaled_dot_product_attention(&k, &v, Some(seen), false);
+        (self.c_proj.forward(&merge_heads(&y, width)), cache)
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod attention;
 pub mod data;
+pub mod decode;
 pub mod dropout;
 pub mod file;
 pub mod gpt;
@@ -18,6 +19,7 @@ pub mod train;
 
 pub use attention::{CausalSelfAttention, MultiheadAttention};
 pub use data::Vocabulary;
+pub use decode::Cache;
 pub use dropout::Dropout;
 pub use gpt::{Block, Gpt, GptConfig};
 pub use layers::{Embedding, LayerNorm, Linear, Mlp};

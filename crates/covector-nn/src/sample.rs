@@ -64,10 +64,16 @@ pub fn continued(
     }
     let block = model.wpe.weight.shape()[0];
     let mut seen = tokens.to_vec();
+    let mut cache = model.cache(1, block);
     for i in 0..count {
-        let recent = &seen[seen.len().saturating_sub(block)..];
-        let logits = model.forward(&Tensor::from_slice(recent, [1, recent.len()]), &Dropout::off());
-        let last = logits.take(&Tensor::from(0), 0).take(&Tensor::from(-1), 0);
+        let row = |tokens: &[i64]| Tensor::from_slice(tokens, [1, tokens.len()]);
+        let last = if seen.len() <= block {
+            model.decode(&row(&seen[cache.len()..]), &mut cache)?.reshape([model.wte.weight.shape()[0]])
+        } else {
+            // The window moves, and with it every token's position: nothing computed before is of use.
+            let logits = model.forward(&row(&seen[seen.len() - block..]), &Dropout::off());
+            logits.take(&Tensor::from(0), 0).take(&Tensor::from(-1), 0)
+        };
         let token = next_token(&last, sampling, &key.fold_in(i as i64))?.try_item::<i64>()?;
         seen.push(token);
         each(token)?;

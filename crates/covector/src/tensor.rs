@@ -108,6 +108,24 @@ impl Tensor {
         Tensor::leaf(Prim::Static(&crate::ops::leaf::Constant), spec, Some(array), Marks::default())
     }
 
+    /// A constant that gives `array` away: if nobody else holds the buffer or this tensor, the evaluation that needs it may
+    /// overwrite it.
+    ///
+    /// So what is written into a large array again and again (a cache of keys and values) is written in place.
+    /// ```
+    /// use covector::Tensor;
+    /// let mut x = Tensor::from([1.0f32, 2.0, 3.0]);
+    /// let array = x.value();
+    /// drop(x);
+    /// x = Tensor::donated(array).scatter_set(&Tensor::from([1]), &Tensor::from([7.0f32]), 0);
+    /// assert_eq!(x.to_vec::<f32>(), [1.0, 7.0, 3.0]);
+    /// ```
+    #[track_caller]
+    pub fn donated(array: Array) -> Tensor {
+        let spec = Spec::new(array.dtype(), array.shape().clone());
+        Tensor::leaf(crate::ops::leaf::Donated(Some(array).into()), spec, None, Marks::default())
+    }
+
     /// The dtype and shape.
     pub fn spec(&self) -> &Spec {
         &self.0.spec

@@ -136,3 +136,28 @@ fn results_do_not_depend_on_the_number_of_threads() {
     assert_eq!(one, run(2));
     assert_eq!(one, run(7));
 }
+
+#[test]
+fn numbers_given_away_are_overwritten_in_place() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let array = Tensor::from(vec![0.0f32; 1000]).value();
+    let mut x = Tensor::donated(array.contiguous());
+    drop(array);
+    eval([&x]);
+    let place = x.value().as_slice::<f32>().unwrap().as_ptr();
+    for i in 0..10 {
+        let array = x.value();
+        x = Tensor::donated(array).scatter_set(&Tensor::from([i]), &Tensor::from([i as f32 + 1.0]), 0);
+        eval([&x]);
+        assert_eq!(x.value().as_slice::<f32>().unwrap().as_ptr(), place);
+    }
+    assert_eq!(x.value().as_slice::<f32>().unwrap()[..11], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 0.0]);
+    // Whoever still holds them keeps what they were.
+    let (held, array) = (x.value(), x.value());
+    let y = Tensor::donated(array).scatter_set(&Tensor::from([0]), &Tensor::from([50.0f32]), 0);
+    assert_eq!((y.to_vec::<f32>()[0], held.as_slice::<f32>().unwrap()[0]), (50.0, 1.0));
+    let z = Tensor::donated(held);
+    let (a, b) = (&z + 1.0, &z + 2.0);
+    drop(z);
+    assert_eq!((a.to_vec::<f32>()[0], b.to_vec::<f32>()[0]), (2.0, 3.0));
+}

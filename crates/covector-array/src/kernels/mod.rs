@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use crate::Array;
 
+mod attention;
 mod cast;
 mod chain;
 mod concat;
@@ -23,6 +24,7 @@ mod stream;
 mod strided;
 mod windows;
 
+pub use attention::{Attention, thirds};
 pub use cast::{cast, cast_kernel};
 pub use chain::{Chain, Link, LinkOp, Source, run_chain};
 pub use concat::concat;

@@ -137,6 +137,24 @@ pub(super) fn fold_rows(op: Reduction, dtype: DType) -> FoldRows {
     with_fold!(dtype, op, T, F => rows::<T, F>)
 }
 
+/// Combines lines of `len` elements that begin `pitch` apart, one for each element of `out`, in the order in which [`reduce`]
+/// does; part of a [`Work`](crate::isa::Work), whose instruction set it is compiled for.
+///
+/// # Safety
+/// The lines must be readable.
+#[inline(always)]
+pub(super) unsafe fn fold_lines<T: Num>(op: Reduction, x: *const T, pitch: usize, len: usize, out: &mut [T]) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match op {
+            Reduction::Sum => rows::lines::<T, Sum>(x, pitch, len, out),
+            Reduction::Prod => rows::lines::<T, Prod>(x, pitch, len, out),
+            Reduction::Max => rows::lines::<T, Max>(x, pitch, len, out),
+            Reduction::Min => rows::lines::<T, Min>(x, pitch, len, out),
+        }
+    }
+}
+
 /// An axis that stays: its size and its strides in the input and the output.
 #[derive(Clone, Copy)]
 struct Kept {

@@ -4,6 +4,7 @@ use crate::Result;
 use crate::registry::OpDef;
 
 pub mod activation;
+pub mod attention;
 pub mod cast;
 pub mod concat;
 pub(crate) mod contract;
@@ -54,6 +55,7 @@ pub(crate) static FAMILIES: &[&[&OpDef]] = &[
     pool::OPS,
     resize::OPS,
     norm::OPS,
+    attention::OPS,
     loss::OPS,
 ];
 

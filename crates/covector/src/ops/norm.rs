@@ -1,12 +1,13 @@
-//! Normalisation by mean and spread, and attention.
+//! Normalisation by mean and spread.
 
-use covector_array::kernels;
 use covector_array::{DType, Shape};
 use covector_derive::{op, op_list};
 
 use super::reduce::widened;
 use super::view::reshaped;
 use crate::{Error, Result, Tensor, keep};
+
+pub use super::attention::scaled_dot_product_attention;
 
 /// `x` in the float it is computed in (halves in f32), checked with `eps`; and the dtype of the result.
 fn prepared(x: &Tensor, eps: f64) -> Result<(Tensor, DType)> {
@@ -189,90 +190,4 @@ pub fn batch_norm(
     Ok(affine((x - mean) * scale, None, bias, &[n], &view)?.cast(dtype))
 }
 
-/// Attention: each query's mean of the values, weighted by `softmax(q kᵀ / sqrt(d))` over the keys.
-///
-/// Shapes: `q [.., t, d], k [.., s, d], v [.., s, e] -> [.., t, e]`, leading axes broadcast; the mask broadcasts to
-/// `[.., t, s]`. A bool mask is true where a query may attend, a float mask is added to the scores; `causal` lets query i
-/// attend to the keys 0 to i. Dtypes are promoted; halves are computed in f32. A query that may attend to nothing gets
-/// zeros, and gives no derivative.
-/// # Errors
-/// If an operand has less than two axes, sizes do not fit, or the mask is neither bool nor float or does not broadcast.
-/// # Example
-/// ```
-/// use covector::Tensor;
-/// let x = Tensor::from([[1.0f32, 0.0], [0.0, 1.0]]);
-/// let y = x.scaled_dot_product_attention(&x, &x, None, true);
-/// assert_eq!(y.to_vec::<f32>()[..2], [1.0, 0.0]);
-/// ```
-/// Source: Vaswani et al. 2017, "Attention is all you need"; PyTorch's `scaled_dot_product_attention`.
-#[op(samples = [
-    (real([3, 2]), real2([4, 2]), real([4, 3]), (), false), (real([2, 3, 2]), real2([2, 3, 2]), real([2, 3, 2]), (), true),
-    (real([2, 2]), real2([3, 2]), real([3, 2]), bools([2, 3]), false),
-    (real([2, 2, 2]), real2([3, 2]), real([2, 3, 1]), real2([2, 1, 3]), true),
-])]
-pub fn scaled_dot_product_attention(
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
-    mask: Option<&Tensor>,
-    causal: bool,
-) -> Result<Tensor> {
-    if let Some(x) = [q, k, v].into_iter().find(|x| x.ndim() < 2) {
-        return Err(Error::new(format!("q, k and v must be [.., tokens, features], not {}", x.shape())));
-    }
-    let last = |x: &Tensor, back: usize| x.shape()[x.ndim() - back];
-    if last(q, 1) != last(k, 1) {
-        return Err(Error::new(format!("queries have {} features, keys {}", last(q, 1), last(k, 1)))
-            .hint("q is [.., queries, d], k [.., keys, d] and v [.., keys, e]"));
-    }
-    if last(k, 2) != last(v, 2) {
-        return Err(Error::new(format!("there are {} keys and {} values", last(k, 2), last(v, 2)))
-            .hint("q is [.., queries, d], k [.., keys, d] and v [.., keys, e]"));
-    }
-    let dtype = q.dtype().promote(k.dtype()).promote(v.dtype()).to_float();
-    let [q, k, v] = [q, k, v].map(|x| widened(&x.cast(dtype)));
-    let scale = 1.0 / (q.shape()[q.ndim() - 1].max(1) as f64).sqrt();
-    let mut scores = (q * scale).try_matmul(&k.transpose(-2, -1))?;
-    if let Some(mask) = mask {
-        scores = &scores + offsets(mask, &scores)?;
-    }
-    let (t, s) = (scores.shape()[scores.ndim() - 2], scores.shape()[scores.ndim() - 1]);
-    if causal {
-        let [query, key] = [t, s].map(|n| Tensor::from_array(kernels::iota(n, DType::I64)));
-        let later = key.greater(reshaped(&query, [t, 1]));
-        scores = &scores + later.where_(f64::NEG_INFINITY, 0.0).cast(scores.dtype());
-    }
-    if s == 0 {
-        return Ok(scores.try_matmul(&v)?.cast(dtype));
-    }
-    Ok(mixed(&scores, &v)?.cast(dtype))
-}
-
-/// What a mask adds to the scores. Added, not selected: the derivative then needs no mask, as the weights are 0 there.
-fn offsets(mask: &Tensor, scores: &Tensor) -> Result<Tensor> {
-    if mask.shape().broadcast(scores.shape()).as_ref() != Some(scores.shape()) {
-        return Err(Error::new(format!(
-            "the mask {} does not broadcast to the scores {}",
-            mask.shape(),
-            scores.shape()
-        )));
-    }
-    match mask.dtype() {
-        DType::Bool => Ok(mask.where_(0.0, f64::NEG_INFINITY).cast(scores.dtype())),
-        d if d.is_float() => Ok(mask.cast(scores.dtype())),
-        other => Err(Error::new(format!("the mask must be bool or float, not {other}"))
-            .hint("true means: may attend; `.cast(DType::Bool)` makes that of 0 and 1")),
-    }
-}
-
-/// The means of `v` weighted by the softmax of the scores, divided after the product: there are fewer numbers then.
-fn mixed(scores: &Tensor, v: &Tensor) -> Result<Tensor> {
-    let largest = scores.max(keep(-1)).stop_gradient();
-    let largest = largest.isfinite().where_(largest, 0.0);
-    let weights = (scores - largest).exp();
-    let sum = weights.sum(keep(-1));
-    let sum = sum.equal(0.0).where_(1.0, sum);
-    Ok(weights.try_matmul(v)? / sum)
-}
-
-op_list![layer_norm, rms_norm, group_norm, batch_norm, scaled_dot_product_attention];
+op_list![layer_norm, rms_norm, group_norm, batch_norm];

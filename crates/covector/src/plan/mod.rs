@@ -20,6 +20,7 @@ use smallvec::SmallVec;
 use crate::walk::{Listing, Positions};
 use schedule::{Made, Plan};
 pub use verify::set_verify;
+pub(crate) use verify::wanted as is_verified;
 
 use crate::{Class, Error, Result, Tensor, site};
 
@@ -60,7 +61,7 @@ fn evaluate<'a>(
     let go =
         |plan: &Plan| if work < threads::SERIAL_BELOW { run(&list, plan) } else { threads::enter(|| run(&list, plan)) };
     let values = go(&plan)?;
-    if verify::wanted() {
+    if is_verified() {
         verify::compare(&list, &values, &go(&Plan::stepwise(&list, &keep))?)?;
     }
     for (position, value) in values {

@@ -23,7 +23,8 @@ pub fn set_verify(on: bool) {
     WANTED.store(if on { 2 } else { 1 }, Ordering::Relaxed);
 }
 
-pub(super) fn wanted() -> bool {
+/// Whether evaluations run twice.
+pub(crate) fn wanted() -> bool {
     if WANTED.load(Ordering::Relaxed) == 0 {
         set_verify(std::env::var("COVECTOR_VERIFY").is_ok_and(|v| !matches!(v.as_str(), "" | "0")));
     }

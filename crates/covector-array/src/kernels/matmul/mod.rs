@@ -11,7 +11,7 @@
 mod brain;
 mod panels;
 mod thin;
-mod tile;
+pub(super) mod tile;
 
 use std::ops::Range;
 

@@ -48,13 +48,14 @@ impl<T> Kernel<T> {
 }
 
 /// Columns that [`Columns`] run down side by side.
-pub(super) const CHAINS: usize = 16;
+pub(in crate::kernels) const CHAINS: usize = 16;
 
 /// Continues the chains of contiguous columns times `a` (with its step), and returns how far along the depth it came.
 ///
 /// # Safety
 /// The processor must have the instruction set; `a` and the columns must have as many elements as the depth given.
-pub(super) type Columns<T> = unsafe fn(&[*const T; CHAINS], *const T, isize, usize, &mut [T; CHAINS]) -> usize;
+pub(in crate::kernels) type Columns<T> =
+    unsafe fn(&[*const T; CHAINS], *const T, isize, usize, &mut [T; CHAINS]) -> usize;
 
 /// Element types with register tiles.
 pub(in crate::kernels) trait Tiled: Real {

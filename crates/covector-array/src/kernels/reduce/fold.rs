@@ -91,7 +91,7 @@ impl Min {
 
 /// Combines the lanes of a block pairwise.
 #[inline(always)]
-fn combine_lanes<T: Num, F: Fold<T>>(mut acc: [T; LANES]) -> T {
+pub(super) fn combine_lanes<T: Num, F: Fold<T>>(mut acc: [T; LANES]) -> T {
     let mut half = LANES / 2;
     while half > 0 {
         for i in 0..half {
@@ -105,6 +105,12 @@ fn combine_lanes<T: Num, F: Fold<T>>(mut acc: [T; LANES]) -> T {
 /// The result of at most [`BLOCK`] elements.
 #[inline(always)]
 pub(super) fn block<T: Num, F: Fold<T>>(x: &[T], lanes: Option<Lanes>) -> T {
+    combine_lanes::<T, F>(block_lanes::<T, F>(x, lanes))
+}
+
+/// What the lanes hold of at most [`BLOCK`] elements.
+#[inline(always)]
+pub(super) fn block_lanes<T: Num, F: Fold<T>>(x: &[T], lanes: Option<Lanes>) -> [T; LANES] {
     let mut acc = [F::identity(); LANES];
     let whole = x.len() / LANES * LANES;
     match lanes {
@@ -129,7 +135,7 @@ pub(super) fn block<T: Num, F: Fold<T>>(x: &[T], lanes: Option<Lanes>) -> T {
             acc[i] = F::combine(acc[i], rest[i]);
         }
     }
-    combine_lanes::<T, F>(acc)
+    acc
 }
 
 /// Four blocks at once: their chains do not wait for one another.

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::fold::{Fold, Tree, block, dispatch_common, four_blocks};
+use super::fold::{Fold, Tree, block, block_lanes, combine_lanes, dispatch_common, four_blocks};
 use super::lanes::Lanes;
-use super::{BLOCK, Job};
+use super::{BLOCK, Job, LANES};
 use crate::isa::Work;
 use crate::kernels::layout::{Walk, gather};
 use crate::math::Num;
@@ -86,6 +86,30 @@ fn whole<T: Num, F: Fold<T>>(x: &[T], lanes: Option<Lanes>) -> T {
     let mut tree = Tree::<T, F>::new();
     push_blocks::<T, F>(x, &mut tree, lanes);
     tree.finish()
+}
+
+/// The results of sequences of `len` elements that begin `pitch` apart.
+///
+/// # Safety
+/// The sequences must be readable.
+#[inline(always)]
+pub(super) unsafe fn lines<T: Num, F: Fold<T>>(x: *const T, pitch: usize, len: usize, out: &mut [T]) {
+    let lanes = Lanes::of(T::DTYPE, F::OP);
+    // SAFETY: the caller's promise.
+    let line = |row: usize| unsafe { std::slice::from_raw_parts(x.add(row * pitch), len) };
+    if len > BLOCK {
+        return out.iter_mut().enumerate().for_each(|(row, out)| *out = whole::<T, F>(line(row), lanes));
+    }
+    // Lanes first, then what they hold: the short chains at the end of lines do not wait for one another.
+    let mut held = [[T::ZERO; LANES]; 16];
+    for (chunk, out) in out.chunks_mut(held.len()).enumerate() {
+        for (i, held) in held.iter_mut().take(out.len()).enumerate() {
+            *held = block_lanes::<T, F>(line(chunk * 16 + i), lanes);
+        }
+        for (out, held) in out.iter_mut().zip(held) {
+            *out = combine_lanes::<T, F>(held);
+        }
+    }
 }
 
 /// Neighbouring sequences of equal length, one result each.

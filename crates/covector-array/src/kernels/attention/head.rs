@@ -1,0 +1,265 @@
+//! One head at a time.
+
+use std::ops::Range;
+
+use super::rows::{Copy, Divide, Multiply, Turn};
+use super::weights::{Slopes, Weights};
+use super::{Job, Mask, Matrix};
+use crate::isa::dispatch;
+use crate::kernels::matmul::tile::{CHAINS, Tile, Tiled};
+use crate::{Array, Shape, threads};
+
+/// Register tiles of queries that the backward pass takes together, at most: chains in the order of queries are loaded and
+/// stored once for all of them.
+const STRIPS: usize = 6;
+/// Bytes of their weights and slopes, at most, unless a single tile has more: they stay in the second-level cache.
+const HELD: usize = 1 << 20;
+/// Up to so many queries, keys and values are read where they lie: copies would not be read often enough.
+const FEW: usize = 4;
+
+/// Scratch memory: what is copied of a head, and some rows of scores.
+pub(super) struct Scratch {
+    /// Keys, transposed into panels as wide as a tile; and in rows.
+    columns: Array,
+    keys: Array,
+    /// Values, in rows for the means, transposed into panels for gradients.
+    values: Array,
+    queries: Array,
+    cotangents: Array,
+    weights: Array,
+    slopes: Array,
+    sums: Array,
+}
+
+impl Scratch {
+    /// Enough for any head of `job`, forward or (`backward`) backward.
+    pub fn new<T: Tiled>(job: &Job<T>, backward: bool) -> Scratch {
+        let [tall, wide] = [job.kernel.rows, job.kernel.columns];
+        let rows = if backward { (tall * job.strips()).min(job.t.next_multiple_of(tall)) } else { tall };
+        let (keys, padded) = (job.s, job.s.next_multiple_of(wide));
+        let only = |wanted: bool, n: usize| Array::uninit(Shape::from([if wanted { n } else { 0 }]), T::DTYPE);
+        Scratch {
+            columns: only(true, padded * job.d),
+            keys: only(backward, keys * job.d),
+            values: only(true, padded * job.e),
+            queries: only(true, rows * job.d),
+            cotangents: only(backward, rows * job.e),
+            weights: only(true, rows * padded),
+            slopes: only(backward, rows * padded),
+            sums: only(true, tall),
+        }
+    }
+}
+
+fn start<T>(x: &Array) -> *mut T {
+    x.ptr::<T>().cast_mut()
+}
+
+/// A left factor: its first element and its strides along rows and depth.
+#[derive(Clone, Copy)]
+struct Left<T>(*const T, isize, isize);
+
+/// A right factor whose rows are contiguous within a panel: its first element, and the strides from panel to panel and
+/// along the depth.
+#[derive(Clone, Copy)]
+struct Right<T>(*const T, isize, isize);
+
+impl<T: Tiled> Job<T> {
+    /// Writes the means of some queries.
+    pub fn forward(&self, head: usize, queries: Range<usize>, out: Matrix<T>, scratch: &Scratch) {
+        let (q, k, v, mask) = (self.q.at(head), self.k.at(head), self.v.at(head), self.mask_at(head));
+        let all = self.seen(mask, queries.clone());
+        let few = queries.len() <= FEW;
+        let columns =
+            if few && k.columns == 1 { None } else { Some(self.turned(k, all, self.d, start(&scratch.columns))) };
+        let values =
+            if few && v.columns == 1 { self.rows(v) } else { self.copied(v, 0..all, self.e, start(&scratch.values)) };
+        let (scores, sums) = (start::<T>(&scratch.weights), start::<T>(&scratch.sums));
+        for strip in threads::chunks(queries.len(), self.kernel.rows) {
+            let strip = queries.start + strip.start..queries.start + strip.end;
+            let seen = self.seen(mask, strip.clone());
+            let wide = seen.next_multiple_of(self.kernel.columns);
+            self.scaled(q, strip.clone(), start(&scratch.queries));
+            let left = Left(start(&scratch.queries), self.d as isize, 1);
+            match columns {
+                Some(columns) => self.product(left, columns, scores, wide as isize, [strip.len(), wide, self.d], true),
+                None => self.dots(left, k, scores, wide, strip.len(), seen),
+            }
+            dispatch(Weights {
+                scores,
+                pitch: wide,
+                wide,
+                seen,
+                queries: strip.clone(),
+                causal: self.causal,
+                mask,
+                sums,
+            });
+            let to = out.at(strip.start, 0);
+            self.product(Left(scores, wide as isize, 1), values, to, out.rows, [strip.len(), self.e, seen], true);
+            dispatch(Divide { rows: to, pitch: out.rows, count: strip.len(), columns: self.e, by: sums });
+        }
+    }
+
+    /// Writes the cotangents of queries, keys and values.
+    pub fn backward(&self, head: usize, cotangent: Matrix<T>, into: [Matrix<T>; 3], scratch: &Scratch) {
+        let (q, k, v, mask) = (self.q.at(head), self.k.at(head), self.v.at(head), self.mask_at(head));
+        let [dq, dk, dv] = into;
+        let [tall, wide] = [self.kernel.rows, self.kernel.columns];
+        let all = self.limit(self.t);
+        let columns = self.turned(k, all, self.d, start(&scratch.columns));
+        let values = self.turned(v, all, self.e, start(&scratch.values));
+        let keys = self.copied(k, 0..all, self.d, start(&scratch.keys));
+        let (weights, slopes, sums) =
+            (start::<T>(&scratch.weights), start::<T>(&scratch.slopes), start::<T>(&scratch.sums));
+        let [queries, means] = [start::<T>(&scratch.queries), start::<T>(&scratch.cotangents)];
+        // The keys to which some query so far may attend: their chains have begun.
+        let mut begun = 0;
+        for block in threads::chunks(self.t, self.strips() * tall) {
+            let pitch = self.limit(block.end).next_multiple_of(wide);
+            self.scaled(q, block.clone(), queries);
+            for strip in block.clone().step_by(tall) {
+                let strip = strip..block.end.min(strip + tall);
+                let (row, seen) = (strip.start - block.start, self.limit(strip.end));
+                let width = seen.next_multiple_of(wide);
+                let at = |x: *mut T, pitch: usize| x.wrapping_add(row * pitch);
+                let left = Left(at(queries, self.d), self.d as isize, 1);
+                let (scores, slopes, means) = (at(weights, pitch), at(slopes, pitch), at(means, self.e));
+                self.product(left, columns, scores, pitch as isize, [strip.len(), width, self.d], true);
+                let rows = strip.clone();
+                dispatch(Weights { scores, pitch, wide: width, seen, queries: rows, causal: self.causal, mask, sums });
+                self.copied(cotangent, strip.clone(), self.e, means);
+                dispatch(Divide { rows: means, pitch: self.e as isize, count: strip.len(), columns: self.e, by: sums });
+                let left = Left(means, self.e as isize, 1);
+                self.product(left, values, slopes, pitch as isize, [strip.len(), width, self.e], true);
+                dispatch(Slopes { weights: scores, slopes, pitch, wide: width, rows: strip.len(), sums });
+                let to = dq.at(strip.start, 0);
+                let left = Left(slopes, pitch as isize, 1);
+                self.product(left, keys, to, dq.rows, [strip.len(), self.d, seen], true);
+                dispatch(Multiply { rows: to, pitch: dq.rows, count: strip.len(), columns: self.d, by: self.scale });
+            }
+            let seen = self.limit(block.end);
+            for key in (0..seen).step_by(tall) {
+                let rows = tall.min(seen - key);
+                let skipped = if self.causal { key.saturating_sub(block.start) } else { 0 };
+                let depth = block.len() - skipped;
+                let left = |x: *mut T| Left(x.wrapping_add(skipped * pitch + key).cast_const(), 1, pitch as isize);
+                let right = |x: *mut T, width: usize| {
+                    Right(x.wrapping_add(skipped * width).cast_const(), wide as isize, width as isize)
+                };
+                let fresh = key >= begun;
+                self.product(left(weights), right(means, self.e), dv.at(key, 0), dv.rows, [rows, self.e, depth], fresh);
+                self.product(
+                    left(slopes),
+                    right(queries, self.d),
+                    dk.at(key, 0),
+                    dk.rows,
+                    [rows, self.d, depth],
+                    fresh,
+                );
+            }
+            begun = begun.max(seen);
+        }
+        for key in begun..self.s {
+            for (to, columns) in [(dk, self.d), (dv, self.e)] {
+                // SAFETY: the row lies in the fresh result of this head, whose rows are contiguous.
+                unsafe { std::slice::from_raw_parts_mut(to.at(key, 0), columns) }.fill(T::ZERO);
+            }
+        }
+    }
+
+    /// The register tiles of queries that the backward pass takes together.
+    fn strips(&self) -> usize {
+        (HELD / (2 * self.kernel.rows * self.s.max(1) * size_of::<T>())).clamp(1, STRIPS)
+    }
+
+    /// How many keys the queries before `end` may attend to, as far as the order of both goes.
+    fn limit(&self, end: usize) -> usize {
+        if self.causal { self.s.min(end) } else { self.s }
+    }
+
+    /// How many keys have to be looked at for some queries: those after the last one that a mask leaves are not.
+    fn seen(&self, mask: Mask<Matrix<bool>, Matrix<T>>, queries: Range<usize>) -> usize {
+        let limit = self.limit(queries.end);
+        let Mask::Seen(mask) = mask else { return limit };
+        // SAFETY: the mask has an element for each query and key.
+        let seen = |query: usize, key: usize| unsafe { *mask.at(query, key) };
+        queries.fold(0, |most, query| (most..limit).rev().find(|&key| seen(query, key)).map_or(most, |key| key + 1))
+    }
+
+    /// `out (+)= a · b`, of `[rows, columns, depth]`.
+    fn product(&self, a: Left<T>, b: Right<T>, out: *mut T, pitch: isize, size: [usize; 3], fresh: bool) {
+        let [rows, columns, depth] = size;
+        let [tall, wide] = [self.kernel.rows, self.kernel.columns];
+        for column in (0..columns).step_by(wide) {
+            for row in (0..rows).step_by(tall) {
+                let tile = Tile {
+                    a: a.0.wrapping_offset(row as isize * a.1),
+                    a_row: a.1,
+                    a_depth: a.2,
+                    b: b.0.wrapping_offset((column / wide) as isize * b.1),
+                    b_depth: b.2,
+                    out: out.wrapping_offset(row as isize * pitch).wrapping_add(column),
+                    out_row: pitch,
+                    rows: tall.min(rows - row),
+                    columns: wide.min(columns - column),
+                    depth,
+                    fresh,
+                };
+                // SAFETY: callers name elements of scratch memory, of the operands and of their own part of the result.
+                unsafe { (self.kernel.run)(&tile) };
+            }
+        }
+    }
+
+    /// The scores of a few queries, from keys whose rows are contiguous: several keys side by side.
+    fn dots(&self, a: Left<T>, k: Matrix<T>, out: *mut T, pitch: usize, rows: usize, seen: usize) {
+        let run = T::columns();
+        for row in 0..rows {
+            let left = a.0.wrapping_offset(row as isize * a.1);
+            for key in (0..seen).step_by(CHAINS) {
+                // A short group repeats its last key.
+                let keys: [*const T; CHAINS] = std::array::from_fn(|i| k.at((key + i).min(seen - 1), 0).cast_const());
+                let mut sums = [T::ZERO; CHAINS];
+                // SAFETY: rows of keys and the scaled query have `d` elements; the row of scores has room for all keys.
+                unsafe {
+                    let done = run.map_or(0, |run| run(&keys, left, 1, self.d, &mut sums));
+                    for depth in done..self.d {
+                        let x = *left.add(depth);
+                        sums.iter_mut().zip(&keys).for_each(|(s, key)| *s = x.mul_add(*key.add(depth), *s));
+                    }
+                    let to = std::slice::from_raw_parts_mut(out.add(row * pitch + key), CHAINS.min(seen - key));
+                    to.copy_from_slice(&sums[..to.len()]);
+                }
+            }
+        }
+    }
+
+    /// A matrix with contiguous rows, where it lies.
+    fn rows(&self, x: Matrix<T>) -> Right<T> {
+        Right(x.ptr, self.kernel.columns as isize, x.rows)
+    }
+
+    /// Rows of `x`, copied to `to` side by side.
+    fn copied(&self, x: Matrix<T>, rows: Range<usize>, columns: usize, to: *mut T) -> Right<T> {
+        dispatch(Copy { x, rows, columns, to, by: None });
+        Right(to, self.kernel.columns as isize, columns as isize)
+    }
+
+    /// The queries, multiplied with the scale.
+    fn scaled(&self, q: Matrix<T>, rows: Range<usize>, to: *mut T) {
+        dispatch(Copy { x: q, rows, columns: self.d, to, by: Some(self.scale) });
+    }
+
+    /// `x` transposed, as panels as wide as a tile; what is missing in the last one is 0.
+    fn turned(&self, x: Matrix<T>, rows: usize, columns: usize, to: *mut T) -> Right<T> {
+        match self.kernel.columns {
+            32 => Turn::<T, 32> { x, rows, columns, to }.run(),
+            16 => Turn::<T, 16> { x, rows, columns, to }.run(),
+            8 => Turn::<T, 8> { x, rows, columns, to }.run(),
+            other => unreachable!("no register tile has {other} columns"),
+        }
+        let wide = self.kernel.columns as isize;
+        Right(to, columns as isize * wide, wide)
+    }
+}
