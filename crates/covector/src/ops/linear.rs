@@ -6,8 +6,9 @@ use covector_derive::{op, op_list};
 
 use super::create::addressable;
 use super::view::{add_batch, expand, linear, permuted, reshaped};
+use crate::plan::cost::{halvings, size};
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
-use crate::{Error, Result, Spec, Tensor};
+use crate::{Cost, Error, Result, Spec, Tensor};
 
 /// `[B, m, k] @ [B, k, n] -> [B, m, n]`.
 #[derive(Clone, Debug, Hash)]
@@ -39,6 +40,9 @@ impl Primitive for MatMul {
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::matmul(&x[0], &x[1]))
+    }
+    fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
+        Cost { flops: 2 * size(out) * x[0].shape[2] as u64, ..Cost::moving(x, out) }
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)
@@ -195,6 +199,10 @@ impl Primitive for Hadamard {
             let rounded: Vec<T> = values.into_iter().map(<T as covector_array::Element>::from_f64).collect();
             Array::from_slice(&rounded, &out.shape)
         }))
+    }
+    fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
+        let row = *out.shape.last().unwrap_or(&1);
+        Cost { flops: size(out) * halvings(row), ..Cost::moving(x, out) }
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)
