@@ -73,18 +73,113 @@ fn peaks(targets: &[&Tensor]) -> (usize, usize) {
 #[test]
 fn the_peak_is_that_of_the_run() {
     let _alone = alone();
+    // Passes, copies and views: kernels that need no memory of their own.
+    let x = numbers(&[40, 30, 50], 0.1);
+    let turned = x.tanh().permute_dims([1, 0, 2]).reshape([1200, 50]) * 2.0;
+    let ratio = turned.exp() / (turned.square() + 1.0);
+    let y = ratio.softmax(-1).flip(0).reshape([-1]).maximum(0.1);
+    let (foreseen, measured) = peaks(&[&turned, &y]);
+    assert_eq!(foreseen, measured);
+    assert!(foreseen > 3 * 60000 * 4, "{foreseen}");
+}
+
+#[test]
+fn the_peak_of_a_network_is_that_of_the_run_but_for_what_kernels_need() {
+    let _alone = alone();
     let (x, y) = (numbers(&[640, 20], 0.3), labels(640, 10));
     let (value, (w1, b1, w2, b2)) = value_and_grad(|model: &Mlp| loss(&x, &y, model))(&mlp(20, 300, 10));
-    let (a, b) = peaks(&[&value, &w1, &b1, &w2, &b2]);
-    println!("{a} {b}");
-
-    let (x, w) = (numbers(&[8, 32, 64], 0.1), numbers(&[64, 192], 0.2));
+    let of_mlp = peaks(&[&value, &w1, &b1, &w2, &b2]);
+    let (x, w) = (numbers(&[16, 64, 64], 0.1), numbers(&[64, 192], 0.2));
     let (value, grad) = value_and_grad(|w: &Tensor| attention(&x, w).square().mean(..))(&w);
-    println!("{}", explain([&value, &grad]));
-    let (a, b) = peaks(&[&value, &grad]);
-    println!("{a} {b}");
-    panic!();
+    let of_attention = peaks(&[&value, &grad]);
+    for (foreseen, measured) in [of_mlp, of_attention] {
+        assert!((foreseen..=foreseen + foreseen / 10).contains(&measured), "{foreseen} foreseen, {measured} measured");
+    }
 }
+
+/// What was alive each time a [`Probe`] ran.
+static PROBED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+
+/// An identity that looks at memory, forward and backward.
+#[derive(Debug, Hash)]
+struct Probe;
+
+impl Probe {
+    fn of(x: &Tensor) -> Tensor {
+        Tensor::apply(Probe, [x.clone()]).expect("an identity takes anything")
+    }
+}
+
+impl Primitive for Probe {
+    fn name(&self) -> &'static str {
+        "probe"
+    }
+    fn class(&self) -> Class {
+        Class::Opaque
+    }
+    fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        Ok(x[0].clone())
+    }
+    fn run(&self, mut x: kernels::Inputs, _: &Spec) -> Result<Array> {
+        PROBED.lock().unwrap().push(live_bytes());
+        Ok(x.swap_remove(0))
+    }
+    fn cost(&self, _: &[&Spec], _: &Spec) -> Cost {
+        Cost::nothing()
+    }
+    fn derivative(&self) -> Derivative<'_> {
+        Derivative::Rules(self)
+    }
+    fn batch(&self, x: &[Tensor], _: &[bool], _: usize) -> Result<Tensor> {
+        Ok(Probe::of(&x[0]))
+    }
+}
+
+impl Differentiable for Probe {
+    fn jvp(&self, _: &[Tensor], _: &Tensor, t: &[Option<Tensor>]) -> Tensor {
+        Probe::of(t[0].as_ref().unwrap())
+    }
+    fn vjp(&self, _: &[Tensor], _: &Tensor, cotangent: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
+        vec![Some(Probe::of(cotangent))]
+    }
+}
+
+#[test]
+fn what_is_alive_after_a_step_is_what_the_plan_says() {
+    let _alone = alone();
+    let x = numbers(&[32, 48], 0.3);
+    let layer = |x: &Tensor, w: &Tensor| Probe::of(&Probe::of(&x.matmul(w)).tanh());
+    let f = |(a, b): &(Tensor, Tensor)| layer(&layer(&x, a), b).softmax(-1).square().sum(..);
+    let parameters = (numbers(&[48, 64], 0.1), numbers(&[64, 56], 0.2));
+    let (y, (a, b)) = value_and_grad(f)(&parameters);
+    let plan = explain([&y, &a, &b]);
+    let probes = (1..plan.steps.len()).filter(|&i| plan.steps[i].kernel == "probe");
+    let foreseen: Vec<usize> = probes.map(|i| plan.steps[i - 1].live).collect();
+    PROBED.lock().unwrap().clear();
+    let before = live_bytes();
+    eval([&y, &a, &b]);
+    let measured: Vec<usize> = PROBED.lock().unwrap().iter().map(|bytes| bytes - before).collect();
+    assert_eq!(foreseen, measured);
+    assert_eq!(foreseen.len(), 8);
+}
+
+/// Ops whose kernels need memory of their own, which plans do not foresee.
+const SCRATCH: [&str; 14] = [
+    "sum",
+    "prod",
+    "any",
+    "all",
+    "argmax",
+    "argmin",
+    "matmul",
+    "dot",
+    "tensordot",
+    "einsum",
+    "index",
+    "argsort",
+    "topk",
+    "scaled_dot_product_attention",
+];
 
 #[test]
 fn every_op_can_be_explained() {
@@ -97,8 +192,29 @@ fn every_op_can_be_explained() {
             };
             let Ok(results) = op.apply(sample.args.iter().map(fresh).collect()) else { continue };
             let (foreseen, measured) = peaks(&results.iter().collect::<Vec<_>>());
-            if foreseen != measured { println!("{}: {foreseen} {measured}", op.name); }
+            let scratch = if SCRATCH.contains(&op.name) { 1024 } else { 0 };
+            let fits = (foreseen..=foreseen + scratch).contains(&measured);
+            assert!(fits, "{}: {foreseen} foreseen, {measured} measured", op.name);
         }
     }
-    panic!();
+}
+
+#[test]
+fn arithmetic_and_traffic_are_those_of_the_primitives() {
+    let _alone = alone();
+    let (x, w) = (numbers(&[6, 5], 0.1), numbers(&[5, 7], 0.2));
+    let step = |y: &Tensor, kernel: &str| {
+        let plan = y.explain();
+        let step = plan.steps.iter().find(|step| step.kernel == kernel).unwrap_or_else(|| panic!("{plan:#}"));
+        (step.flops, step.read, step.written)
+    };
+    assert_eq!(step(&x.matmul(&w), "matmul"), (2 * 6 * 5 * 7, 4 * (30 + 35), 4 * 42));
+    assert_eq!(step(&x.sum(0), "sum"), (30, 120, 20));
+    assert_eq!(step(&x.tanh(), "tanh"), (30, 120, 120));
+    // A repeated row is read once.
+    assert_eq!(step(&(&x + w.i((0, ..5))), "add"), (30, 120 + 20, 120));
+    assert_eq!(step(&x.transpose(0, 1).reshape([30]), "reshape"), (0, 120, 120));
+    assert_eq!(step(&ops::concat::concat(&[x.clone(), x.clone()], 0), "concat"), (0, 240, 240));
+    let rows = w.take(&Tensor::from([3i64, 3]), 0);
+    assert_eq!(step(&rows, "take"), (0, 16 + 56, 56));
 }

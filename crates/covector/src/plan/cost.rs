@@ -20,7 +20,8 @@ pub struct Cost {
 pub enum Memory {
     /// In a block of its own.
     New,
-    /// In an operand's, as a view or as it is; what cannot be a view is copied.
+    /// In an operand's, as a view or as it is; what cannot be a view is copied. `run` then sees layouts only, and may be
+    /// called to find out where the result will lie.
     Shared,
     /// Over any operand of its dtype and size that nobody else holds, else in a block of its own.
     OverAny,

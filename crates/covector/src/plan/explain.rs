@@ -15,7 +15,10 @@ use super::schedule::{self, Plan};
 use crate::walk::Listing;
 use crate::{Spec, Tensor};
 
-/// A plan as a table: its steps in order, and what they take together. Printing it shows the table.
+/// A plan: its steps in order, and what they take together.
+///
+/// Printing it shows a table. `{}` leaves views out unless a tensor keeps them, and names what they are views of; `{:#}` shows
+/// every step.
 #[derive(Clone, Debug)]
 pub struct Explanation {
     /// What is done, in order.
@@ -285,30 +288,52 @@ impl Display for Source {
 }
 
 impl ExplainedStep {
-    fn columns(&self, number: usize) -> [String; 9] {
+    /// True if it only shows an operand in another way, for later steps.
+    fn is_view(&self) -> bool {
+        self.results.iter().all(|result| matches!(result.place, Place::View(_)) && !result.kept)
+    }
+}
+
+impl Explanation {
+    /// An operand by the step that shows in the table: views stand for what they are views of.
+    fn shown<'a>(&'a self, mut source: &'a Source, all: bool) -> &'a Source {
+        while let Source::Made(step, result) = *source {
+            let step = &self.steps[step];
+            match step.results[result].place {
+                Place::View(operand) if !all && step.is_view() => source = &step.operands[operand],
+                _ => break,
+            }
+        }
+        source
+    }
+
+    fn columns(&self, number: usize, all: bool) -> [String; 9] {
+        let step = &self.steps[number];
         let list = |texts: Vec<String>| texts.join(", ");
+        let operand = |source| self.shown(source, all).to_string();
         let place = |result: &ExplainedResult| {
             let place = match result.place {
                 Place::New => "new".to_owned(),
-                Place::View(operand) => format!("view of {}", self.operands[operand]),
-                Place::Over(operand) => format!("over {}", self.operands[operand]),
+                Place::View(k) => format!("view of {}", operand(&step.operands[k])),
+                Place::Over(k) => format!("over {}", operand(&step.operands[k])),
             };
             if result.kept { place + ", kept" } else { place }
         };
         [
             format!("#{}", number + 1),
-            self.kernel.clone(),
-            list(self.results.iter().map(|r| r.spec.to_string()).collect()),
-            list(self.operands.iter().map(Source::to_string).collect()),
-            list(self.results.iter().map(place).collect()),
-            scaled(self.flops, 1000, ["", " k", " M", " G", " T"]),
-            scaled(self.read, 1024, BYTES),
-            scaled(self.written, 1024, BYTES),
-            scaled(self.live as u64, 1024, BYTES),
+            step.kernel.clone(),
+            list(step.results.iter().map(|r| r.spec.to_string()).collect()),
+            list(step.operands.iter().map(operand).collect()),
+            list(step.results.iter().map(place).collect()),
+            scaled(step.flops, 1000, COUNTS),
+            scaled(step.read, 1024, BYTES),
+            scaled(step.written, 1024, BYTES),
+            scaled(step.live as u64, 1024, BYTES),
         ]
     }
 }
 
+const COUNTS: [&str; 5] = ["", " k", " M", " G", " T"];
 const BYTES: [&str; 5] = [" B", " KiB", " MiB", " GiB", " TiB"];
 
 /// Three significant digits of a number and its unit.
@@ -333,7 +358,9 @@ impl Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let heads = ["step", "kernel", "result", "operands", "memory", "flops", "read", "written", "live"];
         let mut rows = vec![heads.map(str::to_owned)];
-        rows.extend(self.steps.iter().enumerate().map(|(i, step)| step.columns(i)));
+        let hidden = |step: &ExplainedStep| !f.alternate() && step.is_view();
+        let shown = (0..self.steps.len()).filter(|&i| !hidden(&self.steps[i]));
+        rows.extend(shown.map(|i| self.columns(i, f.alternate())));
         let width = |k: usize| rows.iter().map(|row| row[k].chars().count()).max().unwrap_or(0);
         let widths: [usize; 9] = std::array::from_fn(width);
         for row in &rows {
@@ -344,9 +371,12 @@ impl Display for Explanation {
             };
             writeln!(f, "{}", row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  "))?;
         }
-        let steps = self.steps.len();
-        write!(f, "{steps} {}, ", if steps == 1 { "step" } else { "steps" })?;
-        write!(f, "{}flops, ", spaced(scaled(self.flops(), 1000, ["", " k", " M", " G", " T"])))?;
+        let (steps, views) = (self.steps.len(), self.steps.len() + 1 - rows.len());
+        write!(f, "{steps} {}", if steps == 1 { "step" } else { "steps" })?;
+        if views > 0 {
+            write!(f, " ({views} of them views, not shown)")?;
+        }
+        write!(f, ", {}flops, ", spaced(scaled(self.flops(), 1000, COUNTS)))?;
         let [read, written, peak] = [self.read(), self.written(), self.peak as u64].map(|n| scaled(n, 1024, BYTES));
         write!(f, "{read} read, {written} written, {peak} at most alive")
     }
