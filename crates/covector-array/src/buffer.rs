@@ -5,8 +5,10 @@
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::ptr::NonNull;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::outline::Ledger;
 
 const ALIGN: usize = 64;
 const HUGE: usize = 2 << 20;
@@ -14,11 +16,17 @@ const HUGE: usize = 2 << 20;
 const POOL_LIMIT: usize = 1 << 30;
 
 static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
+static PEAK_BYTES: AtomicUsize = AtomicUsize::new(0);
 static POOL: Mutex<Pool> = Mutex::new(Pool { classes: [const { Vec::new() }; CLASSES], bytes: 0 });
 
 /// Bytes of all buffers alive now (the pool's spare blocks not counted).
 pub fn live_bytes() -> usize {
     LIVE_BYTES.load(Ordering::Relaxed)
+}
+
+/// The most [`live_bytes`] has been since this was called last.
+pub fn peak_bytes() -> usize {
+    PEAK_BYTES.swap(live_bytes(), Ordering::Relaxed)
 }
 
 /// Gives every spare block of the pool back to the system.
@@ -49,6 +57,11 @@ fn class_of(bytes: usize) -> usize {
     4 * (top as usize - 1) + quarter
 }
 
+/// The bytes a buffer of this length takes.
+pub(crate) fn block_bytes(len: usize) -> usize {
+    class_bytes(class_of(len))
+}
+
 fn class_bytes(class: usize) -> usize {
     if class < 4 {
         return (class + 1) * ALIGN;
@@ -76,6 +89,8 @@ pub struct Buffer {
     ptr: NonNull<u8>,
     len: usize,
     class: usize,
+    /// Where an outline, which has no block, is counted.
+    ledger: Option<Arc<Ledger>>,
 }
 
 // SAFETY: a Buffer owns its block; shared access is read-only, writing needs `&mut` (or a kernel's proof of uniqueness).
@@ -98,8 +113,22 @@ impl Buffer {
         };
         let ptr = spare.map_or_else(|| fresh(bytes), |Block(ptr)| ptr);
         // Counted once it is there: asking for it may have panicked.
-        LIVE_BYTES.fetch_add(bytes, Ordering::Relaxed);
-        Buffer { ptr, len, class }
+        let live = LIVE_BYTES.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if live > PEAK_BYTES.load(Ordering::Relaxed) {
+            PEAK_BYTES.fetch_max(live, Ordering::Relaxed);
+        }
+        Buffer { ptr, len, class, ledger: None }
+    }
+
+    /// A buffer without a block, counted in `ledger` as if it had one.
+    pub(crate) fn outline(len: usize, ledger: &Arc<Ledger>) -> Buffer {
+        ledger.add(block_bytes(len));
+        Buffer { ptr: NonNull::dangling(), len, class: class_of(len), ledger: Some(ledger.clone()) }
+    }
+
+    /// Where this buffer is counted, if it is an outline.
+    pub(crate) fn ledger(&self) -> Option<&Arc<Ledger>> {
+        self.ledger.as_ref()
     }
 
     /// Length in bytes.
@@ -113,6 +142,7 @@ impl Buffer {
     }
 
     pub(crate) fn as_ptr(&self) -> *mut u8 {
+        assert!(self.ledger.is_none(), "the outline of an array has no elements");
         self.ptr.as_ptr()
     }
 }
@@ -136,6 +166,9 @@ fn fresh(bytes: usize) -> NonNull<u8> {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let bytes = class_bytes(self.class);
+        if let Some(ledger) = &self.ledger {
+            return ledger.remove(bytes);
+        }
         LIVE_BYTES.fetch_sub(bytes, Ordering::Relaxed);
         let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
         if pool.bytes + bytes <= POOL_LIMIT {

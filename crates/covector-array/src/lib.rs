@@ -10,11 +10,13 @@ mod dtype;
 pub mod isa;
 pub mod kernels;
 pub mod math;
+mod outline;
 mod shape;
 pub mod threads;
 
 pub use array::Array;
-pub use buffer::{Buffer, live_bytes, trim_pool};
+pub use buffer::{Buffer, live_bytes, peak_bytes, trim_pool};
 pub use dtype::{DType, Element};
 pub use half::{bf16, f16};
+pub use outline::{Ledger, outline_map, outline_pass};
 pub use shape::{Shape, Strides};

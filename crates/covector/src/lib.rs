@@ -30,7 +30,7 @@ mod walk;
 
 pub use axes::{Axes, Axis, Ints, keep};
 pub use convert::Nested;
-pub use covector_array::{Array, DType, Element, Shape, bf16, f16, kernels, live_bytes, threads};
+pub use covector_array::{Array, DType, Element, Shape, bf16, f16, kernels, live_bytes, peak_bytes, threads};
 pub use covector_derive::Tree;
 pub use error::{Error, Result};
 pub use formula::Formula;
@@ -39,6 +39,7 @@ pub use literal::{Literal, literal};
 pub use operand::Operand;
 pub use ops::pad::Widths;
 pub use ops::random::{self, Key};
+pub use plan::{Cost, ExplainedResult, ExplainedStep, Explanation, Memory, Place, Source, explain};
 pub use plan::{eval, set_verify, try_eval, try_eval_stepwise};
 pub use primitive::{Class, Derivative, Differentiable, Fused, Prim, Primitive, StructuralHash};
 pub use site::Site;

@@ -10,7 +10,7 @@ use covector_array::{Array, DType};
 
 use crate::marks::Marks;
 use crate::ops::leaf::{Argument, Variable};
-use crate::{Result, Spec, Tensor};
+use crate::{Cost, Result, Spec, Tensor};
 
 /// How interpreters see a primitive: never by its concrete type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -71,6 +71,11 @@ pub trait Primitive: Debug + StructuralHash + Send + Sync + 'static {
     /// How it can run in one pass with others, if its last operand has the dtype `key`.
     fn fused(&self, _key: DType) -> Fused<'_> {
         Fused::No
+    }
+
+    /// What running it takes; by default what its class does.
+    fn cost(&self, inputs: &[&Spec], out: &Spec) -> Cost {
+        Cost::of_class(self.class(), inputs, out)
     }
 
     /// The derivative rules, or why the derivative is zero.

@@ -303,8 +303,8 @@ macro_rules! elementwise {
         $( elementwise!(@op $family [$(#[doc = $doc])*] $name ($($arg),+) $derivative $samples); )*
         op_list![$($name),*];
 
-        impl<'t> Value<'t> { $( elementwise!(@method Value $name ($($arg),+)); )* }
-        impl Number { $( elementwise!(@method Number $name ($($arg),+)); )* }
+        impl<'t> Value<'t> { $( elementwise!(@value $name $family ($($arg),+) $y $kernel; $derivative); )* }
+        impl Number { $( elementwise!(@of_number $name $family ($($arg),+) $kernel); )* }
         impl Formula { $( elementwise!(@method Formula $name ($($arg),+)); )* }
     };
 
@@ -377,32 +377,23 @@ macro_rules! elementwise {
         Some(Kernel::ternary(kernel))
     }};
 
-    (@scalar real $args:tt $e:expr) => { elementwise!(@on_f64 $args $e) };
-    (@scalar ternary $args:tt $e:expr) => { elementwise!(@on_f64 $args $e) };
-    (@scalar rounding $args:tt $e:expr) => { elementwise!(@on_f64 $args $e) };
-    (@scalar numeric $args:tt $e:expr) => { elementwise!(@on_f64 $args $e) };
-    (@scalar real_predicate $args:tt $e:expr) => { elementwise!(@on_f64 $args f64::from(u8::from($e))) };
-    (@scalar comparison $args:tt $e:expr) => { elementwise!(@on_f64 $args f64::from(u8::from($e))) };
-    (@scalar logical ($($x:ident),+) $e:expr) => {
-        Some(|v: &[f64]| {
-            let [$($x),+] = *v else { unreachable!("arity was checked") };
-            $( let $x = $x != 0.0; )+
-            f64::from(u8::from($e))
-        })
-    };
     (@scalar integer $args:tt $e:expr) => { None };
-    (@scalar any ($c:ident, $x:ident, $z:ident) $e:expr) => {
-        Some(|v: &[f64]| {
-            let [$c, $x, $z] = *v else { unreachable!("arity was checked") };
-            let $c = $c != 0.0;
-            $e
-        })
+    (@scalar $family:ident $args:tt $e:expr) => { Some(elementwise!(@on_f64 $family $args $e)) };
+
+    (@on_f64 real_predicate $args:tt $e:expr) => { elementwise!(@on_f64 real $args f64::from(u8::from($e))) };
+    (@on_f64 comparison $args:tt $e:expr) => { elementwise!(@on_f64 real $args f64::from(u8::from($e))) };
+    (@on_f64 logical ($($x:ident),+) $e:expr) => {
+        elementwise!(@on_f64 real ($($x),+) { $( let $x = $x != 0.0; )+ f64::from(u8::from($e)) })
     };
-    (@on_f64 ($($x:ident),+) $e:expr) => {
-        Some(|v: &[f64]| {
+    (@on_f64 any ($c:ident, $x:ident, $z:ident) $e:expr) => {
+        elementwise!(@on_f64 real ($c, $x, $z) { let $c = $c != 0.0; $e })
+    };
+    (@on_f64 integer $args:tt $e:expr) => { |_: &[f64]| panic!("works on integers and bool, not on scalars of f64") };
+    (@on_f64 $family:ident ($($x:ident),+) $e:expr) => {
+        |v: &[f64]| -> f64 {
             let [$($x),+] = *v else { unreachable!("arity was checked") };
             $e
-        })
+        }
     };
 
     (@partials $args:tt $y:ident ($why:literal)) => { Err($why) };
@@ -426,6 +417,18 @@ macro_rules! elementwise {
             let [$($x),+] = x else { unreachable!("arity was checked") };
             let _ = ($y, $($x),+);
             Factor::from($p)
+        }
+    };
+
+    // The slopes along the wanted operands, compiled where an op is recorded.
+    (@slopes $args:tt $y:ident ($why:literal)) => { |_, _, _| std::array::from_fn(|_| Factor::Number(0.0)) };
+    (@slopes $args:tt $y:ident [$($p:expr),+]) => {
+        |wanted, x, y| {
+            let mut wanted = wanted.into_iter();
+            [$( match wanted.next() {
+                Some(true) => (elementwise!(@partial $args $y $p, Number))(&x, &y),
+                _ => Factor::Number(0.0),
+            } ),+]
         }
     };
 
@@ -459,6 +462,23 @@ macro_rules! elementwise {
         $($doc)*
         #[op(samples = $samples)]
         pub fn $name($x: &Tensor, $z: Operand, $v: Operand) -> Result<Tensor> { ternary(&table::$name, $x, $z, $v) }
+    };
+
+    (@value $name:ident $family:ident ($x:ident $(, $z:ident)*) $y:ident $e:expr; $derivative:tt) => {
+        #[doc = concat!("As the op [`", stringify!($name), "`](crate::ops::elementwise::", stringify!($name), ").")]
+        #[inline]
+        pub fn $name(&self $(, $z: impl Into<Self>)*) -> Self {
+            let kernel = elementwise!(@on_f64 $family ($x $(, $z)*) $e);
+            let x = [*self $(, $z.into())*];
+            Value::append(&table::$name, x, |x| kernel(&x), elementwise!(@slopes ($x $(, $z)*) $y $derivative))
+        }
+    };
+    (@of_number $name:ident $family:ident ($x:ident $(, $z:ident)*) $e:expr) => {
+        #[doc = concat!("As the op [`", stringify!($name), "`](crate::ops::elementwise::", stringify!($name), ").")]
+        #[inline]
+        pub fn $name(&self $(, $z: impl Into<Self>)*) -> Self {
+            Number((elementwise!(@on_f64 $family ($x $(, $z)*) $e))(&[self.0 $(, $z.into().0)*]))
+        }
     };
 
     (@method $A:ident $name:ident ($x:ident)) => {

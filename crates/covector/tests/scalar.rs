@@ -218,6 +218,19 @@ fn derivatives_of_any_order_are_values_again() {
 }
 
 #[test]
+fn nothing_flows_to_what_was_not_chosen_not_even_beside_infinity() {
+    let tape = Tape::new();
+    let (x, z) = (tape.value(-1.0), tape.value(2.0));
+    let chosen = x.greater(0.0).where_(x, z * z);
+    assert_eq!(format!("{chosen:?}"), "where(#2, #0, #3) = 4");
+    for y in [x.relu(), chosen, x.maximum(z), x.sign()] {
+        assert_eq!((y * f64::INFINITY).backward().of(x), 0.0, "{y:?}");
+    }
+    assert_eq!((chosen.backward().of(z), chosen.jvp(&[(z, 1.0)])), (4.0, 4.0));
+    assert_eq!(chosen.gradients(&[z])[0].gradients(&[z])[0].data(), 2.0);
+}
+
+#[test]
 fn numbers_that_are_on_no_tape_are_not_recorded() {
     let tape = Tape::new();
     let x = tape.value(2.0);

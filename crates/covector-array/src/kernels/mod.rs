@@ -41,5 +41,10 @@ pub use scan::scan;
 pub use sort::{argsort, searchsorted};
 pub use windows::overlap_add;
 
+/// True if the array is one element again and again.
+pub(crate) fn constant(x: &Array) -> bool {
+    x.size() > 1 && layout::Layout::of(x).is_constant()
+}
+
 /// The operands of a kernel, owned: a buffer nobody else holds may be written into.
 pub type Inputs = SmallVec<[Array; 3]>;

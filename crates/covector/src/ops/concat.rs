@@ -11,7 +11,7 @@ use super::shape::part;
 use super::view::{add_batch, reshaped};
 use crate::axes::resolve;
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
-use crate::{Axes, Axis, Error, Ints, Result, Spec, Tensor};
+use crate::{Axes, Axis, Cost, Error, Ints, Result, Spec, Tensor};
 
 /// Tensors one after another along an axis.
 #[derive(Clone, Debug, Hash)]
@@ -55,6 +55,9 @@ impl Primitive for Concat {
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::concat(&x, self.axis))
+    }
+    fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
+        Cost::moving(x, out)
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)

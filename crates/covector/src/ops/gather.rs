@@ -9,8 +9,9 @@ use covector_array::{Array, DType, Shape};
 
 use super::view::{add_batch, expand, permuted, reshaped};
 use crate::error::counted;
+use crate::plan::cost::{bytes, size};
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
-use crate::{Error, Result, Spec, Tensor};
+use crate::{Cost, Error, Memory, Result, Spec, Tensor};
 
 /// Where the indices point.
 #[derive(Clone, Debug, Hash, PartialEq)]
@@ -110,6 +111,9 @@ impl Primitive for Gather {
         let read = if self.places.along { kernels::take_along } else { kernels::take };
         read(&x[0], &x[1], self.places.axis).map_err(|e| self.places.named(e))
     }
+    fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
+        Cost { read: bytes(x[1]) + bytes(out), ..Cost::moving(x, out) }
+    }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)
     }
@@ -193,6 +197,10 @@ impl Primitive for Scatter {
         let base = x.remove(0);
         let write = if self.places.along { kernels::scatter_along } else { kernels::scatter };
         write(base, &x[0], &x[1], self.places.axis, self.mode).map_err(|e| self.places.named(e))
+    }
+    fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
+        let flops = if matches!(self.mode, Mode::Set) { 0 } else { size(x[2]) };
+        Cost { flops, memory: Memory::OverFirst, ..Cost::moving(x, out) }
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)

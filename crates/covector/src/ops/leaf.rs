@@ -7,7 +7,7 @@ use covector_array::{Array, DType};
 
 use crate::marks::Marks;
 use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive};
-use crate::{Error, Result, Spec, Tensor};
+use crate::{Cost, Error, Result, Spec, Tensor};
 
 fn no_rule() -> ! {
     unreachable!("a leaf has its spec from birth and is never run, batched or differentiated through")
@@ -224,6 +224,9 @@ impl Primitive for After {
     }
     fn run(&self, mut x: Inputs, _: &Spec) -> Result<Array> {
         Ok(x.swap_remove(0))
+    }
+    fn cost(&self, _: &[&Spec], _: &Spec) -> Cost {
+        Cost::nothing()
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(&Identity)

@@ -6,8 +6,9 @@ use covector_derive::{op, op_list};
 
 use super::create::addressable;
 use super::view::{add_batch, expand, linear, permuted, reshaped};
+use crate::plan::cost::{halvings, size};
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
-use crate::{Error, Result, Spec, Tensor};
+use crate::{Cost, Error, Result, Spec, Tensor};
 
 /// `[B, m, k] @ [B, k, n] -> [B, m, n]`.
 #[derive(Clone, Debug, Hash)]
@@ -43,6 +44,9 @@ impl Primitive for MatMul {
     fn run_exchanged(&self, x: Inputs, _: &Spec) -> Result<Array> {
         let t = |x: &Array| x.permute(&[0, 2, 1]);
         Ok(t(&kernels::matmul(&t(&x[1]), &t(&x[0]))))
+    }
+    fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
+        Cost { flops: 2 * size(out) * x[0].shape[2] as u64, ..Cost::moving(x, out) }
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)
@@ -199,6 +203,10 @@ impl Primitive for Hadamard {
             let rounded: Vec<T> = values.into_iter().map(<T as covector_array::Element>::from_f64).collect();
             Array::from_slice(&rounded, &out.shape)
         }))
+    }
+    fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
+        let row = *out.shape.last().unwrap_or(&1);
+        Cost { flops: size(out) * halvings(row), ..Cost::moving(x, out) }
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)

@@ -9,8 +9,9 @@ use covector_derive::{op, op_list};
 use super::create::addressable;
 use super::scan::{padded, piece};
 use super::view::{add_batch, expand, reshaped};
+use crate::plan::cost::{halvings, size};
 use crate::primitive::{Class, Derivative, Primitive};
-use crate::{Axis, Error, Result, Spec, Tensor};
+use crate::{Axis, Cost, Error, Result, Spec, Tensor};
 
 /// The indices that sort along an axis.
 #[derive(Clone, Debug, Hash)]
@@ -31,6 +32,9 @@ impl Primitive for ArgSort {
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::argsort(&x[0], self.axis, self.descending))
+    }
+    fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
+        Cost { flops: size(out) * halvings(out.shape[self.axis]), ..Cost::moving(x, out) }
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Zero("the result is an integer")
@@ -64,6 +68,10 @@ impl Primitive for SearchSorted {
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::searchsorted(&x[0], &x[1], self.right))
+    }
+    fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
+        let row = *x[0].shape.last().unwrap_or(&1);
+        Cost { flops: size(out) * halvings(row), ..Cost::moving(x, out) }
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Zero("the result is an integer")

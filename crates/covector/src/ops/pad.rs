@@ -9,7 +9,7 @@ use super::shape::part;
 use super::view::{Slice, expand, linear};
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
 use crate::registry::{Arg, FromArg};
-use crate::{Error, Result, Spec, Tensor};
+use crate::{Cost, Error, Result, Spec, Tensor};
 
 /// `lo` zeros before, `hi` after and `interior` between neighbours, per axis.
 #[derive(Clone, Debug, Hash)]
@@ -49,6 +49,9 @@ impl Primitive for Pad {
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::pad(&x[0], &self.lo, &self.hi, &self.interior))
+    }
+    fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
+        Cost::moving(x, out)
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)

@@ -14,9 +14,10 @@ use covector_derive::{op, op_list};
 
 use super::create::addressable;
 use super::view::{add_batch, expand};
+use crate::plan::cost::size;
 use crate::primitive::{Class, Derivative, Primitive};
 use crate::tree::Path;
-use crate::{Axis, Error, Operand, Result, Spec, Tensor, Tree};
+use crate::{Axis, Cost, Error, Operand, Result, Spec, Tensor, Tree};
 
 /// What random numbers are made from: 64 bits, held in a tensor `u32[2]`.
 ///
@@ -148,6 +149,10 @@ impl Primitive for DeriveKey {
             }
         }))
     }
+    fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
+        // A block of Philox: ten rounds of eight operations.
+        Cost { flops: 80 * size(x[1]), ..Cost::moving(x, out) }
+    }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Zero("keys are integers")
     }
@@ -185,6 +190,10 @@ impl Primitive for RandomBits {
                 words.copy_from_slice(&kernels::random_bits([key[0], key[1]], size.into()).to_vec::<u32>());
             }
         }))
+    }
+    fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
+        // Four words of a block of eighty operations.
+        Cost { flops: 20 * size(out), ..Cost::moving(x, out) }
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Zero("random bits are integers")

@@ -10,8 +10,9 @@ use covector_derive::{op, op_list};
 use super::pad::Pad;
 use super::reduce::counted;
 use super::view::{Slice, add_batch, linear};
+use crate::plan::cost::size;
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
-use crate::{Axis, Error, Prim, Result, Spec, Tensor};
+use crate::{Axis, Cost, Error, Prim, Result, Spec, Tensor};
 
 /// `size` elements along `axis`, from `start`.
 pub(super) fn piece(x: &Tensor, axis: usize, start: usize, size: usize) -> Tensor {
@@ -186,6 +187,9 @@ impl Primitive for Recurrence {
             let (a, b) = (a.as_slice::<T>().expect("contiguous"), b.as_slice::<T>().expect("contiguous"));
             self.fill(a, b, out, n, inner);
         })))
+    }
+    fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
+        Cost { flops: 2 * size(out), ..Cost::moving(x, out) }
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)

@@ -6,6 +6,8 @@
 //! other.
 
 mod cache;
+pub(crate) mod cost;
+mod explain;
 mod fuse;
 mod schedule;
 mod verify;
@@ -18,6 +20,8 @@ use covector_array::{Array, Shape, threads};
 use smallvec::SmallVec;
 
 use crate::walk::{Listing, Positions};
+pub use cost::{Cost, Memory};
+pub use explain::{ExplainedResult, ExplainedStep, Explanation, Place, Source, explain};
 use schedule::{Made, Plan};
 pub use verify::set_verify;
 pub(crate) use verify::wanted as is_verified;

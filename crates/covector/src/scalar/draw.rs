@@ -49,9 +49,9 @@ impl Value<'_> {
                         _ = writeln!(arrows, "    n{i}_{k} --> n{i}");
                     }
                 }
-                record.terms(entry, grads.at(i), |j, term| {
-                    _ = writeln!(arrows, "    n{i} -.->|\"{}\"| n{j}", short(term));
-                });
+                for (j, slope) in record.slopes(i) {
+                    _ = writeln!(arrows, "    n{i} -.->|\"{}\"| n{j}", short(slope * grads.at(i)));
+                }
             }
             text += &arrows;
         });

@@ -28,28 +28,34 @@ macro_rules! operators {
         $crate::scalar::operators!(@binary $A, Div div divide $(, $t)?);
         impl $(<$t>)? std::ops::Neg for $A {
             type Output = $A;
+            #[inline(always)]
             fn neg(self) -> $A { self.negative() }
         }
         impl $(<$t>)? std::ops::Neg for &$A {
             type Output = $A;
+            #[inline(always)]
             fn neg(self) -> $A { self.negative() }
         }
     };
     (@binary $A:ty, $trait:ident $method:ident $op:ident $(, $t:lifetime)?) => {
         impl<$($t,)? R: Into<$A>> std::ops::$trait<R> for $A {
             type Output = $A;
+            #[inline(always)]
             fn $method(self, other: R) -> $A { <$A>::$op(&self, other) }
         }
         impl<$($t,)? R: Into<$A>> std::ops::$trait<R> for &$A {
             type Output = $A;
+            #[inline(always)]
             fn $method(self, other: R) -> $A { <$A>::$op(self, other) }
         }
         impl $(<$t>)? std::ops::$trait<$A> for f64 {
             type Output = $A;
+            #[inline(always)]
             fn $method(self, other: $A) -> $A { <$A>::$op(&<$A>::from(self), other) }
         }
         impl $(<$t>)? std::ops::$trait<&$A> for f64 {
             type Output = $A;
+            #[inline(always)]
             fn $method(self, other: &$A) -> $A { <$A>::$op(&<$A>::from(self), other) }
         }
     };

@@ -6,8 +6,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use smallvec::SmallVec;
+
 use super::Number;
-use super::number::evaluate;
 use crate::rule_book::{Elementwise, Factor};
 
 /// A record of scalar operations; it grows until it is dropped or [cleared](Tape::clear).
@@ -17,36 +18,45 @@ pub struct Tape(RefCell<Record>);
 #[derive(Default)]
 pub(super) struct Record {
     pub entries: Vec<Entry>,
-    /// Plain numbers that met values.
-    numbers: Vec<f64>,
+    /// What entries with three operands were made from, in the order of the entries.
+    triples: Vec<(u32, [Edge; 3])>,
     pub names: BTreeMap<u32, String>,
 }
 
-/// 32 bytes, so that two share a cache line.
+/// 40 bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Entry {
+    /// The operands. Of three, those that derivatives flow to: at most two.
+    to: [Arg; 2],
+    /// The slope along each operand; a plain number itself, for nothing flows to it.
+    slopes: [f64; 2],
     /// `None` for a leaf.
     pub op: Option<&'static Elementwise>,
-    args: [Arg; 3],
     pub value: f64,
 }
 
-/// An operand: an entry or, with the top bit set, one of the numbers.
+/// An operand and the slope along it.
+type Edge = (Arg, f64);
+
+/// An operand: an entry, an entry that no derivative flows to ([`CUT`] is set), or a plain number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Arg(u32);
 
-const NUMBER: u32 = 1 << 31;
+const CUT: u32 = 1 << 30;
 
 impl Arg {
+    const NUMBER: Arg = Arg(1 << 31);
     const ABSENT: Arg = Arg(u32::MAX);
 
-    /// The position of an entry or number, of which there are fewer than 2³¹ - 1.
-    fn position(len: usize) -> u32 {
-        u32::try_from(len).ok().filter(|&i| i < NUMBER - 1).expect("a tape holds at most 2^31 - 2 entries")
+    #[inline(always)]
+    fn entry(self) -> Option<usize> {
+        (self.0 < Arg::NUMBER.0).then_some((self.0 & !CUT) as usize)
     }
 
-    fn entry(self) -> Option<usize> {
-        (self.0 & NUMBER == 0).then_some(self.0 as usize)
+    /// The entry a derivative flows to.
+    #[inline(always)]
+    fn flows(self) -> Option<usize> {
+        (self.0 < CUT).then_some(self.0 as usize)
     }
 }
 
@@ -68,9 +78,9 @@ impl Tape {
     /// A leaf with this value.
     ///
     /// # Panics
-    /// If the tape is full: it holds 2³¹ - 2 entries.
+    /// If the tape is full: it holds 2³⁰ entries.
     pub fn value(&self, data: f64) -> Value<'_> {
-        self.0.borrow_mut().push(self, None, [Arg::ABSENT; 3], data)
+        self.push([(Arg::ABSENT, 0.0); 2], None, data)
     }
 
     /// A leaf with this value and a name for drawings.
@@ -100,60 +110,91 @@ impl Tape {
     pub fn clear(&mut self) {
         let record = self.0.get_mut();
         record.entries.clear();
-        record.numbers.clear();
+        record.triples.clear();
         record.names.clear();
     }
 }
 
-impl Record {
-    fn push<'t>(&mut self, tape: &'t Tape, op: Option<&'static Elementwise>, args: [Arg; 3], data: f64) -> Value<'t> {
-        let index = Arg::position(self.entries.len());
-        self.entries.push(Entry { op, args, value: data });
-        Value { tape: Some(tape), index, data }
-    }
-
-    fn number(&mut self, data: f64) -> Arg {
-        let index = Arg::position(self.numbers.len());
-        self.numbers.push(data);
-        Arg(index | NUMBER)
-    }
-
-    fn data(&self, arg: Arg) -> f64 {
-        match arg.entry() {
-            Some(i) => self.entries[i].value,
-            None if arg == Arg::ABSENT => 0.0,
-            None => self.numbers[(arg.0 & !NUMBER) as usize],
+impl Tape {
+    /// Appends an entry.
+    ///
+    /// Growing is a last call with everything in registers, so that nothing has to be spilled around it.
+    #[inline(always)]
+    fn push(&self, edges: [Edge; 2], op: Option<&'static Elementwise>, value: f64) -> Value<'_> {
+        let [(a, s), (b, t)] = edges;
+        let mut record = self.0.borrow_mut();
+        let index = record.entries.len();
+        if index == record.entries.capacity() {
+            drop(record);
+            return self.grow(a, b, s, t, op, value);
         }
+        record.entries.push(Entry { to: [a, b], slopes: [s, t], op, value });
+        Value { tape: Some(self), index: index as u32, data: value }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&self, a: Arg, b: Arg, s: f64, t: f64, op: Option<&'static Elementwise>, value: f64) -> Value<'_> {
+        let mut record = self.0.borrow_mut();
+        let (index, most) = (record.entries.len(), CUT as usize);
+        assert!(index < most, "a tape holds at most 2^30 entries");
+        record.entries.reserve_exact((2 * index).clamp(64, most) - index);
+        record.entries.push(Entry { to: [a, b], slopes: [s, t], op, value });
+        Value { tape: Some(self), index: index as u32, data: value }
+    }
+
+    /// Notes the three operands of the next entry; returns the two that derivatives may flow to.
+    #[inline(never)]
+    fn triple(&self, edges: [Edge; 3]) -> [Edge; 2] {
+        let mut record = self.0.borrow_mut();
+        let next = record.entries.len() as u32;
+        record.triples.push((next, edges));
+        let mut flowing = edges.into_iter().filter(|(arg, _)| arg.flows().is_some());
+        let two = [0, 1].map(|_| flowing.next().unwrap_or((Arg::ABSENT, 0.0)));
+        assert!(flowing.next().is_none(), "derivatives flow to at most two of three operands");
+        two
+    }
+}
+
+impl Record {
+    fn edges(&self, i: usize) -> impl Iterator<Item = Edge> {
+        let Entry { to: [a, b], slopes: [s, t], .. } = self.entries[i];
+        let triple = self.triples.binary_search_by_key(&(i as u32), |(at, _)| *at);
+        let edges = triple.map_or([(a, s), (b, t), (Arg::ABSENT, 0.0)], |at| self.triples[at].1);
+        edges.into_iter().take_while(|(arg, _)| *arg != Arg::ABSENT)
     }
 
     /// The operands of an entry: their numbers, and their positions if they are entries.
     pub fn operands(&self, i: usize) -> impl Iterator<Item = (Option<usize>, f64)> + '_ {
-        let args = self.entries[i].args.into_iter();
-        args.take_while(|a| *a != Arg::ABSENT).map(|a| (a.entry(), self.data(a)))
+        self.edges(i).map(|(arg, slope)| (arg.entry(), arg.entry().map_or(slope, |j| self.entries[j].value)))
     }
 
-    /// The terms `cotangent · ∂y/∂x` of an entry: for each operand that is an entry, its position and the term.
-    #[inline(always)]
-    pub fn terms(&self, entry: &Entry, cotangent: f64, mut add: impl FnMut(usize, f64)) {
-        let Some(Ok(partials)) = entry.op.map(|op| op.partials) else { return };
-        let x = entry.args.map(|arg| Number(self.data(arg)));
-        let x = &x[..partials.number.len()];
-        for (partial, arg) in partials.number.iter().zip(&entry.args) {
-            if let Some(j) = arg.entry() {
-                add(j, times(partial(x, &Number(entry.value)), cotangent));
-            }
-        }
+    /// For each operand of an entry that is an entry, its position and the slope along it, if the op has a derivative.
+    pub fn slopes(&self, i: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+        let ruled = self.entries[i].op.is_some_and(|op| op.partials.is_ok());
+        self.edges(i).filter(move |_| ruled).filter_map(|(arg, slope)| arg.entry().map(|j| (j, slope)))
     }
 }
 
+#[cold]
+fn two_tapes(op: &Elementwise) -> ! {
+    panic!("{}: the operands are on two tapes", op.name)
+}
+
+/// The slope along an operand, unless nothing flows along it.
 #[inline(always)]
-fn times(factor: Factor<Number>, t: f64) -> f64 {
-    match factor {
-        Factor::Number(c) | Factor::Of(Number(c)) => t * c,
-        Factor::When(c) => c.where_(t, 0.0).0,
-        Factor::Unless(c) => c.where_(0.0, t).0,
-        Factor::Share(a, b) => a.tie_share(b, t).0,
-    }
+fn slope(factor: Factor<Number>) -> Option<f64> {
+    let (slope, chosen) = match factor {
+        Factor::Of(Number(c)) => return Some(c),
+        Factor::Number(c) => (c, c),
+        Factor::When(c) => (1.0, c.0),
+        Factor::Unless(c) => (1.0, 1.0 - c.0),
+        Factor::Share(a, b) => {
+            let share = a.tie_share(b, 1.0).0;
+            (share, share)
+        }
+    };
+    (chosen != 0.0).then_some(slope)
 }
 
 impl<'t> Value<'t> {
@@ -162,28 +203,51 @@ impl<'t> Value<'t> {
         self.data
     }
 
+    /// Computes an op and, if an operand is on a tape, appends it with the slopes along its operands.
     #[inline(always)]
-    pub(crate) fn apply(&self, op: &'static Elementwise, others: &[Value<'t>]) -> Value<'t> {
-        let mut numbers = [self.data; 3];
-        let mut tape = self.tape;
-        for (number, v) in numbers[1..].iter_mut().zip(others) {
-            *number = v.data;
-            tape = match (tape, v.tape) {
-                (Some(a), Some(b)) => {
-                    assert!(std::ptr::eq(a, b), "{}: the operands are on two tapes", op.name);
-                    tape
-                }
-                (a, b) => a.or(b),
+    pub(crate) fn append<const N: usize>(
+        op: &'static Elementwise,
+        x: [Value<'t>; N],
+        kernel: impl FnOnce([f64; N]) -> f64,
+        slopes: impl FnOnce([bool; N], [Number; N], Number) -> [Factor<Number>; N],
+    ) -> Value<'t> {
+        let data = kernel(x.map(|v| v.data));
+        let mut shared: Option<&'t Tape> = None;
+        for v in &x {
+            match (shared, v.tape) {
+                (Some(a), Some(b)) if !std::ptr::eq(a, b) => two_tapes(op),
+                (a, b) => shared = a.or(b),
+            }
+        }
+        let Some(tape) = shared else { return Value::from(data) };
+        let slopes = slopes(x.map(|v| v.tape.is_some()), x.map(|v| Number(v.data)), Number(data)).map(slope);
+        let mut edges = [(Arg::ABSENT, 0.0); 3];
+        for k in 0..N {
+            edges[k] = match (x[k].tape, slopes[k]) {
+                (None, _) => (Arg::NUMBER, x[k].data),
+                (Some(_), Some(slope)) => (Arg(x[k].index), slope),
+                (Some(_), None) => (Arg(x[k].index | CUT), 0.0),
             };
         }
-        let data = evaluate(op, &numbers[..=others.len()]);
-        let Some(tape) = tape else { return Value::from(data) };
-        let mut record = tape.0.borrow_mut();
-        let mut args = [Arg::ABSENT; 3];
-        for (arg, v) in args.iter_mut().zip(std::iter::once(self).chain(others)) {
-            *arg = if v.tape.is_some() { Arg(v.index) } else { record.number(v.data) };
+        tape.push(if N < 3 { [edges[0], edges[1]] } else { tape.triple(edges) }, Some(op), data)
+    }
+
+    /// [`append`](Self::append) for an op that is known when the program runs.
+    pub(crate) fn apply(&self, op: &'static Elementwise, others: &[Value<'t>]) -> Value<'t> {
+        fn known<'t, const N: usize>(op: &'static Elementwise, x: [Value<'t>; N]) -> Value<'t> {
+            let kernel = op.scalar.unwrap_or_else(|| panic!("{}: works on integers and bool, not on f64", op.name));
+            let slope = |k: usize, x: &[Number], y: &Number| match op.partials {
+                Ok(partials) => partials.number[k](x, y),
+                Err(_) => Factor::Number(0.0),
+            };
+            Value::append(op, x, |x| kernel(&x), |_, x, y| std::array::from_fn(|k| slope(k, &x, &y)))
         }
-        record.push(tape, Some(op), args, data)
+        match *others {
+            [] => known(op, [*self]),
+            [b] => known(op, [*self, b]),
+            [b, c] => known(op, [*self, b, c]),
+            _ => panic!("{}: ops have at most three operands", op.name),
+        }
     }
 
     /// The derivatives of this value with respect to every entry of its tape, as numbers.
@@ -205,7 +269,11 @@ impl<'t> Value<'t> {
         for (i, entry) in record.entries[..grads.len()].iter().enumerate().rev() {
             let cotangent = grads[i];
             if cotangent != 0.0 {
-                record.terms(entry, cotangent, |j, term| grads[j] += term);
+                for (to, slope) in entry.to.iter().zip(entry.slopes) {
+                    if let Some(j) = to.flows() {
+                        grads[j] += slope * cotangent;
+                    }
+                }
             }
         }
         Gradients(grads)
@@ -231,9 +299,9 @@ impl<'t> Value<'t> {
             let (entry, x) = tape.entry(i);
             let Some(Ok(partials)) = entry.op.map(|op| op.partials) else { continue };
             let y = Value { tape: Some(tape), index: i as u32, data: entry.value };
-            for (partial, arg) in partials.value.iter().zip(&entry.args) {
-                let Some(j) = arg.entry() else { continue };
-                let term = match partial(&x[..partials.value.len()], y) {
+            for (partial, v) in partials.value.iter().zip(&x) {
+                let Some(j) = v.entry() else { continue };
+                let term = match partial(&x, y) {
                     Factor::Number(0.0) => continue,
                     Factor::Number(1.0) => cotangent,
                     Factor::Number(c) => cotangent * c,
@@ -267,9 +335,12 @@ impl<'t> Value<'t> {
             }
         }
         for (i, entry) in record.entries[..found.len()].iter().enumerate() {
-            let mut sum = found[i];
-            record.terms(entry, 1.0, |j, slope| sum += if found[j] == 0.0 { 0.0 } else { slope * found[j] });
-            found[i] = sum;
+            for (to, slope) in entry.to.iter().zip(entry.slopes) {
+                match to.flows() {
+                    Some(j) if found[j] != 0.0 => found[i] += slope * found[j],
+                    _ => {}
+                }
+            }
         }
         found[self.index as usize]
     }
@@ -287,14 +358,13 @@ impl<'t> Value<'t> {
 
 impl Tape {
     /// An entry, and handles on its operands.
-    fn entry(&self, i: usize) -> (Entry, [Value<'_>; 3]) {
+    fn entry(&self, i: usize) -> (Entry, SmallVec<[Value<'_>; 3]>) {
         let record = self.0.borrow();
-        let entry = record.entries[i];
-        let handle = |arg: Arg| match arg.entry() {
-            Some(j) => Value { tape: Some(self), index: arg.0, data: record.entries[j].value },
-            None => Value::from(record.data(arg)),
+        let handle = |(at, data): (Option<usize>, f64)| match at {
+            Some(j) => Value { tape: Some(self), index: j as u32, data },
+            None => Value::from(data),
         };
-        (entry, entry.args.map(handle))
+        (record.entries[i], record.operands(i).map(handle).collect())
     }
 }
 

@@ -20,7 +20,7 @@ use crate::transform::program::Program;
 use crate::transform::reverse::{same_specs, vjp};
 use crate::transform::vmap::vmap;
 use crate::walk::Listing;
-use crate::{Error, Result, Spec, Tensor, Tree};
+use crate::{Cost, Error, Result, Spec, Tensor, Tree};
 
 /// Both modes of a function given as one block, on the leaves of its arguments and results.
 trait BlockRules: Send + Sync {
@@ -134,6 +134,9 @@ impl Primitive for Block {
     }
     fn run(&self, mut x: Inputs, _: &Spec) -> Result<Array> {
         Ok(x.swap_remove(0))
+    }
+    fn cost(&self, _: &[&Spec], _: &Spec) -> Cost {
+        Cost::nothing()
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)

@@ -1,0 +1,220 @@
+//! Plans as tables: what they say of memory is what happens, and every op can be explained.
+
+use std::sync::{Mutex, MutexGuard};
+
+use covector::registry::{self, Arg};
+use covector::*;
+
+/// The counters of memory belong to the whole process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+/// Numbers that differ, between -1 and 1.
+fn numbers(shape: &[usize], salt: f64) -> Tensor {
+    let n = shape.iter().product::<usize>();
+    let values: Vec<f32> = (0..n).map(|i| ((i as f64 + 1.0) * 1.7 + salt).sin() as f32).collect();
+    Tensor::from_slice(&values, shape)
+}
+
+type Mlp = (Tensor, Tensor, Tensor, Tensor);
+
+fn mlp(inputs: usize, hidden: usize, outputs: usize) -> Mlp {
+    let layer = |n: usize, m: usize, salt: f64| (numbers(&[n, m], salt), numbers(&[m], salt + 0.5));
+    let ((w1, b1), (w2, b2)) = (layer(inputs, hidden, 0.1), layer(hidden, outputs, 0.2));
+    (w1, b1, w2, b2)
+}
+
+fn loss(x: &Tensor, labels: &Tensor, (w1, b1, w2, b2): &Mlp) -> Tensor {
+    let hidden = (x.matmul(w1) + b1).relu();
+    ops::loss::cross_entropy(&(hidden.matmul(w2) + b2), labels, None, None, 0.0, "mean")
+}
+
+fn labels(n: usize, classes: usize) -> Tensor {
+    Tensor::from((0..n).map(|i| (i * 7 % classes) as i64).collect::<Vec<_>>())
+}
+
+/// Causal self-attention of two heads: reshapes that copy, masks, softmax.
+fn attention(x: &Tensor, w: &Tensor) -> Tensor {
+    let (batch, time, width) = (x.shape()[0] as i64, x.shape()[1] as i64, x.shape()[2] as i64);
+    let all = x.matmul(w).reshape([batch, time, 3, 2, width / 2]).permute_dims([2, 0, 3, 1, 4]);
+    let [q, k, v] = [0, 1, 2].map(|i| all.i(i));
+    let scores = q.matmul(&k.transpose(-1, -2)) * 0.3;
+    let y = scores.softmax(-1).matmul(&v);
+    y.permute_dims([0, 2, 1, 3]).reshape([batch, time, width])
+}
+
+#[test]
+fn the_plan_of_a_loss_with_gradients_is_a_table() {
+    let _alone = alone();
+    let (x, y) = (numbers(&[64, 20], 0.3), labels(64, 10));
+    let (loss, (w1, b1, w2, b2)) = value_and_grad(|model: &Mlp| loss(&x, &y, model))(&mlp(20, 300, 10));
+    insta::assert_snapshot!(explain([&loss, &w1, &b1, &w2, &b2]));
+    assert!(!loss.is_evaluated());
+}
+
+#[test]
+fn nothing_to_do_is_an_empty_plan() {
+    let _alone = alone();
+    let plan = numbers(&[3], 0.0).explain();
+    assert_eq!((plan.steps.len(), plan.flops(), plan.peak), (0, 0, 0));
+}
+
+/// What a plan says its values take at most, and what was alive at most while it ran.
+fn peaks(targets: &[&Tensor]) -> (usize, usize) {
+    let foreseen = explain(targets.iter().copied()).peak;
+    let before = live_bytes();
+    peak_bytes();
+    eval(targets.iter().copied());
+    (foreseen, peak_bytes() - before)
+}
+
+#[test]
+fn the_peak_is_that_of_the_run() {
+    let _alone = alone();
+    // Passes, copies and views: kernels that need no memory of their own.
+    let x = numbers(&[40, 30, 50], 0.1);
+    let turned = x.tanh().permute_dims([1, 0, 2]).reshape([1200, 50]) * 2.0;
+    let ratio = turned.exp() / (turned.square() + 1.0);
+    let y = ratio.softmax(-1).flip(0).reshape([-1]).maximum(0.1);
+    let (foreseen, measured) = peaks(&[&turned, &y]);
+    assert_eq!(foreseen, measured);
+    assert!(foreseen > 3 * 60000 * 4, "{foreseen}");
+}
+
+#[test]
+fn the_peak_of_a_network_is_that_of_the_run_but_for_what_kernels_need() {
+    let _alone = alone();
+    let (x, y) = (numbers(&[640, 20], 0.3), labels(640, 10));
+    let (value, (w1, b1, w2, b2)) = value_and_grad(|model: &Mlp| loss(&x, &y, model))(&mlp(20, 300, 10));
+    let of_mlp = peaks(&[&value, &w1, &b1, &w2, &b2]);
+    let (x, w) = (numbers(&[16, 64, 64], 0.1), numbers(&[64, 192], 0.2));
+    let (value, grad) = value_and_grad(|w: &Tensor| attention(&x, w).square().mean(..))(&w);
+    let of_attention = peaks(&[&value, &grad]);
+    for (foreseen, measured) in [of_mlp, of_attention] {
+        assert!((foreseen..=foreseen + foreseen / 10).contains(&measured), "{foreseen} foreseen, {measured} measured");
+    }
+}
+
+/// What was alive each time a [`Probe`] ran.
+static PROBED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+
+/// An identity that looks at memory, forward and backward.
+#[derive(Debug, Hash)]
+struct Probe;
+
+impl Probe {
+    fn of(x: &Tensor) -> Tensor {
+        Tensor::apply(Probe, [x.clone()]).expect("an identity takes anything")
+    }
+}
+
+impl Primitive for Probe {
+    fn name(&self) -> &'static str {
+        "probe"
+    }
+    fn class(&self) -> Class {
+        Class::Opaque
+    }
+    fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        Ok(x[0].clone())
+    }
+    fn run(&self, mut x: kernels::Inputs, _: &Spec) -> Result<Array> {
+        PROBED.lock().unwrap().push(live_bytes());
+        Ok(x.swap_remove(0))
+    }
+    fn cost(&self, _: &[&Spec], _: &Spec) -> Cost {
+        Cost::nothing()
+    }
+    fn derivative(&self) -> Derivative<'_> {
+        Derivative::Rules(self)
+    }
+    fn batch(&self, x: &[Tensor], _: &[bool], _: usize) -> Result<Tensor> {
+        Ok(Probe::of(&x[0]))
+    }
+}
+
+impl Differentiable for Probe {
+    fn jvp(&self, _: &[Tensor], _: &Tensor, t: &[Option<Tensor>]) -> Tensor {
+        Probe::of(t[0].as_ref().unwrap())
+    }
+    fn vjp(&self, _: &[Tensor], _: &Tensor, cotangent: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
+        vec![Some(Probe::of(cotangent))]
+    }
+}
+
+#[test]
+fn what_is_alive_after_a_step_is_what_the_plan_says() {
+    let _alone = alone();
+    let x = numbers(&[32, 48], 0.3);
+    let layer = |x: &Tensor, w: &Tensor| Probe::of(&Probe::of(&x.matmul(w)).tanh());
+    let f = |(a, b): &(Tensor, Tensor)| layer(&layer(&x, a), b).softmax(-1).square().sum(..);
+    let parameters = (numbers(&[48, 64], 0.1), numbers(&[64, 56], 0.2));
+    let (y, (a, b)) = value_and_grad(f)(&parameters);
+    let plan = explain([&y, &a, &b]);
+    let probes = (1..plan.steps.len()).filter(|&i| plan.steps[i].kernel == "probe");
+    let foreseen: Vec<usize> = probes.map(|i| plan.steps[i - 1].live).collect();
+    PROBED.lock().unwrap().clear();
+    let before = live_bytes();
+    eval([&y, &a, &b]);
+    let measured: Vec<usize> = PROBED.lock().unwrap().iter().map(|bytes| bytes - before).collect();
+    assert_eq!(foreseen, measured);
+    assert_eq!(foreseen.len(), 8);
+}
+
+/// Ops whose kernels need memory of their own, which plans do not foresee.
+const SCRATCH: [&str; 14] = [
+    "sum",
+    "prod",
+    "any",
+    "all",
+    "argmax",
+    "argmin",
+    "matmul",
+    "dot",
+    "tensordot",
+    "einsum",
+    "index",
+    "argsort",
+    "topk",
+    "scaled_dot_product_attention",
+];
+
+#[test]
+fn every_op_can_be_explained() {
+    let _alone = alone();
+    for op in registry::all() {
+        for sample in (op.samples)() {
+            let fresh = |arg: &Arg| match arg {
+                Arg::Tensor(t) if t.dtype().is_float() => Arg::Tensor(t + 0.0),
+                other => other.clone(),
+            };
+            let Ok(results) = op.apply(sample.args.iter().map(fresh).collect()) else { continue };
+            let (foreseen, measured) = peaks(&results.iter().collect::<Vec<_>>());
+            let scratch = if SCRATCH.contains(&op.name) { 1024 } else { 0 };
+            let fits = (foreseen..=foreseen + scratch).contains(&measured);
+            assert!(fits, "{}: {foreseen} foreseen, {measured} measured", op.name);
+        }
+    }
+}
+
+#[test]
+fn arithmetic_and_traffic_are_those_of_the_primitives() {
+    let _alone = alone();
+    let (x, w) = (numbers(&[6, 5], 0.1), numbers(&[5, 7], 0.2));
+    let step = |y: &Tensor, kernel: &str| {
+        let plan = y.explain();
+        let step = plan.steps.iter().find(|step| step.kernel == kernel).unwrap_or_else(|| panic!("{plan:#}"));
+        (step.flops, step.read, step.written)
+    };
+    assert_eq!(step(&x.matmul(&w), "matmul"), (2 * 6 * 5 * 7, 4 * (30 + 35), 4 * 42));
+    assert_eq!(step(&x.sum(0), "sum"), (30, 120, 20));
+    assert_eq!(step(&x.tanh(), "tanh"), (30, 120, 120));
+    // A repeated row is read once.
+    assert_eq!(step(&(&x + w.i((0, ..5))), "add"), (30, 120 + 20, 120));
+    assert_eq!(step(&x.transpose(0, 1).reshape([30]), "reshape"), (0, 120, 120));
+    assert_eq!(step(&ops::concat::concat(&[x.clone(), x.clone()], 0), "concat"), (0, 240, 240));
+    let rows = w.take(&Tensor::from([3i64, 3]), 0);
+    assert_eq!(step(&rows, "take"), (0, 16 + 56, 56));
+}
