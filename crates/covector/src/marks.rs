@@ -64,7 +64,10 @@ impl Marks {
     /// All open tokens of several sets.
     pub fn union<'a>(sets: impl Iterator<Item = &'a Marks>) -> Marks {
         let mut union: Option<Marks> = None;
-        for set in sets.filter(|s| s.is_open()) {
+        for set in sets.filter(|s| s.0.is_some()) {
+            if union.as_ref().is_some_and(|have| have.is(set)) || !set.is_open() {
+                continue;
+            }
             union = Some(match union {
                 None => set.clone(),
                 Some(have) if set.iter().all(|m| have.contains(m)) => have,
@@ -77,6 +80,16 @@ impl Marks {
             });
         }
         union.unwrap_or_default()
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// True if both are the same set in memory.
+    fn is(&self, other: &Marks) -> bool {
+        matches!((&self.0, &other.0), (Some(a), Some(b)) if Arc::ptr_eq(a, b))
     }
 
     /// The tokens that pass through steps without a derivative.

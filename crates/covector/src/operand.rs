@@ -2,7 +2,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
 
-use covector_array::{Array, DType};
+use covector_array::{Array, DType, Element, Shape};
 
 use crate::Tensor;
 use crate::ops::elementwise as ops;
@@ -29,15 +29,14 @@ impl Operand {
         }
     }
 
-    /// As a tensor; a number as a scalar of `dtype`.
-    pub(crate) fn into_tensor(self, dtype: DType) -> Tensor {
-        match self {
-            Operand::Tensor(t) => t,
-            Operand::Int(i) => Tensor::from_array(covector_array::with_dtype!(dtype, T => {
-                Array::scalar(<T as covector_array::Element>::from_i64(i))
-            })),
-            Operand::Float(x) => Tensor::from_array(Array::full((), x, dtype)),
-        }
+    /// As a tensor of `dtype`; a number as one that repeats it along `shape`.
+    pub(crate) fn as_tensor(&self, dtype: DType, shape: &Shape) -> Tensor {
+        let one = match *self {
+            Operand::Tensor(ref t) => return t.in_dtype(dtype),
+            Operand::Int(i) => covector_array::with_dtype!(dtype, T => Array::scalar(<T as Element>::from_i64(i))),
+            Operand::Float(x) => covector_array::with_dtype!(dtype, T => Array::scalar(<T as Element>::from_f64(x))),
+        };
+        Tensor::from_array(one.repeated(shape.clone()))
     }
 }
 
@@ -85,7 +84,7 @@ macro_rules! operators {
             fn $method(self, other: &Tensor) -> Tensor {
                 let number = Operand::from(self);
                 let dtype = number.promote(other.dtype());
-                ops::$op(&number.into_tensor(dtype), other)
+                ops::$op(&number.as_tensor(dtype, other.shape()), other)
             }
         }
         impl $trait<Tensor> for $n {

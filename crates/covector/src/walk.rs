@@ -17,53 +17,89 @@ pub(crate) struct Listing {
     pub nodes: Vec<Tensor>,
     /// For each node the positions of its operands; empty for nodes the walk did not look into.
     pub operands: Vec<Positions>,
-    pub position: HashMap<usize, u32, BuildHasherDefault<AddressHasher>>,
+    /// True if leaves without a value are arguments, whose values are given when the listed nodes are computed.
+    pub open: bool,
+    /// Empty as long as there are few nodes: looking through them is quicker.
+    position: HashMap<usize, u32, BuildHasherDefault<AddressHasher>>,
 }
+
+/// A node on the way down: those of its operands that may not be listed yet, the next one last, and the keys of all.
+struct Visit {
+    node: Tensor,
+    rest: Operands,
+    keys: SmallVec<[usize; 3]>,
+}
+
+/// So many nodes are found by looking through them.
+const FEW: usize = 16;
 
 impl Listing {
     /// Lists `targets` and everything they were made from, looking into a node only where `enter` says so.
-    ///
-    /// `enter` returns the node's operands, or `None` to list it as a leaf.
-    pub fn walk(targets: &[Tensor], mut enter: impl FnMut(&Tensor) -> Option<Operands>) -> Listing {
-        struct Visit {
-            node: Tensor,
-            operands: Operands,
-            next: usize,
-        }
+    pub fn walk(targets: &[Tensor], mut enter: impl FnMut(&Tensor) -> bool) -> Listing {
         let mut list = Listing::default();
         let mut stack: Vec<Visit> = Vec::new();
         for target in targets {
-            if list.position.contains_key(&target.key()) {
+            if list.find(target).is_some() {
                 continue;
             }
-            stack.push(Visit { operands: enter(target).unwrap_or_default(), node: target.clone(), next: 0 });
+            stack.push(list.visit(target.clone(), &mut enter));
             while let Some(top) = stack.last_mut() {
-                if let Some(operand) = top.operands.get(top.next) {
-                    top.next += 1;
-                    if !list.position.contains_key(&operand.key()) {
-                        let node = operand.clone();
-                        stack.push(Visit { operands: enter(&node).unwrap_or_default(), node, next: 0 });
+                if let Some(operand) = top.rest.pop() {
+                    if list.find(&operand).is_none() {
+                        stack.push(list.visit(operand, &mut enter));
                     }
                 } else if let Some(done) = stack.pop() {
-                    list.push(done.node, &done.operands);
+                    list.push(done.node, &done.keys);
                 }
             }
         }
         list
     }
 
-    fn push(&mut self, node: Tensor, operands: &[Tensor]) {
-        let at = self.nodes.len() as u32;
-        let listed = operands.iter().map(|t| self.position[&t.key()]).collect();
-        if self.position.insert(node.key(), at).is_none() {
-            self.nodes.push(node);
-            self.operands.push(listed);
+    fn visit(&self, node: Tensor, enter: &mut impl FnMut(&Tensor) -> bool) -> Visit {
+        let (mut rest, mut keys) = (Operands::new(), SmallVec::new());
+        if enter(&node) {
+            node.with_inputs(|operands| {
+                keys.extend(operands.iter().map(Tensor::key));
+                rest.extend(operands.iter().rev().filter(|x| self.find(x).is_none()).cloned());
+            });
         }
+        Visit { node, rest, keys }
+    }
+
+    fn push(&mut self, node: Tensor, operands: &[usize]) {
+        let at = self.nodes.len() as u32;
+        let find = |&key: &usize| self.find_key(key).expect("operands are listed before their users");
+        let listed = operands.iter().map(find).collect();
+        if at as usize >= FEW {
+            if self.position.is_empty() {
+                let all = self.nodes.iter().enumerate().map(|(i, t)| (t.key(), i as u32));
+                self.position.extend(all);
+            }
+            if self.position.len() == self.position.capacity() {
+                self.position.reserve(3 * self.position.len());
+            }
+            self.position.insert(node.key(), at);
+        }
+        self.nodes.push(node);
+        self.operands.push(listed);
+    }
+
+    /// True if the value of a node comes from outside: it is known, or an argument to be given.
+    pub fn is_leaf(&self, i: usize) -> bool {
+        self.operands[i].is_empty() && (self.nodes[i].is_evaluated() || self.open)
     }
 
     /// The position of a listed node.
     pub fn find(&self, node: &Tensor) -> Option<usize> {
-        self.position.get(&node.key()).map(|&i| i as usize)
+        self.find_key(node.key()).map(|i| i as usize)
+    }
+
+    fn find_key(&self, key: usize) -> Option<u32> {
+        if self.position.is_empty() {
+            return self.nodes.iter().position(|t| t.key() == key).map(|i| i as u32);
+        }
+        self.position.get(&key).copied()
     }
 }
 

@@ -147,7 +147,7 @@ impl Drawing {
     fn build(arguments: &[Tensor], outputs: &[Tensor]) -> Drawing {
         let is_argument = |t: &Tensor| arguments.iter().any(|a| a.key() == t.key());
         let targets: Vec<Tensor> = arguments.iter().chain(outputs).cloned().collect();
-        let list = Listing::walk(&targets, |t| (!is_argument(t)).then(|| t.inputs()));
+        let list = Listing::walk(&targets, |t| !is_argument(t));
         let mut drawing = Drawing::default();
         let mut place: Vec<usize> = Vec::with_capacity(list.nodes.len());
         for (node, operands) in list.nodes.iter().zip(&list.operands) {

@@ -82,12 +82,13 @@ impl Primitive for Placeholder {
         no_rule()
     }
     fn run(&self, _: Inputs, out: &Spec) -> Result<Array> {
+        let stands_for = if self.0 == "compile" { "the values of every call" } else { "all examples at once" };
         Err(Error::new(format!(
             "the value of an argument of `{}` ({out}) was read inside the function it was given to",
             self.0
         ))
         .hint(format!(
-            "inside `{}` an argument stands for all examples at once: use ops (`where_`, `cast`, …) instead of reading it",
+            "inside `{}` an argument stands for {stands_for}: use ops (`where_`, `cast`, …) instead of reading it",
             self.0
         )))
     }
