@@ -9,6 +9,9 @@ use crate::buffer::Storage;
 use crate::shape::Strides;
 use crate::{DType, Element, Shape, kernels};
 
+/// Bytes up to which one value is repeated in memory.
+const FILLED: usize = 256;
+
 /// A strided view of a shared, reference-counted buffer.
 #[derive(Clone)]
 pub struct Array {
@@ -36,20 +39,19 @@ impl Array {
         Array::from_slice(&[value], Shape::scalar())
     }
 
-    /// An array of one value in `dtype`, cast from f64; a single element in memory, whatever the shape.
+    /// An array of one value in `dtype`, cast from f64; as [`splat`](Self::splat).
     pub fn full(shape: impl Into<Shape>, value: f64, dtype: DType) -> Array {
-        let one = crate::with_dtype!(dtype, T => Array::scalar(T::from_f64(value)));
-        one.repeated(shape.into())
+        crate::with_dtype!(dtype, T => Array::splat(T::from_f64(value), shape.into()))
     }
 
-    /// The single element, for every place of `shape`.
-    ///
-    /// # Panics
-    /// If there is not exactly one element.
-    pub fn repeated(self, shape: Shape) -> Array {
-        assert_eq!(self.size(), 1, "only a single element is repeated to {shape}");
+    /// An array of one value: a single element in memory, whatever the shape, unless all fit into a few cache lines, where
+    /// kernels read them as they lie.
+    pub fn splat<T: Element>(value: T, shape: Shape) -> Array {
+        if shape.size().saturating_mul(size_of::<T>()) <= FILLED {
+            return Array::build::<T>(shape, |out| out.fill(value));
+        }
         let strides = Strides::from_elem(0, shape.len());
-        Array { shape, strides, ..self }
+        Array { shape, strides, ..Array::scalar(value) }
     }
 
     /// A fresh contiguous array, filled by `fill`, which must write every element.

@@ -58,7 +58,7 @@ pub struct Marks(Option<Arc<[Arc<Mark>]>>);
 impl Marks {
     /// True if some transformation may still ask for the history.
     pub fn is_open(&self) -> bool {
-        self.iter().any(|m| m.open.load(Ordering::Acquire))
+        self.tokens().iter().any(|m| m.open.load(Ordering::Acquire))
     }
 
     /// All open tokens of several sets.
@@ -70,10 +70,10 @@ impl Marks {
             }
             union = Some(match union {
                 None => set.clone(),
-                Some(have) if set.iter().all(|m| have.contains(m)) => have,
+                Some(have) if set.tokens().iter().all(|m| have.contains(m)) => have,
                 Some(have) => {
-                    let mut all: Vec<Arc<Mark>> = have.iter().cloned().collect();
-                    all.extend(set.iter().filter(|m| !have.contains(m)).cloned());
+                    let mut all: Vec<Arc<Mark>> = have.tokens().iter().cloned().collect();
+                    all.extend(set.tokens().iter().filter(|m| !have.contains(m)).cloned());
                     all.retain(|m| m.open.load(Ordering::Acquire));
                     Marks(Some(all.into()))
                 }
@@ -94,23 +94,23 @@ impl Marks {
 
     /// The tokens that pass through steps without a derivative.
     pub fn without_derivatives(self) -> Marks {
-        if self.iter().all(|m| m.structural) {
+        if self.tokens().iter().all(|m| m.structural) {
             return self;
         }
-        let kept: Vec<Arc<Mark>> = self.iter().filter(|m| m.structural).cloned().collect();
+        let kept: Vec<Arc<Mark>> = self.tokens().iter().filter(|m| m.structural).cloned().collect();
         Marks((!kept.is_empty()).then(|| kept.into()))
     }
 
     /// True if a derivative with respect to something this was made from may be asked for.
     pub fn has_derivatives(&self) -> bool {
-        self.iter().any(|m| !m.structural && m.open.load(Ordering::Acquire))
+        self.tokens().iter().any(|m| !m.structural && m.open.load(Ordering::Acquire))
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Arc<Mark>> {
-        self.0.iter().flat_map(|m| m.iter())
+    fn tokens(&self) -> &[Arc<Mark>] {
+        self.0.as_deref().unwrap_or_default()
     }
 
     fn contains(&self, mark: &Arc<Mark>) -> bool {
-        self.iter().any(|m| Arc::ptr_eq(m, mark))
+        self.tokens().iter().any(|m| Arc::ptr_eq(m, mark))
     }
 }

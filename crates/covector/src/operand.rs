@@ -31,12 +31,14 @@ impl Operand {
 
     /// As a tensor of `dtype`; a number as one that repeats it along `shape`.
     pub(crate) fn as_tensor(&self, dtype: DType, shape: &Shape) -> Tensor {
-        let one = match *self {
+        let shape = shape.clone();
+        Tensor::from_array(match *self {
             Operand::Tensor(ref t) => return t.in_dtype(dtype),
-            Operand::Int(i) => covector_array::with_dtype!(dtype, T => Array::scalar(<T as Element>::from_i64(i))),
-            Operand::Float(x) => covector_array::with_dtype!(dtype, T => Array::scalar(<T as Element>::from_f64(x))),
-        };
-        Tensor::from_array(one.repeated(shape.clone()))
+            Operand::Int(i) => {
+                covector_array::with_dtype!(dtype, T => Array::splat(<T as Element>::from_i64(i), shape))
+            }
+            Operand::Float(x) => Array::full(shape, x, dtype),
+        })
     }
 }
 

@@ -73,8 +73,12 @@ fn evaluate<'a>(
 
 /// Computes a node whose operands are all known, as when tensors are read op by op; false if they are not.
 fn at_once(node: &Tensor) -> Result<bool> {
-    let known = node.with_inputs(|x| x.iter().map(|x| x.cached().cloned()).collect::<Option<Inputs>>());
-    let Some(inputs) = known.filter(|x| !x.is_empty()) else { return Ok(false) };
+    let mut inputs = Inputs::new();
+    let known = node
+        .with_inputs(|operands| operands.iter().all(|x| x.cached().map(|value| inputs.push(value.clone())).is_some()));
+    if !known || inputs.is_empty() {
+        return Ok(false);
+    }
     let work = inputs.iter().map(Array::size).fold(node.size(), usize::saturating_add);
     let value = entered(work, || node.primitive().run(inputs, node.spec())).map_err(|e| refused(node, e))?;
     debug_assert_eq!((value.dtype(), value.shape()), (node.dtype(), node.shape()), "{} lied", node.site().op);

@@ -54,9 +54,12 @@ impl Sweep {
             let Some(cotangent) = sums[i].clone() else { continue };
             let node = &self.list.nodes[i];
             let Derivative::Rules(rules) = node.primitive().derivative() else { continue };
-            let inputs: Operands = operands.iter().map(|&j| self.list.nodes[j as usize].clone()).collect();
-            let wrt: SmallVec<[bool; 8]> =
-                inputs.iter().map(|x| self.scope.covers(x.marks()) && x.dtype().is_float()).collect();
+            let (mut inputs, mut wrt) = (Operands::new(), SmallVec::<[bool; 8]>::new());
+            for &j in operands {
+                let x = &self.list.nodes[j as usize];
+                inputs.push(x.clone());
+                wrt.push(x.dtype().is_float() && self.scope.covers(x.marks()));
+            }
             let site = node.site().of_rules();
             let terms = site::within(Some(site), || rules.vjp(&inputs, node, &cotangent, &wrt));
             for (k, (&operand, term)) in operands.iter().zip(terms).enumerate() {
