@@ -72,7 +72,7 @@ impl Marks {
                 None => set.clone(),
                 Some(have) if set.tokens().iter().all(|m| have.contains(m)) => have,
                 Some(have) => {
-                    let mut all: Vec<Arc<Mark>> = have.tokens().iter().cloned().collect();
+                    let mut all: Vec<Arc<Mark>> = have.tokens().to_vec();
                     all.extend(set.tokens().iter().filter(|m| !have.contains(m)).cloned());
                     all.retain(|m| m.open.load(Ordering::Acquire));
                     Marks(Some(all.into()))

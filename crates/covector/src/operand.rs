@@ -6,6 +6,7 @@ use covector_array::{Array, DType, Element, Shape};
 
 use crate::Tensor;
 use crate::ops::elementwise as ops;
+use crate::ops::leaf::Constant;
 
 /// A tensor, or a number that takes the dtype of the tensor it meets.
 #[derive(Clone, Debug)]
@@ -31,14 +32,22 @@ impl Operand {
 
     /// As a tensor of `dtype`; a number as one that repeats it along `shape`.
     pub(crate) fn as_tensor(&self, dtype: DType, shape: &Shape) -> Tensor {
+        match self {
+            Operand::Tensor(t) => t.in_dtype(dtype),
+            number => Tensor::constant(&Constant::Number, number.splat(dtype, shape)),
+        }
+    }
+
+    /// A number, everywhere in `shape`.
+    pub(crate) fn splat(&self, dtype: DType, shape: &Shape) -> Array {
         let shape = shape.clone();
-        Tensor::from_array(match *self {
-            Operand::Tensor(ref t) => return t.in_dtype(dtype),
+        match *self {
+            Operand::Tensor(_) => unreachable!("a tensor is no number"),
             Operand::Int(i) => {
                 covector_array::with_dtype!(dtype, T => Array::splat(<T as Element>::from_i64(i), shape))
             }
             Operand::Float(x) => Array::full(shape, x, dtype),
-        })
+        }
     }
 }
 

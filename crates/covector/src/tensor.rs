@@ -9,6 +9,7 @@ use covector_array::{Array, DType, Shape};
 use smallvec::SmallVec;
 
 use crate::marks::Marks;
+use crate::ops::leaf::Constant;
 use crate::primitive::Prim;
 use crate::site::{self, Site};
 use crate::{Error, Result};
@@ -120,8 +121,13 @@ impl Tensor {
     /// A constant that holds `array`.
     #[track_caller]
     pub fn from_array(array: Array) -> Tensor {
+        Tensor::constant(&Constant::Given, array)
+    }
+
+    #[track_caller]
+    pub(crate) fn constant(kind: &'static Constant, array: Array) -> Tensor {
         let spec = Spec::new(array.dtype(), array.shape().clone());
-        Tensor::leaf(Prim::Static(&crate::ops::leaf::Constant), spec, Some(array), Marks::default())
+        Tensor::leaf(Prim::Static(kind), spec, Some(array), Marks::default())
     }
 
     /// The dtype and shape.

@@ -65,7 +65,7 @@ fn filled(shape: Shape, value: Operand, dtype: DType) -> Result<Tensor> {
     addressable(&shape, dtype)?;
     match value {
         Operand::Tensor(t) => t.cast(dtype).try_broadcast_to(shape),
-        number => Ok(number.as_tensor(dtype, &shape)),
+        number => Ok(Tensor::from_array(number.splat(dtype, &shape))),
     }
 }
 

@@ -13,13 +13,21 @@ fn no_rule() -> ! {
     unreachable!("a leaf has its spec from birth and is never run, batched or differentiated through")
 }
 
-/// Numbers given from outside.
+/// What is known from the start.
 #[derive(Debug, Hash)]
-pub(crate) struct Constant;
+pub(crate) enum Constant {
+    /// Numbers given from outside.
+    Given,
+    /// One number that met a tensor, everywhere in the tensor's shape.
+    Number,
+}
 
 impl Primitive for Constant {
     fn name(&self) -> &'static str {
-        "constant"
+        match self {
+            Constant::Given => "constant",
+            Constant::Number => "number",
+        }
     }
     fn class(&self) -> Class {
         Class::Leaf
