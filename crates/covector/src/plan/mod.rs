@@ -79,25 +79,36 @@ fn at_once(node: &Tensor) -> Result<bool> {
     if !known || inputs.is_empty() {
         return Ok(false);
     }
-    let work = inputs.iter().map(Array::size).fold(node.size(), usize::saturating_add);
-    let value = entered(work, || node.primitive().run(inputs, node.spec())).map_err(|e| refused(node, e))?;
+    let pays = pays(inputs.iter().map(Array::size).chain([node.size()]));
+    let value = entered(pays, || node.primitive().run(inputs, node.spec())).map_err(|e| refused(node, e))?;
     debug_assert_eq!((value.dtype(), value.shape()), (node.dtype(), node.shape()), "{} lied", node.site().op);
     node.store(value);
     Ok(true)
 }
 
-/// Runs `go` inside the thread pool if the work is worth it: entering costs microseconds.
-fn entered<R: Send>(work: usize, go: impl FnOnce() -> R + Send) -> R {
-    if work < threads::SERIAL_BELOW { go() } else { threads::enter(go) }
+/// Arrays of so few elements are no work to be shared: a product of two such has 2^15 terms at most.
+const NEVER_SHARED: usize = 1 << 10;
+
+/// True if entering the thread pool may pay for work on arrays of these sizes: it costs microseconds, and as much again
+/// until what the other thread left in its cache is back.
+fn pays(sizes: impl Iterator<Item = usize>) -> bool {
+    let both = |(sum, most): (usize, usize), size: usize| (sum.saturating_add(size), most.max(size));
+    let (sum, most) = sizes.fold((0, 0), both);
+    sum >= threads::SERIAL_BELOW && most > NEVER_SHARED
+}
+
+/// Runs `go`, inside the thread pool if that pays.
+fn entered<R: Send>(pays: bool, go: impl FnOnce() -> R + Send) -> R {
+    if pays { threads::enter(go) } else { go() }
 }
 
 /// Runs a plan, and once more step by step if that was asked for.
 fn run_checked(list: &Listing, plan: &Plan, keep: &[bool], leaf: &Leaf) -> Result<Values> {
-    let work = list.nodes.iter().map(Tensor::size).fold(0, usize::saturating_add);
-    let values = entered(work, || run(list, plan, leaf))?;
+    let pays = pays(list.nodes.iter().map(Tensor::size));
+    let values = entered(pays, || run(list, plan, leaf))?;
     if verify::wanted() {
         let plain = Plan::stepwise(list, keep);
-        verify::compare(list, &values, &entered(work, || run(list, &plain, leaf))?)?;
+        verify::compare(list, &values, &entered(pays, || run(list, &plain, leaf))?)?;
     }
     Ok(values)
 }
