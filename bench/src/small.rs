@@ -1,7 +1,7 @@
 //! What one op costs when its arithmetic costs nothing.
 
 use covector::scalar::{Tape, Value};
-use covector::{Tensor, eval, value_and_grad};
+use covector::{Tensor, compile, eval, value_and_grad};
 
 use crate::fill::{check, fill32, unit};
 use crate::protocol::Prepared;
@@ -14,15 +14,28 @@ pub fn prepare(row: &str) -> Option<Prepared> {
             Prepared::new(check, move || eval([&(&a + &b)]))
         }
         "chain" => chain(),
+        "chain_compiled" => chain_compiled(),
         "scalar_mlp" => scalar_mlp(),
         _ => None,
     }
 }
 
 /// 333 times three ops on 16 numbers.
+fn links(x: &Tensor) -> Tensor {
+    (0..333).fold(x.clone(), |y, _| (y * 0.99 + x).tanh()).sum(..)
+}
+
 fn chain() -> Option<Prepared> {
+    chained(value_and_grad(links))
+}
+
+/// As [`chain`], recorded and planned once.
+fn chain_compiled() -> Option<Prepared> {
+    chained(compile(value_and_grad(links)))
+}
+
+fn chained(f: impl Fn(&Tensor) -> (Tensor, Tensor) + 'static) -> Option<Prepared> {
     let x = Tensor::from(fill32(16, 1, 1.0));
-    let f = value_and_grad(|x: &Tensor| (0..333).fold(x.clone(), |y, _| (y * 0.99 + x).tanh()).sum(..));
     let (_, g) = f(&x);
     let check = check(g.to_vec::<f32>().into_iter().map(f64::from));
     Prepared::new(check, move || {

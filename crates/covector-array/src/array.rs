@@ -7,15 +7,18 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::buffer::Buffer;
+use crate::buffer::Storage;
 use crate::outline::Ledger;
 use crate::shape::Strides;
 use crate::{DType, Element, Shape, kernels};
 
+/// Bytes up to which one value is repeated in memory.
+const FILLED: usize = 256;
+
 /// A strided view of a shared, reference-counted buffer.
 #[derive(Clone)]
 pub struct Array {
-    storage: Arc<Buffer>,
+    storage: Storage,
     dtype: DType,
     shape: Shape,
     strides: Strides,
@@ -39,16 +42,26 @@ impl Array {
         Array::from_slice(&[value], Shape::scalar())
     }
 
-    /// An array of one value in `dtype`, cast from f64; a single element in memory, whatever the shape.
+    /// An array of one value in `dtype`, cast from f64; as [`splat`](Self::splat).
     pub fn full(shape: impl Into<Shape>, value: f64, dtype: DType) -> Array {
-        let one = crate::with_dtype!(dtype, T => Array::scalar(T::from_f64(value)));
-        one.broadcast_to(&shape.into())
+        crate::with_dtype!(dtype, T => Array::splat(T::from_f64(value), shape.into()))
+    }
+
+    /// An array of one value: a single element in memory, whatever the shape, unless all fit into a few cache lines, where
+    /// kernels read them as they lie.
+    pub fn splat<T: Element>(value: T, shape: Shape) -> Array {
+        if shape.size().saturating_mul(size_of::<T>()) <= FILLED {
+            return Array::build::<T>(shape, |out| out.fill(value));
+        }
+        let strides = Strides::from_elem(0, shape.len());
+        Array { shape, strides, ..Array::scalar(value) }
     }
 
     /// A fresh contiguous array, filled by `fill`, which must write every element.
     pub fn build<T: Element>(shape: Shape, fill: impl FnOnce(&mut [T])) -> Array {
-        let mut array = Array::uninit(shape, T::DTYPE);
-        fill(array.as_mut_slice::<T>().expect("a fresh array is unshared and contiguous"));
+        let array = Array::uninit(shape, T::DTYPE);
+        // SAFETY: the buffer is fresh, unshared and as long as the shape says; its content is valid for every T.
+        fill(unsafe { std::slice::from_raw_parts_mut(array.ptr::<T>().cast_mut(), array.size()) });
         array
     }
 
@@ -56,7 +69,7 @@ impl Array {
     pub(crate) fn uninit(shape: Shape, dtype: DType) -> Array {
         let bytes = shape.size().saturating_mul(dtype.size());
         let strides = shape.contiguous_strides();
-        let array = Array { storage: Arc::new(Buffer::uninit(bytes)), dtype, shape, strides, offset: 0 };
+        let array = Array { storage: Storage::uninit(bytes), dtype, shape, strides, offset: 0 };
         if dtype == DType::Bool {
             // A recycled block may hold bytes that are not valid bools.
             // SAFETY: the buffer is fresh, unshared and `bytes` long.
@@ -71,12 +84,12 @@ impl Array {
     pub fn outline(shape: Shape, dtype: DType, ledger: &Arc<Ledger>) -> Array {
         let bytes = shape.size().saturating_mul(dtype.size());
         let strides = shape.contiguous_strides();
-        Array { storage: Arc::new(Buffer::outline(bytes, ledger)), dtype, shape, strides, offset: 0 }
+        Array { storage: Storage::outline(bytes, ledger), dtype, shape, strides, offset: 0 }
     }
 
     /// A number that tells buffers alive at the same time apart; the same for views of one.
     pub fn address(&self) -> usize {
-        Arc::as_ptr(&self.storage) as usize
+        self.storage.address()
     }
 
     /// The element type.
@@ -118,7 +131,7 @@ impl Array {
 
     /// True if this handle is the only owner of the buffer: a kernel may write into it.
     pub fn is_unique(&mut self) -> bool {
-        Arc::get_mut(&mut self.storage).is_some()
+        self.storage.is_unique()
     }
 
     /// True if this array is the sole owner of a contiguous buffer, so that its elements may be overwritten.
@@ -242,7 +255,7 @@ impl Array {
     /// If an element lies outside.
     pub fn slice(&self, starts: &[usize], sizes: &[usize], steps: &[isize]) -> Array {
         let mut offset = 0isize;
-        let mut strides: Strides = SmallVec::new();
+        let mut strides = Strides::new();
         for axis in 0..self.ndim() {
             if sizes[axis] > 0 {
                 let last = starts[axis] as isize + (sizes[axis] as isize - 1) * steps[axis];
@@ -297,7 +310,7 @@ fn reshape_strides(from: &Shape, strides: &Strides, to: &Shape) -> Option<Stride
     // Match groups of axes with equal products; inside a source group the axes must be mergeable.
     let src: SmallVec<[(usize, isize); 6]> =
         from.iter().copied().zip(strides.iter().copied()).filter(|&(d, _)| d != 1).collect();
-    let mut out: Strides = SmallVec::from_elem(0, to.len());
+    let mut out = Strides::from_elem(0, to.len());
     let (mut i, mut j) = (0, 0);
     while i < src.len() {
         let (first, mut have) = (i, src[i].0);

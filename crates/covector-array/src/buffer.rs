@@ -1,11 +1,14 @@
 //! Memory: aligned blocks, reused through a bounded pool.
 //!
 //! First touch of fresh memory is the slowest thing a tensor library does, so freed blocks are kept and handed out again,
-//! and large blocks ask for huge pages.
+//! and large blocks ask for huge pages. Small blocks, where a lock would cost more than the arithmetic, go round within a
+//! thread, and blocks are counted there too.
 
 use std::alloc::{Layout, alloc, dealloc};
+use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex};
 
 use crate::outline::Ledger;
@@ -14,23 +17,55 @@ const ALIGN: usize = 64;
 const HUGE: usize = 2 << 20;
 /// Freed blocks kept for reuse, in bytes; beyond it they go back to the system.
 const POOL_LIMIT: usize = 1 << 30;
+/// Classes whose blocks go round within a thread: up to 4 KiB.
+const SMALL: usize = 20;
+/// Spare blocks a thread keeps of each.
+const SPARE: usize = 32;
 
-static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
-static PEAK_BYTES: AtomicUsize = AtomicUsize::new(0);
 static POOL: Mutex<Pool> = Mutex::new(Pool { classes: [const { Vec::new() }; CLASSES], bytes: 0 });
+/// The bytes that threads hold which still run (each counts its own, so a count may be below 0), and those of all others.
+static LIVE_BYTES: Mutex<(Vec<Arc<AtomicUsize>>, usize)> = Mutex::new((Vec::new(), 0));
+
+thread_local! {
+    static LOCAL: RefCell<Local> = RefCell::new(Local::new());
+}
 
 /// Bytes of all buffers alive now (the pool's spare blocks not counted).
 pub fn live_bytes() -> usize {
-    LIVE_BYTES.load(Ordering::Relaxed)
+    let counts = LIVE_BYTES.lock().unwrap_or_else(|e| e.into_inner());
+    counts.0.iter().fold(counts.1, |sum, count| sum.wrapping_add(count.load(Ordering::Relaxed)))
 }
 
-/// The most [`live_bytes`] has been since this was called last.
-pub fn peak_bytes() -> usize {
-    PEAK_BYTES.swap(live_bytes(), Ordering::Relaxed)
+/// The number of calls of [`peak_bytes`] that run, and the most bytes that were alive meanwhile.
+static WATCHED: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+/// The most [`live_bytes`] there were while `work` ran, in this thread or another. Allocating is slower meanwhile.
+pub fn peak_bytes(work: impl FnOnce()) -> usize {
+    /// Also ends when `work` panics.
+    struct Watch;
+    impl Drop for Watch {
+        fn drop(&mut self) {
+            WATCHED.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    PEAK.store(live_bytes(), Ordering::Relaxed);
+    WATCHED.fetch_add(1, Ordering::Relaxed);
+    let _watch = Watch;
+    work();
+    PEAK.load(Ordering::Relaxed)
 }
 
-/// Gives every spare block of the pool back to the system.
+fn watch() {
+    if WATCHED.load(Ordering::Relaxed) > 0 {
+        PEAK.fetch_max(live_bytes(), Ordering::Relaxed);
+    }
+}
+
+/// Gives every spare block of the pool, and of this thread, back to the system.
 pub fn trim_pool() {
+    let spare = LOCAL.try_with(|local| local.borrow_mut().spare.each_mut().map(std::mem::take));
+    drop(spare);
     let classes = {
         let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
         pool.bytes = 0;
@@ -41,6 +76,124 @@ pub fn trim_pool() {
             // SAFETY: the block was allocated with the layout of its class and nobody owns it any more.
             unsafe { dealloc(ptr.as_ptr(), layout(class_bytes(class))) };
         }
+    }
+}
+
+/// A handle on a block that counts its owners. The last one leaves a small block, with its count, to the thread it is on.
+#[derive(Clone)]
+pub(crate) struct Storage(ManuallyDrop<Arc<Buffer>>);
+
+impl Storage {
+    /// A block of at least `len` bytes, aligned to 64, of undefined content but initialised as far as plain numbers go:
+    /// write before reading.
+    pub fn uninit(len: usize) -> Storage {
+        let class = class_of(len);
+        assert!(class < CLASSES, "out of memory: a block of {len} bytes is more than any machine has");
+        let spare = if class < SMALL { LOCAL.try_with(|local| local.borrow_mut().take(class)) } else { Ok(None) };
+        let buffer = match spare {
+            Ok(Some(buffer)) => buffer,
+            _ => {
+                let buffer = Arc::new(Buffer::uninit(class));
+                count(class_bytes(class));
+                buffer
+            }
+        };
+        watch();
+        Storage(ManuallyDrop::new(buffer))
+    }
+
+    /// A handle without a block, counted in `ledger` as if it had one.
+    pub fn outline(len: usize, ledger: &Arc<Ledger>) -> Storage {
+        let class = class_of(len);
+        ledger.add(class_bytes(class));
+        let (ptr, counted) = (NonNull::dangling(), AtomicBool::new(false));
+        Storage(ManuallyDrop::new(Arc::new(Buffer { ptr, class, counted, ledger: Some(ledger.clone()) })))
+    }
+
+    /// Where this block is counted, if it is an outline.
+    pub fn ledger(&self) -> Option<&Arc<Ledger>> {
+        self.0.ledger.as_ref()
+    }
+
+    /// A number that tells blocks alive at the same time apart.
+    pub fn address(&self) -> usize {
+        Arc::as_ptr(&self.0) as usize
+    }
+
+    /// True if no other handle sees the block.
+    pub fn is_unique(&mut self) -> bool {
+        Arc::get_mut(&mut self.0).is_some()
+    }
+
+    pub fn as_ptr(&self) -> *mut u8 {
+        assert!(self.0.ledger.is_none(), "the outline of an array has no elements");
+        self.0.ptr.as_ptr()
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        // SAFETY: the handle is being dropped, so nobody looks at it again.
+        let buffer = unsafe { ManuallyDrop::take(&mut self.0) };
+        // The only handle there is cannot be copied meanwhile.
+        if buffer.class < SMALL && Arc::strong_count(&buffer) == 1 && buffer.ledger.is_none() {
+            // What others did with the block before they let it go comes before what its next owner does.
+            fence(Ordering::Acquire);
+            let _ = LOCAL.try_with(|local| local.borrow_mut().put(buffer));
+        }
+    }
+}
+
+/// What a thread keeps to itself.
+struct Local {
+    spare: [Vec<Arc<Buffer>>; SMALL],
+    /// Bytes handed out here less those taken back here.
+    live: Arc<AtomicUsize>,
+}
+
+impl Local {
+    fn new() -> Local {
+        let live = Arc::new(AtomicUsize::new(0));
+        LIVE_BYTES.lock().unwrap_or_else(|e| e.into_inner()).0.push(live.clone());
+        Local { spare: [const { Vec::new() }; SMALL], live }
+    }
+
+    /// No other thread writes the count: plain loads and stores do.
+    fn count(&self, bytes: usize) {
+        self.live.store(self.live.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Relaxed);
+    }
+
+    fn take(&mut self, class: usize) -> Option<Arc<Buffer>> {
+        let buffer = self.spare[class].pop()?;
+        buffer.counted.store(true, Ordering::Relaxed);
+        self.count(class_bytes(class));
+        Some(buffer)
+    }
+
+    /// Keeps a block nobody else holds, unless there are enough.
+    fn put(&mut self, buffer: Arc<Buffer>) {
+        let class = buffer.class;
+        buffer.counted.store(false, Ordering::Relaxed);
+        self.count(class_bytes(class).wrapping_neg());
+        if self.spare[class].len() < SPARE {
+            self.spare[class].push(buffer);
+        }
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        let mut counts = LIVE_BYTES.lock().unwrap_or_else(|e| e.into_inner());
+        counts.1 = counts.1.wrapping_add(self.live.load(Ordering::Relaxed));
+        counts.0.retain(|count| !Arc::ptr_eq(count, &self.live));
+    }
+}
+
+/// Adds to the bytes alive; to take away, adds the negative.
+fn count(bytes: usize) {
+    if LOCAL.try_with(|local| local.borrow().count(bytes)).is_err() {
+        let mut counts = LIVE_BYTES.lock().unwrap_or_else(|e| e.into_inner());
+        counts.1 = counts.1.wrapping_add(bytes);
     }
 }
 
@@ -55,11 +208,6 @@ fn class_of(bytes: usize) -> usize {
     let top = usize::BITS - 1 - (units - 1).leading_zeros();
     let quarter = ((units - 1) >> (top - 2)) & 3;
     4 * (top as usize - 1) + quarter
-}
-
-/// The bytes a buffer of this length takes.
-pub(crate) fn block_bytes(len: usize) -> usize {
-    class_bytes(class_of(len))
 }
 
 fn class_bytes(class: usize) -> usize {
@@ -84,11 +232,12 @@ fn layout(bytes: usize) -> Layout {
     Layout::from_size_align(bytes, align).expect("block sizes were checked to fit in isize")
 }
 
-/// An owned block of at least `len` bytes, aligned to 64.
-pub struct Buffer {
+/// An owned block.
+struct Buffer {
     ptr: NonNull<u8>,
-    len: usize,
     class: usize,
+    /// False for a spare block.
+    counted: AtomicBool,
     /// Where an outline, which has no block, is counted.
     ledger: Option<Arc<Ledger>>,
 }
@@ -98,10 +247,7 @@ unsafe impl Send for Buffer {}
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
-    /// A block whose content is undefined but initialised memory as far as plain numbers go: write before reading.
-    pub(crate) fn uninit(len: usize) -> Buffer {
-        let class = class_of(len);
-        assert!(class < CLASSES, "out of memory: a block of {len} bytes is more than any machine has");
+    fn uninit(class: usize) -> Buffer {
         let bytes = class_bytes(class);
         let spare = {
             let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
@@ -112,38 +258,7 @@ impl Buffer {
             spare
         };
         let ptr = spare.map_or_else(|| fresh(bytes), |Block(ptr)| ptr);
-        // Counted once it is there: asking for it may have panicked.
-        let live = LIVE_BYTES.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if live > PEAK_BYTES.load(Ordering::Relaxed) {
-            PEAK_BYTES.fetch_max(live, Ordering::Relaxed);
-        }
-        Buffer { ptr, len, class, ledger: None }
-    }
-
-    /// A buffer without a block, counted in `ledger` as if it had one.
-    pub(crate) fn outline(len: usize, ledger: &Arc<Ledger>) -> Buffer {
-        ledger.add(block_bytes(len));
-        Buffer { ptr: NonNull::dangling(), len, class: class_of(len), ledger: Some(ledger.clone()) }
-    }
-
-    /// Where this buffer is counted, if it is an outline.
-    pub(crate) fn ledger(&self) -> Option<&Arc<Ledger>> {
-        self.ledger.as_ref()
-    }
-
-    /// Length in bytes.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// True for a buffer of no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    pub(crate) fn as_ptr(&self) -> *mut u8 {
-        assert!(self.ledger.is_none(), "the outline of an array has no elements");
-        self.ptr.as_ptr()
+        Buffer { ptr, class, counted: AtomicBool::new(true), ledger: None }
     }
 }
 
@@ -169,7 +284,9 @@ impl Drop for Buffer {
         if let Some(ledger) = &self.ledger {
             return ledger.remove(bytes);
         }
-        LIVE_BYTES.fetch_sub(bytes, Ordering::Relaxed);
+        if *self.counted.get_mut() {
+            count(bytes.wrapping_neg());
+        }
         let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
         if pool.bytes + bytes <= POOL_LIMIT {
             pool.bytes += bytes;
@@ -188,8 +305,25 @@ mod tests {
 
     #[test]
     fn a_block_that_is_refused_is_not_counted() {
-        let refused = std::panic::catch_unwind(|| Buffer::uninit(7 << 45));
+        let refused = std::panic::catch_unwind(|| Storage::uninit(7 << 45));
         assert!(refused.is_err() && live_bytes() < 1 << 45, "{} bytes live", live_bytes());
+    }
+
+    #[test]
+    fn blocks_are_counted_wherever_they_are_made_and_dropped() {
+        // Large enough that no other test of this process matters.
+        let (size, many) = (1 << 12, 1 << 16);
+        let before = live_bytes();
+        let blocks = std::thread::spawn(move || (0..many).map(|_| Storage::uninit(size)).collect::<Vec<_>>()).join();
+        let alive = live_bytes().wrapping_sub(before) as isize;
+        assert!(alive.abs_diff((size * many) as isize) < size * many / 10, "{alive}");
+        let copies = blocks.as_ref().unwrap().clone();
+        std::thread::scope(|scope| {
+            scope.spawn(move || drop(blocks));
+            drop(copies);
+        });
+        let left = live_bytes().wrapping_sub(before) as isize;
+        assert!(left.unsigned_abs() < size * many / 10, "{left}");
     }
 
     #[test]
@@ -198,6 +332,7 @@ mod tests {
             let class = class_of(bytes);
             assert!(class_bytes(class) >= bytes, "{bytes}");
             assert!(class == 0 || class_bytes(class - 1) < bytes, "{bytes} fits a smaller class");
+            assert_eq!(class < SMALL, bytes <= 4096, "{bytes}");
             assert!(bytes < 256 || class_bytes(class) <= bytes + bytes / 4 + ALIGN, "{bytes}");
         }
     }

@@ -15,8 +15,8 @@ mod shape;
 pub mod threads;
 
 pub use array::Array;
-pub use buffer::{Buffer, live_bytes, peak_bytes, trim_pool};
+pub use buffer::{live_bytes, peak_bytes, trim_pool};
 pub use dtype::{DType, Element};
 pub use half::{bf16, f16};
 pub use outline::{Ledger, outline_map, outline_pass};
-pub use shape::{Shape, Strides};
+pub use shape::{Dims, Shape, Strides};

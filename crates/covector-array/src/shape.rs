@@ -1,43 +1,171 @@
 //! Shapes, strides and broadcasting.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::{Deref, DerefMut};
 
-use smallvec::SmallVec;
-
 /// Steps between neighbours along each axis, in elements; negative for flipped, 0 for broadcast axes.
-pub type Strides = SmallVec<[isize; 6]>;
+pub type Strides = Dims<isize>;
+
+/// Axes whose numbers are held in place; more go to the heap.
+const IN_PLACE: usize = 4;
+
+/// One number per axis: a short list that is copied as often as arrays and nodes are made.
+#[derive(Clone)]
+pub struct Dims<T>(Held<T>);
+
+#[derive(Clone)]
+enum Held<T> {
+    /// What lies beyond the length is 0, so that lists are compared as a whole.
+    Here(u8, [T; IN_PLACE]),
+    /// More than fit in place.
+    Heap(Vec<T>),
+}
+
+impl<T: Copy + Default> Dims<T> {
+    /// No axes.
+    #[inline]
+    pub fn new() -> Self {
+        Dims(Held::Here(0, [T::default(); IN_PLACE]))
+    }
+
+    /// The same number for each of `len` axes.
+    #[inline]
+    pub fn from_elem(x: T, len: usize) -> Self {
+        if len > IN_PLACE {
+            return Dims(Held::Heap(vec![x; len]));
+        }
+        let mut all = Dims(Held::Here(len as u8, [T::default(); IN_PLACE]));
+        all.fill(x);
+        all
+    }
+
+    /// These numbers.
+    #[inline]
+    pub fn from_slice(numbers: &[T]) -> Self {
+        if numbers.len() > IN_PLACE {
+            return Dims(Held::Heap(numbers.to_vec()));
+        }
+        let mut all = Dims(Held::Here(numbers.len() as u8, [T::default(); IN_PLACE]));
+        all.copy_from_slice(numbers);
+        all
+    }
+
+    /// Appends a number.
+    #[inline]
+    pub fn push(&mut self, x: T) {
+        match &mut self.0 {
+            Held::Here(len, numbers) if (*len as usize) < IN_PLACE => {
+                numbers[*len as usize] = x;
+                *len += 1;
+            }
+            Held::Here(_, numbers) => {
+                let mut all = Vec::with_capacity(2 * IN_PLACE);
+                all.extend_from_slice(numbers);
+                all.push(x);
+                self.0 = Held::Heap(all);
+            }
+            Held::Heap(all) => all.push(x),
+        }
+    }
+
+    /// Inserts a number before `axis`.
+    pub fn insert(&mut self, axis: usize, x: T) {
+        self.push(x);
+        self[axis..].rotate_right(1);
+    }
+}
+
+impl<T> Deref for Dims<T> {
+    type Target = [T];
+    #[inline]
+    fn deref(&self) -> &[T] {
+        match &self.0 {
+            Held::Here(len, numbers) => &numbers[..*len as usize],
+            Held::Heap(all) => all,
+        }
+    }
+}
+
+impl<T> DerefMut for Dims<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        match &mut self.0 {
+            Held::Here(len, numbers) => &mut numbers[..*len as usize],
+            Held::Heap(all) => all,
+        }
+    }
+}
+
+impl<T: PartialEq> PartialEq for Dims<T> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Held::Here(m, a), Held::Here(n, b)) => m == n && a == b,
+            _ => self[..] == other[..],
+        }
+    }
+}
+
+impl<T: Eq> Eq for Dims<T> {}
+
+impl<T: Hash> Hash for Dims<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self[..].hash(state);
+    }
+}
+
+impl<T: Copy + Default> Default for Dims<T> {
+    fn default() -> Self {
+        Dims::new()
+    }
+}
+
+impl<T: Copy + Default> FromIterator<T> for Dims<T> {
+    #[inline]
+    fn from_iter<I: IntoIterator<Item = T>>(iter: I) -> Self {
+        let mut all = Dims::new();
+        iter.into_iter().for_each(|x| all.push(x));
+        all
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Dims<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
 
 /// The sizes of an array's axes: `[]` is a scalar, `[d]` a vector, `[m, n]` a matrix.
-#[derive(Clone, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
-pub struct Shape(SmallVec<[usize; 6]>);
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Shape(Dims<usize>);
 
 impl Shape {
     /// The scalar shape `[]`.
     pub fn scalar() -> Self {
-        Shape(SmallVec::new())
+        Shape(Dims::new())
     }
 
     /// The product of the sizes: 1 for a scalar, 0 if an axis is empty.
     ///
     /// Saturates: a shape that overflows is refused by [`Shape::checked_size`] before anything is built on it.
     pub fn size(&self) -> usize {
-        if self.contains(&0) { 0 } else { self.iter().fold(1usize, |p, &d| p.saturating_mul(d)) }
+        self.iter().fold(1usize, |p, &d| p.saturating_mul(d))
     }
 
     /// The product of the sizes, or `None` if `size * element_bytes` does not fit in isize.
     pub fn checked_size(&self, element_bytes: usize) -> Option<usize> {
-        if self.contains(&0) {
-            return Some(0);
-        }
-        let size = self.iter().try_fold(1usize, |p, &d| p.checked_mul(d))?;
-        let bytes = size.checked_mul(element_bytes)?;
-        isize::try_from(bytes).ok().map(|_| size)
+        let size = self.iter().try_fold(1usize, |p, &d| p.checked_mul(d));
+        let fits = |size: &usize| size.checked_mul(element_bytes).is_some_and(|bytes| isize::try_from(bytes).is_ok());
+        // An empty axis makes the size 0 whatever the others multiply to.
+        size.filter(fits).or_else(|| self.contains(&0).then_some(0))
     }
 
     /// Row-major strides in elements.
     pub fn contiguous_strides(&self) -> Strides {
-        let mut strides: Strides = SmallVec::from_elem(0, self.len());
+        let mut strides = Strides::from_elem(0, self.len());
         let mut step = 1isize;
         for (stride, &d) in strides.iter_mut().zip(self.iter()).rev() {
             *stride = step;
@@ -50,7 +178,7 @@ impl Shape {
     pub fn broadcast(&self, other: &Shape) -> Option<Shape> {
         let ndim = self.len().max(other.len());
         let from_right = |s: &Shape, i: usize| if i < s.len() { s[s.len() - 1 - i] } else { 1 };
-        let mut out: SmallVec<[usize; 6]> = SmallVec::from_elem(1, ndim);
+        let mut out = Dims::from_elem(1, ndim);
         for i in 0..ndim {
             out[ndim - 1 - i] = match (from_right(self, i), from_right(other, i)) {
                 (a, b) if a == b => a,
@@ -89,6 +217,7 @@ impl Shape {
 
 impl Deref for Shape {
     type Target = [usize];
+    #[inline]
     fn deref(&self) -> &[usize] {
         &self.0
     }
@@ -133,37 +262,37 @@ impl From<()> for Shape {
 
 impl From<usize> for Shape {
     fn from(size: usize) -> Self {
-        Shape(SmallVec::from_slice(&[size]))
+        Shape(Dims::from_slice(&[size]))
     }
 }
 
 impl<const N: usize> From<[usize; N]> for Shape {
     fn from(dims: [usize; N]) -> Self {
-        Shape(SmallVec::from_slice(&dims))
+        Shape(Dims::from_slice(&dims))
     }
 }
 
 impl<const N: usize> From<&[usize; N]> for Shape {
     fn from(dims: &[usize; N]) -> Self {
-        Shape(SmallVec::from_slice(dims))
+        Shape(Dims::from_slice(dims))
     }
 }
 
 impl From<&[usize]> for Shape {
     fn from(dims: &[usize]) -> Self {
-        Shape(SmallVec::from_slice(dims))
+        Shape(Dims::from_slice(dims))
     }
 }
 
 impl From<Vec<usize>> for Shape {
     fn from(dims: Vec<usize>) -> Self {
-        Shape(SmallVec::from_vec(dims))
+        Shape(Dims::from_slice(&dims))
     }
 }
 
 impl From<&Vec<usize>> for Shape {
     fn from(dims: &Vec<usize>) -> Self {
-        Shape(SmallVec::from_slice(dims))
+        Shape(Dims::from_slice(dims))
     }
 }
 
@@ -188,6 +317,21 @@ mod tests {
         assert_eq!(shape(&[0]).broadcast(&shape(&[1])), Some(shape(&[0])));
         assert_eq!(shape(&[]).broadcast(&shape(&[7])), Some(shape(&[7])));
         assert_eq!(shape(&[2]).broadcast(&shape(&[3])), None);
+    }
+
+    #[test]
+    fn shapes_of_any_length_are_equal_if_their_sizes_are() {
+        for n in 0..8 {
+            let sizes: Vec<usize> = (1..=n).collect();
+            let mut grown = Shape::scalar();
+            sizes.iter().for_each(|&d| grown.push(d));
+            let collected: Shape = sizes.iter().copied().collect();
+            assert!(grown == shape(&sizes) && collected == grown && grown[..] == sizes[..], "{n}");
+            let mut longer = sizes.clone();
+            longer.insert(n / 2, 0);
+            assert_eq!(grown.with_inserted(n / 2, 0), shape(&longer));
+            assert_ne!(grown, shape(&longer));
+        }
     }
 
     #[test]

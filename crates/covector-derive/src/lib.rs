@@ -76,7 +76,7 @@ pub fn derive_tree(input: TokenStream) -> TokenStream {
 /// | `&[T]`, `&str` | the same | `Vec<T>`, `String` |
 /// | numbers, `bool` | the same | the same |
 /// | `Option<..>` of the above or of a `T` | the same | `Option<..>` of the above |
-/// | any other `T`: `Axis`, `Operand` | `impl Into<T>` | `T` |
+/// | any other `T`: `Axis`, `Operand`; also `&Operand` | `impl Into<T>` | `T` |
 ///
 /// The operands that errors show are the tensors among them, also one inside an `Operand`.
 ///

@@ -105,11 +105,7 @@ fn expand_functions(op: &Op, names: &Names) -> TokenStream {
             }
         },
     });
-    // The body takes its own `Operand`: the closure above still looks at this one.
-    let given = params.iter().map(|Param { name, operand, .. }| match operand {
-        Operand::OrNumber => quote!(#name.clone()),
-        _ => quote!(#name),
-    });
+    let given = params.iter().map(|param| &param.given);
     let allows = allows(op);
     let try_doc = format!("Fallible form of [`{name}`]: the error instead of a panic.");
     quote! {

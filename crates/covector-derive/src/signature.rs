@@ -43,6 +43,8 @@ pub struct Param {
     pub owned: TokenStream,
     /// Expression that lends the owned value to the op.
     pub lent: TokenStream,
+    /// Expression that gives the converted value to the body.
+    pub given: TokenStream,
     pub operand: Operand,
     /// Type for readers: without reference and `Option`.
     pub kind: String,
@@ -126,24 +128,31 @@ impl Param {
             }
             (true, false, false) => Operand::One,
             (true, ..) => Operand::Many,
-            (false, false, _) if !borrowed && is("Operand") => Operand::OrNumber,
+            (false, false, false) if is("Operand") => Operand::OrNumber,
             (false, ..) => Operand::None,
         };
         if matches!(element, Type::Reference(_)) {
             return Err(unsupported(ty));
         }
 
-        let convert = !optional && !borrowed && !PRIMITIVES.iter().any(|primitive| is(primitive));
+        let number = operand == Operand::OrNumber;
+        let convert = number || !optional && !borrowed && !PRIMITIVES.iter().any(|primitive| is(primitive));
         Ok(Self {
             key: name.unraw().to_string(),
-            public: if convert { quote!(impl ::core::convert::Into<#ty>) } else { quote!(#ty) },
+            public: if convert { quote!(impl ::core::convert::Into<#target>) } else { quote!(#ty) },
             convert,
             owned: if optional { quote!(::core::option::Option<#owned>) } else { owned },
-            lent: match (borrowed, optional, unsized_) {
+            lent: match (borrowed && !number, optional, unsized_) {
                 (false, ..) => quote!(#name),
                 (true, false, _) => quote!(&#name),
                 (true, true, false) => quote!(#name.as_ref()),
                 (true, true, true) => quote!(#name.as_deref()),
+            },
+            // The caller still looks at an `Operand` when the body has failed.
+            given: match (number, borrowed) {
+                (true, true) => quote!(&#name),
+                (true, false) => quote!(#name.clone()),
+                (false, _) => quote!(#name),
             },
             operand,
             kind: type_text(target),

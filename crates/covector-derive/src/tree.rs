@@ -43,6 +43,7 @@ pub fn expand(input: TokenStream) -> Result<TokenStream> {
     let ident = &input.ident;
     let visits = variants.iter().map(|(path, fields)| visit_arm(path, fields));
     let maps = variants.iter().map(|(path, fields)| map_arm(path, fields));
+    let fixed = variants.iter().enumerate().map(|(i, (path, fields))| fixed_arm(i, path, fields));
     Ok(quote! {
         #[automatically_derived]
         impl #impl_generics ::covector::Tree for #ident #ty_generics #where_clause {
@@ -63,6 +64,11 @@ pub fn expand(input: TokenStream) -> Result<TokenStream> {
                 ) -> ::covector::Tensor,
             ) -> Self {
                 match self { #(#maps)* }
+            }
+
+            fn fixed(&self, state: &mut dyn ::core::hash::Hasher) -> bool {
+                let _ = &state;
+                match self { #(#fixed)* }
             }
         }
     })
@@ -88,6 +94,20 @@ fn map_arm(path: &TokenStream, fields: &[Field]) -> TokenStream {
         None => quote!(#member: ::core::clone::Clone::clone(#bound)),
     });
     quote!(#path { #(#patterns),* } => #path { #(#values),* },)
+}
+
+/// `Variant { 0: field_0, .. } => { state.write_usize(0); fixed field_0 && .. }`; nothing is known of skipped fields.
+fn fixed_arm(index: usize, path: &TokenStream, fields: &[Field]) -> TokenStream {
+    if fields.iter().any(|field| field.name.is_none()) {
+        return quote!(#path { .. } => false,);
+    }
+    let patterns = fields.iter().map(|Field { member, bound, .. }| quote!(#member: #bound));
+    let all: Vec<_> = fields.iter().map(|Field { bound, .. }| quote!(::covector::Tree::fixed(#bound, state))).collect();
+    let all = if all.is_empty() { quote!(true) } else { quote!(#(#all)&&*) };
+    quote!(#path { #(#patterns),* } => {
+        ::core::hash::Hasher::write_usize(state, #index);
+        #all
+    })
 }
 
 fn read_fields(fields: &Fields) -> Result<Vec<Field>> {

@@ -65,6 +65,23 @@ fn negated<T: Tree>(tree: &T) -> T {
     tree.rebuild(&mut Path::default(), &mut |_, leaf| tensor(-leaf.values[0]))
 }
 
+/// What `fixed` tells of a tree, if it can.
+fn fixed<T: Tree>(tree: &T) -> Option<u64> {
+    let mut state = std::hash::DefaultHasher::new();
+    tree.fixed(&mut state).then(|| std::hash::Hasher::finish(&state))
+}
+
+#[test]
+fn forms_are_told_apart_and_nothing_is_told_of_skipped_fields() {
+    type Plain = Layer<'static, Tensor, fn(), 1>;
+    let both = |x: f64| Plain::Both { first: tensor(x), second: tensor(5.0) };
+    assert!(fixed(&both(4.0)).is_some());
+    assert_eq!(fixed(&both(4.0)), fixed(&both(6.0)));
+    assert_ne!(fixed(&both(4.0)), fixed(&Plain::Identity));
+    assert_eq!(fixed(&Plain::Dense(dense())), None);
+    assert_eq!(fixed(&Pair(tensor(1.0), (), tensor(3.0))), None);
+}
+
 #[test]
 fn leaves_come_in_the_order_of_fields_with_their_paths() {
     type Plain = Layer<'static, Tensor, fn(), 1>;

@@ -45,6 +45,7 @@ pub use primitive::{Class, Derivative, Differentiable, Fused, Prim, Primitive, S
 pub use site::Site;
 pub use slicing::{Ellipsis, Index, Indices, NewAxis, Span};
 pub use tensor::{Operands, Spec, Tensor, live_nodes};
+pub use transform::compile::compile;
 pub use transform::custom::{checkpoint, custom_jvp, custom_vjp};
 pub use transform::forward::{Linearized, jvp, linearize, try_jvp};
 pub use transform::jacobian::{hessian, hvp, jacfwd, jacrev};

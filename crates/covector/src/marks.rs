@@ -58,19 +58,22 @@ pub struct Marks(Option<Arc<[Arc<Mark>]>>);
 impl Marks {
     /// True if some transformation may still ask for the history.
     pub fn is_open(&self) -> bool {
-        self.iter().any(|m| m.open.load(Ordering::Acquire))
+        self.tokens().iter().any(|m| m.open.load(Ordering::Acquire))
     }
 
     /// All open tokens of several sets.
     pub fn union<'a>(sets: impl Iterator<Item = &'a Marks>) -> Marks {
         let mut union: Option<Marks> = None;
-        for set in sets.filter(|s| s.is_open()) {
+        for set in sets.filter(|s| s.0.is_some()) {
+            if union.as_ref().is_some_and(|have| have.is(set)) || !set.is_open() {
+                continue;
+            }
             union = Some(match union {
                 None => set.clone(),
-                Some(have) if set.iter().all(|m| have.contains(m)) => have,
+                Some(have) if set.tokens().iter().all(|m| have.contains(m)) => have,
                 Some(have) => {
-                    let mut all: Vec<Arc<Mark>> = have.iter().cloned().collect();
-                    all.extend(set.iter().filter(|m| !have.contains(m)).cloned());
+                    let mut all: Vec<Arc<Mark>> = have.tokens().to_vec();
+                    all.extend(set.tokens().iter().filter(|m| !have.contains(m)).cloned());
                     all.retain(|m| m.open.load(Ordering::Acquire));
                     Marks(Some(all.into()))
                 }
@@ -79,25 +82,35 @@ impl Marks {
         union.unwrap_or_default()
     }
 
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// True if both are the same set in memory.
+    fn is(&self, other: &Marks) -> bool {
+        matches!((&self.0, &other.0), (Some(a), Some(b)) if Arc::ptr_eq(a, b))
+    }
+
     /// The tokens that pass through steps without a derivative.
     pub fn without_derivatives(self) -> Marks {
-        if self.iter().all(|m| m.structural) {
+        if self.tokens().iter().all(|m| m.structural) {
             return self;
         }
-        let kept: Vec<Arc<Mark>> = self.iter().filter(|m| m.structural).cloned().collect();
+        let kept: Vec<Arc<Mark>> = self.tokens().iter().filter(|m| m.structural).cloned().collect();
         Marks((!kept.is_empty()).then(|| kept.into()))
     }
 
     /// True if a derivative with respect to something this was made from may be asked for.
     pub fn has_derivatives(&self) -> bool {
-        self.iter().any(|m| !m.structural && m.open.load(Ordering::Acquire))
+        self.tokens().iter().any(|m| !m.structural && m.open.load(Ordering::Acquire))
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Arc<Mark>> {
-        self.0.iter().flat_map(|m| m.iter())
+    fn tokens(&self) -> &[Arc<Mark>] {
+        self.0.as_deref().unwrap_or_default()
     }
 
     fn contains(&self, mark: &Arc<Mark>) -> bool {
-        self.iter().any(|m| Arc::ptr_eq(m, mark))
+        self.tokens().iter().any(|m| Arc::ptr_eq(m, mark))
     }
 }

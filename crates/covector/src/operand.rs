@@ -2,10 +2,11 @@
 
 use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
 
-use covector_array::{Array, DType};
+use covector_array::{Array, DType, Element, Shape};
 
 use crate::Tensor;
 use crate::ops::elementwise as ops;
+use crate::ops::leaf::Constant;
 
 /// A tensor, or a number that takes the dtype of the tensor it meets.
 #[derive(Clone, Debug)]
@@ -29,14 +30,23 @@ impl Operand {
         }
     }
 
-    /// As a tensor; a number as a scalar of `dtype`.
-    pub(crate) fn into_tensor(self, dtype: DType) -> Tensor {
+    /// As a tensor of `dtype`; a number as one that repeats it along `shape`.
+    pub(crate) fn as_tensor(&self, dtype: DType, shape: &Shape) -> Tensor {
         match self {
-            Operand::Tensor(t) => t,
-            Operand::Int(i) => Tensor::from_array(covector_array::with_dtype!(dtype, T => {
-                Array::scalar(<T as covector_array::Element>::from_i64(i))
-            })),
-            Operand::Float(x) => Tensor::from_array(Array::full((), x, dtype)),
+            Operand::Tensor(t) => t.in_dtype(dtype),
+            number => Tensor::constant(&Constant::Number, number.splat(dtype, shape)),
+        }
+    }
+
+    /// A number, everywhere in `shape`.
+    pub(crate) fn splat(&self, dtype: DType, shape: &Shape) -> Array {
+        let shape = shape.clone();
+        match *self {
+            Operand::Tensor(_) => unreachable!("a tensor is no number"),
+            Operand::Int(i) => {
+                covector_array::with_dtype!(dtype, T => Array::splat(<T as Element>::from_i64(i), shape))
+            }
+            Operand::Float(x) => Array::full(shape, x, dtype),
         }
     }
 }
@@ -85,7 +95,7 @@ macro_rules! operators {
             fn $method(self, other: &Tensor) -> Tensor {
                 let number = Operand::from(self);
                 let dtype = number.promote(other.dtype());
-                ops::$op(&number.into_tensor(dtype), other)
+                ops::$op(&number.as_tensor(dtype, other.shape()), other)
             }
         }
         impl $trait<Tensor> for $n {

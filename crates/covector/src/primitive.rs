@@ -142,7 +142,11 @@ impl Prim {
             Prim::Argument(argument) => argument.0.clone(),
             prim => {
                 let all = Marks::union(inputs.iter().map(Tensor::marks));
-                if matches!(prim.derivative(), Derivative::Rules(_)) { all } else { all.without_derivatives() }
+                if all.is_empty() || matches!(prim.derivative(), Derivative::Rules(_)) {
+                    all
+                } else {
+                    all.without_derivatives()
+                }
             }
         }
     }

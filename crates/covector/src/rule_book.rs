@@ -9,9 +9,10 @@ use covector_array::kernels::{self, Inputs, Kernel};
 use covector_array::{Array, DType, Shape};
 
 use crate::formula::Formula;
-use crate::ops::view::{add_batch, broadcast};
+use crate::ops::view::{add_batch, aligned};
 use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive};
 use crate::scalar::{Number, Value};
+use crate::tensor::Operands;
 use crate::{Error, Operand, Prim, Result, Spec, Tensor};
 
 /// A record of the elementwise table.
@@ -121,40 +122,56 @@ impl Domain {
 /// Applies a record to one tensor.
 pub(crate) fn unary(op: &'static Elementwise, x: &Tensor) -> Result<Tensor> {
     let dtype = op.domain.admit(x.dtype())?;
+    let x = x.in_dtype(dtype);
     if op.domain == Domain::Rounding && !dtype.is_float() {
-        return Ok(x.cast(dtype));
+        return Ok(x);
     }
-    Tensor::apply(Prim::Static(op), [x.cast(dtype)])
+    let mut operands = Operands::new();
+    operands.push(x);
+    Ok(op.on(operands))
 }
 
 /// Applies a record to two operands: promotes, broadcasts.
-pub(crate) fn binary(op: &'static Elementwise, x1: &Tensor, x2: Operand) -> Result<Tensor> {
+pub(crate) fn binary(op: &'static Elementwise, x1: &Tensor, x2: &Operand) -> Result<Tensor> {
     let dtype = op.domain.admit(x2.promote(x1.dtype()))?;
-    let (a, b) = broadcast(&x1.cast(dtype), &x2.into_tensor(dtype).cast(dtype))?;
-    Tensor::apply(Prim::Static(op), [a, b])
+    let (a, b) = aligned(x1.in_dtype(dtype), x2.as_tensor(dtype, x1.shape()))?;
+    Ok(op.on(Operands::from_buf([a, b])))
 }
 
 /// Applies a record to three operands: promotes, broadcasts.
-pub(crate) fn ternary(op: &'static Elementwise, x1: &Tensor, x2: Operand, x3: Operand) -> Result<Tensor> {
+pub(crate) fn ternary(op: &'static Elementwise, x1: &Tensor, x2: &Operand, x3: &Operand) -> Result<Tensor> {
     let dtype = op.domain.admit(x3.promote(x2.promote(x1.dtype())))?;
-    let (a, b) = broadcast(&x1.cast(dtype), &x2.into_tensor(dtype).cast(dtype))?;
-    let (a, c) = broadcast(&a, &x3.into_tensor(dtype).cast(dtype))?;
-    let (_, b) = broadcast(&a, &b)?;
-    Tensor::apply(Prim::Static(op), [a, b, c])
+    let (a, b) = aligned(x1.in_dtype(dtype), x2.as_tensor(dtype, x1.shape()))?;
+    let (a, c) = aligned(a, x3.as_tensor(dtype, x1.shape()))?;
+    let (a, b) = aligned(a, b)?;
+    Ok(op.on([a, b, c].into_iter().collect()))
 }
 
 /// Applies a record to a condition and two operands: casts the condition to bool, promotes and broadcasts the others.
-pub(crate) fn select(op: &'static Elementwise, condition: &Tensor, x1: Operand, x2: Operand) -> Result<Tensor> {
-    let dtype = match (&x1, &x2) {
-        (Operand::Tensor(a), b) => b.promote(a.dtype()),
-        (a, Operand::Tensor(b)) => a.promote(b.dtype()),
-        (Operand::Int(_), Operand::Int(_)) => DType::I64,
-        _ => DType::F32,
+pub(crate) fn select(op: &'static Elementwise, condition: &Tensor, x1: &Operand, x2: &Operand) -> Result<Tensor> {
+    let (dtype, shape) = match (x1, x2) {
+        (Operand::Tensor(a), b) => (b.promote(a.dtype()), a.shape()),
+        (a, Operand::Tensor(b)) => (a.promote(b.dtype()), b.shape()),
+        (Operand::Int(_), Operand::Int(_)) => (DType::I64, condition.shape()),
+        _ => (DType::F32, condition.shape()),
     };
-    let (a, b) = broadcast(&x1.into_tensor(dtype).cast(dtype), &x2.into_tensor(dtype).cast(dtype))?;
-    let (condition, a) = broadcast(&condition.cast(DType::Bool), &a)?;
-    let (_, b) = broadcast(&condition, &b)?;
-    Tensor::apply(Prim::Static(op), [condition, a, b])
+    let (a, b) = aligned(x1.as_tensor(dtype, shape), x2.as_tensor(dtype, shape))?;
+    let (condition, a) = aligned(condition.in_dtype(DType::Bool), a)?;
+    let (condition, b) = aligned(condition, b)?;
+    Ok(op.on([condition, a, b].into_iter().collect()))
+}
+
+impl Elementwise {
+    /// The node on operands of one dtype and shape.
+    fn on(&'static self, operands: Operands) -> Tensor {
+        let last = operands[operands.len() - 1].spec();
+        let spec = Spec::new(self.result(last.dtype), last.shape.clone());
+        Tensor::fitted(Prim::Static(self), spec, operands)
+    }
+
+    fn result(&self, dtype: DType) -> DType {
+        if self.predicate { DType::Bool } else { dtype }
+    }
 }
 
 impl Primitive for Elementwise {
@@ -171,8 +188,7 @@ impl Primitive for Elementwise {
         if let Some(odd) = x.iter().find(|s| s.shape != last.shape) {
             return Err(Error::new(format!("shapes differ: {} and {}", odd.shape, last.shape)));
         }
-        let dtype = if self.predicate { DType::Bool } else { last.dtype };
-        Ok(Spec::new(dtype, last.shape.clone()))
+        Ok(Spec::new(self.result(last.dtype), last.shape.clone()))
     }
 
     fn run(&self, inputs: Inputs, _: &Spec) -> Result<Array> {
@@ -194,7 +210,7 @@ impl Primitive for Elementwise {
     fn batch(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Result<Tensor> {
         let aligned = inputs.iter().zip(batched).map(|(x, &b)| if b { x.clone() } else { add_batch(x, size) });
         let record = find(self);
-        Tensor::apply(Prim::Static(record), aligned.collect::<crate::tensor::Operands>())
+        Tensor::apply(Prim::Static(record), aligned.collect::<Operands>())
     }
 }
 
@@ -247,7 +263,8 @@ impl std::fmt::Debug for Elementwise {
 
 impl Hash for Elementwise {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
+        // There is one record of each.
+        std::ptr::hash(self, state);
     }
 }
 
@@ -445,23 +462,23 @@ macro_rules! elementwise {
     (@op $family:ident [$($doc:tt)*] $name:ident ($x:ident, $z:ident) ($why:literal) $samples:tt) => {
         $($doc)*
         #[op(samples = $samples, notes = concat!("derivative=", $why))]
-        pub fn $name($x: &Tensor, $z: Operand) -> Result<Tensor> { binary(&table::$name, $x, $z) }
+        pub fn $name($x: &Tensor, $z: &Operand) -> Result<Tensor> { binary(&table::$name, $x, $z) }
     };
     (@op $family:ident [$($doc:tt)*] $name:ident ($x:ident, $z:ident) $d:tt $samples:tt) => {
         $($doc)*
         #[op(samples = $samples)]
-        pub fn $name($x: &Tensor, $z: Operand) -> Result<Tensor> { binary(&table::$name, $x, $z) }
+        pub fn $name($x: &Tensor, $z: &Operand) -> Result<Tensor> { binary(&table::$name, $x, $z) }
     };
     (@op any [$($doc:tt)*] $name:ident ($c:ident, $x:ident, $z:ident) $d:tt $samples:tt) => {
         $($doc)*
         #[op(samples = $samples)]
-        pub fn $name($c: &Tensor, $x: Operand, $z: Operand) -> Result<Tensor> { select(&table::$name, $c, $x, $z) }
+        pub fn $name($c: &Tensor, $x: &Operand, $z: &Operand) -> Result<Tensor> { select(&table::$name, $c, $x, $z) }
     };
 
     (@op ternary [$($doc:tt)*] $name:ident ($x:ident, $z:ident, $v:ident) $d:tt $samples:tt) => {
         $($doc)*
         #[op(samples = $samples)]
-        pub fn $name($x: &Tensor, $z: Operand, $v: Operand) -> Result<Tensor> { ternary(&table::$name, $x, $z, $v) }
+        pub fn $name($x: &Tensor, $z: &Operand, $v: &Operand) -> Result<Tensor> { ternary(&table::$name, $x, $z, $v) }
     };
 
     (@value $name:ident $family:ident ($x:ident $(, $z:ident)*) $y:ident $e:expr; $derivative:tt) => {

@@ -20,12 +20,15 @@ pub struct Site {
     pub call: u64,
 }
 
-static CALLS: AtomicU64 = AtomicU64::new(1);
+/// Calls are numbered in blocks, one to a thread, so that threads do not meet at every call. The first block is not given
+/// out: 0 is no call.
+const BLOCK: u64 = 1 << 16;
+static BLOCKS: AtomicU64 = AtomicU64::new(BLOCK);
 
 impl Site {
     /// A fresh call of `op` at this line.
     pub(crate) fn new(op: &'static str, location: &'static Location<'static>) -> Site {
-        Site { op, location, call: CALLS.fetch_add(1, Ordering::Relaxed) }
+        Site { op, location, call: next_call() }
     }
 
     /// Where the op's derivative rules build: the same op and line, but no part of the call.
@@ -34,7 +37,15 @@ impl Site {
     }
 }
 
+fn next_call() -> u64 {
+    let next = NEXT_CALL.get();
+    let call = if next.is_multiple_of(BLOCK) { BLOCKS.fetch_add(BLOCK, Ordering::Relaxed) } else { next };
+    NEXT_CALL.set(call + 1);
+    call
+}
+
 thread_local! {
+    static NEXT_CALL: Cell<u64> = const { Cell::new(0) };
     static CURRENT: Cell<Option<Site>> = const { Cell::new(None) };
 }
 

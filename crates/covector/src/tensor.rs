@@ -1,13 +1,15 @@
 //! [`Tensor`]: a cheap handle on an immutable node of the graph.
 
+use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
 
 use covector_array::{Array, DType, Shape};
 use smallvec::SmallVec;
 
 use crate::marks::Marks;
+use crate::ops::leaf::Constant;
 use crate::primitive::Prim;
 use crate::site::{self, Site};
 use crate::{Error, Result};
@@ -54,12 +56,15 @@ pub(crate) struct Node {
     inputs: RwLock<Operands>,
 }
 
+/// Also the number of nodes ever made.
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-static LIVE_NODES: AtomicUsize = AtomicUsize::new(0);
+static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// The number of graph nodes alive in this process; with [`live_bytes`](crate::live_bytes), the proof that nothing leaks.
 pub fn live_nodes() -> usize {
-    LIVE_NODES.load(Ordering::Relaxed)
+    // In this order, so that the difference is never below 0.
+    let dropped = DROPPED.load(Ordering::Acquire);
+    (NEXT_ID.load(Ordering::Relaxed) - dropped) as usize
 }
 
 impl Tensor {
@@ -69,7 +74,11 @@ impl Tensor {
     /// What the primitive's `infer` says of the operands, or that the result is too large to address.
     #[track_caller]
     pub fn apply(prim: impl Into<Prim>, inputs: impl IntoIterator<Item = Tensor>) -> Result<Tensor> {
-        let (prim, inputs) = (prim.into(), inputs.into_iter().collect::<Operands>());
+        Tensor::infer(prim.into(), inputs.into_iter().collect())
+    }
+
+    #[track_caller]
+    fn infer(prim: Prim, inputs: Operands) -> Result<Tensor> {
         let site = site::here(prim.name());
         let specs: SmallVec<[&Spec; 3]> = inputs.iter().map(Tensor::spec).collect();
         // Inside an op the error is the op's, which names itself and the operands the user gave it.
@@ -86,6 +95,15 @@ impl Tensor {
         Ok(Tensor::node(prim, spec, site, marks, inputs, OnceLock::new()))
     }
 
+    /// A node whose operands were made to fit: its spec is what the primitive's `infer` would say.
+    #[track_caller]
+    pub(crate) fn fitted(prim: Prim, spec: Spec, inputs: Operands) -> Tensor {
+        debug_assert_eq!(prim.infer(&inputs.iter().map(Tensor::spec).collect::<Vec<_>>()).ok().as_ref(), Some(&spec));
+        let site = site::here(prim.name());
+        let marks = prim.marks(&inputs);
+        Tensor::node(prim, spec, site, marks, inputs, OnceLock::new())
+    }
+
     /// A leaf that holds `array`, with these tokens.
     #[track_caller]
     pub(crate) fn leaf(prim: impl Into<Prim>, spec: Spec, value: Option<Array>, marks: Marks) -> Tensor {
@@ -96,7 +114,6 @@ impl Tensor {
     }
 
     fn node(prim: Prim, spec: Spec, site: Site, marks: Marks, inputs: Operands, value: OnceLock<Array>) -> Tensor {
-        LIVE_NODES.fetch_add(1, Ordering::Relaxed);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Tensor(Arc::new(Node { id, prim, spec, site, marks, value, inputs: RwLock::new(inputs) }))
     }
@@ -104,8 +121,13 @@ impl Tensor {
     /// A constant that holds `array`.
     #[track_caller]
     pub fn from_array(array: Array) -> Tensor {
+        Tensor::constant(&Constant::Given, array)
+    }
+
+    #[track_caller]
+    pub(crate) fn constant(kind: &'static Constant, array: Array) -> Tensor {
         let spec = Spec::new(array.dtype(), array.shape().clone());
-        Tensor::leaf(Prim::Static(&crate::ops::leaf::Constant), spec, Some(array), Marks::default())
+        Tensor::leaf(Prim::Static(kind), spec, Some(array), Marks::default())
     }
 
     /// A constant that gives `array` away: if nobody else holds the buffer or this tensor, the evaluation that needs it may
@@ -173,7 +195,12 @@ impl Tensor {
 
     /// The operands this tensor was made from; none for leaves, and for evaluated tensors whose history nobody needs.
     pub fn inputs(&self) -> Operands {
-        self.0.inputs.read().unwrap_or_else(|e| e.into_inner()).clone()
+        self.with_inputs(|inputs| inputs.iter().cloned().collect())
+    }
+
+    /// What `look` makes of the operands, which it must not evaluate.
+    pub(crate) fn with_inputs<R>(&self, look: impl FnOnce(&[Tensor]) -> R) -> R {
+        look(&self.0.inputs.read().unwrap_or_else(|e| e.into_inner()))
     }
 
     pub(crate) fn marks(&self) -> &Marks {
@@ -188,7 +215,8 @@ impl Tensor {
     pub(crate) fn store(&self, value: Array) {
         let _ = self.0.value.set(value);
         if !self.0.marks.is_open() {
-            drop(std::mem::take(&mut *self.0.inputs.write().unwrap_or_else(|e| e.into_inner())));
+            let inputs = std::mem::take(&mut *self.0.inputs.write().unwrap_or_else(|e| e.into_inner()));
+            drop(inputs);
         }
     }
 
@@ -210,13 +238,18 @@ impl AsRef<Tensor> for Tensor {
 }
 
 thread_local! {
-    /// Operands of nodes being dropped on this thread, so that dropping a long chain does not recurse.
-    static DROPPING: std::cell::RefCell<Option<Vec<Tensor>>> = const { std::cell::RefCell::new(None) };
+    /// True while a node is being dropped on this thread: the operands of what goes with it wait, so that dropping a long
+    /// chain does not recurse.
+    static DROPPING: Cell<bool> = const { Cell::new(false) };
+    static WAITING: RefCell<Vec<Tensor>> = const { RefCell::new(Vec::new()) };
 }
+
+/// Room for waiting operands that a thread keeps.
+const MOST_WAITING: usize = 1 << 12;
 
 impl Drop for Node {
     fn drop(&mut self) {
-        LIVE_NODES.fetch_sub(1, Ordering::Relaxed);
+        DROPPED.fetch_add(1, Ordering::Release);
         let inputs = std::mem::take(self.inputs.get_mut().unwrap_or_else(|e| e.into_inner()));
         release(inputs);
     }
@@ -226,17 +259,14 @@ fn release(inputs: Operands) {
     if inputs.is_empty() {
         return;
     }
-    let outermost = DROPPING.try_with(|pending| {
-        let mut pending = pending.borrow_mut();
-        let outermost = pending.is_none();
-        pending.get_or_insert_default().extend(inputs);
-        outermost
-    });
-    if outermost != Ok(true) {
+    if DROPPING.replace(true) {
+        let _ = WAITING.try_with(|waiting| waiting.borrow_mut().extend(inputs));
         return;
     }
-    while let Some(tensor) = DROPPING.with(|p| p.borrow_mut().as_mut().and_then(Vec::pop)) {
+    drop(inputs);
+    while let Ok(Some(tensor)) = WAITING.try_with(|waiting| waiting.borrow_mut().pop()) {
         drop(tensor);
     }
-    DROPPING.with(|p| *p.borrow_mut() = None);
+    let _ = WAITING.try_with(|waiting| waiting.borrow_mut().shrink_to(MOST_WAITING));
+    DROPPING.set(false);
 }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::hash::{BuildHasher, Hash};
+use std::hash::{BuildHasher, Hash, Hasher};
 
 use crate::Tensor;
 
@@ -17,6 +17,13 @@ pub trait Tree: Sized {
 
     /// The same structure with every leaf replaced, in the order of [`visit`](Self::visit).
     fn rebuild(&self, path: &mut Path, map: &mut dyn FnMut(&Path, &Tensor) -> Tensor) -> Self;
+
+    /// Feeds all that is no tensor to `state`: numbers, text, lengths, names, which of several forms it has. False if there
+    /// is something it cannot tell of; then a [compiled](crate::compile) function is not recorded for it.
+    fn fixed(&self, state: &mut dyn Hasher) -> bool {
+        let _ = state;
+        false
+    }
 
     /// The leaves in order.
     fn leaves(&self) -> Vec<Tensor> {
@@ -76,6 +83,9 @@ impl Tree for Tensor {
     fn rebuild(&self, path: &mut Path, map: &mut dyn FnMut(&Path, &Tensor) -> Tensor) -> Self {
         map(path, self)
     }
+    fn fixed(&self, _: &mut dyn Hasher) -> bool {
+        true
+    }
 }
 
 macro_rules! tuples {
@@ -86,6 +96,9 @@ macro_rules! tuples {
             }
             fn rebuild(&self, path: &mut Path, map: &mut dyn FnMut(&Path, &Tensor) -> Tensor) -> Self {
                 ($( path.enter(stringify!($i), |path| self.$i.rebuild(path, map)), )+)
+            }
+            fn fixed(&self, state: &mut dyn Hasher) -> bool {
+                $( self.$i.fixed(state) )&&+
             }
         }
     };
@@ -108,6 +121,10 @@ impl<T: Tree> Tree for Vec<T> {
     fn rebuild(&self, path: &mut Path, map: &mut dyn FnMut(&Path, &Tensor) -> Tensor) -> Self {
         self.iter().enumerate().map(|(i, item)| path.enter(&i.to_string(), |path| item.rebuild(path, map))).collect()
     }
+    fn fixed(&self, state: &mut dyn Hasher) -> bool {
+        state.write_usize(self.len());
+        self.iter().all(|item| item.fixed(state))
+    }
 }
 
 impl<T: Tree, const N: usize> Tree for [T; N] {
@@ -119,6 +136,9 @@ impl<T: Tree, const N: usize> Tree for [T; N] {
     fn rebuild(&self, path: &mut Path, map: &mut dyn FnMut(&Path, &Tensor) -> Tensor) -> Self {
         std::array::from_fn(|i| path.enter(&i.to_string(), |path| self[i].rebuild(path, map)))
     }
+    fn fixed(&self, state: &mut dyn Hasher) -> bool {
+        self.iter().all(|item| item.fixed(state))
+    }
 }
 
 impl<T: Tree> Tree for Option<T> {
@@ -128,6 +148,10 @@ impl<T: Tree> Tree for Option<T> {
     fn rebuild(&self, path: &mut Path, map: &mut dyn FnMut(&Path, &Tensor) -> Tensor) -> Self {
         self.as_ref().map(|item| item.rebuild(path, map))
     }
+    fn fixed(&self, state: &mut dyn Hasher) -> bool {
+        state.write_u8(u8::from(self.is_some()));
+        self.iter().all(|item| item.fixed(state))
+    }
 }
 
 impl<T: Tree> Tree for Box<T> {
@@ -136,6 +160,9 @@ impl<T: Tree> Tree for Box<T> {
     }
     fn rebuild(&self, path: &mut Path, map: &mut dyn FnMut(&Path, &Tensor) -> Tensor) -> Self {
         Box::new((**self).rebuild(path, map))
+    }
+    fn fixed(&self, state: &mut dyn Hasher) -> bool {
+        (**self).fixed(state)
     }
 }
 
@@ -147,6 +174,9 @@ impl<K: Clone + Ord + ToString, T: Tree> Tree for BTreeMap<K, T> {
     }
     fn rebuild(&self, path: &mut Path, map: &mut dyn FnMut(&Path, &Tensor) -> Tensor) -> Self {
         self.iter().map(|(k, item)| (k.clone(), path.enter(&k.to_string(), |path| item.rebuild(path, map)))).collect()
+    }
+    fn fixed(&self, state: &mut dyn Hasher) -> bool {
+        fixed_entries(self.iter(), state)
     }
 }
 
@@ -163,14 +193,32 @@ impl<K: Clone + Ord + Hash + ToString, T: Tree, S: BuildHasher + Default> Tree f
         let mapped = |(k, item): (&K, &T)| (k.clone(), path.enter(&k.to_string(), |path| item.rebuild(path, map)));
         sorted.into_iter().map(mapped).collect()
     }
+    fn fixed(&self, state: &mut dyn Hasher) -> bool {
+        let sorted: BTreeMap<&K, &T> = self.iter().collect();
+        fixed_entries(sorted.into_iter(), state)
+    }
+}
+
+fn fixed_entries<'a, K: ToString + 'a, T: Tree + 'a>(
+    mut entries: impl ExactSizeIterator<Item = (&'a K, &'a T)>,
+    state: &mut dyn Hasher,
+) -> bool {
+    state.write_usize(entries.len());
+    entries.all(|(key, item)| key.to_string().fixed(state) && item.fixed(state))
 }
 
 macro_rules! leafless {
-    ($($t:ty),*) => {$(
+    ($($t:ty),* => $x:ident $bits:expr) => {$(
         impl Tree for $t {
             fn visit<'a>(&'a self, _: &mut Path, _: &mut dyn FnMut(&Path, &'a Tensor)) {}
             fn rebuild(&self, _: &mut Path, _: &mut dyn FnMut(&Path, &Tensor) -> Tensor) -> Self { self.clone() }
+            fn fixed(&self, mut state: &mut dyn Hasher) -> bool {
+                let $x = self;
+                $bits.hash(&mut state);
+                true
+            }
         }
     )*};
 }
-leafless!((), bool, u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64, String, &'static str);
+leafless!((), bool, u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, String, &'static str => x x);
+leafless!(f32, f64 => x x.to_bits());

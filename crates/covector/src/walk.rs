@@ -1,8 +1,5 @@
 //! From the graph to a flat list: nodes in dependency order with integer operands. Never recursive.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
 use smallvec::SmallVec;
 
 use crate::Tensor;
@@ -17,70 +14,169 @@ pub(crate) struct Listing {
     pub nodes: Vec<Tensor>,
     /// For each node the positions of its operands; empty for nodes the walk did not look into.
     pub operands: Vec<Positions>,
-    pub position: HashMap<usize, u32, BuildHasherDefault<AddressHasher>>,
+    /// True if leaves without a value are arguments, whose values are given when the listed nodes are computed.
+    pub open: bool,
+    places: Places,
+}
+
+/// A node on the way down: those of its operands that may not be listed yet, the next one last, and who all are.
+struct Visit {
+    node: Tensor,
+    rest: Operands,
+    ids: SmallVec<[u64; 3]>,
 }
 
 impl Listing {
     /// Lists `targets` and everything they were made from, looking into a node only where `enter` says so.
-    ///
-    /// `enter` returns the node's operands, or `None` to list it as a leaf.
-    pub fn walk(targets: &[Tensor], mut enter: impl FnMut(&Tensor) -> Option<Operands>) -> Listing {
-        struct Visit {
-            node: Tensor,
-            operands: Operands,
-            next: usize,
-        }
+    pub fn walk(targets: &[Tensor], mut enter: impl FnMut(&Tensor) -> bool) -> Listing {
         let mut list = Listing::default();
         let mut stack: Vec<Visit> = Vec::new();
         for target in targets {
-            if list.position.contains_key(&target.key()) {
-                continue;
-            }
-            stack.push(Visit { operands: enter(target).unwrap_or_default(), node: target.clone(), next: 0 });
+            list.visit(target.clone(), &mut enter, &mut stack);
             while let Some(top) = stack.last_mut() {
-                if let Some(operand) = top.operands.get(top.next) {
-                    top.next += 1;
-                    if !list.position.contains_key(&operand.key()) {
-                        let node = operand.clone();
-                        stack.push(Visit { operands: enter(&node).unwrap_or_default(), node, next: 0 });
-                    }
+                if let Some(operand) = top.rest.pop() {
+                    list.visit(operand, &mut enter, &mut stack);
                 } else if let Some(done) = stack.pop() {
-                    list.push(done.node, &done.operands);
+                    list.push(done.node, &done.ids);
                 }
             }
         }
         list
     }
 
-    fn push(&mut self, node: Tensor, operands: &[Tensor]) {
-        let at = self.nodes.len() as u32;
-        let listed = operands.iter().map(|t| self.position[&t.key()]).collect();
-        if self.position.insert(node.key(), at).is_none() {
-            self.nodes.push(node);
-            self.operands.push(listed);
+    /// Lists a node whose operands are listed; puts others on the stack.
+    fn visit(&mut self, node: Tensor, enter: &mut impl FnMut(&Tensor) -> bool, stack: &mut Vec<Visit>) {
+        if self.find(&node).is_some() {
+            return;
         }
+        let (mut rest, mut ids) = (Operands::new(), SmallVec::new());
+        if enter(&node) {
+            node.with_inputs(|operands| {
+                for x in operands.iter().rev() {
+                    if self.find(x).is_none() {
+                        rest.push(x.clone());
+                    }
+                }
+                for x in operands {
+                    ids.push(x.id());
+                }
+            });
+        }
+        if rest.is_empty() {
+            self.push(node, &ids);
+        } else {
+            stack.push(Visit { node, rest, ids });
+        }
+    }
+
+    fn push(&mut self, node: Tensor, operands: &[u64]) {
+        let mut listed = Positions::new();
+        for &id in operands {
+            listed.push(self.places.get(&self.nodes, id).expect("operands are listed before their users"));
+        }
+        self.nodes.push(node);
+        self.operands.push(listed);
+        self.places.note(&self.nodes);
+    }
+
+    /// True if the value of a node comes from outside: it is known, or an argument to be given.
+    pub fn is_leaf(&self, i: usize) -> bool {
+        self.operands[i].is_empty() && (self.nodes[i].is_evaluated() || self.open)
     }
 
     /// The position of a listed node.
     pub fn find(&self, node: &Tensor) -> Option<usize> {
-        self.position.get(&node.key()).map(|&i| i as usize)
+        self.places.get(&self.nodes, node.id()).map(|i| i as usize)
     }
 }
 
-/// Addresses are their own hash, spread by one multiplication.
-#[derive(Default)]
-pub(crate) struct AddressHasher(u64);
-
-impl Hasher for AddressHasher {
-    fn finish(&self) -> u64 {
-        self.0
+impl Drop for Listing {
+    fn drop(&mut self) {
+        // Users first: then no node goes while the last handle on it is that of another that goes.
+        while self.nodes.pop().is_some() {}
     }
-    fn write(&mut self, bytes: &[u8]) {
-        for &b in bytes {
-            self.write_usize(usize::from(b));
+}
+
+/// Where each node is listed: a table with open places, at most half full, by the nodes' numbers.
+#[derive(Default)]
+struct Places {
+    /// The number of a node (0: a free place, for it is kept one higher) and its position. None as long as there are few
+    /// nodes: looking through them is quicker.
+    table: Vec<(u64, u32)>,
+    shift: u32,
+}
+
+/// So many nodes are found by looking through them.
+const FEW: usize = 8;
+
+impl Places {
+    fn get(&self, nodes: &[Tensor], id: u64) -> Option<u32> {
+        if self.table.is_empty() {
+            return nodes.iter().position(|t| t.id() == id).map(|i| i as u32);
+        }
+        let mut at = self.start(id);
+        loop {
+            match self.table[at] {
+                (0, _) => return None,
+                (key, position) if key == id + 1 => return Some(position),
+                _ => at = (at + 1) & (self.table.len() - 1),
+            }
         }
     }
-    fn write_usize(&mut self, address: usize) {
-        self.0 = (self.0 ^ address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(26);
+
+    /// Where the search for a node begins: multiplied by the golden ratio, neighbours fall far from one another.
+    fn start(&self, id: u64) -> usize {
+        (id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift) as usize
+    }
+
+    /// Notes the last node.
+    fn note(&mut self, nodes: &[Tensor]) {
+        let n = nodes.len();
+        if n <= FEW {
+            return;
+        }
+        let known = if 2 * n > self.table.len() {
+            let size = (8 * n).next_power_of_two();
+            self.table = vec![(0, 0); size];
+            self.shift = u64::BITS - size.trailing_zeros();
+            0
+        } else {
+            n - 1
+        };
+        for (i, node) in nodes.iter().enumerate().skip(known) {
+            let mut at = self.start(node.id());
+            while self.table[at].0 != 0 {
+                at = (at + 1) & (self.table.len() - 1);
+            }
+            self.table[at] = (node.id() + 1, i as u32);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operands_stand_before_their_users_and_are_found_in_graphs_of_any_size() {
+        for n in [1, 2, 7, 8, 9, 16, 17, 100, 1000] {
+            let mut all = vec![Tensor::from(1.0f32)];
+            for i in 1..n {
+                // Operands near and far, some used by many, some by none.
+                all.push(&all[i - 1] + &all[(i * 7919) % i]);
+            }
+            let targets = [all[n / 2].clone(), all[n - 1].clone(), all[0].clone()];
+            let list = Listing::walk(&targets, |_| true);
+            assert_eq!(list.nodes.len(), n);
+            for (i, node) in all.iter().enumerate() {
+                let at = list.find(node).unwrap_or_else(|| panic!("node {i} of {n} is listed"));
+                assert_eq!(list.nodes[at].id(), node.id());
+                let listed: Vec<u64> = list.operands[at].iter().map(|&j| list.nodes[j as usize].id()).collect();
+                let operands: Vec<u64> = node.inputs().iter().map(Tensor::id).collect();
+                assert_eq!(listed, operands);
+                assert!(list.operands[at].iter().all(|&j| (j as usize) < at));
+            }
+            assert_eq!(list.find(&Tensor::from(2.0f32)), None);
+        }
     }
 }

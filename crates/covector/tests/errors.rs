@@ -289,6 +289,22 @@ fn values_read_inside_vmap() {
 }
 
 #[test]
+fn compiled_functions_that_read_or_are_given_what_does_not_fit() {
+    let x = zeros([4, 3]);
+    let rows = |i: &Tensor| zeros([4, 3]).take(i, 0);
+    let taken = compile(rows);
+    let all = [
+        told(|| compile(|x: &Tensor| Tensor::from(x.sum(..).item::<f64>() + 1.0))(&x)),
+        told(|| compile(|x: &Tensor| eval([&grad(|x: &Tensor| x.exp().sum(..))(x)]))(&x)),
+        told(|| compile(|x: &Tensor| x.matmul(x))(&x)),
+        told(|| compile(grad(|x: &Tensor| x * 2.0))(&x)),
+        told(|| taken(&Tensor::from([1i64, 4]))),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+    assert_eq!(taken(&Tensor::from([1i64, 3])).shape()[..], [2, 3], "a refusal spoils nothing");
+}
+
+#[test]
 fn sizes_beyond_memory() {
     let x = zeros([1, 3]);
     let big = 1usize << 40;

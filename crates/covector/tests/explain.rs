@@ -65,9 +65,7 @@ fn nothing_to_do_is_an_empty_plan() {
 fn peaks(targets: &[&Tensor]) -> (usize, usize) {
     let foreseen = explain(targets.iter().copied()).peak;
     let before = live_bytes();
-    peak_bytes();
-    eval(targets.iter().copied());
-    (foreseen, peak_bytes() - before)
+    (foreseen, peak_bytes(|| eval(targets.iter().copied())) - before)
 }
 
 #[test]

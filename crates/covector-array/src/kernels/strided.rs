@@ -90,7 +90,7 @@ pub(super) struct Walk {
 
 impl Walk {
     pub(super) fn new(sizes: &[usize], strides: &[isize]) -> Walk {
-        let mut walk = Walk { sizes: SmallVec::new(), strides: SmallVec::new() };
+        let mut walk = Walk { sizes: SmallVec::new(), strides: Strides::new() };
         for (&d, &s) in sizes.iter().zip(strides) {
             match walk.strides.last_mut() {
                 _ if d == 1 => {}

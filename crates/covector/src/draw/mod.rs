@@ -147,7 +147,7 @@ impl Drawing {
     fn build(arguments: &[Tensor], outputs: &[Tensor]) -> Drawing {
         let is_argument = |t: &Tensor| arguments.iter().any(|a| a.key() == t.key());
         let targets: Vec<Tensor> = arguments.iter().chain(outputs).cloned().collect();
-        let list = Listing::walk(&targets, |t| (!is_argument(t)).then(|| t.inputs()));
+        let list = Listing::walk(&targets, |t| !is_argument(t));
         let mut drawing = Drawing::default();
         let mut place: Vec<usize> = Vec::with_capacity(list.nodes.len());
         for (node, operands) in list.nodes.iter().zip(&list.operands) {
@@ -294,10 +294,11 @@ impl fmt::Display for Drawing {
 }
 
 impl Part {
-    /// The number, for a scalar constant without a name.
+    /// The number, for a scalar constant without a name, and for a number that met a tensor.
     fn number(&self) -> Option<String> {
-        let constant = self.operands.is_empty() && self.name.is_none() && self.node.ndim() == 0;
-        if constant { numbers(&self.node) } else { None }
+        let constant = self.operands.is_empty() && self.name.is_none();
+        let number = self.node.ndim() == 0 || self.node.primitive().name() == "number";
+        if constant && number { text::first_number(&self.node) } else { None }
     }
 
     /// What the primitive was told, where the shapes do not say it.

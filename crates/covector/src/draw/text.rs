@@ -13,6 +13,14 @@ pub(super) fn numbers(tensor: &Tensor) -> Option<String> {
     Some(nested(&value.to_f64_vec(), value.shape(), value.dtype()))
 }
 
+/// The first number of a tensor, if it is known.
+pub(super) fn first_number(tensor: &Tensor) -> Option<String> {
+    let value = tensor.cached().filter(|a| a.size() > 0)?;
+    let axes = value.ndim();
+    let first = value.slice(&vec![0; axes], &vec![1; axes], &vec![1; axes]);
+    Some(nested(&first.to_f64_vec(), &[], value.dtype()))
+}
+
 fn nested(flat: &[f64], shape: &[usize], dtype: DType) -> String {
     let Some((&first, rest)) = shape.split_first() else {
         return if dtype == DType::Bool { (flat[0] != 0.0).to_string() } else { short(flat[0]) };

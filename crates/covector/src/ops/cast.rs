@@ -47,6 +47,13 @@ impl Differentiable for Cast {
     }
 }
 
+impl Tensor {
+    /// This tensor, cast if it has another dtype.
+    pub(crate) fn in_dtype(&self, dtype: DType) -> Tensor {
+        if self.dtype() == dtype { self.clone() } else { self.cast(dtype) }
+    }
+}
+
 /// The same numbers in another dtype.
 ///
 /// Shapes: as `x`. Float to integer truncates towards 0 and saturates, NaN becomes 0; integer to narrower integer wraps;

@@ -63,11 +63,10 @@ pub fn full(shape: Shape, value: Operand, dtype: DType) -> Result<Tensor> {
 
 fn filled(shape: Shape, value: Operand, dtype: DType) -> Result<Tensor> {
     addressable(&shape, dtype)?;
-    let one = match value {
-        Operand::Tensor(t) => return t.cast(dtype).try_broadcast_to(shape),
-        number => number.into_tensor(dtype),
-    };
-    Ok(Tensor::from_array(one.try_value()?.broadcast_to(&shape)))
+    match value {
+        Operand::Tensor(t) => t.cast(dtype).try_broadcast_to(shape),
+        number => Ok(Tensor::from_array(number.splat(dtype, &shape))),
+    }
 }
 
 /// Refuses a result too large for memory before anything is built of it.

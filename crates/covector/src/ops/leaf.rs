@@ -13,13 +13,21 @@ fn no_rule() -> ! {
     unreachable!("a leaf has its spec from birth and is never run, batched or differentiated through")
 }
 
-/// Numbers given from outside.
+/// What is known from the start.
 #[derive(Debug, Hash)]
-pub(crate) struct Constant;
+pub(crate) enum Constant {
+    /// Numbers given from outside.
+    Given,
+    /// One number that met a tensor, everywhere in the tensor's shape.
+    Number,
+}
 
 impl Primitive for Constant {
     fn name(&self) -> &'static str {
-        "constant"
+        match self {
+            Constant::Given => "constant",
+            Constant::Number => "number",
+        }
     }
     fn class(&self) -> Class {
         Class::Leaf
@@ -117,12 +125,13 @@ impl Primitive for Placeholder {
         no_rule()
     }
     fn run(&self, _: Inputs, out: &Spec) -> Result<Array> {
+        let stands_for = if self.0 == "compile" { "the values of every call" } else { "all examples at once" };
         Err(Error::new(format!(
             "the value of an argument of `{}` ({out}) was read inside the function it was given to",
             self.0
         ))
         .hint(format!(
-            "inside `{}` an argument stands for all examples at once: use ops (`where_`, `cast`, …) instead of reading it",
+            "inside `{}` an argument stands for {stands_for}: use ops (`where_`, `cast`, …) instead of reading it",
             self.0
         )))
     }

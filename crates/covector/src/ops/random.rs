@@ -81,6 +81,9 @@ impl Tree for Key {
     fn rebuild(&self, path: &mut Path, map: &mut dyn FnMut(&Path, &Tensor) -> Tensor) -> Self {
         Key(map(path, &self.0))
     }
+    fn fixed(&self, _: &mut dyn std::hash::Hasher) -> bool {
+        true
+    }
 }
 
 /// The seed of the process and the number of keys it has given out.
@@ -391,7 +394,7 @@ pub fn truncated_normal(key: &Tensor, shape: Shape, lo: f64, hi: f64, dtype: DTy
 pub fn bernoulli(key: &Tensor, p: Operand, shape: Shape) -> Result<Tensor> {
     check(key)?;
     let dtype = p.promote(DType::F32);
-    let p = p.into_tensor(dtype).cast(dtype);
+    let p = p.as_tensor(dtype, &Shape::scalar());
     if p.shape().broadcast(&shape).as_ref() != Some(&shape) {
         return Err(Error::new(format!("probabilities of shape {} do not broadcast to {shape}", p.shape())));
     }

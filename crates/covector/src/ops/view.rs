@@ -35,8 +35,13 @@ pub(crate) use linear;
 /// # Errors
 /// Names the axis at which the shapes clash.
 pub(crate) fn broadcast(a: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
+    aligned(a.clone(), b.clone())
+}
+
+/// As [`broadcast`], on handles of one's own.
+pub(crate) fn aligned(a: Tensor, b: Tensor) -> Result<(Tensor, Tensor)> {
     if a.shape() == b.shape() {
-        return Ok((a.clone(), b.clone()));
+        return Ok((a, b));
     }
     let Some(shape) = a.shape().broadcast(b.shape()) else {
         let (axis, m, n) = crate::rule_book::clash(a.shape(), b.shape()).unwrap_or((0, 0, 0));
@@ -48,7 +53,7 @@ pub(crate) fn broadcast(a: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
         .hint("shapes are aligned at the right; sizes must be equal, or one of them 1"));
     };
     addressable(&shape, a.dtype().promote(b.dtype()))?;
-    Ok((expand(a, &shape), expand(b, &shape)))
+    Ok((expand(&a, &shape), expand(&b, &shape)))
 }
 
 /// `x` repeated to a shape it is known to broadcast to.

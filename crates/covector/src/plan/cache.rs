@@ -1,9 +1,10 @@
 //! Plans by structure: a training loop builds the same graph each step and plans it once.
 
 use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
+use std::hash::Hasher;
 use std::sync::{Arc, Mutex};
 
+use crate::Spec;
 use crate::plan::schedule::Plan;
 use crate::walk::Listing;
 
@@ -18,9 +19,6 @@ static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
 
 /// The plan of a listing: remembered, or made now.
 pub(super) fn plan(list: &Listing, keep: &[bool]) -> Arc<Plan> {
-    if let Some(plan) = Plan::of_one(list, keep) {
-        return Arc::new(plan);
-    }
     let key = structure(list, keep);
     if let Some(plan) = look_up(key) {
         return plan;
@@ -51,24 +49,42 @@ fn remember(key: (u64, u64), plan: Arc<Plan>) {
 
 /// 128 bits over everything a plan depends on: primitives with their parameters, specs, edges, and what is kept.
 fn structure(list: &Listing, keep: &[bool]) -> (u64, u64) {
-    let mut hasher = Wide { a: 0x243F_6A88_85A3_08D3, b: 0x1319_8A2E_0370_7344 };
+    let mut hasher = Wide::default();
     for (i, node) in list.nodes.iter().enumerate() {
-        let leaf = list.operands[i].is_empty() && node.is_evaluated();
-        (leaf, keep[i]).hash(&mut hasher);
-        node.spec().hash(&mut hasher);
+        let (leaf, operands) = (list.is_leaf(i), &list.operands[i][..]);
+        let Spec { dtype, shape } = node.spec();
+        let flags = u64::from(leaf) | u64::from(keep[i]) << 1 | (*dtype as u64) << 2;
+        hasher.write_u64(flags | (shape.len() as u64) << 16 | (operands.len() as u64) << 32);
+        shape.iter().for_each(|&d| hasher.write_usize(d));
         if !leaf {
-            node.primitive().name().hash(&mut hasher);
+            // Where a name lies says which it is; one that lies in two places is planned twice, no more.
+            hasher.write_usize(node.primitive().name().as_ptr() as usize);
             node.primitive().structural_hash(&mut hasher);
-            list.operands[i].hash(&mut hasher);
+            for pair in operands.chunks(2) {
+                hasher.write_u64(u64::from(pair[0]) | pair.get(1).map_or(0, |&j| u64::from(j) << 32));
+            }
         }
     }
-    (hasher.finish(), hasher.b)
+    hasher.both()
 }
 
 /// Two multiplicative hashes side by side: one alone would collide once in 2^32 plans.
-struct Wide {
+pub(crate) struct Wide {
     a: u64,
     b: u64,
+}
+
+impl Default for Wide {
+    fn default() -> Self {
+        Wide { a: 0x243F_6A88_85A3_08D3, b: 0x1319_8A2E_0370_7344 }
+    }
+}
+
+impl Wide {
+    /// All 128 bits.
+    pub fn both(&self) -> (u64, u64) {
+        (self.a, self.b)
+    }
 }
 
 impl Hasher for Wide {

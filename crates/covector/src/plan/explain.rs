@@ -108,7 +108,7 @@ impl Explanation {
 /// ```
 pub fn explain<'a>(targets: impl IntoIterator<Item = &'a Tensor>) -> Explanation {
     let targets: Vec<Tensor> = targets.into_iter().filter(|t| !t.is_evaluated()).cloned().collect();
-    let list = Listing::walk(&targets, |t| if t.is_evaluated() { None } else { Some(t.inputs()) });
+    let list = Listing::walk(&targets, |t| !t.is_evaluated());
     let plan = Plan::new(&list, &super::kept(&list, &targets));
     let mut walk = Walk::new(&list);
     let steps = plan.steps.iter().map(|step| walk.take(step)).collect();
@@ -187,7 +187,7 @@ impl<'a> Walk<'a> {
             if made.keep {
                 self.kept.push(array.clone());
             }
-            self.slots[made.position as usize] = made.used.then_some(array);
+            self.slots[made.position as usize] = (made.slot != schedule::OUTSIDE).then_some(array);
             self.made[made.position as usize] = Some((self.done, r));
         }
         self.done += 1;

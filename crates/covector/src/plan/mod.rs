@@ -9,9 +9,11 @@ mod cache;
 pub(crate) mod cost;
 mod explain;
 mod fuse;
+mod prepared;
 mod schedule;
 mod verify;
 
+use std::iter;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -19,9 +21,11 @@ use covector_array::kernels::{self, Inputs};
 use covector_array::{Array, Shape, threads};
 use smallvec::SmallVec;
 
-use crate::walk::{Listing, Positions};
+use crate::walk::Listing;
+pub(crate) use cache::Wide;
 pub use cost::{Cost, Memory};
 pub use explain::{ExplainedResult, ExplainedStep, Explanation, Place, Source, explain};
+pub(crate) use prepared::Prepared;
 use schedule::{Made, Plan};
 pub use verify::set_verify;
 pub(crate) use verify::wanted as is_verified;
@@ -54,24 +58,64 @@ fn evaluate<'a>(
     targets: impl IntoIterator<Item = &'a Tensor>,
     make_plan: impl FnOnce(&Listing, &[bool]) -> Arc<Plan>,
 ) -> Result<()> {
-    let targets: Vec<Tensor> = targets.into_iter().filter(|t| !t.is_evaluated()).cloned().collect();
-    if targets.is_empty() {
+    let mut targets = targets.into_iter().filter(|t| !t.is_evaluated());
+    let Some(first) = targets.next() else { return Ok(()) };
+    let second = targets.next();
+    if second.is_none() && at_once(first)? {
         return Ok(());
     }
-    let list = Listing::walk(&targets, |t| if t.is_evaluated() { None } else { Some(t.inputs()) });
+    let targets: Vec<Tensor> = iter::once(first).chain(second).chain(targets).cloned().collect();
+    let list = Listing::walk(&targets, |t| !t.is_evaluated());
     let keep = kept(&list, &targets);
     let plan = make_plan(&list, &keep);
-    let work: usize = list.nodes.iter().map(Tensor::size).fold(0, usize::saturating_add);
-    let go =
-        |plan: &Plan| if work < threads::SERIAL_BELOW { run(&list, plan) } else { threads::enter(|| run(&list, plan)) };
-    let values = go(&plan)?;
-    if is_verified() {
-        verify::compare(&list, &values, &go(&Plan::stepwise(&list, &keep))?)?;
-    }
+    let leaf = |i: usize| list.nodes[i].cached().cloned();
+    let values = run_checked(&list, &plan, &keep, &leaf)?;
     for (position, value) in values {
         list.nodes[position as usize].store(value);
     }
     Ok(())
+}
+
+/// Computes a node whose operands are all known, as when tensors are read op by op; false if they are not.
+fn at_once(node: &Tensor) -> Result<bool> {
+    let mut inputs = Inputs::new();
+    let known = node
+        .with_inputs(|operands| operands.iter().all(|x| x.cached().map(|value| inputs.push(value.clone())).is_some()));
+    if !known || inputs.is_empty() {
+        return Ok(false);
+    }
+    let pays = pays(inputs.iter().map(Array::size).chain([node.size()]));
+    let value = entered(pays, || node.primitive().run(inputs, node.spec())).map_err(|e| refused(node, e))?;
+    debug_assert_eq!((value.dtype(), value.shape()), (node.dtype(), node.shape()), "{} lied", node.site().op);
+    node.store(value);
+    Ok(true)
+}
+
+/// Arrays of so few elements are no work to be shared: a product of two such has 2^15 terms at most.
+const NEVER_SHARED: usize = 1 << 10;
+
+/// True if entering the thread pool may pay for work on arrays of these sizes: it costs microseconds, and as much again
+/// until what the other thread left in its cache is back.
+fn pays(sizes: impl Iterator<Item = usize>) -> bool {
+    let both = |(sum, most): (usize, usize), size: usize| (sum.saturating_add(size), most.max(size));
+    let (sum, most) = sizes.fold((0, 0), both);
+    sum >= threads::SERIAL_BELOW && most > NEVER_SHARED
+}
+
+/// Runs `go`, inside the thread pool if that pays.
+fn entered<R: Send>(pays: bool, go: impl FnOnce() -> R + Send) -> R {
+    if pays { threads::enter(go) } else { go() }
+}
+
+/// Runs a plan, and once more step by step if that was asked for.
+fn run_checked(list: &Listing, plan: &Plan, keep: &[bool], leaf: &Leaf) -> Result<Values> {
+    let pays = pays(list.nodes.iter().map(Tensor::size));
+    let values = entered(pays, || run(list, plan, leaf))?;
+    if is_verified() {
+        let plain = Plan::stepwise(list, keep);
+        verify::compare(list, &values, &entered(pays, || run(list, &plain, leaf))?)?;
+    }
+    Ok(values)
 }
 
 /// As [`try_eval`], with a panic at the caller's line instead of an error.
@@ -93,42 +137,49 @@ pub fn eval<'a>(targets: impl IntoIterator<Item = &'a Tensor>) {
 /// Values to be stored, with the positions of their nodes.
 type Values = Vec<(u32, Array)>;
 
+/// The value of a leaf, by its position.
+type Leaf<'a> = dyn Fn(usize) -> Option<Array> + Sync + 'a;
+
 /// Runs the steps of a plan in order; returns the values to be kept.
-fn run(list: &Listing, plan: &Plan) -> Result<Values> {
+fn run(list: &Listing, plan: &Plan, leaf: &Leaf) -> Result<Values> {
     let mut values = Values::new();
-    let leaf =
-        |(node, operands): (&Tensor, &Positions)| if operands.is_empty() { node.cached().cloned() } else { None };
-    let mut slots: Vec<Option<Array>> = list.nodes.iter().zip(&list.operands).map(leaf).collect();
+    let mut slots: Vec<Option<Array>> = vec![None; plan.slots];
     for step in &plan.steps {
         let take = |operand: &schedule::Operand| {
-            let slot = &mut slots[operand.position as usize];
-            if operand.last { slot.take() } else { slot.clone() }.expect("operands stand before their users")
+            let value = match slots.get_mut(operand.slot as usize) {
+                None => leaf(operand.position as usize),
+                Some(slot) if operand.last => slot.take(),
+                Some(slot) => slot.clone(),
+            };
+            value.expect("operands stand before their users")
         };
         let inputs: Inputs = step.operands.iter().map(take).collect();
         let node = |made: &Made| &list.nodes[made.position as usize];
-        let results = match &step.chain {
-            Some((chain, rows)) => {
-                let shapes: SmallVec<[&Shape; 2]> = step.results.iter().map(|made| node(made).shape()).collect();
-                kernels::run_chain(chain, inputs, *rows, &shapes)
-            }
-            None => {
-                let node = node(&step.results[0]);
-                let value = if step.turned {
-                    node.primitive().run_exchanged(inputs, node.spec())
-                } else {
-                    node.primitive().run(inputs, node.spec())
-                };
-                let value = value.map_err(|e| refused(node, e))?;
-                [value].into_iter().collect()
-            }
-        };
-        for (made, value) in step.results.iter().zip(results) {
+        let mut place = |made: &Made, value: Array| {
             let node = node(made);
             debug_assert_eq!((value.dtype(), value.shape()), (node.dtype(), node.shape()), "{} lied", node.site().op);
-            if made.keep {
-                values.push((made.position, value.clone()));
+            match slots.get_mut(made.slot as usize) {
+                Some(slot) if made.keep => {
+                    values.push((made.position, value.clone()));
+                    *slot = Some(value);
+                }
+                Some(slot) => *slot = Some(value),
+                None if made.keep => values.push((made.position, value)),
+                None => (),
             }
-            slots[made.position as usize] = made.used.then_some(value);
+        };
+        match &step.chain {
+            Some((chain, rows)) => {
+                let shapes: SmallVec<[&Shape; 2]> = step.results.iter().map(|made| node(made).shape()).collect();
+                let results = kernels::run_chain(chain, inputs, *rows, &shapes);
+                step.results.iter().zip(results).for_each(|(made, value)| place(made, value));
+            }
+            None => {
+                let made = &step.results[0];
+                let (primitive, spec) = (node(made).primitive(), node(made).spec());
+                let value = if step.turned { primitive.run_exchanged(inputs, spec) } else { primitive.run(inputs, spec) };
+                place(made, value.map_err(|e| refused(node(made), e))?);
+            }
         }
     }
     Ok(values)

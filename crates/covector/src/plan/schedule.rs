@@ -15,6 +15,8 @@ use crate::walk::Listing;
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub steps: Vec<Step>,
+    /// How many values are held at a time.
+    pub slots: usize,
 }
 
 /// Computes one node, or several in one pass.
@@ -33,6 +35,8 @@ pub(crate) struct Step {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operand {
     pub position: u32,
+    /// Where the value is held, or [`OUTSIDE`] for leaves.
+    pub slot: u32,
     /// True if no later step reads it: the kernel then owns it.
     pub last: bool,
 }
@@ -41,11 +45,14 @@ pub(crate) struct Operand {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Made {
     pub position: u32,
+    /// Where the value is held, or [`OUTSIDE`] if no later step uses it.
+    pub slot: u32,
     /// True if the value is stored in its node.
     pub keep: bool,
-    /// True if a later step uses the value.
-    pub used: bool,
 }
+
+/// The slot of what no slot holds.
+pub(super) const OUTSIDE: u32 = u32::MAX;
 
 impl Plan {
     /// Plans the nodes of a listing; `keep` says which values must be stored.
@@ -54,7 +61,7 @@ impl Plan {
         let n = list.nodes.len();
         // Whose values others than members of their group read; users come last in the list.
         let mut shown = keep.to_vec();
-        for i in (0..n).rev().filter(|&i| !is_leaf(list, i)) {
+        for i in (0..n).rev().filter(|&i| !list.is_leaf(i)) {
             let alone = stands_alone(&all, i, shown[i]);
             for &x in &list.operands[i] {
                 shown[x as usize] |= alone || all.of[i] != all.of[x as usize];
@@ -62,27 +69,15 @@ impl Plan {
         }
         let mut steps: Vec<Step> =
             all.groups.iter().filter(|g| !g.members.is_empty()).map(|g| pass(list, &all, g, &shown, keep)).collect();
-        let alone = (0..n).filter(|&i| !is_leaf(list, i) && stands_alone(&all, i, shown[i]));
+        let alone = (0..n).filter(|&i| !list.is_leaf(i) && stands_alone(&all, i, shown[i]));
         let turned = turned(list, keep);
         steps.extend(alone.map(|i| Step { turned: turned[i], ..single(list, i, keep[i]) }));
         Plan::in_order(list, steps)
     }
 
-    /// The plan of a listing with a single node to compute: found without looking further, for that is how one reads
-    /// tensors op by op.
-    pub fn of_one(list: &Listing, keep: &[bool]) -> Option<Plan> {
-        let only = list.nodes.len() - 1;
-        if (0..only).any(|i| !is_leaf(list, i)) {
-            return None;
-        }
-        let mut steps = vec![single(list, only, keep[only])];
-        mark_last_uses(&mut steps, list.nodes.len());
-        Some(Plan { steps })
-    }
-
     /// As [`new`](Self::new), with every primitive in a step of its own.
     pub fn stepwise(list: &Listing, keep: &[bool]) -> Plan {
-        let steps = (0..list.nodes.len()).filter(|&i| !is_leaf(list, i)).map(|i| single(list, i, keep[i])).collect();
+        let steps = (0..list.nodes.len()).filter(|&i| !list.is_leaf(i)).map(|i| single(list, i, keep[i])).collect();
         Plan::in_order(list, steps)
     }
 
@@ -119,12 +114,9 @@ impl Plan {
         let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
         let mut steps: Vec<Step> = order.into_iter().filter_map(|s| steps[s].take()).collect();
         mark_last_uses(&mut steps, n);
-        Plan { steps }
+        let slots = give_slots(&mut steps, n);
+        Plan { steps, slots }
     }
-}
-
-fn is_leaf(list: &Listing, i: usize) -> bool {
-    list.operands[i].is_empty() && list.nodes[i].is_evaluated()
 }
 
 /// True if a node runs by itself: one without a group, or a view in one that others see as well (that costs nothing).
@@ -162,8 +154,8 @@ fn turned(list: &Listing, keep: &[bool]) -> Vec<bool> {
 }
 
 fn single(list: &Listing, i: usize, keep: bool) -> Step {
-    let operands = list.operands[i].iter().map(|&position| Operand { position, last: false }).collect();
-    let made = Made { position: i as u32, keep, used: false };
+    let operands = list.operands[i].iter().map(|&position| Operand { position, slot: OUTSIDE, last: false }).collect();
+    let made = Made { position: i as u32, slot: OUTSIDE, keep };
     Step { operands, results: [made].into_iter().collect(), chain: None, turned: false }
 }
 
@@ -203,7 +195,7 @@ fn pass(list: &Listing, all: &Groups, group: &Group, shown: &[bool], keep: &[boo
                 let known =
                     (0..operands.len()).find(|&k| operands[k].position == x && narrow_inputs[k] == reads_narrow);
                 Source::Input(known.unwrap_or_else(|| {
-                    operands.push(Operand { position: x, last: false });
+                    operands.push(Operand { position: x, slot: OUTSIDE, last: false });
                     narrow_inputs.push(reads_narrow);
                     operands.len() - 1
                 }))
@@ -217,7 +209,7 @@ fn pass(list: &Listing, all: &Groups, group: &Group, shown: &[bool], keep: &[boo
         found.push((m, Source::Link(links.len() - 1)));
         if shown[i] && !matches!(op, LinkOp::Repeat) {
             outputs.push(links.len() - 1);
-            results.push(Made { position: m, keep: keep[i], used: false });
+            results.push(Made { position: m, slot: OUTSIDE, keep: keep[i] });
         }
     }
     let rows = group.size / group.row;
@@ -228,10 +220,33 @@ fn pass(list: &Listing, all: &Groups, group: &Group, shown: &[bool], keep: &[boo
 fn mark_last_uses(steps: &mut [Step], nodes: usize) {
     let mut used = vec![false; nodes];
     for step in steps.iter_mut().rev() {
-        step.results.iter_mut().for_each(|made| made.used = used[made.position as usize]);
         // A value a step reads twice is moved at its second mention.
         for operand in step.operands.iter_mut().rev() {
             operand.last = !std::mem::replace(&mut used[operand.position as usize], true);
         }
     }
+}
+
+/// Gives every value that a later step reads a slot, until its last use; returns the number of slots.
+fn give_slots(steps: &mut [Step], nodes: usize) -> usize {
+    let mut used = vec![false; nodes];
+    steps.iter().flat_map(|step| &step.operands).for_each(|operand| used[operand.position as usize] = true);
+    let mut slot_of = vec![OUTSIDE; nodes];
+    let (mut free, mut slots) = (Vec::new(), 0);
+    for step in steps {
+        for operand in &mut step.operands {
+            operand.slot = slot_of[operand.position as usize];
+            if operand.last && operand.slot != OUTSIDE {
+                free.push(operand.slot);
+            }
+        }
+        for made in step.results.iter_mut().filter(|made| used[made.position as usize]) {
+            made.slot = free.pop().unwrap_or_else(|| {
+                slots += 1;
+                slots - 1
+            });
+            slot_of[made.position as usize] = made.slot;
+        }
+    }
+    slots as usize
 }

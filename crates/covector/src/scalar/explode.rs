@@ -54,8 +54,7 @@ pub fn try_explode<'t>(output: &Tensor, leaves: &[(&Tensor, &[Value<'t>])]) -> R
     }
     let oldest = leaves.iter().map(|(leaf, _)| leaf.id()).min().unwrap_or(u64::MAX);
     let list = Listing::walk(std::slice::from_ref(output), |t| {
-        let inside = !given.contains_key(&t.key()) && t.primitive().class() != Class::Leaf;
-        inside.then(|| t.inputs())
+        !given.contains_key(&t.key()) && t.primitive().class() != Class::Leaf
     });
     let mut elements: Vec<Elements<'t>> = Vec::with_capacity(list.nodes.len());
     for (node, operands) in list.nodes.iter().zip(&list.operands) {

@@ -89,7 +89,7 @@ impl Tensor {
         require_scalar(self, "this is")?;
         refuse_cut(self, &VARIABLES)?;
         let outputs = std::slice::from_ref(self);
-        let list = Listing::walk(outputs, |t| VARIABLES.covers(t.marks()).then(|| t.inputs()));
+        let list = Listing::walk(outputs, |t| VARIABLES.covers(t.marks()));
         let leaves: Vec<Tensor> = list.nodes.iter().filter(|t| t.variable().is_some()).cloned().collect();
         if leaves.is_empty() {
             let message = format!("{} was made from no leaf that requires a gradient", self.spec());

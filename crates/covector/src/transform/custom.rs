@@ -173,7 +173,7 @@ fn values_of<T: Tree, Y: Tree>(site: Site, f: impl Fn(&T) -> Y, x: &T) -> Y {
     let y = f(&x.map_leaves(Tensor::stop_gradient));
     let differentiated = |t: &Tensor| t.marks().has_derivatives();
     // Operands stand first in a listing, so the first marked node is what was captured.
-    let list = Listing::walk(&y.leaves(), |t| differentiated(t).then(|| t.inputs()));
+    let list = Listing::walk(&y.leaves(), differentiated);
     if let Some(captured) = list.nodes.iter().find(|t| differentiated(t)) {
         let message = format!("the function captures {}, which is being differentiated", captured.spec());
         Error::new(message)

@@ -1,10 +1,11 @@
-//! Functions of tensors made into other functions: differentiated in both modes, batched, recomputed.
+//! Functions of tensors made into other functions: differentiated in both modes, batched, recomputed, compiled.
 //!
 //! A transformation runs the function once on marked arguments, lists the nodes that carry its mark, and builds new nodes
 //! from their rules. Nothing is global: nested transformations have marks of their own, so they cannot be confused, and
 //! reading a value inside a differentiated function changes nothing.
 
 pub mod backward;
+pub mod compile;
 pub mod custom;
 pub mod forward;
 pub mod jacobian;
@@ -34,6 +35,8 @@ pub(crate) fn marked<T: Tree>(tree: &T, scope: &Scope) -> T {
 
 /// The nodes made from marked arguments, up to `outputs`, in dependency order; other operands are listed as leaves.
 pub(crate) fn sweep(outputs: &[Tensor], arguments: &[Tensor], scope: &Scope) -> Listing {
-    let roots: std::collections::HashSet<usize> = arguments.iter().map(Tensor::key).collect();
-    Listing::walk(outputs, |t| (scope.covers(t.marks()) && !roots.contains(&t.key())).then(|| t.inputs()))
+    let mut roots: Vec<usize> = arguments.iter().map(Tensor::key).collect();
+    roots.sort_unstable();
+    let is_root = |key: usize| roots.binary_search(&key).is_ok();
+    Listing::walk(outputs, |t| scope.covers(t.marks()) && !is_root(t.key()))
 }

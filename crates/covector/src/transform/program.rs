@@ -2,6 +2,7 @@
 
 use crate::marks::{Marks, Scope};
 use crate::ops::leaf::{Argument, Placeholder};
+use crate::plan::Prepared;
 use crate::site;
 use crate::walk::Listing;
 use crate::{Prim, Result, Spec, Tensor};
@@ -30,7 +31,8 @@ impl Program {
         let arguments: Vec<Tensor> =
             specs.iter().map(|s| Tensor::leaf(Placeholder(who), s.clone(), None, marks.clone())).collect();
         let results = f(&arguments);
-        let list = Listing::walk(&results, |t| scope.covers(t.marks()).then(|| t.inputs()));
+        let mut list = Listing::walk(&results, |t| scope.covers(t.marks()));
+        list.open = true;
         Program { list: std::sync::Arc::new(list), arguments, results }
     }
 
@@ -46,7 +48,7 @@ impl Program {
         let arguments: Vec<Tensor> = arguments.iter().map(mark).collect();
         let results = f(&arguments);
         let inside = |t: &Tensor| scope.covers(t.marks()) && !arguments.iter().any(|a| a.key() == t.key());
-        let list = Listing::walk(&results, |t| inside(t).then(|| t.inputs()));
+        let list = Listing::walk(&results, inside);
         Program { list: std::sync::Arc::new(list), arguments, results }
     }
 
@@ -109,13 +111,26 @@ impl Program {
 
     /// Tensors the function captured through which a derivative may be asked for.
     pub fn captured(&self) -> Vec<Tensor> {
-        let outside = |t: &&Tensor| t.marks().has_derivatives() && !self.arguments.iter().any(|a| a.key() == t.key());
+        self.outside().filter(|t| t.marks().has_derivatives()).cloned().collect()
+    }
+
+    /// The leaves that are no arguments: what the function captured, or made of nothing.
+    fn outside(&self) -> impl Iterator<Item = &Tensor> {
         (self.list.nodes.iter().zip(&self.list.operands))
-            .filter(|(_, operands)| operands.is_empty())
+            .filter(|(t, operands)| operands.is_empty() && !self.arguments.iter().any(|a| a.key() == t.key()))
             .map(|(t, _)| t)
-            .filter(outside)
-            .cloned()
-            .collect()
+    }
+
+    /// The program planned once and for all; `None` if a transformation follows something it captured.
+    ///
+    /// # Errors
+    /// If what it captured cannot be computed.
+    pub fn prepared(&self) -> Result<Option<Prepared>> {
+        if self.outside().any(|t| t.marks().is_open()) {
+            return Ok(None);
+        }
+        crate::try_eval(self.outside())?;
+        Ok(Some(Prepared::new(self.list.clone(), &self.arguments, &self.results)))
     }
 
     /// The same program with the captured tensors as further arguments, after the given ones.

@@ -3,9 +3,12 @@
 use std::panic::Location;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::marks::Scope;
 use crate::primitive::Derivative;
 use crate::site::{self, Site};
+use crate::tensor::Operands;
 use crate::transform::{marked, sweep};
 use crate::walk::Listing;
 use crate::{Error, Prim, Result, Tensor, Tree};
@@ -51,8 +54,12 @@ impl Sweep {
             let Some(cotangent) = sums[i].clone() else { continue };
             let node = &self.list.nodes[i];
             let Derivative::Rules(rules) = node.primitive().derivative() else { continue };
-            let inputs: Vec<Tensor> = operands.iter().map(|&j| self.list.nodes[j as usize].clone()).collect();
-            let wrt: Vec<bool> = inputs.iter().map(|x| self.scope.covers(x.marks()) && x.dtype().is_float()).collect();
+            let (mut inputs, mut wrt) = (Operands::new(), SmallVec::<[bool; 8]>::new());
+            for &j in operands {
+                let x = &self.list.nodes[j as usize];
+                inputs.push(x.clone());
+                wrt.push(x.dtype().is_float() && self.scope.covers(x.marks()));
+            }
             let site = node.site().of_rules();
             let terms = site::within(Some(site), || rules.vjp(&inputs, node, &cotangent, &wrt));
             for (k, (&operand, term)) in operands.iter().zip(terms).enumerate() {
@@ -79,7 +86,7 @@ pub(crate) fn refuse_cut(y: &Tensor, scope: &Scope) -> Result<()> {
     if scope.covers(y.marks()) {
         return Ok(());
     }
-    let list = Listing::walk(std::slice::from_ref(y), |t| (!scope.covers(t.marks())).then(|| t.inputs()));
+    let list = Listing::walk(std::slice::from_ref(y), |t| !scope.covers(t.marks()));
     for (node, operands) in list.nodes.iter().zip(&list.operands) {
         let Derivative::Cut(why) = node.primitive().derivative() else { continue };
         if operands.iter().any(|&i| scope.covers(list.nodes[i as usize].marks())) {

@@ -1,0 +1,141 @@
+//! Compilation: a function recorded and planned once, then run without a graph.
+
+use std::hash::Hash;
+use std::panic::Location;
+use std::sync::{Arc, Mutex};
+
+use covector_array::Array;
+
+use crate::plan::{Prepared, Wide};
+use crate::site::{self, Site};
+use crate::transform::program::Program;
+use crate::{Result, Tensor, Tree, try_eval};
+
+/// Programs a compiled function keeps; the one unused for longest makes room.
+const CAPACITY: usize = 16;
+
+/// A function that is recorded at its first call; later calls run the recorded plan and build no graph.
+///
+/// The results are those of `f`, to the bit, but computed at once. `f` may use any op and any transformation, [`grad`]
+/// included; it sees arguments without values, so it cannot read them. What it captures are constants, which the compiled
+/// function holds while it lives; what `f` does besides making tensors (counting, printing, [`default_key`]) happens when it
+/// is recorded, not at every call.
+///
+/// It is recorded anew for arguments of another structure, shape or dtype, or with other numbers or text among the tensors,
+/// and keeps the last sixteen programs: what changes at every step (a learning rate) should be a tensor. It is the plain `f`
+/// where a plan would be wrong: inside another transformation (`grad(compile(f))`), on leaves that require a gradient, and
+/// for structures with fields that are skipped.
+///
+/// [`grad`]: crate::grad
+/// [`default_key`]: crate::random::default_key
+/// # Panics
+/// If the function reads a value made from its arguments, or an op refuses its data.
+/// # Example
+/// ```
+/// use covector::{Tensor, compile, grad};
+/// let loss = |(w, x): &(Tensor, Tensor)| (w * x).square().sum(..);
+/// let step = compile(|args: &(Tensor, Tensor)| &args.0 - grad(loss)(args).0 * 0.25);
+/// let x = Tensor::from([1.0f32, 2.0]);
+/// let mut w = Tensor::from([1.0f32, 1.0]);
+/// for _ in 0..2 {
+///     w = step(&(w, x.clone()));
+/// }
+/// assert_eq!(w.to_vec::<f32>(), [0.25, 1.0]);
+/// ```
+/// Source: JAX's `jit`.
+#[track_caller]
+pub fn compile<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y) -> impl Fn(&T) -> Y {
+    // A closure does not learn where it is called, so errors name the line of `compile(f)`.
+    let here = Location::caller();
+    let programs = Programs { kept: Mutex::new(Vec::new()) };
+    move |x: &T| match programs.call(&f, x, Site::new("compile", here)) {
+        Ok(y) => y,
+        Err(e) => e.located("compile", here, |_| ()).raise(),
+    }
+}
+
+/// What a program depends on besides the values of its arguments, in 128 bits.
+type Key = (u64, u64);
+
+/// What was recorded for some kind of arguments; `None` where it must not be replayed.
+type Kept<Y> = Option<Arc<Compiled<Y>>>;
+
+/// The last used stands last.
+struct Programs<Y> {
+    kept: Mutex<Vec<(Key, Kept<Y>)>>,
+}
+
+impl<Y: Tree> Programs<Y> {
+    fn call<T: Tree>(&self, f: impl Fn(&T) -> Y, x: &T, site: Site) -> Result<Y> {
+        let leaves = x.leaves();
+        let followed = leaves.iter().any(|t| t.marks().is_open());
+        let Some(key) = key(x, &leaves).filter(|_| !followed) else { return Ok(f(x)) };
+        let compiled = match self.find(key) {
+            Some(kept) => kept,
+            None => {
+                let made = Compiled::new(&f, x, &leaves)?.map(Arc::new);
+                self.keep(key, made.clone());
+                made
+            }
+        };
+        match compiled {
+            Some(compiled) => compiled.call(&leaves, site),
+            None => Ok(f(x)),
+        }
+    }
+
+    fn find(&self, key: Key) -> Option<Kept<Y>> {
+        let mut kept = self.kept.lock().unwrap_or_else(|e| e.into_inner());
+        let at = kept.iter().rposition(|(k, _)| *k == key)?;
+        kept[at..].rotate_left(1);
+        kept.last().map(|(_, found)| found.clone())
+    }
+
+    fn keep(&self, key: Key, made: Kept<Y>) {
+        let mut kept = self.kept.lock().unwrap_or_else(|e| e.into_inner());
+        // Another thread may have recorded the same meanwhile.
+        kept.retain(|(k, _)| *k != key);
+        if kept.len() >= CAPACITY {
+            kept.remove(0);
+        }
+        kept.push((key, made));
+    }
+}
+
+/// `None` for arguments that hold something a key cannot tell of.
+fn key<T: Tree>(x: &T, leaves: &[Tensor]) -> Option<Key> {
+    let mut hasher = Wide::default();
+    if !x.fixed(&mut hasher) {
+        return None;
+    }
+    leaves.iter().for_each(|t| t.spec().hash(&mut hasher));
+    Some(hasher.both())
+}
+
+/// A function recorded for one kind of arguments.
+struct Compiled<Y> {
+    prepared: Prepared,
+    structure: Y,
+}
+
+impl<Y: Tree> Compiled<Y> {
+    fn new<T: Tree>(f: impl Fn(&T) -> Y, x: &T, leaves: &[Tensor]) -> Result<Option<Compiled<Y>>> {
+        let mut structure = None;
+        let program = Program::trace(leaves, "compile", |placeholders| {
+            let y = f(&x.with_leaves(placeholders.iter().cloned()));
+            let leaves = y.leaves();
+            structure = Some(y);
+            leaves
+        });
+        let structure = structure.expect("the function was traced");
+        Ok(program.prepared()?.map(|prepared| Compiled { prepared, structure }))
+    }
+
+    fn call(&self, leaves: &[Tensor], site: Site) -> Result<Y> {
+        try_eval(leaves)?;
+        let arguments: Vec<Array> = leaves.iter().map(|t| t.cached().cloned().expect("evaluated above")).collect();
+        let results = self.prepared.run(&arguments)?;
+        let results = site::outermost(site, || results.into_iter().map(Tensor::from_array).collect::<Vec<_>>());
+        Ok(self.structure.with_leaves(results))
+    }
+}
