@@ -23,10 +23,19 @@ impl Prepared {
         Some(Prepared { run: Box::new(run), check, taken: Vec::new() })
     }
 
-    /// A row whose time in seconds is known; it is not run again.
-    #[allow(dead_code, reason = "not every driver has such a row")]
-    pub fn taken(check: Vec<f64>, seconds: f64) -> Option<Prepared> {
-        Some(Prepared { run: Box::new(|| ()), check, taken: vec![seconds] })
+    /// A training: the check is the losses of its first three steps.
+    pub fn training(mut step: impl FnMut() -> f64 + 'static) -> Option<Prepared> {
+        let check = (0..3).map(|_| step()).collect();
+        Prepared::new(check, move || {
+            step();
+        })
+    }
+
+    /// The first step of a training, which is timed at once.
+    pub fn first(mut step: impl FnMut() -> f64) -> Option<Prepared> {
+        let start = Instant::now();
+        let check = vec![step()];
+        Some(Prepared { run: Box::new(|| ()), check, taken: vec![start.elapsed().as_secs_f64()] })
     }
 }
 
