@@ -24,7 +24,7 @@ pub fn prepare(row: &str) -> Option<Prepared> {
 }
 
 /// The model with every parameter filled by its name and shape.
-fn filled<M: Tree>(model: &M) -> M {
+pub fn filled<M: Tree>(model: &M) -> M {
     let names = model.named();
     model.with_leaves(names.iter().map(|(name, t)| Tensor::from_slice(&parameter(name, t.shape()), t.shape())))
 }

@@ -49,6 +49,13 @@ impl Against {
     }
 }
 
+impl Row {
+    /// How far results may differ between libraries: bf16 has three digits.
+    pub fn tolerance(&self) -> f64 {
+        if self.flops.is_some_and(|(_, width)| width == Width::BF16) { 1e-2 } else { 1e-3 }
+    }
+}
+
 const NONE: Row =
     Row { name: "", title: "", flops: None, bytes: None, ops: 1.0, memory: false, first: false, against: Against::All };
 
