@@ -246,7 +246,7 @@ struct Cast(DType);
 
 impl ModuleMapper for Cast {
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        Param::from_tensor(parameter.val().detach().cast(self.0))
+        Param::from_tensor(parameter.val().cast(self.0).detach())
     }
 }
 
