@@ -143,6 +143,8 @@ pub fn run(args: &[String]) -> Result<bool, String> {
     }
     for row in rows {
         let line = measure(row, &mut drivers, &options, &mut table);
+        // A long run that is stopped has not been for nothing.
+        eprintln!("{}", line.summary(row.name));
         table.lines.insert(row.name.to_owned(), line);
     }
     // Again, and the better of the two: other work may have been in the way.
