@@ -3,6 +3,7 @@
 import argparse
 import functools
 import os
+import time
 
 options = argparse.ArgumentParser()
 options.add_argument("--threads", type=int, default=2)
@@ -28,6 +29,23 @@ def value(f, *inputs):
 
 def gelu(x):
     return 0.5 * x * (1.0 + jnp.tanh(0.7978845608 * (x + 0.044715 * x * x * x)))
+
+
+def chain2(x):
+    return x * jax.nn.sigmoid(x) + jnp.exp(-x * x) * 0.5 - jnp.log1p(jnp.abs(x))
+
+
+def batch_norm(x, weight, bias):
+    axes = (0, 2, 3)
+    centred = x - x.mean(axes, keepdims=True)
+    y = centred * jax.lax.rsqrt((centred * centred).mean(axes, keepdims=True) + 1e-5)
+    return y * weight[:, None, None] + bias[:, None, None]
+
+
+def gradients(loss, count, *inputs):
+    """The loss and its gradients with respect to the first `count` inputs."""
+    run, _ = value(jax.value_and_grad(loss, argnums=tuple(range(count))), *inputs)
+    return run, check(*run()[1])
 
 
 def layer_norm(x, weight, bias=None):
@@ -60,6 +78,41 @@ def gpt_loss(layers, heads, p, tokens, targets):
     return cross_entropy(logits.reshape(-1, 65), targets.reshape(-1))
 
 
+def decode():
+    layers, heads, width, vocabulary, block = protocol.DECODE
+    position, size = protocol.CACHED, width // heads
+
+    @functools.partial(jax.jit, donate_argnums=2)
+    def step(p, token, caches):
+        linear = lambda x, name: x @ p[name + ".weight"].T  # noqa: E731
+        x = p["wte.weight"][token] + p["wpe.weight"][position]
+        grown = []
+        for i, (keys, values) in enumerate(caches):
+            h = layer_norm(x, p[f"h.{i}.ln_1.weight"])
+            q, k, v = linear(h, f"h.{i}.attn.c_attn").reshape(3, heads, 1, size)
+            keys = jax.lax.dynamic_update_slice(keys, k, (0, position, 0))
+            values = jax.lax.dynamic_update_slice(values, v, (0, position, 0))
+            grown.append((keys, values))
+            scores = jnp.einsum("hqd,hkd->hqk", q, keys[:, : position + 1]) / size**0.5
+            y = jnp.einsum("hqk,hkd->hqd", jax.nn.softmax(scores), values[:, : position + 1])
+            x = x + linear(y.reshape(1, width), f"h.{i}.attn.c_proj")
+            h = linear(layer_norm(x, p[f"h.{i}.ln_2.weight"]), f"h.{i}.mlp.c_fc")
+            x = x + linear(jax.nn.gelu(h, approximate=False), f"h.{i}.mlp.c_proj")
+        return layer_norm(x, p["ln_f.weight"]) @ p["wte.weight"].T, grown
+
+    p = parameters(protocol.gpt_shapes(layers, width, block, vocabulary))
+    room = lambda x: jnp.asarray(np.pad(x, ((0, 0), (0, block - position), (0, 0))))  # noqa: E731
+    caches = [tuple(room(x) for x in protocol.cache(layer, heads, width)) for layer in range(layers)]
+    token = jnp.asarray([protocol.TOKEN])
+
+    def run():
+        nonlocal caches
+        logits, caches = step(p, token, caches)
+        return jax.block_until_ready(logits)
+
+    return run, check(run())
+
+
 def mlp_loss(p, x, y):
     for i in range(3):
         x = x @ p[f"{i}.weight"].T + p[f"{i}.bias"]
@@ -86,7 +139,7 @@ def adam(beta2, decay, p, g, m, v, t):
     return tuple({name: new[name][i] for name in p} for i in range(3))
 
 
-def steps(loss, p, beta2, decay, *batch):
+def stepper(loss, p, beta2, decay, *batch):
     @functools.partial(jax.jit, donate_argnums=(0, 1, 2))
     def step(p, m, v, t, *batch):
         value, g = jax.value_and_grad(loss)(p, *batch)
@@ -104,7 +157,19 @@ def steps(loss, p, beta2, decay, *batch):
         value, *state = step(*state, np.float32(count), *batch)
         return float(value)
 
+    return run
+
+
+def steps(*parts):
+    run = stepper(*parts)
     return run, [run() for _ in range(3)]
+
+
+def gpt_stepper(row):
+    layers, heads, width, block, batch = protocol.GPTS[row]
+    tokens, targets = (labels((batch, block), seed, 65) for seed in (5, 6))
+    p = parameters(protocol.gpt_shapes(layers, width, block))
+    return stepper(functools.partial(gpt_loss, layers, heads), p, 0.99, 0.1, tokens, targets)
 
 
 def sgd_steps(loss, p, *batch):
@@ -135,12 +200,16 @@ def prepare(row):
         n, dtype = protocol.MATMULS[row]
         return value(jnp.matmul, fill((n, n), 1, dtype), fill((n, n), 2, dtype))
     if row in protocol.GPTS:
-        layers, heads, width, block, batch = protocol.GPTS[row]
-        tokens, targets = (labels((batch, block), seed, 65) for seed in (5, 6))
-        p = parameters(protocol.gpt_shapes(layers, width, block))
-        return steps(functools.partial(gpt_loss, layers, heads), p, 0.99, 0.1, tokens, targets)
+        run = gpt_stepper(row)
+        return run, [run() for _ in range(3)]
     big, wide = (lambda: fill((4096, 4096), 1)), (lambda: fill((4096, 1024), 1))
     match row:
+        case "matmul_1024_bf16":
+            return value(jnp.matmul, *(jnp.asarray(fill((1024, 1024), seed), jnp.bfloat16) for seed in (1, 2)))
+        case "matmul_odd":
+            return value(jnp.matmul, fill((1000, 997), 1), fill((997, 1003), 2))
+        case "matmul_nt":
+            return value(lambda x, w: x @ w.T, fill((2048, 384), 1), fill((1536, 384), 2))
         case "matmul_batched":
             return value(jnp.matmul, fill((96, 128, 64), 1), fill((96, 64, 128), 2))
         case "vecmat":
@@ -148,23 +217,51 @@ def prepare(row):
         case "gelu":
             return value(gelu, big())
         case "gelu_grad":
-            run, _ = value(jax.value_and_grad(lambda x: gelu(x).sum()), big())
-            return run, check(run()[1])
+            return gradients(lambda x: gelu(x).sum(), 1, big())
+        case "chain2":
+            return value(chain2, big())
+        case "chain2_grad":
+            return gradients(lambda x: chain2(x).sum(), 1, big())
         case "softmax":
             return value(lambda x: jax.nn.softmax(x, -1), wide())
         case "layernorm":
             return value(layer_norm, wide(), fill((1024,), 2), fill((1024,), 3))
         case "layernorm_grad":
             loss = lambda x, w, b, c: (layer_norm(x, w, b) * c).sum()  # noqa: E731
-            inputs = wide(), fill((1024,), 2), fill((1024,), 3), fill((4096, 1024), 4)
-            run, _ = value(jax.value_and_grad(loss, argnums=(0, 1, 2)), *inputs)
-            return run, check(*run()[1])
+            return gradients(loss, 3, wide(), fill((1024,), 2), fill((1024,), 3), fill((4096, 1024), 4))
+        case "batchnorm_grad":
+            loss = lambda x, w, b, c: (batch_norm(x, w, b) * c).sum()  # noqa: E731
+            x, c = (fill((64, 64, 32, 32), seed) for seed in (1, 4))
+            return gradients(loss, 3, x, fill((64,), 2), fill((64,), 3), c)
+        case "sum_middle":
+            return value(lambda x: x.sum(1), fill((64, 256, 1024), 1))
+        case "cumsum_0":
+            return value(lambda x: jnp.cumsum(x, 0), wide())
+        case "cumsum_1":
+            return value(lambda x: jnp.cumsum(x, 1), wide())
+        case "add_t":
+            return value(lambda x, y: x + y.T, big(), fill((4096, 4096), 2))
         case "sum_0":
             return value(lambda x: x.sum(0), big())
         case "sum_1":
             return value(lambda x: x.sum(1), big())
         case "mlp":
             return steps(mlp_loss, parameters(protocol.MLP), 0.999, 0.0, fill((128, 784), 3), labels((128,), 4, 10))
+        case "mlp_f64":
+            p = {name: x.astype(jnp.float64) for name, x in parameters(protocol.MLP).items()}
+            x = fill((128, 784), 3).astype(np.float64)
+            return steps(mlp_loss, p, 0.999, 0.0, x, labels((128,), 4, 10))
+        case "embedding_grad":
+            p = parameters({"wte.weight": (50257, 768)})
+            loss = lambda p, tokens, c: (p["wte.weight"][tokens] * c).sum()  # noqa: E731
+            return sgd_steps(loss, p, labels((768,), 5, 50257), fill((768, 768), 4))
+        case "decode":
+            return decode()
+        case "gpt_first":
+            run = gpt_stepper("gpt_small")
+            start = time.perf_counter()
+            loss = run()
+            return time.perf_counter() - start, [loss]
         case "cnn":
             return sgd_steps(cnn_loss, parameters(protocol.CNN), fill((32, 3, 32, 32), 3), labels((32,), 4, 10))
         case "per_sample":
@@ -177,7 +274,7 @@ def prepare(row):
             return tree(f, parameters(protocol.MLP), direction, x, y)
         case "add1":
             return value(jnp.add, np.float32([1.5]), np.float32([2.0]))[0], [3.5]
-        case "chain":
+        case "chain" | "chain_compiled":
 
             def chain(x):
                 y = x
@@ -185,8 +282,7 @@ def prepare(row):
                     y = jnp.tanh(y * 0.99 + x)
                 return y.sum()
 
-            run, _ = value(jax.value_and_grad(chain), fill((16,), 1))
-            return run, check(run()[1])
+            return gradients(chain, 1, fill((16,), 1))
     return None
 
 

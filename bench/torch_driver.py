@@ -1,14 +1,14 @@
 """PyTorch's driver of `cargo xtask bench`. Options: --threads N, --compile."""
 
 import argparse
-import math
+import time
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 import protocol
 from protocol import check, fill, labels
+from torch_models import Cnn, Gpt, Lookup, Mlp, adam, filled, t
 
 options = argparse.ArgumentParser()
 options.add_argument("--threads", type=int, default=2)
@@ -21,8 +21,8 @@ def compiled(f):
     return torch.compile(f, dynamic=False) if options.compile else f
 
 
-def t(array):
-    return torch.from_numpy(array)
+def figures(*tensors):
+    return check(*(x.detach().double() for x in tensors))
 
 
 def value(f, *inputs):
@@ -33,7 +33,11 @@ def value(f, *inputs):
         with torch.no_grad():
             return f(*inputs)
 
-    return run, check(run())
+    return run, figures(run())
+
+
+def chain2(x):
+    return x * torch.sigmoid(x) + torch.exp(-x * x) * 0.5 - torch.log1p(torch.abs(x))
 
 
 def gelu(x):
@@ -49,99 +53,10 @@ def backward(loss, inputs):
         y = loss(*inputs)
         return torch.autograd.grad(y, inputs)
 
-    return run, check(*(g.detach() for g in run()))
+    return run, figures(*run())
 
 
-def linear(width_in, width_out):
-    return nn.Linear(width_in, width_out, bias=False)
-
-
-class Norm(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, x):
-        return F.layer_norm(x, self.weight.shape, self.weight, None, 1e-5)
-
-
-class Attention(nn.Module):
-    def __init__(self, width, heads):
-        super().__init__()
-        self.c_attn, self.c_proj, self.heads = linear(width, 3 * width), linear(width, width), heads
-
-    def forward(self, x):
-        b, n, width = x.shape
-        parts = self.c_attn(x).split(width, dim=2)
-        q, k, v = (p.view(b, n, self.heads, width // self.heads).transpose(1, 2) for p in parts)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.c_proj(y.transpose(1, 2).reshape(b, n, width))
-
-
-class Feed(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-        self.c_fc, self.c_proj = linear(width, 4 * width), linear(4 * width, width)
-
-    def forward(self, x):
-        return self.c_proj(F.gelu(self.c_fc(x)))
-
-
-class Block(nn.Module):
-    def __init__(self, width, heads):
-        super().__init__()
-        self.ln_1, self.attn, self.ln_2, self.mlp = Norm(width), Attention(width, heads), Norm(width), Feed(width)
-
-    def forward(self, x):
-        x = x + self.attn(self.ln_1(x))
-        return x + self.mlp(self.ln_2(x))
-
-
-class Gpt(nn.Module):
-    def __init__(self, layers, heads, width, block):
-        super().__init__()
-        self.wte, self.wpe = nn.Embedding(65, width), nn.Embedding(block, width)
-        self.h = nn.ModuleList(Block(width, heads) for _ in range(layers))
-        self.ln_f = Norm(width)
-
-    def forward(self, tokens, targets):
-        x = self.wte(tokens) + self.wpe(torch.arange(tokens.shape[1]))
-        for block in self.h:
-            x = block(x)
-        logits = F.linear(self.ln_f(x), self.wte.weight)
-        return F.cross_entropy(logits.view(-1, 65), targets.view(-1))
-
-
-class Cnn(nn.Module):
-    def __init__(self):
-        super().__init__()
-        sizes = [(3, 16, 1), (16, 32, 2), (32, 64, 2)]
-        self.conv = nn.ModuleList(nn.Conv2d(i, o, 3, stride=s, padding=1) for i, o, s in sizes)
-        self.head = nn.Linear(64, 10)
-
-    def forward(self, x, y):
-        for conv in self.conv:
-            x = F.relu(conv(x))
-        return F.cross_entropy(self.head(x.mean((2, 3))), y)
-
-
-class Mlp(nn.ModuleList):
-    def __init__(self):
-        super().__init__([nn.Linear(784, 512), nn.Linear(512, 512), nn.Linear(512, 10)])
-
-    def forward(self, x, y):
-        x = F.relu(self[1](F.relu(self[0](x))))
-        return F.cross_entropy(self[2](x), y)
-
-
-def filled(model):
-    with torch.no_grad():
-        for name, p in model.named_parameters():
-            p.copy_(t(protocol.parameter(name, tuple(p.shape))))
-    return model
-
-
-def steps(model, optimizer, *batch):
+def stepper(model, optimizer, *batch):
     loss_of = compiled(model)
 
     def run():
@@ -151,14 +66,43 @@ def steps(model, optimizer, *batch):
         optimizer.step()
         return loss.item()
 
+    return run
+
+
+def steps(model, optimizer, *batch):
+    run = stepper(model, optimizer, *batch)
     return run, [run() for _ in range(3)]
 
 
-def adam(model, **rest):
-    decays = [p for p in model.parameters() if p.ndim >= 2]
-    others = [p for p in model.parameters() if p.ndim < 2]
-    groups = [{"params": decays}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=3e-4, fused=True, **rest)
+def gpt(row):
+    layers, heads, width, block, batch = protocol.GPTS[row]
+    model = filled(Gpt(layers, heads, width, block))
+    tokens, targets = (t(labels((batch, block), seed, 65)) for seed in (5, 6))
+    return model, adam(model, betas=(0.9, 0.99), weight_decay=0.1), tokens, targets
+
+
+def first_step():
+    """The seconds of the first step of a training; nothing compiled earlier is found on the disk."""
+    if options.compile:
+        import torch._inductor.config as inductor
+
+        inductor.force_disable_caches = True
+    parts = gpt("gpt_small")
+    start = time.perf_counter()
+    loss = stepper(*parts)()
+    return time.perf_counter() - start, [loss]
+
+
+def decode():
+    layers, heads, width, vocabulary, block = protocol.DECODE
+    model = filled(Gpt(layers, heads, width, block, vocabulary))
+    caches = []
+    for layer in range(layers):
+        grown = [torch.zeros(heads, block, width // heads) for _ in range(2)]
+        for buffer, numbers in zip(grown, protocol.cache(layer, heads, width)):
+            buffer[:, : protocol.CACHED] = t(numbers)
+        caches.append(tuple(grown))
+    return value(model.decode, torch.tensor([protocol.TOKEN]), protocol.CACHED, caches)
 
 
 def mlp_loss(p, x, y):
@@ -173,7 +117,7 @@ def mlp_parameters():
 
 def tree(f, *inputs):
     f = compiled(f)
-    return (lambda: f(*inputs)), check(*(x.detach() for x in f(*inputs).values()))
+    return (lambda: f(*inputs)), figures(*f(*inputs).values())
 
 
 def scalar_mlp():
@@ -210,12 +154,15 @@ def prepare(row):
         n, dtype = protocol.MATMULS[row]
         return value(torch.matmul, t(fill((n, n), 1, dtype)), t(fill((n, n), 2, dtype)))
     if row in protocol.GPTS:
-        layers, heads, width, block, batch = protocol.GPTS[row]
-        model = filled(Gpt(layers, heads, width, block))
-        tokens, targets = (t(labels((batch, block), seed, 65)) for seed in (5, 6))
-        return steps(model, adam(model, betas=(0.9, 0.99), weight_decay=0.1), tokens, targets)
+        return steps(*gpt(row))
     big, wide = (lambda: t(fill((4096, 4096), 1))), (lambda: t(fill((4096, 1024), 1)))
     match row:
+        case "matmul_1024_bf16":
+            return value(torch.matmul, *(t(fill((1024, 1024), seed)).bfloat16() for seed in (1, 2)))
+        case "matmul_odd":
+            return value(torch.matmul, t(fill((1000, 997), 1)), t(fill((997, 1003), 2)))
+        case "matmul_nt":
+            return value(lambda x, w: x @ w.t(), t(fill((2048, 384), 1)), t(fill((1536, 384), 2)))
         case "matmul_batched":
             return value(torch.matmul, t(fill((96, 128, 64), 1)), t(fill((96, 64, 128), 2)))
         case "vecmat":
@@ -224,6 +171,10 @@ def prepare(row):
             return value(gelu, big())
         case "gelu_grad":
             return backward(lambda x: gelu(x).sum(), [big()])
+        case "chain2":
+            return value(chain2, big())
+        case "chain2_grad":
+            return backward(lambda x: chain2(x).sum(), [big()])
         case "softmax":
             return value(lambda x: torch.softmax(x, -1), wide())
         case "layernorm":
@@ -232,6 +183,23 @@ def prepare(row):
             c = t(fill((4096, 1024), 4))
             inputs = [wide(), t(fill((1024,), 2)), t(fill((1024,), 3))]
             return backward(lambda x, w, b: (F.layer_norm(x, (1024,), w, b) * c).sum(), inputs)
+        case "batchnorm_grad":
+            x, c = (t(fill((64, 64, 32, 32), seed)) for seed in (1, 4))
+            norm = lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True)  # noqa: E731
+            inputs = [x, t(fill((64,), 2)), t(fill((64,), 3))]
+            return backward(lambda x, w, b: (norm(x, w, b) * c).sum(), inputs)
+        case "sum_middle":
+            return value(lambda x: x.sum(1), t(fill((64, 256, 1024), 1)))
+        case "cumsum_0":
+            return value(lambda x: x.cumsum(0), wide())
+        case "cumsum_1":
+            return value(lambda x: x.cumsum(1), wide())
+        case "add_t":
+            return value(lambda x, y: x + y.t(), big(), t(fill((4096, 4096), 2)))
+        case "embedding_grad":
+            model = filled(Lookup())
+            sgd = torch.optim.SGD(model.parameters(), lr=0.01)
+            return steps(model, sgd, t(labels((768,), 5, 50257)), t(fill((768, 768), 4)))
         case "sum_0":
             return value(lambda x: x.sum(0), big())
         case "sum_1":
@@ -239,6 +207,14 @@ def prepare(row):
         case "mlp":
             model = filled(Mlp())
             return steps(model, adam(model, weight_decay=0.0), t(fill((128, 784), 3)), t(labels((128,), 4, 10)))
+        case "mlp_f64":
+            model = filled(Mlp()).double()
+            x = t(fill((128, 784), 3)).double()
+            return steps(model, adam(model, weight_decay=0.0), x, t(labels((128,), 4, 10)))
+        case "decode":
+            return decode()
+        case "gpt_first":
+            return first_step()
         case "cnn":
             model = filled(Cnn())
             sgd = torch.optim.SGD(model.parameters(), lr=0.01)
@@ -256,7 +232,7 @@ def prepare(row):
             a, b = torch.tensor([1.5]), torch.tensor([2.0])
             f = compiled(torch.add)
             return (lambda: f(a, b)), [f(a, b).item()]
-        case "chain":
+        case "chain" | "chain_compiled" if row == "chain" or options.compile:
 
             def chain(x):
                 y = x

@@ -29,6 +29,11 @@ pub fn labels(n: usize, seed: u32, classes: i64) -> Vec<i64> {
     (0..n).map(|i| i64::from(hash(i, seed) >> 8) % classes).collect()
 }
 
+/// What is decoded: this token, after so many whose keys and values are cached.
+pub const TOKEN: i64 = 17;
+/// The number of cached tokens.
+pub const CACHED: usize = 128;
+
 /// The seed of a parameter: FNV-1a of its name.
 pub fn seed(name: &str) -> u32 {
     name.bytes().fold(0x811C_9DC5, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193))

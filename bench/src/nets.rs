@@ -1,20 +1,23 @@
 //! Training steps, and other derivatives of networks.
 
 use covector::ops::loss::cross_entropy;
-use covector::{Key, Tensor, Tree, eval, grad, hvp, value_and_grad, vmap};
+use covector::{DType, Key, Tensor, Tree, eval, grad, hvp, value_and_grad, vmap};
 use covector_nn::train::Training;
-use covector_nn::{AdamW, Dropout, Gpt, GptConfig, Linear};
+use covector_nn::{AdamW, Dropout, Embedding, Gpt, GptConfig, Linear};
 
 use crate::fill::{check, fill32, labels, parameter};
 use crate::protocol::Prepared;
 
 pub fn prepare(row: &str) -> Option<Prepared> {
     match row {
-        "mlp" => mlp_step(),
-        "gpt_small" => gpt_step(4, 4, 128, 64, 12),
-        "gpt_large" => gpt_step(6, 6, 384, 256, 8),
+        "mlp" => mlp_step(DType::F32),
+        "mlp_f64" => mlp_step(DType::F64),
+        "gpt_small" => Prepared::training(gpt(4, 4, 128, 64, 12)),
+        "gpt_first" => Prepared::first(gpt(4, 4, 128, 64, 12)),
+        "gpt_large" => Prepared::training(gpt(6, 6, 384, 256, 8)),
         "decode" => decode(),
         "cnn" => cnn_step(),
+        "embedding_grad" => embedding_step(),
         "per_sample" => per_sample(),
         "hvp" => hessian_vector(),
         _ => None,
@@ -22,7 +25,7 @@ pub fn prepare(row: &str) -> Option<Prepared> {
 }
 
 /// The model with every parameter filled by its name and shape.
-fn filled<M: Tree>(model: &M) -> M {
+pub fn filled<M: Tree>(model: &M) -> M {
     let names = model.named();
     model.with_leaves(names.iter().map(|(name, t)| Tensor::from_slice(&parameter(name, t.shape()), t.shape())))
 }
@@ -39,14 +42,24 @@ fn leaves_check<M: Tree>(tree: &M) -> Vec<f64> {
     tree.leaves().iter().flat_map(|t| check(t.to_vec::<f32>().into_iter().map(f64::from))).collect()
 }
 
-/// Steps of a training; the check is the losses of the first three.
-fn steps<M: Tree + 'static>(model: M, adam: AdamW, loss: impl Fn(&M) -> Tensor + 'static) -> Option<Prepared> {
+/// A training step as a function that gives the loss.
+fn adam<M: Tree>(model: M, adam: AdamW, loss: impl Fn(&M) -> Tensor) -> impl FnMut() -> f64 {
     let mut training = Training::new(model, adam, None);
-    let mut step = move || training.step(3e-4, &loss).expect("a differentiable loss").to_f64();
-    let check = (0..3).map(|_| step()).collect();
-    Prepared::new(check, move || {
-        step();
-    })
+    move || training.step(3e-4, &loss).expect("a differentiable loss").to_f64()
+}
+
+/// The same without an optimiser's state.
+fn sgd<M: Tree>(mut model: M, loss: impl Fn(&M) -> Tensor) -> impl FnMut() -> f64 {
+    move || {
+        let (loss, gradient) = value_and_grad(&loss)(&model);
+        let gradients = gradient.leaves();
+        let mut next = gradients.iter();
+        let new = model.map_leaves(|p| p - next.next().expect("a gradient for each") * 0.01);
+        let targets: Vec<Tensor> = new.leaves().into_iter().chain([loss.clone()]).collect();
+        eval(&targets);
+        model = new;
+        loss.to_f64()
+    }
 }
 
 type Mlp = Vec<Linear>;
@@ -61,18 +74,26 @@ fn mlp_loss(model: &Mlp, x: &Tensor, y: &Tensor) -> Tensor {
     cross_entropy(&model[2].forward(&hidden), y, None, None, 0.0, "mean")
 }
 
-fn mlp_step() -> Option<Prepared> {
-    let (x, y) = (data(&[128, 784], 3), classes(128));
-    steps(mlp(), AdamW { weight_decay: 0.0, ..AdamW::default() }, move |m| mlp_loss(m, &x, &y))
+fn mlp_step(dtype: DType) -> Option<Prepared> {
+    let (x, y) = (data(&[128, 784], 3).cast(dtype), classes(128));
+    let model = mlp().map_leaves(|p| p.cast(dtype));
+    let optimizer = AdamW { weight_decay: 0.0, ..AdamW::default() };
+    Prepared::training(adam(model, optimizer, move |m| mlp_loss(m, &x, &y)))
 }
 
-fn gpt_step(layers: usize, heads: usize, width: usize, block: usize, batch: usize) -> Option<Prepared> {
+fn gpt(layers: usize, heads: usize, width: usize, block: usize, batch: usize) -> impl FnMut() -> f64 {
     let config = GptConfig { vocabulary: 65, block, layers, heads, width, bias: false };
     let model = filled(&Gpt::new(&Key::new(0), &config));
     let tokens = |seed| Tensor::from_slice(&labels(batch * block, seed, 65), [batch, block]);
     let (x, y) = (tokens(5), tokens(6));
-    let adam = AdamW { beta2: 0.99, weight_decay: 0.1, ..AdamW::default() };
-    steps(model, adam, move |m| m.loss(&x, &y, &Dropout::off()))
+    let optimizer = AdamW { beta2: 0.99, weight_decay: 0.1, ..AdamW::default() };
+    adam(model, optimizer, move |m| m.loss(&x, &y, &Dropout::off()))
+}
+
+fn embedding_step() -> Option<Prepared> {
+    let model = Embedding { weight: Tensor::from_slice(&parameter("wte.weight", &[50257, 768]), [50257, 768]) };
+    let (tokens, cotangent) = (Tensor::from(labels(768, 5, 50257)), data(&[768, 768], 4));
+    Prepared::training(sgd(model, move |m: &Embedding| (m.forward(&tokens) * &cotangent).sum(..)))
 }
 
 /// One token of a model of GPT-2's size behind a prompt, whose keys and values stay; the check is its logits.
@@ -145,20 +166,7 @@ impl Cnn {
 
 fn cnn_step() -> Option<Prepared> {
     let conv = vec![Conv::new(3, 16), Conv::new(16, 32), Conv::new(32, 64)];
-    let mut model = filled(&Cnn { conv, head: Linear::new(&Key::new(0), 64, 10, true) });
+    let model = filled(&Cnn { conv, head: Linear::new(&Key::new(0), 64, 10, true) });
     let (x, y) = (data(&[32, 3, 32, 32], 3), classes(32));
-    let mut step = move || {
-        let (loss, gradient) = value_and_grad(|m: &Cnn| m.loss(&x, &y))(&model);
-        let gradients = gradient.leaves();
-        let mut next = gradients.iter();
-        let new = model.map_leaves(|p| p - next.next().expect("a gradient for each") * 0.01);
-        let targets: Vec<Tensor> = new.leaves().into_iter().chain([loss.clone()]).collect();
-        eval(&targets);
-        model = new;
-        loss.to_f64()
-    };
-    let check = (0..3).map(|_| step()).collect();
-    Prepared::new(check, move || {
-        step();
-    })
+    Prepared::training(sgd(model, move |m: &Cnn| m.loss(&x, &y)))
 }

@@ -6,9 +6,11 @@ use std::hint::black_box;
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 use candle_nn::ops::{layer_norm, layer_norm_slow, softmax, softmax_last_dim};
 use candle_nn::{
-    AdamW, Conv2d, Conv2dConfig, Embedding, LayerNorm, Linear, Module, Optimizer, ParamsAdamW, SGD, loss::cross_entropy,
+    AdamW, BatchNorm, Conv2d, Conv2dConfig, Embedding, LayerNorm, Linear, Module, ModuleT, Optimizer, ParamsAdamW, SGD,
+    loss::cross_entropy, ops::sigmoid,
 };
 
+mod decode;
 #[path = "../../src/fill.rs"]
 mod fill;
 #[path = "../../src/protocol.rs"]
@@ -34,10 +36,14 @@ fn prepare(row: &str) -> Result<Option<Prepared>> {
         "matmul_512_f64" => product(square64(512)?),
         "matmul_1024_f64" => product(square64(1024)?),
         "matmul_2048_f64" => product(square64(2048)?),
+        "matmul_odd" => product((f32s(&[1000, 997], 1)?, f32s(&[997, 1003], 2)?)),
+        "matmul_nt" => product((f32s(&[2048, 384], 1)?, f32s(&[1536, 384], 2)?.t()?)),
         "matmul_batched" => product((f32s(&[96, 128, 64], 1)?, f32s(&[96, 64, 128], 2)?)),
         "vecmat" => product((f32s(&[1, 2048], 1)?, f32s(&[2048, 8192], 2)?)),
         "gelu" => unary(f32s(&[4096, 4096], 1)?, gelu),
         "gelu_grad" => gradient(vec![Var::from_tensor(&f32s(&[4096, 4096], 1)?)?], |x| gelu(&x[0])?.sum_all()),
+        "chain2" => unary(f32s(&[4096, 4096], 1)?, chain2),
+        "chain2_grad" => gradient(vec![Var::from_tensor(&f32s(&[4096, 4096], 1)?)?], |x| chain2(&x[0])?.sum_all()),
         "softmax" => unary(f32s(&[4096, 1024], 1)?, softmax_last_dim),
         "layernorm" => {
             let (weight, bias) = (f32s(&[1024], 2)?, f32s(&[1024], 3)?);
@@ -50,11 +56,23 @@ fn prepare(row: &str) -> Result<Option<Prepared>> {
             // The fast one has no derivative.
             gradient(inputs, move |x| (layer_norm_slow(&x[0], &x[1], &x[2], 1e-5)? * &cotangent)?.sum_all())
         }
+        "batchnorm_grad" => batchnorm_grad(),
+        "sum_middle" => unary(f32s(&[64, 256, 1024], 1)?, |x| x.sum(1)),
+        "cumsum_0" => unary(f32s(&[4096, 1024], 1)?, |x| x.cumsum(0)),
+        "cumsum_1" => unary(f32s(&[4096, 1024], 1)?, |x| x.cumsum(1)),
+        "add_t" => {
+            let y = f32s(&[4096, 4096], 2)?;
+            unary(f32s(&[4096, 4096], 1)?, move |x| x + y.t()?)
+        }
+        "embedding_grad" => embedding_grad(),
         "sum_0" => unary(f32s(&[4096, 4096], 1)?, |x| x.sum(0)),
         "sum_1" => unary(f32s(&[4096, 4096], 1)?, |x| x.sum(1)),
-        "mlp" => mlp(),
-        "gpt_small" => gpt(4, 4, 128, 64, 12),
-        "gpt_large" => gpt(6, 6, 384, 256, 8),
+        "mlp" => mlp(DType::F32),
+        "mlp_f64" => mlp(DType::F64),
+        "gpt_small" => Ok(Prepared::training(gpt(4, 4, 128, 64, 12)?)),
+        "gpt_first" => Ok(Prepared::first(gpt(4, 4, 128, 64, 12)?)),
+        "gpt_large" => Ok(Prepared::training(gpt(6, 6, 384, 256, 8)?)),
+        "decode" => decode::prepare(),
         "cnn" => cnn(),
         "add1" => {
             let (a, b) = (Tensor::new(&[1.5f32], &Device::Cpu)?, Tensor::new(&[2.0f32], &Device::Cpu)?);
@@ -115,15 +133,52 @@ fn gelu(x: &Tensor) -> Result<Tensor> {
     (x * 0.5)? * (inner + 1.0)?
 }
 
+fn chain2(x: &Tensor) -> Result<Tensor> {
+    let bell = ((x * x)?.neg()?.exp()? * 0.5)?;
+    ((x * sigmoid(x)?)? + bell)? - (x.abs()? + 1.0)?.log()?
+}
+
+fn batchnorm_grad() -> Result<Option<Prepared>> {
+    let inputs = [f32s(&[64, 64, 32, 32], 1)?, f32s(&[64], 2)?, f32s(&[64], 3)?];
+    let inputs = inputs.iter().map(Var::from_tensor).collect::<Result<Vec<_>>>()?;
+    let cotangent = f32s(&[64, 64, 32, 32], 4)?;
+    let running = || Tensor::zeros(64, DType::F32, &Device::Cpu);
+    let [weight, bias] = [1, 2].map(|i: usize| inputs[i].as_tensor().clone());
+    let norm = BatchNorm::new(64, running()?, running()?, weight, bias, 1e-5)?;
+    gradient(inputs, move |x| (norm.forward_t(&x[0], true)? * &cotangent)?.sum_all())
+}
+
+fn embedding_grad() -> Result<Option<Prepared>> {
+    let mut p = Parameters::default();
+    let rows_of = Embedding::new(p.get("wte.weight", &[50257, 768])?, 768);
+    let (tokens, cotangent) = (integers(&[768], 5, 50257)?, f32s(&[768, 768], 4)?);
+    let loss = move || (rows_of.forward(&tokens)? * &cotangent)?.sum_all();
+    Ok(Prepared::training(stepper(vec![SGD::new(p.vars, 0.01)?], loss)))
+}
+
 /// The parameters of a model, filled by name; the optimiser needs them apart.
-#[derive(Default)]
-struct Parameters(Vec<Var>);
+struct Parameters {
+    vars: Vec<Var>,
+    dtype: DType,
+    /// Whether ops on them are recorded for derivatives.
+    trained: bool,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Parameters { vars: Vec::new(), dtype: DType::F32, trained: true }
+    }
+}
 
 impl Parameters {
     fn get(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let var = Var::from_tensor(&Tensor::from_vec(parameter(name, shape), shape, &Device::Cpu)?)?;
-        self.0.push(var);
-        Ok(self.0[self.0.len() - 1].as_tensor().clone())
+        let numbers = Tensor::from_vec(parameter(name, shape), shape, &Device::Cpu)?.to_dtype(self.dtype)?;
+        if !self.trained {
+            return Ok(numbers);
+        }
+        let var = Var::from_tensor(&numbers)?;
+        self.vars.push(var.clone());
+        Ok(var.as_tensor().clone())
     }
 
     fn linear(&mut self, name: &str, inputs: usize, outputs: usize, bias: bool) -> Result<Linear> {
@@ -138,7 +193,7 @@ impl Parameters {
 
     /// AdamW whose matrices decay and whose vectors do not.
     fn adam(self, beta2: f64, weight_decay: f64) -> Result<[AdamW; 2]> {
-        let (matrices, vectors): (Vec<Var>, Vec<Var>) = self.0.into_iter().partition(|p| p.rank() >= 2);
+        let (matrices, vectors): (Vec<Var>, Vec<Var>) = self.vars.into_iter().partition(|p| p.rank() >= 2);
         let settings = ParamsAdamW { lr: 3e-4, beta2, weight_decay, ..ParamsAdamW::default() };
         Ok([
             AdamW::new(matrices, settings.clone())?,
@@ -147,32 +202,27 @@ impl Parameters {
     }
 }
 
-fn steps<O: Optimizer + 'static>(
-    mut optimizers: Vec<O>,
-    loss: impl Fn() -> Result<Tensor> + 'static,
-) -> Result<Option<Prepared>> {
+/// A training step as a function that gives the loss.
+fn stepper<O: Optimizer>(mut optimizers: Vec<O>, loss: impl Fn() -> Result<Tensor>) -> impl FnMut() -> f64 {
     let mut step = move || -> Result<f64> {
         let loss = loss()?;
         let grads = loss.backward()?;
         for optimizer in &mut optimizers {
             optimizer.step(&grads)?;
         }
-        Ok(f64::from(loss.to_scalar::<f32>()?))
+        loss.to_dtype(DType::F64)?.to_scalar::<f64>()
     };
-    let check = (0..3).map(|_| step()).collect::<Result<Vec<_>>>()?;
-    Ok(Prepared::new(check, move || {
-        step().expect("a step");
-    }))
+    move || step().expect("a step")
 }
 
-fn mlp() -> Result<Option<Prepared>> {
-    let mut p = Parameters::default();
+fn mlp(dtype: DType) -> Result<Option<Prepared>> {
+    let mut p = Parameters { dtype, ..Parameters::default() };
     let layers = [p.linear("0", 784, 512, true)?, p.linear("1", 512, 512, true)?, p.linear("2", 512, 10, true)?];
-    let (x, y) = (f32s(&[128, 784], 3)?, integers(&[128], 4, 10)?);
-    steps(p.adam(0.999, 0.0)?.into(), move || {
+    let (x, y) = (f32s(&[128, 784], 3)?.to_dtype(dtype)?, integers(&[128], 4, 10)?);
+    Ok(Prepared::training(stepper(p.adam(0.999, 0.0)?.into(), move || {
         let hidden = layers[1].forward(&layers[0].forward(&x)?.relu()?)?.relu()?;
         cross_entropy(&layers[2].forward(&hidden)?, &y)
-    })
+    })))
 }
 
 fn cnn() -> Result<Option<Prepared>> {
@@ -186,13 +236,13 @@ fn cnn() -> Result<Option<Prepared>> {
     }
     let head = p.linear("head", 64, 10, true)?;
     let (x, y) = (f32s(&[32, 3, 32, 32], 3)?, integers(&[32], 4, 10)?);
-    steps(vec![SGD::new(p.0, 0.01)?], move || {
+    Ok(Prepared::training(stepper(vec![SGD::new(p.vars, 0.01)?], move || {
         let mut x = x.clone();
         for convolution in &convolutions {
             x = convolution.forward(&x)?.relu()?;
         }
         cross_entropy(&head.forward(&x.mean((2, 3))?)?, &y)
-    })
+    })))
 }
 
 struct Block {
@@ -220,26 +270,41 @@ impl Block {
     }
 }
 
-fn gpt(layers: usize, heads: usize, width: usize, block: usize, batch: usize) -> Result<Option<Prepared>> {
-    let mut p = Parameters::default();
-    let wte = p.get("wte.weight", &[65, width])?;
-    let (tokens_of, wpe) = (Embedding::new(wte.clone(), width), p.get("wpe.weight", &[block, width])?);
-    let mut blocks = Vec::new();
-    for i in 0..layers {
-        blocks.push(Block {
-            ln_1: p.norm(&format!("h.{i}.ln_1"), width)?,
-            c_attn: p.linear(&format!("h.{i}.attn.c_attn"), width, 3 * width, false)?,
-            c_proj: p.linear(&format!("h.{i}.attn.c_proj"), width, width, false)?,
-            ln_2: p.norm(&format!("h.{i}.ln_2"), width)?,
-            fc: p.linear(&format!("h.{i}.mlp.c_fc"), width, 4 * width, false)?,
-            back: p.linear(&format!("h.{i}.mlp.c_proj"), 4 * width, width, false)?,
-        });
+/// A transformer, whose head is the token embedding.
+struct Gpt {
+    wte: Tensor,
+    wpe: Tensor,
+    blocks: Vec<Block>,
+    ln_f: LayerNorm,
+}
+
+impl Gpt {
+    fn new(p: &mut Parameters, layers: usize, width: usize, vocabulary: usize, block: usize) -> Result<Gpt> {
+        let (wte, wpe) = (p.get("wte.weight", &[vocabulary, width])?, p.get("wpe.weight", &[block, width])?);
+        let mut blocks = Vec::new();
+        for i in 0..layers {
+            blocks.push(Block {
+                ln_1: p.norm(&format!("h.{i}.ln_1"), width)?,
+                c_attn: p.linear(&format!("h.{i}.attn.c_attn"), width, 3 * width, false)?,
+                c_proj: p.linear(&format!("h.{i}.attn.c_proj"), width, width, false)?,
+                ln_2: p.norm(&format!("h.{i}.ln_2"), width)?,
+                fc: p.linear(&format!("h.{i}.mlp.c_fc"), width, 4 * width, false)?,
+                back: p.linear(&format!("h.{i}.mlp.c_proj"), 4 * width, width, false)?,
+            });
+        }
+        Ok(Gpt { wte, wpe, blocks, ln_f: p.norm("ln_f", width)? })
     }
-    let ln_f = p.norm("ln_f", width)?;
+}
+
+/// The training step of a GPT.
+fn gpt(layers: usize, heads: usize, width: usize, block: usize, batch: usize) -> Result<impl FnMut() -> f64> {
+    let mut p = Parameters::default();
+    let Gpt { wte, wpe, blocks, ln_f } = Gpt::new(&mut p, layers, width, 65, block)?;
+    let tokens_of = Embedding::new(wte.clone(), width);
     let (x, y) = (integers(&[batch, block], 5, 65)?, integers(&[batch * block], 6, 65)?);
     let above = |i: usize| if i % block > i / block { f32::NEG_INFINITY } else { 0.0 };
     let hidden = Tensor::from_vec((0..block * block).map(above).collect(), (block, block), &Device::Cpu)?;
-    steps(p.adam(0.99, 0.1)?.into(), move || {
+    Ok(stepper(p.adam(0.99, 0.1)?.into(), move || {
         let mut h = tokens_of.forward(&x)?.broadcast_add(&wpe)?;
         for block in &blocks {
             h = (&h + block.attention(&block.ln_1.forward(&h)?, heads, &hidden)?)?;
@@ -248,5 +313,5 @@ fn gpt(layers: usize, heads: usize, width: usize, block: usize, batch: usize) ->
         }
         let logits = ln_f.forward(&h)?.reshape(((), width))?.matmul(&wte.t()?)?;
         cross_entropy(&logits, &y)
-    })
+    }))
 }

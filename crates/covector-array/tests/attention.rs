@@ -95,10 +95,9 @@ fn the_bits_are_the_same_everywhere() {
             let [q, k, v] = [(1, t, d), (2, s, d), (3, s, e)].map(|(seed, n, m)| draw(seed, &[heads, n, m], dtype));
             let dy = draw(5, &[heads, t, e], dtype);
             let seen = kernels::map(
-                |_| Some(|x: &[kernels::Tile], out: kernels::TileMut| kernels::map1(x, out, |x: f64| x > -0.5)),
+                |_| Some(kernels::Kernel::unary(|x: f64| x > -0.5)),
                 DType::F64,
                 [draw(6, &[heads, t, s], DType::F64)].into_iter().collect(),
-                DType::Bool,
             );
             for (mask, causal) in [(None, true), (Some(&seen), false)] {
                 let a = attention(&q, &k, &v, mask, causal);

@@ -109,11 +109,7 @@ impl Driver {
 
     fn start(&self) -> Result<Running, String> {
         let words = self.launch.command.clone()?;
-        let threads = self.threads.to_string();
         let mut command = restricted(self.threads, &words);
-        for variable in ["COVECTOR_THREADS", "RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
-            command.env(variable, &threads);
-        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(|e| format!("{}: {e}", words[0]))?;
         let requests = child.stdin.take().ok_or("no standard input")?;
@@ -136,15 +132,17 @@ impl Drop for Driver {
     }
 }
 
-/// The command on as many cores as there are to be threads: some libraries take what they see.
-fn restricted(threads: usize, words: &[String]) -> Command {
+/// The command with so many threads, on as many cores: some libraries take what they see.
+pub fn restricted(threads: usize, words: &[String]) -> Command {
     let cores = thread::available_parallelism().map_or(1, |n| n.get());
+    let mut command = Command::new(if cores <= threads { &words[0] } else { "taskset" });
     if cores <= threads {
-        let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
-        return command;
+    } else {
+        command.arg("-c").arg(format!("0-{}", threads - 1)).args(words);
     }
-    let mut command = Command::new("taskset");
-    command.arg("-c").arg(format!("0-{}", threads - 1)).args(words);
+    for variable in ["COVECTOR_THREADS", "RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
+        command.env(variable, threads.to_string());
+    }
     command
 }

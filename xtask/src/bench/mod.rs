@@ -5,6 +5,7 @@
 mod driver;
 mod machine;
 mod rows;
+mod shakespeare;
 mod table;
 
 use std::collections::BTreeMap;
@@ -17,25 +18,32 @@ use serde_json::Value;
 use table::{Cell, Line, Table};
 
 pub const USAGE: &str = "usage: cargo xtask bench [--rows A,B] [--peers A,B] [--repeats N] [--seconds S] [--threads N]
-                         [--wait S] [--python FILE] [--record]
+                         [--wait S] [--setup DIR] [--python FILE] [--record]
+       cargo xtask bench --shakespeare FILE [--steps N] [--peers A,B] [--repeats N] [--threads N] [...]
   --rows     beginnings of row names, as matmul,gelu,gpt_small   (all)
   --peers    of torch,torch-compile,jax,candle,burn,bare         (all)
-  --repeats  how often each library is asked in turn             (5)
+  --repeats  how often each library is asked in turn             (5; a whole training: 1)
   --seconds  about how long each is timed each time              (0.3)
   --threads  for each library                                    (2)
   --wait     how long to wait, each time, for other work to end  (0)
+  --setup    what bench/setup had as CARGO_TARGET_DIR            (the target folder)
   --python   one that has torch and jax                          (that of bench/setup)
-  --record   write bench/table.json and bench/TABLE.md";
+  --record   write bench/table.json and bench/TABLE.md
+  --shakespeare  train a GPT on the text of a file instead, by covector, torch and torch-compile
+  --steps    of that training                                    (2000)";
 
 struct Options {
     rows: Vec<String>,
     peers: Vec<String>,
-    repeats: usize,
+    repeats: Option<usize>,
     seconds: f64,
     threads: usize,
     wait: f64,
+    setup: Option<String>,
     python: Option<String>,
     record: bool,
+    shakespeare: Option<String>,
+    steps: usize,
 }
 
 impl Options {
@@ -43,12 +51,15 @@ impl Options {
         let mut options = Options {
             rows: Vec::new(),
             peers: Vec::new(),
-            repeats: 5,
+            repeats: None,
             seconds: 0.3,
             threads: 2,
             wait: 0.0,
+            setup: None,
             python: None,
             record: false,
+            shakespeare: None,
+            steps: 2000,
         };
         let mut args = args.iter();
         while let Some(option) = args.next() {
@@ -61,17 +72,23 @@ impl Options {
             match option.as_str() {
                 "--rows" => options.rows = list(),
                 "--peers" => options.peers = list(),
-                "--repeats" => options.repeats = number(value)?,
+                "--repeats" => options.repeats = Some(number::<usize>(value)?.max(1)),
                 "--seconds" => options.seconds = number(value)?,
                 "--threads" => options.threads = number(value)?,
                 "--wait" => options.wait = number(value)?,
+                "--setup" => options.setup = Some(value.clone()),
                 "--python" => options.python = Some(value.clone()),
+                "--shakespeare" => options.shakespeare = Some(value.clone()),
+                "--steps" => options.steps = number(value)?,
                 _ => return Err(USAGE.to_owned()),
             }
         }
-        options.repeats = options.repeats.max(1);
         options.threads = options.threads.max(1);
         Ok(options)
+    }
+
+    fn setup(&self, target: &Path) -> PathBuf {
+        self.setup.as_ref().map_or_else(|| target.to_owned(), PathBuf::from)
     }
 
     fn rows(&self) -> Vec<&'static Row> {
@@ -100,6 +117,11 @@ pub fn run(args: &[String]) -> Result<bool, String> {
         return Err("covector-bench does not build".into());
     }
     let bench = root.join("bench");
+    if let Some(text) = &options.shakespeare {
+        let launches = trainings(&options, text, &bench, &target);
+        print!("{}", shakespeare::run(&launches, options.threads, options.repeats.unwrap_or(1))?);
+        return Ok(true);
+    }
     let last = Table::read(&bench.join("table.json"));
     let mut table = Table { machine: machine::describe(), ..Table::default() };
     table.commit = machine::said_by("git", &["-C", &root.display().to_string(), "describe", "--always", "--dirty"]);
@@ -121,6 +143,8 @@ pub fn run(args: &[String]) -> Result<bool, String> {
     }
     for row in rows {
         let line = measure(row, &mut drivers, &options, &mut table);
+        // A long run that is stopped has not been for nothing.
+        eprintln!("{}", line.summary(row.name));
         table.lines.insert(row.name.to_owned(), line);
     }
     // Again, and the better of the two: other work may have been in the way.
@@ -130,11 +154,17 @@ pub fn run(args: &[String]) -> Result<bool, String> {
     table.set_floors(floor);
     let agree = table.lines.values().all(|line| line.cells.values().all(|cell| cell.agrees));
     print!("{}", table.markdown(&last));
+    for (row, change) in table.regressions(&last) {
+        println!("slower than recorded: {row}, ×{change:.2}");
+    }
     if options.record {
+        // Rows that were not measured now are compared with nothing.
+        let mut earlier = Table::read(&bench.join("table.json"));
+        earlier.lines.retain(|name, _| table.lines.contains_key(name));
         let mut merged = last.updated(table);
         merged.set_floors(floor);
         merged.write(&bench.join("table.json"))?;
-        let text = merged.markdown(&Table::default());
+        let text = merged.markdown(&earlier);
         std::fs::write(bench.join("TABLE.md"), text).map_err(|e| e.to_string())?;
     }
     Ok(agree)
@@ -142,19 +172,9 @@ pub fn run(args: &[String]) -> Result<bool, String> {
 
 /// How each driver is started: covector first, then the chosen peers.
 fn launches(options: &Options, bench: &Path, target: &Path) -> Vec<Launch> {
-    let python = options.python.clone().map_or_else(|| target.join("bench-venv/bin/python"), PathBuf::from);
-    let existing = |path: PathBuf, rest: &[&str]| {
-        let words = || [path.display().to_string()].into_iter().chain(rest.iter().map(|s| s.to_string())).collect();
-        if path.exists() { Ok(words()) } else { Err("not installed; bench/setup does it".to_owned()) }
-    };
-    let threads = options.threads.to_string();
-    let script = |name: &str, rest: &[&str]| {
-        let file = bench.join(name).display().to_string();
-        let args: Vec<&str> = [file.as_str(), "--threads", &threads].into_iter().chain(rest.iter().copied()).collect();
-        existing(python.clone(), &args)
-    };
     let own = target.join("release/covector-bench");
-    let peer = |name: &str| existing(target.join("bench-peers/release").join(name), &[]);
+    let peer = |name: &str| existing(options.setup(target).join("bench-peers/release").join(name), &[]);
+    let script = |name: &str, rest: &[&str]| script(options, bench, target, name, rest);
     let all = [
         ("covector", existing(own.clone(), &[])),
         ("torch", script("torch_driver.py", &[])),
@@ -164,8 +184,39 @@ fn launches(options: &Options, bench: &Path, target: &Path) -> Vec<Launch> {
         ("burn", peer("covector-bench-burn")),
         ("bare", existing(own, &["bare"])),
     ];
+    chosen(options, all)
+}
+
+/// How each whole training is started.
+fn trainings(options: &Options, text: &str, bench: &Path, target: &Path) -> Vec<Launch> {
+    let steps = options.steps.to_string();
+    let script = |rest: &[&str]| {
+        let rest = [&["--text", text, "--steps", steps.as_str()], rest].concat();
+        script(options, bench, target, "torch_shakespeare.py", &rest)
+    };
+    let all = [
+        ("covector", existing(target.join("release/covector-bench"), &["shakespeare", text, &steps])),
+        ("torch", script(&[])),
+        ("torch-compile", script(&["--compile"])),
+    ];
+    chosen(options, all)
+}
+
+fn chosen<const N: usize>(options: &Options, all: [(&'static str, Result<Vec<String>, String>); N]) -> Vec<Launch> {
     let wanted = |name: &str| name == "covector" || options.peers.is_empty() || options.peers.iter().any(|p| p == name);
     all.into_iter().filter(|(name, _)| wanted(name)).map(|(name, command)| Launch { name, command }).collect()
+}
+
+fn existing(path: PathBuf, rest: &[&str]) -> Result<Vec<String>, String> {
+    let words = || [path.display().to_string()].into_iter().chain(rest.iter().map(|s| s.to_string())).collect();
+    if path.exists() { Ok(words()) } else { Err("not installed; bench/setup does it".to_owned()) }
+}
+
+fn script(options: &Options, bench: &Path, target: &Path, name: &str, rest: &[&str]) -> Result<Vec<String>, String> {
+    let python =
+        options.python.clone().map_or_else(|| options.setup(target).join("bench-venv/bin/python"), PathBuf::from);
+    let (file, threads) = (bench.join(name).display().to_string(), options.threads.to_string());
+    existing(python, &[&[file.as_str(), "--threads", &threads], rest].concat())
 }
 
 fn floors(target: &Path, threads: usize) -> Result<BTreeMap<String, f64>, String> {
@@ -179,14 +230,15 @@ fn floors(target: &Path, threads: usize) -> Result<BTreeMap<String, f64>, String
 
 /// Asks every driver in turn, `repeats` times.
 fn measure(row: &Row, drivers: &mut [Driver], options: &Options, table: &mut Table) -> Line {
-    if row.memory {
-        drivers.iter_mut().for_each(Driver::stop);
-    }
     let mut answers: BTreeMap<&'static str, Vec<Answer>> = BTreeMap::new();
     let mut out: Vec<&'static str> = Vec::new();
-    for repeat in 0..options.repeats {
+    let repeats = options.repeats.unwrap_or(5);
+    for repeat in 0..repeats {
         for driver in drivers.iter_mut().filter(|d| !out.contains(&d.name())).collect::<Vec<_>>() {
-            eprint!("\r\x1b[K{} {}/{} {}", row.name, repeat + 1, options.repeats, driver.name());
+            eprint!("\r\x1b[K{} {}/{} {}", row.name, repeat + 1, repeats, driver.name());
+            if row.first || (row.memory && repeat == 0) {
+                driver.stop();
+            }
             wait(options.wait);
             match driver.time(row.name, options.seconds) {
                 Ok(answer) => answers.entry(driver.name()).or_default().push(answer),
@@ -203,7 +255,7 @@ fn measure(row: &Row, drivers: &mut [Driver], options: &Options, table: &mut Tab
     answers.retain(|name, _| !out.contains(name));
     let reference = answers.get("covector").and_then(|a| a.first()).map(|a| a.check.clone());
     let cells = answers.iter().map(|(name, answers)| ((*name).to_owned(), cell(answers, reference.as_deref(), row)));
-    Line::new(cells.collect())
+    Line::new(cells.collect(), row.against)
 }
 
 /// Waits until most of a core is free of other work, or the time is over.
@@ -219,14 +271,14 @@ fn cell(answers: &[Answer], reference: Option<&[f64]>, row: &Row) -> Cell {
         repeats: answers.iter().map(|a| a.seconds[0] / row.ops).collect(),
         peak_mib: row.memory.then(|| answers.iter().map(|a| a.peak_mib).fold(0.0, f64::max)),
         others: table::median(&answers.iter().map(|a| a.others).collect::<Vec<_>>()),
-        agrees: reference.is_none_or(|reference| agree(reference, check)),
+        agrees: reference.is_none_or(|reference| agree(reference, check, row.tolerance())),
     }
 }
 
-/// Equal to three digits, or to four of the largest figure.
-fn agree(a: &[f64], b: &[f64]) -> bool {
+/// Equal to this part of each figure, or to a tenth of that of the largest.
+fn agree(a: &[f64], b: &[f64], tolerance: f64) -> bool {
     let largest = a.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
-    let close = |(x, y): (&f64, &f64)| (x - y).abs() <= 1e-3 * x.abs() + 1e-4 * largest;
+    let close = |(x, y): (&f64, &f64)| (x - y).abs() <= tolerance * (x.abs() + 0.1 * largest);
     a.len() == b.len() && a.iter().zip(b).all(close)
 }
 
@@ -234,8 +286,12 @@ fn agree(a: &[f64], b: &[f64]) -> bool {
 fn floor(row: &Row, floors: &BTreeMap<String, f64>) -> Option<f64> {
     let rate = |name: &str| floors.get(name).map(|x| x * 1e9);
     let arithmetic = row.flops.and_then(|(flops, width)| {
-        let name = if width == Width::F64 { "gflops_f64" } else { "gflops_f32" };
-        Some(flops / rate(name)?)
+        Some(match width {
+            // The instructions for bf16 multiply and add two pairs where those for f32 do one.
+            Width::BF16 => flops / (2.0 * rate("gflops_f32")?),
+            Width::F32 => flops / rate("gflops_f32")?,
+            Width::F64 => flops / rate("gflops_f64")?,
+        })
     });
     let memory = row.bytes.and_then(|bytes| Some(bytes / rate("read_gb_s")?));
     arithmetic.or(memory).map(|seconds| seconds / row.ops)

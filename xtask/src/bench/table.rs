@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::rows::{ROWS, Row};
+use super::rows::{Against, ROWS, Row};
 
 /// Columns in order, with their headings.
 const COLUMNS: [(&str, &str); 7] = [
@@ -56,14 +56,22 @@ pub struct Cell {
 }
 
 impl Line {
-    pub fn new(cells: BTreeMap<String, Cell>) -> Line {
-        let peers = cells.iter().filter(|(name, cell)| *name != "covector" && cell.agrees);
+    pub fn new(cells: BTreeMap<String, Cell>, against: Against) -> Line {
+        let opponent = |name: &str| name != "covector" && against.includes(name);
+        let peers = cells.iter().filter(|(name, cell)| opponent(name) && cell.agrees);
         let best = peers.min_by(|a, b| median(&a.1.repeats).total_cmp(&median(&b.1.repeats)));
         let ratio = cells.get("covector").zip(best).map(|(own, (name, best))| {
             let ratios: Vec<f64> = own.repeats.iter().zip(&best.repeats).map(|(a, b)| a / b).collect();
             (median(&ratios), name.clone())
         });
         Line { cells, ratio, floor: None }
+    }
+
+    /// Everybody's times in a line of plain text.
+    pub fn summary(&self, row: &str) -> String {
+        let cells = self.cells.iter().map(|(name, cell)| format!("{name} {}", cell.text()));
+        let ratio = self.ratio.as_ref().map_or(String::new(), |(ratio, best)| format!("; {ratio:.2} of {best}"));
+        format!("{row}: {}{ratio}", cells.collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -108,14 +116,31 @@ impl Table {
             let floor = line.floor.map_or("–".into(), time);
             let _ = write!(text, "| {} |{cells} {ratio} | {floor} |", row.title);
             if compared {
-                let before = earlier.lines.get(row.name).and_then(|l| l.ratio.as_ref());
-                let _ = write!(text, " {} |", change(line.ratio.as_ref(), before));
+                let change = self.change(earlier, row.name).map_or("–".into(), |change| {
+                    let text = format!("×{change:.2}");
+                    if (change - 1.0).abs() > NOISE { format!("**{text}**") } else { text }
+                });
+                let _ = write!(text, " {change} |");
             }
             text.push('\n');
         }
         self.memory(&mut text, &columns);
-        self.explanation(&mut text, compared);
+        self.explanation(&mut text, compared.then_some(earlier));
         text
+    }
+
+    /// By what factor the ratio of a row moved since an earlier table.
+    fn change(&self, earlier: &Table, row: &str) -> Option<f64> {
+        let ratio = |table: &Table| table.lines.get(row)?.ratio.as_ref().map(|(ratio, _)| *ratio);
+        Some(ratio(self)? / ratio(earlier)?)
+    }
+
+    /// The rows whose ratio grew by more than noise since an earlier table, and by what factor; the worst first.
+    pub fn regressions(&self, earlier: &Table) -> Vec<(&'static str, f64)> {
+        let changes = ROWS.iter().filter_map(|row| Some((row.name, self.change(earlier, row.name)?)));
+        let mut found: Vec<_> = changes.filter(|(_, change)| *change > 1.0 + NOISE).collect();
+        found.sort_by(|a, b| b.1.total_cmp(&a.1));
+        found
     }
 
     fn memory(&self, text: &mut String, columns: &[&(&str, &str)]) {
@@ -133,7 +158,7 @@ impl Table {
         }
     }
 
-    fn explanation(&self, text: &mut String, compared: bool) {
+    fn explanation(&self, text: &mut String, earlier: Option<&Table>) {
         let floor = |name: &str| self.floors.get(name).copied().unwrap_or(f64::NAN);
         let Table { machine, commit, date, versions, .. } = self;
         let _ = writeln!(text, "\n- {date}, covector at {commit}. Machine: {machine}.");
@@ -158,16 +183,22 @@ impl Table {
         let _ = writeln!(
             text,
             "- Each repeat asks every library in turn; a figure is the median over the repeats of the fastest run. The ratio \
-             is the median of those within a repeat, to the library that is best in the row: below 1, covector is faster."
+             is the median of those within a repeat, to the library that is best in the row: below 1, covector is faster. \
+             Where covector records its ops as the program runs, it is compared with the libraries that do so, and with \
+             those that compile where it compiles."
         );
         let _ = writeln!(
             text,
             "- All compute the same from the same inputs: results, or the losses of the first three steps, are compared. \
              ≠ marks one that differs, which is then no opponent; – what a library lacks or its driver does not do."
         );
-        if compared {
-            let _ =
-                writeln!(text, "- Since last: how the ratio moved; in bold where by more than {:.0} %.", NOISE * 100.0);
+        if let Some(Table { date, commit, .. }) = earlier {
+            let _ = writeln!(
+                text,
+                "- Since last: by what factor the ratio moved since {date} (covector at {commit}); in bold where by more \
+                 than {:.0} %.",
+                NOISE * 100.0
+            );
         }
         for note in &self.notes {
             let _ = writeln!(text, "- {note}");
@@ -189,7 +220,7 @@ impl Table {
             date: text("date"),
             versions: texts("versions"),
             floors: entries("floors").filter_map(|(name, v)| Some((name.clone(), v.as_f64()?))).collect(),
-            lines: entries("rows").map(|(name, v)| (name.clone(), Line::from_json(v))).collect(),
+            lines: entries("rows").map(|(name, v)| (name.clone(), Line::from_json(name, v))).collect(),
             notes: texts("notes"),
         }
     }
@@ -223,7 +254,8 @@ impl Line {
         json!({"cells": cells, "ratio": ratio, "best": best, "floor": self.floor})
     }
 
-    fn from_json(json: &Value) -> Line {
+    /// A row as it was recorded; its opponents are those of today.
+    fn from_json(name: &str, json: &Value) -> Line {
         let cell = |json: &Value| Cell {
             repeats: json["seconds"].as_f64().into_iter().collect(),
             peak_mib: json["peak_mib"].as_f64(),
@@ -231,11 +263,11 @@ impl Line {
             agrees: json["agrees"].as_bool().unwrap_or(true),
         };
         let cells = json["cells"].as_object().into_iter().flatten();
-        Line {
-            cells: cells.map(|(name, json)| (name.clone(), cell(json))).collect(),
-            ratio: json["ratio"].as_f64().map(|ratio| (ratio, json["best"].as_str().unwrap_or_default().to_owned())),
-            floor: json["floor"].as_f64(),
-        }
+        let against = ROWS.iter().find(|row| row.name == name).map_or(Against::All, |row| row.against);
+        let best = json["best"].as_str().filter(|best| against.includes(best));
+        let line = Line::new(cells.map(|(name, json)| (name.clone(), cell(json))).collect(), against);
+        let ratio = json["ratio"].as_f64().zip(best).map(|(ratio, best)| (ratio, best.to_owned())).or(line.ratio);
+        Line { ratio, floor: json["floor"].as_f64(), ..line }
     }
 }
 
@@ -248,7 +280,7 @@ impl Cell {
 }
 
 /// Three digits and a unit.
-fn time(seconds: f64) -> String {
+pub fn time(seconds: f64) -> String {
     let (number, unit) = match seconds {
         s if s >= 1.0 => (s, "s"),
         s if s >= 1e-3 => (s * 1e3, "ms"),
@@ -258,9 +290,85 @@ fn time(seconds: f64) -> String {
     format!("{number:.digits$} {unit}")
 }
 
-fn change(now: Option<&(f64, String)>, before: Option<&(f64, String)>) -> String {
-    let (Some((now, _)), Some((before, _))) = (now, before) else { return "–".into() };
-    let change = now / before - 1.0;
-    let text = format!("{:+.0} %", change * 100.0);
-    if change.abs() > NOISE { format!("**{text}**") } else { text }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(figures: &[(&str, f64)], against: Against) -> Line {
+        let cell = |seconds| Cell { repeats: vec![seconds], peak_mib: None, others: 0.0, agrees: true };
+        Line::new(figures.iter().map(|(name, seconds)| ((*name).to_owned(), cell(*seconds))).collect(), against)
+    }
+
+    fn table(lines: Vec<(&str, Line)>) -> Table {
+        let lines = lines.into_iter().map(|(name, line)| (name.to_owned(), line)).collect();
+        Table { lines, commit: "abc".into(), date: "2026-01-02".into(), ..Table::default() }
+    }
+
+    #[test]
+    fn the_ratio_is_to_the_best_of_those_that_do_the_same() {
+        let figures = [("covector", 2.0), ("torch", 4.0), ("jax", 1.0), ("candle", 3.0)];
+        assert_eq!(line(&figures, Against::All).ratio, Some((2.0, "jax".into())));
+        assert_eq!(line(&figures, Against::Eager).ratio, Some((2.0 / 3.0, "candle".into())));
+        assert_eq!(line(&figures[..2], Against::Compiled).ratio, None);
+        let summary = line(&figures, Against::Eager).summary("chain");
+        assert_eq!(summary, "chain: candle 3.00 s, covector 2.00 s, jax 1.00 s, torch 4.00 s; 0.67 of candle");
+    }
+
+    #[test]
+    fn a_library_that_computes_something_else_is_no_opponent() {
+        let mut cells = line(&[("covector", 2.0), ("torch", 4.0), ("jax", 1.0)], Against::All).cells;
+        cells.get_mut("jax").expect("it was put there").agrees = false;
+        assert_eq!(Line::new(cells, Against::All).ratio, Some((0.5, "torch".into())));
+    }
+
+    #[test]
+    fn regressions_show_as_ratios_to_the_recorded_table() {
+        let rows = |factor: f64| {
+            let one = |own: f64| line(&[("covector", own), ("torch", 1.0)], Against::All);
+            table(vec![("gelu", one(0.4 * factor)), ("mlp", one(0.5)), ("sum_0", one(0.9 / factor))])
+        };
+        let (last, now) = (rows(1.0), rows(1.5));
+        let names: Vec<_> = now.regressions(&last).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["gelu"]);
+        let text = now.markdown(&last);
+        for (row, change) in [("GELU", " **×1.50** |"), ("MLP", " ×1.00 |"), ("sum", " **×0.67** |")] {
+            let line = text.lines().find(|line| line.starts_with(&format!("| {row}"))).expect("the row is shown");
+            assert!(line.ends_with(change), "{line}");
+        }
+        assert!(text.contains("since 2026-01-02 (covector at abc)"), "{text}");
+    }
+
+    #[test]
+    fn a_slower_machine_is_no_regression() {
+        let rows = |speed: f64| table(vec![("gelu", line(&[("covector", speed), ("jax", 2.0 * speed)], Against::All))]);
+        assert_eq!(rows(3.0).regressions(&rows(1.0)), []);
+    }
+
+    #[test]
+    fn rows_that_were_not_measured_before_have_no_change() {
+        let now = table(vec![("gelu", line(&[("covector", 1.0), ("jax", 2.0)], Against::All))]);
+        let last = table(vec![("mlp", line(&[("covector", 1.0), ("jax", 2.0)], Against::All))]);
+        assert_eq!(now.regressions(&last), []);
+        let row = now.markdown(&last).lines().find(|line| line.starts_with("| GELU")).map(str::to_owned);
+        assert!(row.is_some_and(|row| row.ends_with(" – |")));
+    }
+
+    #[test]
+    fn a_written_table_is_read_back() {
+        let chain = line(&[("covector", 2.0), ("candle", 4.0), ("jax", 1.0)], Against::Eager);
+        let table = table(vec![("chain", chain)]);
+        let path = std::env::temp_dir().join(format!("covector-bench-table-{}.json", std::process::id()));
+        table.write(&path).expect("the temporary folder takes a file");
+        let read = Table::read(&path);
+        std::fs::remove_file(&path).expect("it was written");
+        assert_eq!(read.markdown(&Table::default()), table.markdown(&Table::default()));
+    }
+
+    #[test]
+    fn ratios_recorded_under_other_rules_are_taken_anew() {
+        let cells = json!({"covector": {"seconds": 2.0}, "candle": {"seconds": 4.0}, "jax": {"seconds": 1.0}});
+        let recorded = json!({"cells": cells, "ratio": 2.1, "best": "jax", "floor": null});
+        assert_eq!(Line::from_json("chain", &recorded).ratio, Some((0.5, "candle".into())));
+        assert_eq!(Line::from_json("gelu", &recorded).ratio, Some((2.1, "jax".into())));
+    }
 }

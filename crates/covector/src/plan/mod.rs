@@ -177,7 +177,8 @@ fn run(list: &Listing, plan: &Plan, leaf: &Leaf) -> Result<Values> {
             None => {
                 let made = &step.results[0];
                 let (primitive, spec) = (node(made).primitive(), node(made).spec());
-                let value = if step.turned { primitive.run_exchanged(inputs, spec) } else { primitive.run(inputs, spec) };
+                let value =
+                    if step.turned { primitive.run_exchanged(inputs, spec) } else { primitive.run(inputs, spec) };
                 place(made, value.map_err(|e| refused(node(made), e))?);
             }
         }
