@@ -63,15 +63,17 @@ pub fn outline_pass(
         };
         return results.iter().map(one).collect();
     }
-    let mut taken: SmallVec<[usize; 2]> = SmallVec::new();
-    let made = |(shape, dtype): &(&Shape, DType)| {
+    let mut taken: SmallVec<[Option<usize>; 2]> = SmallVec::new();
+    for (shape, dtype) in results {
         let fits = |x: &mut Array| x.dtype() == *dtype && x.size() == shape.size() && x.is_reusable();
-        let free = (0..inputs.len()).find(|k| !taken.contains(k) && fits(&mut inputs[*k]));
-        taken.extend(free);
-        free.map(|k| (k, (*shape).clone())).ok_or_else(|| Array::outline((*shape).clone(), *dtype, ledger))
+        let free = (0..inputs.len()).find(|k| !taken.contains(&Some(*k)) && fits(&mut inputs[*k]));
+        taken.push(free);
+    }
+    let made = |((shape, dtype), over): (&(&Shape, DType), &Option<usize>)| match over {
+        Some(k) => inputs[*k].reshape(shape),
+        None => Array::outline((*shape).clone(), *dtype, ledger),
     };
-    let places: SmallVec<[_; 2]> = results.iter().map(made).collect();
-    places.into_iter().map(|place| place.map_or_else(|new| new, |(k, shape)| inputs[k].reshape(&shape))).collect()
+    results.iter().zip(&taken).map(made).collect()
 }
 
 #[cfg(test)]
