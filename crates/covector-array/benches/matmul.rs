@@ -5,7 +5,13 @@ use std::hint::black_box;
 use covector_array::kernels::{cast, copy, matmul};
 use covector_array::threads::enter;
 use covector_array::{Array, DType};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
+
+fn main() {
+    let mut c = Criterion::default().configure_from_args();
+    [squares, training, decoding].iter().for_each(|products| products(&mut c));
+    c.final_summary();
+}
 
 /// Which factors are stored transposed.
 #[derive(Clone, Copy)]
@@ -71,6 +77,3 @@ fn decoding(c: &mut Criterion) {
         product(c, "one row", [1, 1, k, n], Right, DType::F32);
     }
 }
-
-criterion_group!(products, squares, training, decoding);
-criterion_main!(products);

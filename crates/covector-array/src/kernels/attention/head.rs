@@ -34,7 +34,7 @@ pub(super) struct Scratch {
 impl Scratch {
     /// Enough for any head of `job`, forward or (`backward`) backward.
     pub fn new<T: Tiled>(job: &Job<T>, backward: bool) -> Scratch {
-        let [tall, wide] = [job.kernel.rows, job.kernel.columns];
+        let [tall, wide] = [job.kernel.tall, job.kernel.columns];
         let rows = if backward { (tall * job.strips()).min(job.t.next_multiple_of(tall)) } else { tall };
         let (keys, padded) = (job.s, job.s.next_multiple_of(wide));
         let only = |wanted: bool, n: usize| Array::uninit(Shape::from([if wanted { n } else { 0 }]), T::DTYPE);
@@ -75,7 +75,7 @@ impl<T: Tiled> Job<T> {
         let values =
             if few && v.columns == 1 { self.rows(v) } else { self.copied(v, 0..all, self.e, start(&scratch.values)) };
         let (scores, sums) = (start::<T>(&scratch.weights), start::<T>(&scratch.sums));
-        for strip in threads::chunks(queries.len(), self.kernel.rows) {
+        for strip in threads::chunks(queries.len(), self.kernel.tall) {
             let strip = queries.start + strip.start..queries.start + strip.end;
             let seen = self.seen(mask, strip.clone());
             let wide = seen.next_multiple_of(self.kernel.columns);
@@ -105,7 +105,7 @@ impl<T: Tiled> Job<T> {
     pub fn backward(&self, head: usize, cotangent: Matrix<T>, into: [Matrix<T>; 3], scratch: &Scratch) {
         let (q, k, v, mask) = (self.q.at(head), self.k.at(head), self.v.at(head), self.mask_at(head));
         let [dq, dk, dv] = into;
-        let [tall, wide] = [self.kernel.rows, self.kernel.columns];
+        let [tall, wide] = [self.kernel.tall, self.kernel.columns];
         let all = self.limit(self.t);
         let columns = self.turned(k, all, self.d, start(&scratch.columns));
         let values = self.turned(v, all, self.e, start(&scratch.values));
@@ -170,7 +170,7 @@ impl<T: Tiled> Job<T> {
 
     /// The register tiles of queries that the backward pass takes together.
     fn strips(&self) -> usize {
-        (HELD / (2 * self.kernel.rows * self.s.max(1) * size_of::<T>())).clamp(1, STRIPS)
+        (HELD / (2 * self.kernel.tall * self.s.max(1) * size_of::<T>())).clamp(1, STRIPS)
     }
 
     /// How many keys the queries before `end` may attend to, as far as the order of both goes.
@@ -190,8 +190,10 @@ impl<T: Tiled> Job<T> {
     /// `out (+)= a · b`, of `[rows, columns, depth]`.
     fn product(&self, a: Left<T>, b: Right<T>, out: *mut T, pitch: isize, size: [usize; 3], fresh: bool) {
         let [rows, columns, depth] = size;
-        let [tall, wide] = [self.kernel.rows, self.kernel.columns];
+        let wide = self.kernel.columns;
         for column in (0..columns).step_by(wide) {
+            let width = wide.min(columns - column);
+            let tall = self.kernel.rows_for(width);
             for row in (0..rows).step_by(tall) {
                 let tile = Tile {
                     a: a.0.wrapping_offset(row as isize * a.1),
@@ -202,7 +204,7 @@ impl<T: Tiled> Job<T> {
                     out: out.wrapping_offset(row as isize * pitch).wrapping_add(column),
                     out_row: pitch,
                     rows: tall.min(rows - row),
-                    columns: wide.min(columns - column),
+                    columns: width,
                     depth,
                     fresh,
                 };
@@ -254,6 +256,7 @@ impl<T: Tiled> Job<T> {
     /// `x` transposed, as panels as wide as a tile; what is missing in the last one is 0.
     fn turned(&self, x: Matrix<T>, rows: usize, columns: usize, to: *mut T) -> Right<T> {
         match self.kernel.columns {
+            64 => Turn::<T, 64> { x, rows, columns, to }.run(),
             32 => Turn::<T, 32> { x, rows, columns, to }.run(),
             16 => Turn::<T, 16> { x, rows, columns, to }.run(),
             8 => Turn::<T, 8> { x, rows, columns, to }.run(),

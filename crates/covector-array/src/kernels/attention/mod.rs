@@ -103,9 +103,9 @@ impl Attention {
         }
         let to = Heads::of(&out);
         // Few heads are cut along their queries, each piece with a copy of the keys and values it sees.
-        let strips = job.t.div_ceil(job.kernel.rows);
+        let strips = job.t.div_ceil(job.kernel.tall);
         let cuts = PIECES.div_ceil(job.heads).min(strips.div_ceil(4)).min((job.work() / WORK).max(1));
-        let cut = strips.div_ceil(cuts) * job.kernel.rows;
+        let cut = strips.div_ceil(cuts) * job.kernel.tall;
         let pieces: SmallVec<[Range<usize>; 16]> = threads::chunks(job.t, cut).collect();
         job.spread(job.heads * pieces.len(), false, |scratch, i| {
             let head = i / pieces.len();

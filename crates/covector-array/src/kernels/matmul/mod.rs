@@ -102,7 +102,7 @@ struct Job<T> {
     a: Factor<T>,
     out: Factor<T>,
     size: [usize; 4],
-    /// Rows of a piece and steps along the depth at most.
+    /// Rows of a piece, and steps along the depth before the next rows come, at most.
     block: [usize; 2],
 }
 
@@ -124,7 +124,8 @@ fn tiles<T: Tiled>(kernel: Kernel<T>, a: &Array, b: &Array, out: &Array) {
     // Rows or columns without gaps are read where they lie.
     let a = if a.strides()[1] == 1 || a.strides()[2] == 1 { a.clone() } else { a.contiguous() };
     let far = a.strides()[2].unsigned_abs() >= FAR_STEP;
-    let block = if far { FAR } else { [TALL, DEPTH] };
+    let [rows, depth] = if far { FAR } else { [TALL, DEPTH] };
+    let block = [rows, k.div_ceil(k.div_ceil(depth))];
     let job = Job { kernel, a: Factor::of(&a), out: Factor::of(out), size: [batch, m, k, n], block };
     let dense = n == 1 || b.strides()[2] == 1;
     let narrow = b.strides()[1].unsigned_abs() <= 2 * kernel.columns;
@@ -148,8 +149,8 @@ impl<T: Tiled> Job<T> {
             for i in i * group..(i * group + group).min(batch * pieces) {
                 let (batch, piece) = (i / pieces, i % pieces);
                 let (rows, columns) = (rows[piece / columns.len()].clone(), columns[piece % columns.len()].clone());
-                let panels = columns.step_by(self.kernel.columns);
-                if k <= SHALLOW {
+                let panels = columns.clone().step_by(self.kernel.columns);
+                if k <= SHALLOW && columns.len() > self.kernel.columns {
                     // Little is computed per result: write these in the order in which they lie.
                     for rows in rows.clone().step_by(self.kernel.rows).map(|r| r..(r + self.kernel.rows).min(rows.end))
                     {
@@ -204,7 +205,7 @@ impl<T: Tiled> Job<T> {
         let k = self.size[2];
         let columns = self.kernel.columns.min(self.size[3] - column);
         let tall = self.kernel.rows_for(columns);
-        for depth in threads::chunks(k, k.div_ceil(k.div_ceil(self.block[1]))) {
+        for depth in threads::chunks(k, self.block[1]) {
             let panel = panel(depth.start);
             for row in rows.clone().step_by(tall) {
                 let tile = Tile {

@@ -225,10 +225,11 @@ mod x86 {
                         }
                         let (mut a, mut b) = (t.a, t.b);
                         let mut left = t.depth;
+                        let fetches = t.a_depth == 1 && t.depth >= 64 / size_of::<$t>();
                         while left > 0 {
                             let steps = left.min(64 / size_of::<$t>());
                             left -= steps;
-                            if t.a_depth == 1 {
+                            if fetches {
                                 // As many rows below come next: a cache line of each is asked for.
                                 for i in 0..ROWS {
                                     let below = a.wrapping_offset((ROWS + i) as isize * t.a_row);
