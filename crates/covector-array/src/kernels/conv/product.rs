@@ -42,7 +42,7 @@ pub(super) struct Place<T> {
     pub example: usize,
 }
 
-/// Positions that lie side by side both in the planes (from `from` on) and in the result (from `to` on).
+/// Positions that lie one after another in the planes (from `from` on) and side by side in the result (from `to` on).
 #[derive(Clone, Copy)]
 pub(super) struct Run {
     pub from: isize,
@@ -147,6 +147,7 @@ impl<T: Scatter> Product<T> {
         let room = Array::uninit(Shape::from([(steps + self.rows) * wide + SLACK]), T::DTYPE);
         let panel = room.ptr::<T>().cast_mut();
         let aside = panel.wrapping_add(steps * wide + SLACK);
+        let stride = self.layout.inner().1;
         let (mut rest, mut taken) = (runs, 0);
         loop {
             // The runs of the next panel, of which the first and the last may be parts.
@@ -154,7 +155,7 @@ impl<T: Scatter> Product<T> {
             let mut width = 0;
             while let Some(run) = rest.first().filter(|_| width < wide) {
                 let len = (run.len - taken).min(wide - width);
-                parts.push(Run { from: run.from + taken as isize, to: run.to + taken, len });
+                parts.push(Run { from: run.from + taken as isize * stride, to: run.to + taken, len });
                 (width, taken) = (width + len, taken + len);
                 if taken == run.len {
                     (rest, taken) = (&rest[1..], 0);
@@ -173,7 +174,6 @@ impl<T: Scatter> Product<T> {
             for steps in threads::chunks(depth, steps) {
                 let offsets = &self.offsets[steps.clone()];
                 if scattered.is_none() {
-                    let stride = self.layout.inner().1;
                     dispatch(Pack { from: planes, stride, offsets, runs: &parts, to: panel, row: wide });
                 }
                 for row in (0..self.rows).step_by(self.tall) {
