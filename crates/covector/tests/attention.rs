@@ -1,10 +1,11 @@
 //! Attention against its formula: values to the bit, derivatives of every kind, layouts, masks.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use covector::ops::attention::{scaled_dot_product_attention, self_attention};
 use covector::ops::create::ones;
 use covector::ops::random::{bernoulli, normal};
 use covector::*;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 const INF: f64 = f64::INFINITY;
 
