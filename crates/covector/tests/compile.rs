@@ -195,21 +195,22 @@ fn other_structures_shapes_dtypes_and_numbers_are_recorded_anew() {
         let sum = c.iter().fold(sum, |a, c| a * c);
         (sum * *power, name.clone())
     });
-    let call = |x: &[Tensor], c: Option<f32>, power: f64, name: &str, before: usize| {
-        let (y, told) = compiled(&(x.to_vec(), c.map(Tensor::from), power, name.to_owned()));
+    let call = |x: &[&Tensor], c: Option<f32>, power: f64, name: &str, before: usize| {
+        let (y, told) =
+            compiled(&(x.iter().map(|&x| x.clone()).collect(), c.map(Tensor::from), power, name.to_owned()));
         assert_eq!((told.as_str(), recorded.get()), (name, before));
         y.to_f64()
     };
     let (a, b) = (Tensor::from([1.0f32, 2.0]), Tensor::from([3.0f32]));
-    assert_eq!(call(&[a.clone()], None, 2.0, "a", 1), 6.0);
-    assert_eq!(call(&[&a + 1.0], None, 2.0, "a", 1), 10.0);
-    assert_eq!(call(&[b.clone()], None, 2.0, "a", 2), 6.0);
-    assert_eq!(call(&[a.clone(), b.clone()], None, 2.0, "a", 3), 12.0);
-    assert_eq!(call(&[a.clone()], Some(2.0), 2.0, "a", 4), 12.0);
-    assert_eq!(call(&[a.clone()], None, 3.0, "a", 5), 9.0);
-    assert_eq!(call(&[a.clone()], None, 2.0, "b", 6), 6.0);
-    assert_eq!(call(&[a.cast(DType::F64)], None, 2.0, "a", 7), 6.0);
-    assert_eq!(call(&[a], None, 2.0, "a", 7), 6.0);
+    assert_eq!(call(&[&a], None, 2.0, "a", 1), 6.0);
+    assert_eq!(call(&[&(&a + 1.0)], None, 2.0, "a", 1), 10.0);
+    assert_eq!(call(&[&b], None, 2.0, "a", 2), 6.0);
+    assert_eq!(call(&[&a, &b], None, 2.0, "a", 3), 12.0);
+    assert_eq!(call(&[&a], Some(2.0), 2.0, "a", 4), 12.0);
+    assert_eq!(call(&[&a], None, 3.0, "a", 5), 9.0);
+    assert_eq!(call(&[&a], None, 2.0, "b", 6), 6.0);
+    assert_eq!(call(&[&a.cast(DType::F64)], None, 2.0, "a", 7), 6.0);
+    assert_eq!(call(&[&a], None, 2.0, "a", 7), 6.0);
 }
 
 #[test]
