@@ -162,7 +162,7 @@ fn what_is_alive_after_a_step_is_what_the_plan_says() {
 }
 
 /// Ops whose kernels need memory of their own, which plans do not foresee.
-const SCRATCH: [&str; 14] = [
+const SCRATCH: [&str; 21] = [
     "sum",
     "prod",
     "any",
@@ -177,6 +177,13 @@ const SCRATCH: [&str; 14] = [
     "argsort",
     "topk",
     "scaled_dot_product_attention",
+    "self_attention",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
 ];
 
 #[test]
@@ -190,7 +197,7 @@ fn every_op_can_be_explained() {
             };
             let Ok(results) = op.apply(sample.args.iter().map(fresh).collect()) else { continue };
             let (foreseen, measured) = peaks(&results.iter().collect::<Vec<_>>());
-            let scratch = if SCRATCH.contains(&op.name) { 1024 } else { 0 };
+            let scratch = if SCRATCH.contains(&op.name) { 8192 } else { 0 };
             let fits = (foreseen..=foreseen + scratch).contains(&measured);
             assert!(fits, "{}: {foreseen} foreseen, {measured} measured", op.name);
         }

@@ -29,6 +29,8 @@ pub(super) struct Product<T> {
     pub rows: usize,
     /// Rows of a register tile.
     tall: usize,
+    /// Columns per register tile.
+    wide: usize,
     pub offsets: Vec<usize>,
     /// Where the positions of an example lie in the planes.
     layout: Layout,
@@ -61,7 +63,8 @@ impl<T: Scatter> Product<T> {
         weight: impl Fn(usize, usize, usize) -> T + Sync,
     ) -> Product<T> {
         let (kernel, depth) = (T::kernel(), offsets.len());
-        let tall = rows.div_ceil(rows.div_ceil(kernel.rows));
+        // High tiles of half the columns: weights have many rows, and panels cost a copy for each column.
+        let (wide, tall) = (kernel.columns / 2, rows.div_ceil(rows.div_ceil(kernel.tall)));
         let weights = Array::uninit(Shape::from([groups, rows, depth]), T::DTYPE);
         let (to, tiles) = (Shared(weights.ptr::<T>().cast_mut()), rows.div_ceil(tall));
         threads::for_each(groups * tiles, groups * rows * depth, |i| {
@@ -73,7 +76,7 @@ impl<T: Scatter> Product<T> {
             }
         });
         let layout = Layout::new(grid.iter().zip(pitch).map(|(&size, &pitch)| (size, pitch as isize)));
-        Product { kernel, weights, rows, tall, offsets, layout, positions: grid.iter().product() }
+        Product { kernel, weights, rows, tall, wide, offsets, layout, positions: grid.iter().product() }
     }
 
     /// The positions of an example.
@@ -83,7 +86,7 @@ impl<T: Scatter> Product<T> {
 
     /// The columns of a register tile.
     pub fn wide(&self) -> usize {
-        self.kernel.columns
+        self.wide
     }
 
     /// The weights of a group from a register tile's first row and a step of the depth on, and the tile's rows.
@@ -126,9 +129,9 @@ impl<T: Scatter> Product<T> {
 
     /// The columns of a whole register tile as four equal pieces, each side by side in the planes.
     fn pieces(&self, planes: *const T, runs: &[Run], width: usize) -> Option<[*const T; PIECES]> {
-        let size = self.kernel.columns / PIECES;
+        let size = self.wide / PIECES;
         let whole = runs.iter().all(|run| run.len.is_multiple_of(size)) && self.layout.inner().1 == 1;
-        if width < self.kernel.columns || !whole {
+        if width < self.wide || !whole {
             return None;
         }
         let starts = |run: &Run| {
@@ -142,7 +145,7 @@ impl<T: Scatter> Product<T> {
     /// # Safety
     /// As [`run`](Self::run).
     unsafe fn panels(&self, group: usize, planes: *const T, runs: &[Run], place: &Place<T>) {
-        let (wide, depth) = (self.kernel.columns, self.offsets.len());
+        let (wide, depth) = (self.wide, self.offsets.len());
         let steps = depth.div_ceil(depth.div_ceil(DEPTH));
         let room = Array::uninit(Shape::from([(steps + self.rows) * wide + SLACK]), T::DTYPE);
         let panel = room.ptr::<T>().cast_mut();
