@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use smallvec::SmallVec;
 
-use crate::kernels::{Inputs, TILE, constant};
+use crate::kernels::{Chain, Inputs, TILE, constant};
 use crate::{Array, DType, Shape};
 
 /// The bytes that outlines of arrays would take, in blocks of the pool.
@@ -40,40 +40,41 @@ impl Ledger {
 }
 
 /// The outline of an elementwise kernel's result: over an operand that nobody else holds, or new.
-pub fn outline_map(inputs: Inputs, shape: &Shape, dtype: DType, ledger: &Arc<Ledger>) -> Array {
+pub fn outline_map(mut inputs: Inputs, shape: &Shape, dtype: DType, ledger: &Arc<Ledger>) -> Array {
     // A single tile is not worth looking for an operand to overwrite.
     if shape.size() <= TILE && inputs.iter().all(Array::is_contiguous) {
         return Array::outline(shape.clone(), dtype, ledger);
     }
-    outline_pass(inputs, shape.size(), &[(shape, dtype)], ledger).swap_remove(0)
+    if shape.size() > 1 && inputs.iter().all(constant) {
+        return one(shape, dtype, ledger);
+    }
+    let over = inputs.iter_mut().position(|x| x.dtype() == dtype && x.is_reusable());
+    over.map_or_else(|| Array::outline(shape.clone(), dtype, ledger), |k| inputs[k].reshape(shape))
 }
 
 /// The outlines of the results of one pass over `rows` rows of `inputs`.
 pub fn outline_pass(
+    chain: &Chain,
     mut inputs: Inputs,
     rows: usize,
     results: &[(&Shape, DType)],
     ledger: &Arc<Ledger>,
 ) -> SmallVec<[Array; 2]> {
-    let single = inputs.iter().all(|x| x.size() == rows) && results.iter().all(|(shape, _)| shape.size() == rows);
-    if single && inputs.iter().all(constant) {
-        let one = |(shape, dtype): &(&Shape, DType)| {
-            let ones = Shape::from(vec![1; shape.len()]);
-            Array::outline(ones, *dtype, ledger).broadcast_to(shape)
-        };
-        return results.iter().map(one).collect();
+    if chain.repeats_one(&inputs, rows) {
+        return results.iter().map(|&(shape, dtype)| one(shape, dtype, ledger)).collect();
     }
-    let mut taken: SmallVec<[Option<usize>; 2]> = SmallVec::new();
-    for (shape, dtype) in results {
-        let fits = |x: &mut Array| x.dtype() == *dtype && x.size() == shape.size() && x.is_reusable();
-        let free = (0..inputs.len()).find(|k| !taken.contains(&Some(*k)) && fits(&mut inputs[*k]));
-        taken.push(free);
-    }
-    let made = |((shape, dtype), over): (&(&Shape, DType), &Option<usize>)| match over {
+    let shapes: SmallVec<[&Shape; 2]> = results.iter().map(|(shape, _)| *shape).collect();
+    let taken = chain.overwritten(&mut inputs, &shapes);
+    let made = |(&(shape, dtype), over): (&(&Shape, DType), &Option<usize>)| match over {
         Some(k) => inputs[*k].reshape(shape),
-        None => Array::outline((*shape).clone(), *dtype, ledger),
+        None => Array::outline(shape.clone(), dtype, ledger),
     };
     results.iter().zip(&taken).map(made).collect()
+}
+
+/// One element, repeated.
+fn one(shape: &Shape, dtype: DType, ledger: &Arc<Ledger>) -> Array {
+    Array::outline(Shape::from(vec![1; shape.len()]), dtype, ledger).broadcast_to(shape)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use crate::isa::{Isa, isa};
 
 /// Bytes of a cache line.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 
 /// Memory that will be used soon, asked for bit by bit while other work is done: links would otherwise wait for it.
 #[derive(Default)]
@@ -39,8 +39,9 @@ impl Ahead {
     }
 }
 
+/// Asks for the cache line at an address, valid or not.
 #[inline(always)]
-fn prefetch(at: *const u8) {
+pub(super) fn prefetch(at: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: asking for a line never faults.
     unsafe {

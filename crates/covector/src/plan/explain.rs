@@ -160,9 +160,9 @@ impl<'a> Walk<'a> {
         };
         let flops = members.iter().map(|m| cost(m).flops).sum();
         let (arrays, memory): (SmallVec<[Array; 2]>, Memory) = match &step.chain {
-            Some((_, rows)) => {
+            Some((chain, rows)) => {
                 let results: Vec<(&Shape, DType)> = specs.iter().map(|s| (&s.shape, s.dtype)).collect();
-                (outline_pass(inputs, *rows, &results, &self.ledger), Memory::OverAny)
+                (outline_pass(chain, inputs, *rows, &results, &self.ledger), Memory::OverAny)
             }
             None => {
                 let memory = cost(&step.results[0].position).memory;

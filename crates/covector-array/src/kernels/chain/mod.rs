@@ -90,8 +90,11 @@ struct Call {
 
 /// Elements per tile of a chain with rows, if rows are not longer.
 const ROWS_TILE: usize = 2048;
-/// Elements per piece of parallel work.
+/// Elements per piece of parallel work, at most and at least.
 const CHUNK: usize = 32 * TILE;
+const SMALLEST: usize = 4 * TILE;
+/// Pieces a pass is cut into, if they do not become too small: so that threads end at about the same time.
+const PIECES: usize = 16;
 
 impl Chain {
     /// A chain of these links over rows of `row` elements (1 for none), which writes the results of the links `outputs`.
@@ -127,10 +130,10 @@ impl Chain {
         // The cell of each link's result: a register until its last use, or an output.
         let mut cells: Vec<usize> = Vec::with_capacity(links.len());
         let (mut free, mut registers) = (Vec::new(), 0);
-        for i in 0..links.len() {
+        for (i, &implied) in implied.iter().enumerate() {
             // The result's register is taken before the operands' are freed: a kernel must not write where it reads.
             cells.push(match outputs.iter().position(|&o| o == i) {
-                _ if implied[i] => OUTPUTS,
+                _ if implied => OUTPUTS,
                 Some(output) => OUTPUTS + output,
                 None => free.pop().unwrap_or_else(|| {
                     registers += 1;
@@ -193,10 +196,11 @@ impl Chain {
     }
 
     /// Rows per tile, and per piece of work: a tile fits the first-level cache, and finals are cut where they may be.
-    fn cut(&self) -> (usize, usize) {
+    fn cut(&self, rows: usize) -> (usize, usize) {
         let tile = if self.row == 1 { TILE } else { ROWS_TILE };
         let mut tall = (tile / self.row).max(1);
-        let mut chunk = (CHUNK / (tall * self.row)).max(1) * tall;
+        let piece = (rows * self.row / PIECES).clamp(SMALLEST, CHUNK);
+        let mut chunk = (piece / (tall * self.row)).max(1) * tall;
         let has = |kind: fn(LinkOp) -> bool| self.links.iter().any(|link| kind(link.op));
         if has(|op| matches!(op, LinkOp::Rows(_))) {
             tall = tall.min(Partial::ROWS).next_power_of_two() >> usize::from(!tall.is_power_of_two());

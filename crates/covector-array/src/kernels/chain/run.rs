@@ -6,13 +6,13 @@ use smallvec::SmallVec;
 
 use super::{Call, Chain, LinkOp};
 use crate::isa::{Work, dispatch};
-use crate::kernels::Inputs;
 use crate::kernels::kernel::Loop;
-use crate::kernels::layout::{Layout, Shared};
+use crate::kernels::layout::Shared;
 use crate::kernels::map::Reader;
 use crate::kernels::reduce::{FoldRows, Partial, fold_rows};
 use crate::kernels::stream::{self, Ahead};
 use crate::kernels::strided::with_bits;
+use crate::kernels::{Inputs, constant};
 use crate::{Array, DType, Shape, threads};
 
 /// Arrays of fewer elements are taken to be in the second-level cache.
@@ -46,25 +46,19 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
         return all().map(|(i, s)| Array::uninit((*s).clone(), chain.output(i).dtype)).collect();
     }
     chain.check_dtypes(&inputs);
-    if rows > 1 && chain.row == 1 && !finals && inputs.iter().all(|x| Layout::of(x).is_constant()) {
+    if chain.repeats_one(&inputs, rows) {
         let first = |x: &Array| x.slice(&vec![0; x.ndim()], &vec![1; x.ndim()], &vec![1; x.ndim()]);
         let ones: Vec<Shape> = shapes.iter().map(|s| Shape::from(vec![1; s.len()])).collect();
         let ones = run_chain(chain, inputs.iter().map(first).collect(), 1, &ones.iter().collect::<Vec<_>>());
         return ones.iter().zip(shapes).map(|(x, s)| x.broadcast_to(s)).collect();
     }
-    let mut taken: SmallVec<[Option<usize>; 2]> = SmallVec::new();
-    for (i, shape) in all() {
-        let link = chain.output(i);
-        let fits = |x: &mut Array| x.dtype() == link.dtype && x.size() == shape.size() && x.is_reusable();
-        let free = (0..inputs.len()).find(|k| !taken.contains(&Some(*k)) && fits(&mut inputs[*k]));
-        taken.push(free.filter(|_| !link.op.is_final()));
-    }
+    let taken = chain.overwritten(&mut inputs, shapes);
     let result = |i: usize| match taken[i] {
         Some(input) => inputs[input].reshape(shapes[i]),
         None => Array::uninit(shapes[i].clone(), chain.output(i).dtype),
     };
     let results: SmallVec<[Array; 2]> = (0..shapes.len()).map(result).collect();
-    let (tall, chunk) = chain.cut();
+    let (tall, chunk) = chain.cut(rows);
     let tile = (tall * chain.row).min(rows * chain.row);
     let row = |k: usize| if chain.narrow_inputs[k] { 1 } else { chain.row };
     // An input is overwritten too early only if it is read by the link that writes there, or by a later one.
@@ -99,6 +93,35 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
         }
     }
     results
+}
+
+impl Chain {
+    /// True if each result is one element again and again, because each input is.
+    pub(crate) fn repeats_one(&self, inputs: &Inputs, rows: usize) -> bool {
+        let finals = self.links.iter().any(|link| link.op.is_final());
+        rows > 1 && self.row == 1 && !finals && inputs.iter().all(constant)
+    }
+
+    /// For each result the input in whose memory it is written, if there is one that nobody else holds: better one that
+    /// was read for the last time by then than one that has to be copied first.
+    pub(crate) fn overwritten(&self, inputs: &mut Inputs, shapes: &[&Shape]) -> SmallVec<[Option<usize>; 2]> {
+        let mut taken: SmallVec<[Option<usize>; 2]> = SmallVec::new();
+        for (i, shape) in shapes.iter().enumerate() {
+            let (link, at) = (self.output(i), self.outputs[i]);
+            let mut fits = |k: &usize| {
+                let x = &mut inputs[*k];
+                x.dtype() == link.dtype && x.size() == shape.size() && !taken.contains(&Some(*k)) && x.is_reusable()
+            };
+            let mut free = None;
+            if !link.op.is_final() {
+                let done = |k: &usize| self.last_reader[*k] < at;
+                let all = || 0..self.narrow_inputs.len();
+                free = all().filter(done).find(&mut fits).or_else(|| all().find(&mut fits));
+            }
+            taken.push(free);
+        }
+        taken
+    }
 }
 
 /// A call with its loop for the instruction set in use.

@@ -8,10 +8,14 @@ use super::fold::{Fold, dispatch_common};
 use super::{BLOCK, Job, Kept, LANES};
 use crate::isa::Work;
 use crate::kernels::layout::{Layout, Walk, gather};
+use crate::kernels::stream::{LINE, prefetch};
 use crate::math::Num;
 
 /// Columns per tile: its lanes stay in the first- or second-level cache.
 pub(super) const WIDTH: usize = 512;
+
+/// Rows asked for ahead of their use.
+const AHEAD: isize = 4;
 
 /// Writes the results of `piece` of the sequences of `tasks`: tiles of the axis `columns` at each place of `others`.
 pub(super) fn run<T: Num, F: Fold<T>>(job: &Job<T>, others: &[Kept], columns: Kept, tasks: Range<usize>, piece: usize) {
@@ -94,6 +98,14 @@ impl<'a, T: Num, F: Fold<T>> Work for Tile<'a, T, F> {
     }
 }
 
+/// Asks for the cache lines of so many elements.
+#[inline(always)]
+fn ask_for<T>(first: *const T, count: usize) {
+    for at in (0..count).step_by(LINE / size_of::<T>()) {
+        prefetch(first.wrapping_add(at).cast());
+    }
+}
+
 /// `into = combine(first, into)`, column by column.
 #[inline(always)]
 fn combine_rows<T: Num, F: Fold<T>>(first: &[T], into: &mut [T]) {
@@ -149,6 +161,8 @@ impl<T: Num, F: Fold<T>> Tile<'_, T, F> {
             // SAFETY: row `start + index` of the tile lies in the array.
             let first = unsafe { x.offset(walk.offset + inner as isize * step) };
             let row = if self.stride == 1 {
+                // The next rows lie far away: the processor does not foresee them.
+                ask_for::<T>(first.wrapping_offset(AHEAD * step), width);
                 // SAFETY: as above, and its columns lie side by side.
                 unsafe { std::slice::from_raw_parts(first, width) }
             } else {
