@@ -1,9 +1,10 @@
 //! Training steps, and other derivatives of networks.
 
+use covector::ops::concat::concat;
 use covector::ops::loss::cross_entropy;
 use covector::{DType, Key, Tensor, Tree, eval, grad, hvp, value_and_grad, vmap};
 use covector_nn::train::Training;
-use covector_nn::{AdamW, Dropout, Embedding, Gpt, GptConfig, Linear};
+use covector_nn::{AdamW, Cache, Dropout, Embedding, Gpt, GptConfig, Linear};
 
 use crate::fill::{check, fill32, labels, parameter};
 use crate::protocol::Prepared;
@@ -96,18 +97,21 @@ fn embedding_step() -> Option<Prepared> {
     Prepared::training(sgd(model, move |m: &Embedding| (m.forward(&tokens) * &cotangent).sum(..)))
 }
 
-/// One token of a model of GPT-2's size behind a prompt, whose keys and values stay; the check is its logits.
+/// One token of a model of GPT-2's size behind 128 others, whose keys and values are given; the check is its logits.
 fn decode() -> Option<Prepared> {
-    const PROMPT: usize = 128;
+    const BEFORE: usize = 128;
     let config = GptConfig { vocabulary: 50257, block: 1024, layers: 12, heads: 12, width: 768, bias: false };
     let model = filled(&Gpt::new(&Key::new(0), &config));
-    let tokens = |n: usize, seed| Tensor::from_slice(&labels(n, seed, 50257), [1, n]);
-    let (prompt, next) = (tokens(PROMPT, 5), tokens(1, 6));
-    let mut cache = model.cache(1, 2 * PROMPT);
-    model.decode(&prompt, &mut cache).expect("the prompt fits");
+    let seen = |seed| data(&[12, BEFORE, 64], seed).permute_dims([1, 0, 2]).reshape([1, BEFORE, 768]);
+    let room = Tensor::from_slice(&vec![0.0f32; BEFORE * 2 * 768], [1, BEFORE, 2 * 768]);
+    let layer = |i: u32| concat(&[concat(&[seen(100 + 2 * i), seen(101 + 2 * i)], -1), room.clone()], 1);
+    let layers: Vec<Tensor> = (0..12).map(layer).collect();
+    eval(&layers);
+    let mut cache = Cache::from_layers(layers, BEFORE).expect("layers of one shape");
+    let token = Tensor::from([[17i64]]);
     let mut step = move || {
-        cache.truncate(PROMPT);
-        model.decode(&next, &mut cache).expect("a token fits")
+        cache.truncate(BEFORE);
+        model.decode(&token, &mut cache).expect("a token fits")
     };
     let check = check(step().to_vec::<f32>().into_iter().map(f64::from));
     Prepared::new(check, move || {

@@ -30,6 +30,25 @@ impl Cache {
         self.capacity
     }
 
+    /// A cache of keys and values that were computed before: for each block `[batch, capacity, 2 width]`, keys, then
+    /// values, of which the first `len` places are filled; as [`layers`](Self::layers) gives them.
+    ///
+    /// # Errors
+    /// If the layers differ in shape, have not three axes, or less than `len` places.
+    pub fn from_layers(layers: Vec<Tensor>, len: usize) -> Result<Cache> {
+        let capacity = layers.first().and_then(|layer| layer.shape().get(1).copied()).unwrap_or(0);
+        match layers.iter().find(|layer| layer.ndim() != 3 || layer.shape() != layers[0].shape()) {
+            Some(odd) => Err(Error::new(format!("layers [batch, capacity, 2 width] of one shape, not {}", odd.spec()))),
+            None if len > capacity => Err(Error::new(format!("{len} tokens in layers with room for {capacity}"))),
+            None => Ok(Cache { layers, capacity, len }),
+        }
+    }
+
+    /// The keys and values, for each block `[batch, capacity, 2 width]`.
+    pub fn layers(&self) -> &[Tensor] {
+        &self.layers
+    }
+
     /// Forgets all tokens but the first `len`.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);

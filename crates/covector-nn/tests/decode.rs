@@ -3,7 +3,7 @@
 use covector::ops::random::randint;
 use covector::{Key, Tensor};
 use covector_nn::sample::{Sampling, continued};
-use covector_nn::{Dropout, Gpt, GptConfig};
+use covector_nn::{Cache, Dropout, Gpt, GptConfig};
 
 const CONFIG: GptConfig = GptConfig { vocabulary: 31, block: 40, layers: 3, heads: 3, width: 48, bias: true };
 
@@ -79,4 +79,18 @@ fn a_continuation_beyond_the_block_sees_the_last_tokens() {
         assert_eq!(token, best as i64, "after {} tokens", all.len());
         all.push(token);
     }
+}
+
+#[test]
+fn a_cache_taken_apart_goes_on_where_it_was() {
+    let model = model();
+    let mut cache = model.cache(1, 8);
+    model.decode(&Tensor::from([[5, 6, 7]]), &mut cache).unwrap();
+    let mut again = Cache::from_layers(cache.layers().to_vec(), cache.len()).unwrap();
+    let next = Tensor::from([[2]]);
+    let [a, b] = [&mut cache, &mut again].map(|cache| model.decode(&next, cache).unwrap().to_vec::<f32>());
+    assert_eq!(a, b);
+    assert!(Cache::from_layers(cache.layers().to_vec(), 9).unwrap_err().to_string().contains("room for 8"));
+    let odd = vec![cache.layers()[0].clone(), Tensor::from([1.0f32])];
+    assert!(Cache::from_layers(odd, 1).unwrap_err().to_string().contains("not f32[1]"));
 }

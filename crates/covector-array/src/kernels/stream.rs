@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use crate::isa::{Isa, isa};
 
 /// Bytes of a cache line.
-pub(super) const LINE: usize = 64;
+const LINE: usize = 64;
 
 /// Memory that will be used soon, asked for bit by bit while other work is done: links would otherwise wait for it.
 #[derive(Default)]
@@ -39,9 +39,17 @@ impl Ahead {
     }
 }
 
+/// Asks for the cache lines of so many elements, which need not exist.
+#[inline(always)]
+pub(super) fn ask_for<T>(first: *const T, count: usize) {
+    for at in (0..count).step_by(LINE / size_of::<T>()) {
+        prefetch(first.wrapping_add(at).cast());
+    }
+}
+
 /// Asks for the cache line at an address, valid or not.
 #[inline(always)]
-pub(super) fn prefetch(at: *const u8) {
+fn prefetch(at: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: asking for a line never faults.
     unsafe {

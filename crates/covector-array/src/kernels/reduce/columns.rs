@@ -8,7 +8,7 @@ use super::fold::{Fold, dispatch_common};
 use super::{BLOCK, Job, Kept, LANES};
 use crate::isa::Work;
 use crate::kernels::layout::{Layout, Walk, gather};
-use crate::kernels::stream::{LINE, prefetch};
+use crate::kernels::stream::ask_for;
 use crate::math::Num;
 
 /// Columns per tile: its lanes stay in the first- or second-level cache.
@@ -98,14 +98,6 @@ impl<'a, T: Num, F: Fold<T>> Work for Tile<'a, T, F> {
     }
 }
 
-/// Asks for the cache lines of so many elements.
-#[inline(always)]
-fn ask_for<T>(first: *const T, count: usize) {
-    for at in (0..count).step_by(LINE / size_of::<T>()) {
-        prefetch(first.wrapping_add(at).cast());
-    }
-}
-
 /// `into = combine(first, into)`, column by column.
 #[inline(always)]
 fn combine_rows<T: Num, F: Fold<T>>(first: &[T], into: &mut [T]) {
@@ -162,7 +154,7 @@ impl<T: Num, F: Fold<T>> Tile<'_, T, F> {
             let first = unsafe { x.offset(walk.offset + inner as isize * step) };
             let row = if self.stride == 1 {
                 // The next rows lie far away: the processor does not foresee them.
-                ask_for::<T>(first.wrapping_offset(AHEAD * step), width);
+                ask_for(first.wrapping_offset(AHEAD * step), width);
                 // SAFETY: as above, and its columns lie side by side.
                 unsafe { std::slice::from_raw_parts(first, width) }
             } else {
