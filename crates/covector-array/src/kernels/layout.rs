@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use crate::isa::{Work, dispatch};
 use crate::{Array, DType};
 
 /// Sizes and strides without axes of size 1 and with mergeable neighbours merged, outermost first.
@@ -138,6 +139,22 @@ pub(crate) unsafe fn gather(src: *const u8, dtype: DType, layout: &Layout, start
     }
 }
 
+/// So many equal elements are written by vector instructions.
+const WIDE: usize = 64;
+
+/// Fills a slice.
+struct Fill<'a, T>(&'a mut [T], T);
+
+impl<T: Copy> Work for Fill<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for x in self.0 {
+            *x = self.1;
+        }
+    }
+}
+
 /// See [`gather`].
 unsafe fn gather_as<T: Copy>(src: *const u8, layout: &Layout, start: usize, len: usize, dst: *mut u8) {
     let src = src.cast::<T>();
@@ -149,6 +166,7 @@ unsafe fn gather_as<T: Copy>(src: *const u8, layout: &Layout, start: usize, len:
             let from = src.offset(offset);
             match stride {
                 1 => std::ptr::copy_nonoverlapping(from, dst, count),
+                0 if count >= WIDE => dispatch(Fill(std::slice::from_raw_parts_mut(dst, count), *from)),
                 0 => std::slice::from_raw_parts_mut(dst, count).fill(*from),
                 _ => (0..count).for_each(|i| *dst.add(i) = *from.offset(i as isize * stride)),
             }

@@ -179,6 +179,8 @@ struct Job<T> {
     outputs: usize,
 }
 
+/// Long sequences are cut into about so many pieces: more would lie apart in memory for nothing.
+const PIECES: usize = 32;
 /// Elements worth a piece of parallel work of their own.
 const GRAIN: usize = 1 << 15;
 
@@ -221,7 +223,7 @@ fn run<T: Num, F: Fold<T>>(x: &Array, axes: &[usize], out: &Array) {
     };
     // Few long sequences are cut, so that there is work for many threads.
     if outputs < 1024 && count >= 4 * GRAIN / outputs.min(GRAIN / BLOCK) {
-        job.piece = (GRAIN / outputs).next_power_of_two().max(BLOCK);
+        job.piece = (GRAIN / outputs).max(count / PIECES).next_power_of_two().max(BLOCK);
     }
     let pieces = count.div_ceil(job.piece);
     if pieces == 1 {

@@ -1,6 +1,6 @@
 //! Convolutions, over one to three spatial axes.
 //!
-//! All ranks and both directions share one primitive ([`Convolve`]): a transposed convolution is the gradient of a
+//! All ranks and both directions share one primitive (`Convolve`): a transposed convolution is the gradient of a
 //! convolution's input. `unfold` and `fold` are the windows by themselves, and what becomes of them.
 
 use covector_array::kernels::{self, Convolution, Part};

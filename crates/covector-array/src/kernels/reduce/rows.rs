@@ -40,11 +40,17 @@ pub(super) fn run<T: Num, F: Fold<T>>(job: &Job<T>, outputs: Range<usize>, piece
         while at < range.end {
             let len = SPAN.min(range.end - at);
             // SAFETY: the sequence lies in the array, and the scratch holds a span.
-            unsafe {
+            let span = unsafe {
                 let src = job.x.get().offset(walk.offset);
-                gather(src.cast(), T::DTYPE, &job.sequence, at, len, scratch.as_mut_ptr().cast());
-            }
-            dispatch_common::<T, _>(Span::<T, F>(&scratch[..len], &mut tree));
+                match job.sequence.run(at, len) {
+                    Some(offset) => std::slice::from_raw_parts(src.offset(offset), len),
+                    None => {
+                        gather(src.cast(), T::DTYPE, &job.sequence, at, len, scratch.as_mut_ptr().cast());
+                        &scratch[..len]
+                    }
+                }
+            };
+            dispatch_common::<T, _>(Span::<T, F>(span, &mut tree));
             at += len;
         }
         *o = tree.finish();
