@@ -172,8 +172,9 @@ impl<T: Scatter> Product<T> {
             let together = last.to + last.len == parts[0].to + width;
             let (out, out_row) =
                 if together { (place.ptr.wrapping_add(parts[0].to), place.row) } else { (aside, wide) };
-            let scattered =
-                T::scattered().filter(|_| self.rows <= SHARED * self.tall).zip(self.pieces(planes, &parts, width));
+            // Somebody may have set another instruction set since the tile was chosen.
+            let fits = self.wide == Scattered::<T>::WIDE && self.rows <= SHARED * self.tall;
+            let scattered = T::scattered().filter(|_| fits).zip(self.pieces(planes, &parts, width));
             for steps in threads::chunks(depth, steps) {
                 let offsets = &self.offsets[steps.clone()];
                 if scattered.is_none() {

@@ -21,6 +21,11 @@ pub(super) struct Scattered<'a, T> {
     pub fresh: bool,
 }
 
+impl<T> Scattered<'_, T> {
+    /// Columns of the tile: two registers of 64 bytes.
+    pub const WIDE: usize = 128 / size_of::<T>();
+}
+
 /// Pieces of a row.
 pub(super) const PIECES: usize = 4;
 
