@@ -166,7 +166,7 @@ impl<'a> Walk<'a> {
             }
             None => {
                 let memory = cost(&step.results[0].position).memory;
-                ([self.single(step.results[0].position, memory, inputs)].into_iter().collect(), memory)
+                ([self.single(step, memory, inputs)].into_iter().collect(), memory)
             }
         };
         let place = |y: &Array| match before.iter().position(|&x| x == y.address()) {
@@ -206,10 +206,18 @@ impl<'a> Walk<'a> {
     }
 
     /// The outline of what a primitive makes.
-    fn single(&self, position: u32, memory: Memory, mut inputs: Inputs) -> Array {
-        let node = &self.list.nodes[position as usize];
+    fn single(&self, step: &schedule::Step, memory: Memory, mut inputs: Inputs) -> Array {
+        let node = &self.list.nodes[step.results[0].position as usize];
         let (spec, ledger) = (node.spec(), &self.ledger);
-        let new = || Array::outline(spec.shape.clone(), spec.dtype, ledger);
+        // In the order in which the axes will lie in memory.
+        let mut axes: SmallVec<[usize; 6]> = (0..spec.shape.len()).collect();
+        if step.turned {
+            axes[spec.shape.len() - 2..].reverse();
+        }
+        let new = || {
+            let shape: Shape = axes.iter().map(|&axis| spec.shape[axis]).collect();
+            Array::outline(shape, spec.dtype, ledger).permute(&axes)
+        };
         match memory {
             Memory::New => new(),
             Memory::OverAny => outline_map(inputs, &spec.shape, spec.dtype, ledger),
