@@ -85,35 +85,25 @@ pub fn reduce(op: Reduction, x: &Array, axes: &[usize]) -> Array {
 
 /// Evaluates an expression with `$T` the element type (f32 or f64) and `$F` the fold.
 macro_rules! with_fold {
-    ($dtype:expr, $op:expr, $T:ident, $F:ident => $body:expr) => {{
-        macro_rules! by_op {
-            ($t:ty) => {{
-                type $T = $t;
-                match $op {
-                    Reduction::Sum => {
-                        type $F = Sum;
-                        $body
-                    }
-                    Reduction::Prod => {
-                        type $F = Prod;
-                        $body
-                    }
-                    Reduction::Max => {
-                        type $F = Max;
-                        $body
-                    }
-                    Reduction::Min => {
-                        type $F = Min;
-                        $body
-                    }
-                }
-            }};
+    ($dtype:expr, $op:expr, $T:ident, $F:ident => $body:expr) => {
+        match ($dtype, $op) {
+            (DType::F32, op) => with_fold!(@of f32, op, $T, $F => $body),
+            (DType::F64, op) => with_fold!(@of f64, op, $T, $F => $body),
+            (other, _) => panic!("runs of {other} are not folded tile by tile"),
         }
-        match $dtype {
-            DType::F32 => by_op!(f32),
-            DType::F64 => by_op!(f64),
-            other => panic!("runs of {other} are not folded tile by tile"),
+    };
+    (@of $t:ty, $op:expr, $T:ident, $F:ident => $body:expr) => {
+        match $op {
+            Reduction::Sum => with_fold!(@by $t, Sum, $T, $F => $body),
+            Reduction::Prod => with_fold!(@by $t, Prod, $T, $F => $body),
+            Reduction::Max => with_fold!(@by $t, Max, $T, $F => $body),
+            Reduction::Min => with_fold!(@by $t, Min, $T, $F => $body),
         }
+    };
+    (@by $t:ty, $f:ident, $T:ident, $F:ident => $body:expr) => {{
+        type $T = $t;
+        type $F = $f;
+        $body
     }};
 }
 use with_fold;

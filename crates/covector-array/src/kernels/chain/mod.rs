@@ -203,7 +203,8 @@ impl Chain {
         let mut chunk = (piece / (tall * self.row)).max(1) * tall;
         let has = |kind: fn(LinkOp) -> bool| self.links.iter().any(|link| kind(link.op));
         if has(|op| matches!(op, LinkOp::Rows(_))) {
-            tall = tall.min(Partial::ROWS).next_power_of_two() >> usize::from(!tall.is_power_of_two());
+            // A power of two, so that pieces are whole tiles.
+            tall = 1 << tall.min(Partial::ROWS).ilog2();
             chunk = Partial::ROWS;
         } else if has(|op| matches!(op, LinkOp::Total(_))) {
             chunk = chunk.next_multiple_of(Partial::rows_per_block(self.row));
