@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use smallvec::SmallVec;
 
-use crate::kernels::{Chain, Inputs, TILE, constant};
+use crate::kernels::{Chain, Inputs, TILE, constant, overwritten};
 use crate::{Array, DType, Shape};
 
 /// The bytes that outlines of arrays would take, in blocks of the pool.
@@ -45,10 +45,10 @@ pub fn outline_map(mut inputs: Inputs, shape: &Shape, dtype: DType, ledger: &Arc
     if shape.size() <= TILE && inputs.iter().all(Array::is_contiguous) {
         return Array::outline(shape.clone(), dtype, ledger);
     }
-    if shape.size() > 1 && inputs.iter().all(constant) {
+    if inputs.iter().all(constant) {
         return one(shape, dtype, ledger);
     }
-    let over = inputs.iter_mut().position(|x| x.dtype() == dtype && x.is_reusable());
+    let over = overwritten(&mut inputs, dtype);
     over.map_or_else(|| Array::outline(shape.clone(), dtype, ledger), |k| inputs[k].reshape(shape))
 }
 

@@ -1,8 +1,7 @@
 //! Elementwise kernels over arrays of any layout.
 //!
-//! An array is cut into tiles that fit the first-level cache. Contiguous operands are read where they lie, repeated
-//! elements are spread over one tile once, everything else is gathered tile by tile; so a kernel sees short contiguous
-//! slices only, and its loop is compiled once per instruction set.
+//! An array is cut into tiles that fit the first-level cache, which a [`Reader`] lays side by side; so a kernel sees short
+//! contiguous runs only.
 
 use std::ops::Range;
 
@@ -10,8 +9,9 @@ use smallvec::SmallVec;
 
 use super::cast::cast_kernel;
 use super::kernel::{Kernel, Loop, TILE};
-use super::layout::{Layout, Shared, gather};
-use super::{Inputs, copy};
+use super::layout::Shared;
+use super::reader::Reader;
+use super::{Inputs, constant};
 use crate::{Array, DType, Shape, threads};
 
 /// Elements per piece of parallel work: a whole number of tiles.
@@ -49,12 +49,12 @@ pub(crate) fn map_runs(kernel: Kernel, half: Option<DType>, mut inputs: Inputs) 
     if size <= TILE && half.is_none() && inputs.iter().all(Array::is_contiguous) {
         return map_run(&kernel, &inputs, shape);
     }
-    if size > 1 && inputs.iter().all(|x| Layout::of(x).is_constant()) {
+    if inputs.iter().all(constant) {
         let (zeros, ones, steps) = (vec![0; shape.len()], vec![1; shape.len()], vec![1; shape.len()]);
         let one = inputs.iter().map(|x| x.slice(&zeros, &ones, &steps)).collect();
         return map_runs(kernel, half, one).broadcast_to(&shape);
     }
-    let reused = inputs.iter_mut().position(|x| x.dtype() == out && x.is_reusable());
+    let reused = overwritten(&mut inputs, out);
     let fresh = if reused.is_none() { Some(Array::uninit(shape, out)) } else { None };
     let target = reused.map_or_else(|| fresh.as_ref().expect("made above"), |i| &inputs[i]);
     let readers: SmallVec<[Reader; 3]> =
@@ -68,6 +68,11 @@ pub(crate) fn map_runs(kernel: Kernel, half: Option<DType>, mut inputs: Inputs) 
     fresh.unwrap_or_else(|| inputs.swap_remove(reused.expect("fresh or reused")))
 }
 
+/// The input in whose memory a result of dtype `out` is written, if there is one that nobody else holds.
+pub(crate) fn overwritten(inputs: &mut Inputs, out: DType) -> Option<usize> {
+    inputs.iter_mut().position(|x| x.dtype() == out && x.is_reusable())
+}
+
 /// A single run, where every nanosecond of preparation counts.
 fn map_run(kernel: &Kernel, inputs: &Inputs, shape: Shape) -> Array {
     let size = shape.size();
@@ -76,128 +81,6 @@ fn map_run(kernel: &Kernel, inputs: &Inputs, shape: Shape) -> Array {
     // SAFETY: contiguous arrays of `size` elements of the kernel's dtypes, and a fresh output.
     unsafe { (kernel.compiled())(x(0), x(1), x(2), result.ptr::<u8>().cast_mut(), size) };
     result
-}
-
-/// How the tiles of an input come about.
-enum Form {
-    /// Where they lie.
-    Direct,
-    /// Copied first, because the output overwrites them.
-    Aliased,
-    /// Widened from where they lie.
-    Widened,
-    /// One tile, filled beforehand, serves all: the rows repeat.
-    Splat(Vec<u64>),
-    /// Collected from memory into a dense array beforehand or tile by tile.
-    Gathered(Layout),
-}
-
-/// An input, read tile by tile whatever its layout.
-pub(super) struct Reader {
-    form: Form,
-    ptr: Shared<u8>,
-    dtype: DType,
-    /// Widens a half to what the kernel sees.
-    widen: Option<Loop>,
-    /// Keeps a dense copy alive.
-    _owner: Option<Array>,
-}
-
-impl Reader {
-    /// A reader of `x` in tiles of at most `tile` elements, which begin at multiples of `row`. Elements of dtype `half`
-    /// are widened to f32; those of an `aliased` input are copied, because the output overwrites them.
-    pub(super) fn new(x: &Array, tile: usize, row: usize, half: Option<DType>, aliased: bool) -> Reader {
-        let dtype = x.dtype();
-        let widen = (half == Some(dtype)).then(|| cast_kernel(dtype, DType::F32).compiled());
-        let (layout, size) = (Layout::of(x), x.size());
-        let dense = match (widen, aliased) {
-            (Some(_), _) => Form::Widened,
-            (None, true) => Form::Aliased,
-            (None, false) => Form::Direct,
-        };
-        let mut reader = Reader { form: dense, ptr: Shared(x.ptr::<u8>().cast_mut()), dtype, widen, _owner: None };
-        if layout.is_contiguous() || size == 1 {
-            return reader;
-        }
-        if layout.repeats(row) {
-            let n = size.min(tile);
-            let (mut tile, mut spare) = (vec![0u64; n], vec![0u64; n]);
-            let (to, narrow) = (tile.as_mut_ptr().cast::<u8>(), spare.as_mut_ptr().cast::<u8>());
-            // SAFETY: the sequence has `n` elements, and both buffers have room for as many of any dtype.
-            unsafe {
-                gather(x.ptr(), dtype, &layout, 0, n, if widen.is_some() { narrow } else { to });
-                if let Some(widen) = widen {
-                    widen(narrow, narrow, narrow, to, n);
-                }
-            }
-            reader.form = Form::Splat(tile);
-        } else if copy::is_transposed(&layout) && size >= CHUNK {
-            let dense = copy::copy(x);
-            reader.ptr = Shared(dense.ptr::<u8>().cast_mut());
-            reader.form = if widen.is_some() { Form::Widened } else { Form::Direct };
-            reader._owner = Some(dense);
-        } else {
-            reader.form = Form::Gathered(layout);
-        }
-        reader
-    }
-
-    /// The length of the runs tiles should not cross, if it is long enough to be worth it.
-    pub(super) fn row(&self) -> Option<usize> {
-        match &self.form {
-            Form::Gathered(layout) if layout.inner().0 >= TILE / 4 => Some(layout.inner().0),
-            _ => None,
-        }
-    }
-
-    /// Scratch slots a tile of this reader needs.
-    pub(super) fn slots(&self) -> usize {
-        match self.form {
-            Form::Direct | Form::Splat(_) => 0,
-            Form::Aliased | Form::Widened => 1,
-            Form::Gathered(_) => 2,
-        }
-    }
-
-    /// Where element `index` lies, if all elements lie in order.
-    pub(super) fn place(&self, index: usize) -> Option<*const u8> {
-        let dense = matches!(self.form, Form::Direct | Form::Aliased | Form::Widened);
-        dense.then(|| self.ptr.get().wrapping_add(index * self.dtype.size()).cast_const())
-    }
-
-    /// Bytes per element in memory.
-    pub(super) fn width(&self) -> usize {
-        self.dtype.size()
-    }
-
-    /// The elements `range` side by side as the kernel sees them. `slot` and `spare` are scratch space for as many elements
-    /// of eight bytes; what is returned is valid as long as they and the reader are untouched.
-    pub(super) fn fetch(&self, range: Range<usize>, slot: *mut u8, spare: *mut u8) -> *const u8 {
-        let (len, width) = (range.len(), self.dtype.size());
-        // SAFETY: the source has an element for every index of the map; scratch holds a whole tile of any dtype.
-        unsafe {
-            let mut here = self.ptr.get().wrapping_add(range.start * width).cast_const();
-            match &self.form {
-                Form::Direct | Form::Widened => {}
-                Form::Splat(tile) => return tile.as_ptr().cast(),
-                Form::Aliased => {
-                    std::ptr::copy_nonoverlapping(here, slot, len * width);
-                    here = slot;
-                }
-                Form::Gathered(layout) => match layout.run(range.start, len) {
-                    Some(offset) => here = self.ptr.get().wrapping_offset(offset * width as isize),
-                    None => {
-                        let to = if self.widen.is_some() { spare } else { slot };
-                        gather(self.ptr.get(), self.dtype, layout, range.start, len, to);
-                        here = to;
-                    }
-                },
-            }
-            let Some(widen) = self.widen else { return here };
-            widen(here, here, here, slot, len);
-        }
-        slot
-    }
 }
 
 /// What every chunk of a map needs.

@@ -8,7 +8,7 @@ use super::{Call, Chain, LinkOp};
 use crate::isa::{Work, dispatch};
 use crate::kernels::kernel::Loop;
 use crate::kernels::layout::Shared;
-use crate::kernels::map::Reader;
+use crate::kernels::reader::Reader;
 use crate::kernels::reduce::{FoldRows, Partial, fold_rows};
 use crate::kernels::stream::{self, Ahead};
 use crate::kernels::strided::with_bits;
