@@ -41,6 +41,8 @@ static WATCHED: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 /// The most [`live_bytes`] there were while `work` ran, in this thread or another. Allocating is slower meanwhile.
+///
+/// Calls that overlap see one another's peaks.
 pub fn peak_bytes(work: impl FnOnce()) -> usize {
     /// Also ends when `work` panics.
     struct Watch;
@@ -49,8 +51,10 @@ pub fn peak_bytes(work: impl FnOnce()) -> usize {
             WATCHED.fetch_sub(1, Ordering::Relaxed);
         }
     }
-    PEAK.store(live_bytes(), Ordering::Relaxed);
-    WATCHED.fetch_add(1, Ordering::Relaxed);
+    // A call that begins within another must not take its peak away.
+    if WATCHED.fetch_add(1, Ordering::Relaxed) == 0 {
+        PEAK.store(live_bytes(), Ordering::Relaxed);
+    }
     let _watch = Watch;
     work();
     PEAK.load(Ordering::Relaxed)
