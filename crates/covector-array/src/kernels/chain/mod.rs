@@ -175,11 +175,6 @@ impl Chain {
         Chain { calls, links, outputs, narrow_inputs, last_reader, row, registers, widest }
     }
 
-    /// The links, in order.
-    pub fn links(&self) -> &[Link] {
-        &self.links
-    }
-
     fn output(&self, output: usize) -> &Link {
         &self.links[self.outputs[output]]
     }
@@ -195,18 +190,22 @@ impl Chain {
         }
     }
 
+    /// True if a link is of this kind.
+    fn has(&self, kind: fn(LinkOp) -> bool) -> bool {
+        self.links.iter().any(|link| kind(link.op))
+    }
+
     /// Rows per tile, and per piece of work: a tile fits the first-level cache, and finals are cut where they may be.
     fn cut(&self, rows: usize) -> (usize, usize) {
         let tile = if self.row == 1 { TILE } else { ROWS_TILE };
         let mut tall = (tile / self.row).max(1);
         let piece = (rows * self.row / PIECES).clamp(SMALLEST, CHUNK);
         let mut chunk = (piece / (tall * self.row)).max(1) * tall;
-        let has = |kind: fn(LinkOp) -> bool| self.links.iter().any(|link| kind(link.op));
-        if has(|op| matches!(op, LinkOp::Rows(_))) {
+        if self.has(|op| matches!(op, LinkOp::Rows(_))) {
             // A power of two, so that pieces are whole tiles.
             tall = 1 << tall.min(Partial::ROWS).ilog2();
             chunk = Partial::ROWS;
-        } else if has(|op| matches!(op, LinkOp::Total(_))) {
+        } else if self.has(|op| matches!(op, LinkOp::Total(_))) {
             chunk = chunk.next_multiple_of(Partial::rows_per_block(self.row));
         }
         (tall, chunk)

@@ -19,6 +19,7 @@ use crate::{Array, DType, Shape, threads};
 const LARGE: usize = 1 << 17;
 /// Results of more bytes are written past the caches, which would not hold them anyway.
 const HUGE: usize = 24 << 20;
+
 /// A cache line of scratch: vectors that begin at a line cross into no other.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
@@ -40,9 +41,8 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     assert!(inputs.iter().zip(&chain.narrow_inputs).all(fits), "a chain got inputs of other sizes");
     let all = || shapes.iter().enumerate();
     assert!(all().all(|(i, s)| s.size() == chain.size(i, rows)), "a chain got other shapes for its results");
-    let finals = chain.links.iter().any(|link| link.op.is_final());
     if rows * chain.row == 0 {
-        assert!(!finals, "nothing is folded by itself");
+        assert!(!chain.has(LinkOp::is_final), "nothing is folded by itself");
         return all().map(|(i, s)| Array::uninit((*s).clone(), chain.output(i).dtype)).collect();
     }
     chain.check_dtypes(&inputs);
@@ -98,8 +98,7 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
 impl Chain {
     /// True if each result is one element again and again, because each input is.
     pub(crate) fn repeats_one(&self, inputs: &Inputs, rows: usize) -> bool {
-        let finals = self.links.iter().any(|link| link.op.is_final());
-        rows > 1 && self.row == 1 && !finals && inputs.iter().all(constant)
+        rows > 1 && self.row == 1 && !self.has(LinkOp::is_final) && inputs.iter().all(constant)
     }
 
     /// For each result the input in whose memory it is written, if there is one that nobody else holds: better one that
