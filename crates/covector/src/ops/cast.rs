@@ -5,7 +5,7 @@ use covector_array::{Array, DType};
 use covector_derive::{op, op_list};
 
 use super::leaf::StopGradient;
-use crate::primitive::{Class, Derivative, Differentiable, Primitive};
+use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive};
 use crate::{Result, Spec, Tensor};
 
 /// The same numbers in another dtype.
@@ -26,6 +26,9 @@ impl Primitive for Cast {
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::cast(&x[0], self.to))
+    }
+    fn fused(&self, key: DType) -> Fused<'_> {
+        if key == self.to { Fused::Same } else { Fused::Map(kernels::cast_kernel(key, self.to)) }
     }
     fn derivative(&self) -> Derivative<'_> {
         if self.to.is_float() {
