@@ -82,6 +82,29 @@ fn the_peak_is_that_of_the_run() {
 }
 
 #[test]
+fn convolutions_and_attention_count_their_products() {
+    let flops = |y: &Tensor, kernel: &str| -> Vec<u64> {
+        explain([y]).steps.iter().filter(|step| step.kernel == kernel).map(|step| step.flops).collect()
+    };
+    let (x, w) = (numbers(&[2, 3, 8, 8], 0.1), numbers(&[4, 3, 3, 3], 0.2));
+    let y = |w: &Tensor| x.conv2d(w, None, 1, 1, 1, 1);
+    // 2 · 4 · 64 sums of 3 · 9 products, whichever of the three arrays is asked for.
+    assert_eq!(flops(&y(&w), "conv"), [2 * 512 * 27]);
+    assert_eq!(flops(&grad(|w: &Tensor| y(w).square().sum(..))(&w), "conv_weight"), [2 * 512 * 27]);
+    let (q, k, v) = (numbers(&[2, 5, 3], 0.1), numbers(&[2, 7, 3], 0.2), numbers(&[2, 7, 4], 0.3));
+    // For each query and key 3 + 4 multiply-adds and the four steps of a softmax; a division for each result.
+    let whole = q.scaled_dot_product_attention(&k, &v, None, false);
+    assert_eq!(flops(&whole, "attention"), [2 * (5 * 7 * (2 * 3 + 2 * 4 + 4) + 5 * 4)]);
+    let causal = q.scaled_dot_product_attention(&k, &v, None, true);
+    assert_eq!(flops(&causal, "attention"), [2 * (15 * (2 * 3 + 2 * 4 + 4) + 5 * 4)]);
+    let gradient = grad(|q: &Tensor| q.scaled_dot_product_attention(&k, &v, None, false).sum(..))(&q);
+    assert_eq!(flops(&gradient, "attention_backward"), [2 * 5 * 7 * (6 * 3 + 4 * 4 + 7)]);
+    // Three parts side by side: heads of one feature, as far as the order goes.
+    let packed = numbers(&[4, 6], 0.1).self_attention(2, None, true);
+    assert_eq!(flops(&packed, "attention"), [2 * (10 * (2 + 2 + 4) + 4)]);
+}
+
+#[test]
 fn a_product_that_comes_out_as_it_is_read_can_be_written_over() {
     let _alone = alone();
     // The gradient of a weight that is used transposed is seen transposed itself; what is scaled goes over it.

@@ -13,7 +13,7 @@ use super::reduce::widened;
 use super::shape::part;
 use super::view::{add_batch, expand, permuted, reshaped};
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
-use crate::{Error, Result, Spec, Tensor, jvp, keep, vjp};
+use crate::{Cost, Error, Result, Spec, Tensor, jvp, keep, vjp};
 
 /// Attention: each query's mean of the values, weighted by `softmax(q kᵀ / sqrt(d))` over the keys.
 ///
@@ -204,6 +204,19 @@ impl Attention {
         kernels::Attention { q, k, v, mask: mask.cloned(), causal: self.causal, scale }
     }
 
+    /// The pairs of a query and a key that may be met, the results, and the features of keys and values.
+    fn sizes(&self, x: &[&Spec]) -> [u64; 4] {
+        let last = |i: usize, back: usize| {
+            let shape = &x[if self.packed { 0 } else { i }].shape;
+            shape[shape.len() - back]
+        };
+        let (t, s, d, e) = (last(0, 2), last(1, 2), last(0, 1), last(2, 1));
+        let of_one = if self.causal { (1..=t).map(|seen| seen.min(s)).sum() } else { t * s };
+        let queries = &x[0].shape[usize::from(self.packed)..x[0].shape.len() - 2];
+        let heads: usize = queries.iter().product();
+        [heads * of_one, heads * t * e, d, e].map(|n| n as u64)
+    }
+
     /// The operands of a batch, of which those with `has` carry its axis at 0: all carry it then, behind the parts' axis.
     fn batched(&self, x: &[Tensor], has: &[bool], size: usize) -> Vec<Tensor> {
         let mut all: Vec<Tensor> =
@@ -244,6 +257,11 @@ impl Primitive for Attention {
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(self.kernel(&x, x.get(self.parts())).forward())
+    }
+    /// For each pair a score, the largest one, a difference, its exponential and the sum, and a part of a mean; divisions.
+    fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
+        let [pairs, results, d, e] = self.sizes(x);
+        Cost { flops: pairs * (2 * d + 2 * e + 4) + results, ..Cost::moving(x, out) }
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)
@@ -317,6 +335,11 @@ impl Primitive for AttentionBackward {
         let (cotangent, operands) = x.split_last().expect("the cotangent is the last operand");
         let kernel = self.0.kernel(operands, operands.get(self.0.parts()));
         Ok(if self.0.packed { kernel.backward_packed(&x[0], cotangent) } else { kernel.backward(cotangent) })
+    }
+    /// For each pair the score again and its weight, that weight's slope, and parts of three gradients.
+    fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
+        let [pairs, _, d, e] = self.0.sizes(x);
+        Cost { flops: pairs * (6 * d + 4 * e + 7), ..Cost::moving(x, out) }
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)

@@ -7,8 +7,9 @@ use smallvec::SmallVec;
 use super::create::addressable;
 use super::view::{permuted, reshaped};
 use super::window::joined;
+use crate::plan::cost::size;
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
-use crate::{Error, Result, Spec, Tensor};
+use crate::{Cost, Error, Result, Spec, Tensor};
 
 /// One of input `[N, C, len..]`, weight `[O, C / groups, k..]` and output `[N, O, out..]`, from the other two in this order.
 ///
@@ -64,6 +65,14 @@ impl Primitive for Convolve {
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(self.convolution.run(self.part, &x[0], &x[1], &self.sizes))
+    }
+    /// Each element of the output is a sum over the weights of its channel.
+    fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
+        let operands = self.operands();
+        let spec = |part: Part| operands.iter().position(|&p| p == part).map_or(out, |i| x[i]);
+        let (weight, output) = (spec(Part::Weight), spec(Part::Output));
+        let terms = size(weight) / weight.shape[0].max(1) as u64;
+        Cost { flops: 2 * size(output) * terms, ..Cost::moving(x, out) }
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)
