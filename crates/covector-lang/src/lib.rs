@@ -1,2 +1,19 @@
 //! A small tensor language, close to NumPy's notation, for files and the command line.
 #![forbid(unsafe_code)]
+
+pub mod ast;
+mod defaults;
+mod error;
+pub mod eval;
+mod parse;
+mod program;
+mod spelling;
+pub mod text;
+mod tracing;
+mod token;
+pub mod value;
+
+pub use error::{Fault, Help, Label, Report};
+pub use parse::{parse, parse_expression};
+pub use tracing::Differentiated;
+pub use program::{Checked, Numbers, Program, RUNS, hollow};

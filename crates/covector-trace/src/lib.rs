@@ -3,6 +3,9 @@
 //! Everything here reads a graph that the library has recorded; nothing changes it.
 #![forbid(unsafe_code)]
 
+pub mod graph;
 mod notes;
+pub mod symbolic;
+pub mod table;
 
 pub use notes::{Notes, Source};

@@ -66,6 +66,11 @@ impl Error {
         &self.0.message
     }
 
+    /// What to do, if it was said.
+    pub fn hinted(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
     /// The line of the user's program, if known.
     pub fn site(&self) -> Option<&'static Location<'static>> {
         self.0.site

@@ -30,6 +30,20 @@ impl Operand {
         }
     }
 
+    /// The number as a tensor of the dtype and shape with which it meets `x`; a tensor as it is.
+    ///
+    /// ```
+    /// use covector::{Operand, Tensor};
+    /// let x = Tensor::from([1.0f32, 2.0]);
+    /// assert_eq!(Operand::from(1).beside(&x).to_vec::<f32>(), [1.0, 1.0]);
+    /// ```
+    pub fn beside(&self, x: &Tensor) -> Tensor {
+        match self {
+            Operand::Tensor(t) => t.clone(),
+            number => number.as_tensor(number.promote(x.dtype()), x.shape()),
+        }
+    }
+
     /// As a tensor of `dtype`; a number as one that repeats it along `shape`.
     pub(crate) fn as_tensor(&self, dtype: DType, shape: &Shape) -> Tensor {
         match self {
@@ -93,9 +107,7 @@ macro_rules! operators {
             type Output = Tensor;
             #[track_caller]
             fn $method(self, other: &Tensor) -> Tensor {
-                let number = Operand::from(self);
-                let dtype = number.promote(other.dtype());
-                ops::$op(&number.as_tensor(dtype, other.shape()), other)
+                ops::$op(&Operand::from(self).beside(other), other)
             }
         }
         impl $trait<Tensor> for $n {

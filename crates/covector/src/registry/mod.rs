@@ -36,6 +36,12 @@ pub struct OpDef {
     pub samples: fn() -> Vec<Sample>,
 }
 
+impl std::fmt::Debug for OpDef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 /// A parameter of an op.
 pub struct Param {
     /// Its name.

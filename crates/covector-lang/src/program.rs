@@ -1,0 +1,460 @@
+//! A program that was read: checked with symbols, run with numbers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use covector::Tensor;
+use covector_trace::symbolic::{Runs, Symbolic};
+
+use crate::ast::Stmt;
+use crate::error::{Fault, Report};
+use crate::eval::{Interpreter, Leaf, Record, Stop, Wish, World};
+use crate::parse::parse;
+use crate::text::Span;
+use crate::value::{Int, Value};
+
+/// A program and its text.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The file's name.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    statements: Vec<Stmt>,
+}
+
+/// Numbers for sizes and settings: `B=2`, `dropout=0.1`.
+pub type Numbers = BTreeMap<String, f64>;
+
+/// What checking a program found out.
+#[derive(Debug)]
+pub struct Checked {
+    /// Runs with all free sizes set to primes, one for each set of primes.
+    pub records: Vec<Record>,
+    /// The sizes in those runs.
+    pub runs: Runs,
+    /// The sizes that decide what the program does, and so have one number.
+    pub fixed: Vec<(String, i64)>,
+    /// The run with the numbers given and those the program itself gives, if every size has one.
+    pub concrete: Option<Record>,
+}
+
+/// How many sets of primes a program is checked with.
+pub const RUNS: usize = 4;
+
+/// What a size is a multiple of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Factor {
+    Size(String),
+    Number(u64),
+}
+
+/// What is known of the sizes beside their numbers.
+#[derive(Clone, Default, Debug)]
+struct Wishes {
+    fixed: BTreeSet<String>,
+    multiples: BTreeMap<String, Vec<Factor>>,
+    /// Wishes that were tried, with how often.
+    tried: Vec<(Span, usize)>,
+    /// Free sizes in the order in which they were first seen; each has primes of its own.
+    order: Vec<String>,
+}
+
+impl Wishes {
+    /// The prime of a free size in a run.
+    fn prime(&mut self, name: &str, run: usize) -> Option<u64> {
+        let at = match self.order.iter().position(|n| n == name) {
+            Some(at) => at,
+            None => {
+                self.order.push(name.to_owned());
+                self.order.len() - 1
+            }
+        };
+        PRIMES.get(at * RUNS + run).copied()
+    }
+
+    /// The number of a free size in a run: its prime, times what it is a multiple of.
+    fn number(&mut self, name: &str, run: usize, numbers: &Numbers, depth: usize) -> Option<u64> {
+        if self.fixed.contains(name) || depth > 8 {
+            return given(numbers, name).map(|n| n.unsigned_abs());
+        }
+        let mut number = self.prime(name, run)?;
+        for factor in self.multiples.get(name).cloned().unwrap_or_default() {
+            let times = match factor {
+                Factor::Number(n) => n,
+                Factor::Size(other) => self.number(&other, run, numbers, depth + 1)?,
+            };
+            number = number.checked_mul(times)?;
+        }
+        Some(number)
+    }
+}
+
+impl Program {
+    /// Reads a program.
+    ///
+    /// # Errors
+    /// The first place where the text is no program.
+    pub fn parse(name: &str, text: &str) -> Result<Program, Box<Report>> {
+        match parse(text) {
+            Ok(statements) => Ok(Program { name: name.to_owned(), text: text.to_owned(), statements }),
+            Err(fault) => Err(Box::new(Report { fault, name: name.to_owned(), text: text.to_owned() })),
+        }
+    }
+
+    /// The fault in this program's text.
+    pub fn report(&self, fault: Fault) -> Box<Report> {
+        Box::new(Report { fault, name: self.name.clone(), text: self.text.clone() })
+    }
+
+    /// Runs the program with these sizes and the leaves that `leaf` makes.
+    ///
+    /// # Errors
+    /// What stops the run; sizes that do not divide are faults here.
+    pub fn run(
+        &self,
+        numbers: &Numbers,
+        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
+    ) -> Result<Record, Box<Report>> {
+        let mut world = Given { numbers, leaf };
+        let mut interpreter = Interpreter::new(&self.text, &mut world);
+        match interpreter.run(&self.statements) {
+            Ok(()) => Ok(interpreter.into_record()),
+            Err(Stop::Fault(fault)) => Err(self.report(*fault)),
+            Err(Stop::Wish(Wish::Multiple(_, by, span))) => {
+                let fault = Fault::new(format!("{} is not a multiple of {by}", span.of(&self.text)), span);
+                Err(self.report(fault.note("sizes are divided without a rest")))
+            }
+            Err(Stop::Wish(Wish::Fixed(..))) => unreachable!("sizes with numbers are not asked for"),
+        }
+    }
+
+    /// Checks shapes and dtypes with symbols for sizes, and with numbers where all are known; computes nothing.
+    ///
+    /// # Errors
+    /// The first op that refuses its operands, with symbols in its message.
+    pub fn check(&self, numbers: &Numbers) -> Result<Checked, Box<Report>> {
+        self.check_with(numbers, &mut |leaf| Ok(hollow(leaf)))
+    }
+
+    fn check_with(
+        &self,
+        numbers: &Numbers,
+        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
+    ) -> Result<Checked, Box<Report>> {
+        // First with symbols for the declared sizes alone: what fails so, fails.
+        let mut wishes = Wishes::default();
+        let defaults = self.defaults(numbers, leaf);
+        wishes.fixed.extend(defaults.iter().cloned());
+        let mut found = self.symbolic(numbers, &mut wishes, leaf)?;
+        // Then numbers that the program names are made symbols too, one after the other, where it can do without them.
+        // Twice: `d` may be a multiple of any `heads` once it is free itself.
+        for name in defaults.iter().chain(&defaults) {
+            if !wishes.fixed.contains(name) {
+                continue;
+            }
+            let mut freer = wishes.clone();
+            freer.fixed.remove(name);
+            if let Ok(records) = self.symbolic(numbers, &mut freer, leaf)
+                && !freer.fixed.contains(name)
+                && records[0].made.len() == found[0].made.len()
+            {
+                (wishes, found) = (freer, records);
+            }
+        }
+        let (mut names, mut fixed) = (Vec::new(), Vec::new());
+        for (name, value) in &found[0].sizes {
+            match wishes.fixed.contains(name) {
+                true => fixed.push((name.clone(), *value)),
+                false => names.push(name.clone()),
+            }
+        }
+        let sizes: Vec<&[(String, i64)]> = found.iter().map(|r| &r.sizes[..]).collect();
+        let runs = runs_of(&names, &sizes, &mut wishes);
+        let all_known = names.iter().all(|n| numbers.contains_key(n) || defaults.contains(n));
+        let concrete = if all_known { Some(self.run(numbers, leaf)?) } else { None };
+        Ok(Checked { records: found, runs, fixed, concrete })
+    }
+
+    /// The sizes to which the program itself gives numbers.
+    fn defaults(&self, numbers: &Numbers, leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>) -> Vec<String> {
+        let mut wishes = Wishes::default();
+        // A run ends early where a size should have had its number; with that it goes further.
+        loop {
+            let mut world = Primes { numbers, wishes: &mut wishes, run: 0, defaulted: Vec::new(), leaf };
+            let _ = Interpreter::new(&self.text, &mut world).run(&self.statements);
+            let found = world.defaulted;
+            let before = wishes.fixed.len();
+            wishes.fixed.extend(found.iter().cloned());
+            if wishes.fixed.len() == before {
+                return found;
+            }
+        }
+    }
+
+    /// Runs over several sets of primes, after what they wish for was granted.
+    fn symbolic(
+        &self,
+        numbers: &Numbers,
+        wishes: &mut Wishes,
+        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
+    ) -> Result<Vec<Record>, Box<Report>> {
+        let mut restarts = 0;
+        'again: loop {
+            let (mut records, mut faults) = (Vec::new(), Vec::new());
+            for run in 0..RUNS {
+                let mut world = Primes { numbers, wishes, run, defaulted: Vec::new(), leaf };
+                let mut interpreter = Interpreter::new(&self.text, &mut world);
+                let end = interpreter.run(&self.statements);
+                let record = interpreter.into_record();
+                match end {
+                    Ok(()) => records.push(record),
+                    Err(Stop::Fault(fault)) => faults.push((*fault, record.sizes)),
+                    Err(Stop::Wish(wish)) => {
+                        restarts += 1;
+                        self.grant(&wish, wishes, &record.sizes, numbers, restarts)?;
+                        continue 'again;
+                    }
+                }
+            }
+            return if faults.is_empty() { Ok(records) } else { Err(self.report(in_symbols(faults, wishes))) };
+        }
+    }
+
+    /// Changes the wishes so that the next run has what this one missed.
+    fn grant(
+        &self,
+        wish: &Wish,
+        wishes: &mut Wishes,
+        sizes: &[(String, i64)],
+        numbers: &Numbers,
+        restarts: usize,
+    ) -> Result<(), Box<Report>> {
+        let named = |set: &crate::value::SizeSet| -> Vec<String> {
+            sizes.iter().enumerate().filter(|(i, _)| set.contains(*i)).map(|(_, (name, _))| name.clone()).collect()
+        };
+        match wish {
+            Wish::Fixed(set, span) => {
+                let names = named(set);
+                let fresh: Vec<&String> = names.iter().filter(|n| !wishes.fixed.contains(*n)).collect();
+                if let Some(name) = fresh.iter().find(|n| !numbers.contains_key(**n)) {
+                    let fault = Fault::new(format!("the size `{name}` decides what the program does"), *span);
+                    return Err(self.report(fault.help(format!("give it a number: {name}=2"))));
+                }
+                wishes.fixed.extend(fresh.into_iter().cloned());
+            }
+            Wish::Multiple(set, by, span) => {
+                let free: Vec<String> = named(set).into_iter().filter(|n| !wishes.fixed.contains(n)).collect();
+                let tried = match wishes.tried.iter_mut().find(|(s, _)| s == span) {
+                    Some((_, n)) => {
+                        *n += 1;
+                        *n
+                    }
+                    None => {
+                        wishes.tried.push((*span, 0));
+                        0
+                    }
+                };
+                if tried >= free.len().max(1) * 3 || restarts > 60 || free.is_empty() {
+                    let fault = Fault::new(format!("`{}` leaves a rest", span.of(&self.text)), *span);
+                    return Err(self.report(fault.note("sizes are divided without a rest")));
+                }
+                let name = &free[tried % free.len()];
+                let others = sizes.iter().filter(|(n, size)| n != name && *size > 1 && !wishes.fixed.contains(n));
+                let factors = factors(*by as u64, others.cloned().collect());
+                wishes.multiples.entry(name.clone()).or_default().extend(factors);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number as a product of sizes (the largest first) and a rest.
+fn factors(mut n: u64, mut known: Vec<(String, i64)>) -> Vec<Factor> {
+    known.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+    let mut found = Vec::new();
+    for (name, size) in known {
+        while n.is_multiple_of(size as u64) {
+            n /= size as u64;
+            found.push(Factor::Size(name.clone()));
+        }
+    }
+    if n > 1 {
+        found.push(Factor::Number(n));
+    }
+    found
+}
+
+/// A tensor of the leaf's shape without numbers of its own.
+pub fn hollow(leaf: &Leaf) -> Tensor {
+    let zero = Tensor::scalar(0.0, leaf.spec.dtype);
+    covector::ops::view::broadcast_to(&zero, leaf.spec.shape.clone())
+}
+
+/// The sizes of the free names in each run, with their primes.
+fn runs_of(names: &[String], sizes: &[&[(String, i64)]], wishes: &mut Wishes) -> Runs {
+    let mut runs = Runs::new(names);
+    for (run, sizes) in sizes.iter().enumerate() {
+        let number = |name: &String| sizes.iter().find(|(n, _)| n == name).map_or(1, |(_, v)| *v as u64);
+        let primes = names.iter().map(|name| wishes.prime(name, run).unwrap_or(1)).collect();
+        runs.add(names.iter().map(number).collect(), primes);
+    }
+    runs
+}
+
+/// A message about several runs, with symbols in place of the numbers that differ between them.
+fn in_symbols(faults: Vec<(Fault, Vec<(String, i64)>)>, wishes: &mut Wishes) -> Fault {
+    let (mut fault, first) = faults[0].clone();
+    let alike = faults.len() == RUNS && faults.iter().all(|(f, sizes)| f.span() == fault.span() && sizes.len() == first.len());
+    if !alike {
+        return fault;
+    }
+    let names: Vec<String> = first.iter().map(|(n, _)| n.clone()).filter(|n| !wishes.fixed.contains(n)).collect();
+    let sizes: Vec<&[(String, i64)]> = faults.iter().map(|(_, s)| &s[..]).collect();
+    let runs = runs_of(&names, &sizes, wishes);
+    let texts = |get: &dyn Fn(&Fault) -> Option<String>| -> Option<String> {
+        let all: Option<Vec<String>> = faults.iter().map(|(f, _)| get(f)).collect();
+        Some(symbolic_text(&all?, &runs))
+    };
+    fault.message = texts(&|f| Some(f.message.clone())).unwrap_or(fault.message);
+    for i in 0..fault.at.len() {
+        if let Some(text) = texts(&|f| f.at.get(i).map(|l| l.text.clone())) {
+            fault.at[i].text = text;
+        }
+    }
+    for i in 0..fault.notes.len() {
+        if let Some(text) = texts(&|f| f.notes.get(i).cloned()) {
+            fault.notes[i] = text;
+        }
+    }
+    for i in 0..fault.help.len() {
+        if let Some(text) = texts(&|f| f.help.get(i).map(|h| h.text.clone())) {
+            fault.help[i].text = text;
+        }
+    }
+    fault
+}
+
+/// A text that has the same words in every run and numbers that differ, with expressions in place of these.
+fn symbolic_text(texts: &[String], runs: &Runs) -> String {
+    let split: Vec<Vec<(String, Option<u64>)>> = texts.iter().map(|t| pieces(t)).collect();
+    let same = |i: usize| split.iter().all(|s| s.get(i).is_some_and(|p| p.1.is_some() || p.0 == split[0][i].0));
+    if split.iter().any(|s| s.len() != split[0].len()) || !(0..split[0].len()).all(same) {
+        return texts[0].clone();
+    }
+    let piece = |i: usize| {
+        let numbers: Option<Vec<u64>> = split.iter().map(|s| s[i].1).collect();
+        let differ = numbers.filter(|n| n.iter().any(|v| *v != n[0]));
+        let found = differ.and_then(|n| runs.fit(&n)).map(|e: Symbolic| e.to_string());
+        found.unwrap_or_else(|| split[0][i].0.clone())
+    };
+    (0..split[0].len()).map(piece).collect()
+}
+
+/// A text cut into its numbers and what is between them; digits inside words (`f32`) are no numbers.
+fn pieces(text: &str) -> Vec<(String, Option<u64>)> {
+    let mut pieces: Vec<(String, Option<u64>)> = vec![(String::new(), None)];
+    let mut in_word = false;
+    for c in text.chars() {
+        let digit = c.is_ascii_digit() && !in_word;
+        let last = pieces.last_mut().expect("never empty");
+        match (digit, last.1.is_some()) {
+            (true, true) | (false, false) => last.0.push(c),
+            (true, false) => pieces.push((c.to_string(), Some(0))),
+            (false, true) => pieces.push((c.to_string(), None)),
+        }
+        if !digit {
+            in_word = c.is_alphanumeric() || c == '_' || (c == '.' && in_word);
+        }
+    }
+    for piece in pieces.iter_mut().filter(|p| p.1.is_some()) {
+        piece.1 = piece.0.parse().ok();
+    }
+    pieces
+}
+
+/// Sizes with the numbers they were given.
+struct Given<'a> {
+    numbers: &'a Numbers,
+    leaf: &'a mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
+}
+
+impl World for Given<'_> {
+    fn size(&mut self, name: &str, default: Option<i64>) -> Option<i64> {
+        given(self.numbers, name).or(default)
+    }
+    fn is_free(&self, _: &str) -> bool {
+        false
+    }
+    fn setting(&mut self, name: &str) -> Option<Value> {
+        setting(self.numbers, name)
+    }
+    fn leaf(&mut self, leaf: &Leaf) -> Result<Tensor, String> {
+        (self.leaf)(leaf)
+    }
+}
+
+/// The whole number given for a name.
+fn given(numbers: &Numbers, name: &str) -> Option<i64> {
+    numbers.get(name).filter(|x| x.fract() == 0.0 && x.abs() < 9e15).map(|x| *x as i64)
+}
+
+fn setting(numbers: &Numbers, name: &str) -> Option<Value> {
+    let x = *numbers.get(name)?;
+    Some(match given(numbers, name) {
+        Some(i) => Value::Int(Int::from(i)),
+        None => Value::Float(x),
+    })
+}
+
+/// Sizes that are different primes, unless they are fixed or have to be multiples.
+struct Primes<'a> {
+    numbers: &'a Numbers,
+    wishes: &'a mut Wishes,
+    run: usize,
+    /// Sizes to which the program itself gives a number.
+    defaulted: Vec<String>,
+    leaf: &'a mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
+}
+
+impl World for Primes<'_> {
+    fn size(&mut self, name: &str, default: Option<i64>) -> Option<i64> {
+        if default.is_some() {
+            self.defaulted.push(name.to_owned());
+        }
+        if self.wishes.fixed.contains(name) {
+            return given(self.numbers, name).or(default);
+        }
+        self.wishes.number(name, self.run, self.numbers, 0).map(|n| n as i64)
+    }
+    fn is_free(&self, name: &str) -> bool {
+        !self.wishes.fixed.contains(name)
+    }
+    fn setting(&mut self, name: &str) -> Option<Value> {
+        setting(self.numbers, name)
+    }
+    fn leaf(&mut self, leaf: &Leaf) -> Result<Tensor, String> {
+        (self.leaf)(leaf)
+    }
+}
+
+/// Primes from 211, dealt to the runs in turn; small numbers of a program are none of them.
+const PRIMES: [u64; 160] = primes();
+
+const fn primes() -> [u64; 160] {
+    let (mut found, mut n, mut count) = ([0; 160], 211, 0);
+    while count < found.len() {
+        let (mut d, mut prime) = (2, true);
+        while d * d <= n {
+            if n % d == 0 {
+                prime = false;
+            }
+            d += 1;
+        }
+        if prime {
+            found[count] = n;
+            count += 1;
+        }
+        n += 1;
+    }
+    found
+}
