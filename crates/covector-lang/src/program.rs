@@ -161,13 +161,16 @@ impl Program {
                 (wishes, found) = (freer, records);
             }
         }
-        let (mut names, mut fixed) = (Vec::new(), Vec::new());
+        let (mut names, mut named, mut fixed) = (Vec::new(), Vec::new(), Vec::new());
         for (name, value) in &found[0].sizes {
             match wishes.fixed.contains(name) {
                 true => fixed.push((name.clone(), *value)),
+                false if defaults.contains(name) => named.push(name.clone()),
                 false => names.push(name.clone()),
             }
         }
+        // Products read `B·T·d²`: the sizes of inputs first, then those that the program names.
+        names.extend(named);
         let sizes: Vec<&[(String, i64)]> = found.iter().map(|r| &r.sizes[..]).collect();
         let runs = runs_of(&names, &sizes, &mut wishes);
         let all_known = names.iter().all(|n| numbers.contains_key(n) || defaults.contains(n));
