@@ -433,3 +433,19 @@ pub fn aligned(columns: &[(&str, Vec<String>, bool)]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        let all = [0, 12, 123, 1234, 123_456, 12_345_678].map(grouped);
+        assert_eq!(all, ["0", "12", "123", "1,234", "123,456", "12,345,678"]);
+    }
+
+    #[test]
+    fn bytes_are_read_in_thousands() {
+        assert_eq!([999, 1500, 12_345_678].map(bytes), ["999 B", "1.5 kB", "12.3 MB"]);
+    }
+}
