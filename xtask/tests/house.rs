@@ -8,13 +8,14 @@ fn root() -> PathBuf {
 }
 
 /// For each crate, which of ours it may depend on.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("covector-array", &[]),
     ("covector-derive", &[]),
     ("covector-io", &["covector-array"]),
     ("covector", &["covector-array", "covector-derive"]),
     ("covector-nn", &["covector", "covector-array", "covector-derive", "covector-io"]),
     ("covector-check", &["covector"]),
+    ("covector-models", &["covector", "covector-nn", "covector-io"]),
     ("covector-trace", &["covector"]),
     ("covector-lang", &["covector", "covector-trace"]),
     ("covector-cli", &["covector", "covector-nn", "covector-io", "covector-trace", "covector-lang"]),

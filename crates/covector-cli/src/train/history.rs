@@ -56,14 +56,13 @@ impl History {
 
     /// The losses, each a mean over its neighbours.
     pub fn smooth(&self) -> Vec<(usize, f64)> {
-        let mut mean: Option<f64> = None;
-        let weight = 20.0f64.min(1.0 + self.losses.len() as f64 / 10.0);
-        let smooth = |&(step, loss): &(usize, f64)| {
-            let next = mean.map_or(loss, |have| have + (loss - have) / weight);
-            mean = Some(next);
-            (step, next)
+        let mut mean = 0.0;
+        let smooth = |(i, &(step, loss)): (usize, &(usize, f64))| {
+            // Over up to twenty, fewer at the start, where the loss falls fastest.
+            mean += (loss - mean) / (1.0 + i as f64 / 4.0).min(20.0);
+            (step, mean)
         };
-        self.losses.iter().map(smooth).collect()
+        self.losses.iter().enumerate().map(smooth).collect()
     }
 }
 

@@ -62,7 +62,7 @@ fn chart(history: &History) -> String {
         return String::new();
     }
     let (low, high) = (low - 0.02 * (high - low), if high > low { high } else { low + 1.0 });
-    let x = |step: usize| ROOM.0 + (SIZE.0 - ROOM.0 - 8.0) * (step as f64 - 1.0) / (last - 1.0);
+    let x = |step: usize| ROOM.0 + (SIZE.0 - ROOM.0 - 20.0) * (step as f64 - 1.0) / (last - 1.0);
     let y = |loss: f64| 8.0 + (SIZE.1 - ROOM.1 - 8.0) * (high - loss) / (high - low);
     let line = |points: &[(usize, f64)]| -> String {
         let finite = points.iter().filter(|(_, y)| y.is_finite());
@@ -76,7 +76,7 @@ fn chart(history: &History) -> String {
             "<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/><text x=\"{}\" y=\"{:.1}\" \
              text-anchor=\"end\">{tick}</text>",
             ROOM.0,
-            SIZE.0 - 8.0,
+            SIZE.0 - 20.0,
             ROOM.0 - 8.0,
             at + 4.0
         );

@@ -1,0 +1,131 @@
+//! A model's folder: configuration, weights in one file or several, tokenizer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use covector::{Error, Result, Tensor, Tree};
+use covector_io::load_safetensors;
+use serde::de::DeserializeOwned;
+use tokenizers::Tokenizer;
+
+/// A folder as `save_pretrained` writes it.
+#[derive(Clone, Debug)]
+pub struct Folder(PathBuf);
+
+/// How many names of each kind an error lists.
+const MOST: usize = 12;
+
+impl Folder {
+    /// The folder at this path.
+    ///
+    /// # Errors
+    /// If there is none, or it has no `config.json`.
+    pub fn open(path: impl AsRef<Path>) -> Result<Folder> {
+        let folder = Folder(path.as_ref().to_owned());
+        match folder.path("config.json").is_file() {
+            true => Ok(folder),
+            false => Err(Error::new(format!("{}: there is no config.json", folder.0.display()))
+                .hint("a model's folder holds config.json, model.safetensors and tokenizer.json")),
+        }
+    }
+
+    /// The path of a file in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// A JSON file in it; fields that are not asked for are passed over.
+    ///
+    /// # Errors
+    /// If it cannot be read or lacks a field.
+    pub fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let path = self.path(name);
+        let fail = |problem: String| Error::new(format!("{}: {problem}", path.display()));
+        let text = std::fs::read_to_string(&path).map_err(|e| fail(format!("cannot read: {e}")))?;
+        serde_json::from_str(&text).map_err(|e| fail(e.to_string()))
+    }
+
+    /// The tokenizer of `tokenizer.json`.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        let path = self.path("tokenizer.json");
+        Tokenizer::from_file(&path).map_err(|e| Error::new(format!("{}: {e}", path.display())))
+    }
+
+    /// The weights: `model.safetensors`, or the files that `model.safetensors.index.json` lists.
+    ///
+    /// # Errors
+    /// If a file is missing or malformed, or an array lies in two of them.
+    pub fn weights(&self) -> Result<Weights> {
+        #[derive(serde::Deserialize)]
+        struct Index {
+            weight_map: BTreeMap<String, String>,
+        }
+        let single = self.path("model.safetensors");
+        let files: BTreeSet<String> = match single.is_file() {
+            true => ["model.safetensors".to_owned()].into(),
+            false => self.json::<Index>("model.safetensors.index.json")?.weight_map.into_values().collect(),
+        };
+        let mut tensors = BTreeMap::new();
+        for file in files {
+            let path = self.path(&file);
+            let found = load_safetensors(&path).map_err(|e| Error::new(e.to_string()))?;
+            for (name, array) in found.tensors {
+                if tensors.insert(name.clone(), Tensor::from(array)).is_some() {
+                    return Err(Error::new(format!("{}: array `{name}` lies in another file too", path.display())));
+                }
+            }
+        }
+        Ok(Weights { name: self.0.display().to_string(), tensors })
+    }
+}
+
+/// Arrays by name.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    /// Where they are from, for errors.
+    pub name: String,
+    /// The arrays.
+    pub tensors: BTreeMap<String, Tensor>,
+}
+
+impl Weights {
+    /// The same under names without this prefix; those without the prefix stay as they are.
+    pub fn without_prefix(self, prefix: &str) -> Weights {
+        let short = |name: String| name.strip_prefix(prefix).map_or(name.clone(), str::to_owned);
+        Weights { tensors: self.tensors.into_iter().map(|(name, t)| (short(name), t)).collect(), ..self }
+    }
+
+    /// The structure of `like` filled with these arrays, each in the dtype of its place.
+    ///
+    /// Arrays that `ignored` names may be there and are passed over.
+    /// # Errors
+    /// Lists all arrays that are missing, of another shape, or without a place.
+    pub fn fill<T: Tree>(&self, like: &T, ignored: impl Fn(&str) -> bool) -> Result<T> {
+        let wanted = like.named();
+        let (mut missing, mut different, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
+        for (path, place) in &wanted {
+            match self.tensors.get(path) {
+                None => missing.push(format!("{path} {}", place.spec())),
+                Some(t) if t.shape() != place.shape() => different.push(format!("{path} {} (not {})", t.spec(), place.spec())),
+                Some(t) => leaves.push(t.cast(place.dtype())),
+            }
+        }
+        let places: BTreeSet<&str> = wanted.iter().map(|(path, _)| path.as_str()).collect();
+        let surplus = self.tensors.iter().filter(|(name, _)| !places.contains(name.as_str()) && !ignored(name));
+        let surplus: Vec<String> = surplus.map(|(name, t)| format!("{name} {}", t.spec())).collect();
+        let listed = |what: &str, names: &[String]| {
+            let shown = names.iter().take(MOST).map(|name| format!("\n    {name}")).collect::<String>();
+            let more = names.len().saturating_sub(MOST);
+            let more = if more > 0 { format!("\n    and {more} more") } else { String::new() };
+            if names.is_empty() { String::new() } else { format!("\n  {what}:{shown}{more}") }
+        };
+        let wrong = listed("missing", &missing) + &listed("of another shape", &different) + &listed("without a place", &surplus);
+        match wrong.is_empty() {
+            true => Ok(like.with_leaves(leaves)),
+            false => Err(Error::new(format!("{}: the weights do not fit the model{wrong}", self.name))),
+        }
+    }
+}
