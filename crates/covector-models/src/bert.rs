@@ -2,12 +2,12 @@
 //!
 //! Source: Devlin et al. 2018, "BERT: Pre-training of deep bidirectional transformers"; names as in Hugging Face's `BertModel`.
 
-use covector::ops::attention::scaled_dot_product_attention;
 use covector::{DType, Key, Result, Tensor, Tree};
 use covector_nn::{Embedding, LayerNorm, Linear};
 use serde::Deserialize;
 
 use crate::Folder;
+use crate::heads::attend;
 
 /// The sizes of a [`Bert`], as `config.json` calls them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -195,15 +195,9 @@ impl Bert {
 
 impl Layer {
     fn forward(&self, x: &Tensor, mask: &Tensor, heads: usize) -> Tensor {
-        let [batch, time, width] = [0, 1, 2].map(|i| x.shape()[i] as i64);
-        let split = |map: &Linear| {
-            map.forward(x).reshape([batch, time, heads as i64, width / heads as i64]).transpose(1, 2)
-        };
         let h = &self.attention.heads;
-        let (q, k, v) = (split(&h.query), split(&h.key), split(&h.value));
-        let seen = scaled_dot_product_attention(&q, &k, &v, Some(mask), false);
-        let joined = seen.transpose(1, 2).reshape([batch, time, width]);
-        let x = self.attention.output.forward(&joined, x);
+        let seen = attend(&h.query.forward(x), &h.key.forward(x), &h.value.forward(x), heads, Some(mask), false);
+        let x = self.attention.output.forward(&seen, x);
         let hidden = self.intermediate.dense.forward(&x).gelu();
         self.output.forward(&hidden, &x)
     }

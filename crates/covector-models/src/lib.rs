@@ -6,8 +6,17 @@
 
 pub mod bert;
 pub mod folder;
+pub mod gpt2;
+mod heads;
+pub mod llama;
+pub mod resnet;
 pub mod sentences;
+pub mod vit;
 
 pub use bert::{Bert, BertConfig};
 pub use folder::{Folder, Weights};
+pub use gpt2::{Gpt2, Gpt2Config};
+pub use llama::{Llama, LlamaConfig};
+pub use resnet::{ResNet, ResNetConfig};
 pub use sentences::SentenceEncoder;
+pub use vit::{Vit, VitConfig};

@@ -1,0 +1,21 @@
+//! Attention in several heads, over maps that each model names in its own way.
+
+use covector::Tensor;
+use covector::ops::attention::scaled_dot_product_attention;
+
+/// `[batch, time, heads · depth] -> [batch, heads, time, depth]`.
+pub(crate) fn split(x: &Tensor, heads: usize) -> Tensor {
+    let [batch, time, width] = [0, 1, 2].map(|i| x.shape()[i] as i64);
+    x.reshape([batch, time, heads as i64, width / heads as i64]).transpose(1, 2)
+}
+
+/// `[batch, heads, time, depth] -> [batch, time, heads · depth]`.
+pub(crate) fn join(x: &Tensor) -> Tensor {
+    let [batch, heads, time, depth] = [0, 1, 2, 3].map(|i| x.shape()[i] as i64);
+    x.transpose(1, 2).reshape([batch, time, heads * depth])
+}
+
+/// Attention of queries to keys in `heads` heads: all of `[batch, time, width]`.
+pub(crate) fn attend(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: Option<&Tensor>, causal: bool) -> Tensor {
+    join(&scaled_dot_product_attention(&split(q, heads), &split(k, heads), &split(v, heads), mask, causal))
+}

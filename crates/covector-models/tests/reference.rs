@@ -1,0 +1,107 @@
+//! Models with random weights give what their reference implementations give (`goldens/models.py`).
+
+use std::collections::BTreeMap;
+
+use covector::{Tensor, Tree, try_value_and_grad};
+use covector_models::{Bert, Folder, Gpt2, Llama, ResNet, Vit};
+use covector_nn::AdamW;
+
+fn folder(name: &str) -> Folder {
+    let path = format!("{}/../../goldens/models/{name}", env!("CARGO_MANIFEST_DIR"));
+    Folder::open(path).unwrap()
+}
+
+fn expected(folder: &Folder) -> BTreeMap<String, Tensor> {
+    let file = covector_io::load_safetensors(folder.path("expected.safetensors")).unwrap();
+    file.tensors.into_iter().map(|(name, array)| (name, Tensor::from(array))).collect()
+}
+
+#[track_caller]
+fn close(what: &str, found: &Tensor, wanted: &Tensor, tolerance: f64) {
+    assert_eq!(found.shape(), wanted.shape(), "{what}");
+    let (a, b) = (found.value().to_f64_vec(), wanted.value().to_f64_vec());
+    let worst = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(worst <= tolerance, "{what}: the largest difference is {worst:.1e}");
+}
+
+#[test]
+fn bert() {
+    let folder = folder("bert");
+    let (model, _) = Bert::load(&folder).unwrap();
+    let e = expected(&folder);
+    let hidden = model.forward(&e["tokens"], &e["present"]);
+    close("hidden", &hidden.i(0), &e["hidden"].i(0), 1e-4);
+    // What stands behind a sentence's end is nobody's business.
+    close("hidden", &hidden.i((1, ..7)), &e["hidden"].i((1, ..7)), 1e-4);
+    close("pooled", &model.pooled(&hidden).unwrap(), &e["pooled"], 1e-4);
+}
+
+#[test]
+fn llama() {
+    let folder = folder("llama");
+    let (model, _) = Llama::load(&folder).unwrap();
+    let e = expected(&folder);
+    close("logits", &model.forward(&e["tokens"]), &e["logits"], 1e-4);
+}
+
+#[test]
+fn vit() {
+    let folder = folder("vit");
+    let (model, _) = Vit::load(&folder).unwrap();
+    let e = expected(&folder);
+    close("logits", &model.forward(&e["image"]), &e["logits"], 1e-4);
+}
+
+/// Gradients of the loss, and the loss after ten steps of PyTorch's AdamW at its defaults but for the decay of 0.1.
+fn trained<M: Tree>(model: M, loss: impl Fn(&M) -> Tensor, e: &BTreeMap<String, Tensor>, prefix: &str) {
+    close("loss", &loss(&model), &e["loss"], 1e-4);
+    let (_, gradients) = try_value_and_grad(&loss, &model).unwrap();
+    let mut compared = 0;
+    for (path, gradient) in gradients.named() {
+        if let Some(wanted) = e.get(&format!("grad.{prefix}{path}")) {
+            close(&path, &gradient, wanted, 1e-4);
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, e.keys().filter(|k| k.starts_with("grad.")).count(), "every gradient is compared");
+    let adam = AdamW { weight_decay: 0.1, ..AdamW::default() };
+    let (mut model, mut state) = (model.map_leaves(Tensor::clone), adam.start(&model));
+    for _ in 0..10 {
+        let (_, gradients) = try_value_and_grad(&loss, &model).unwrap();
+        (model, state) = adam.step(&model, &gradients, state, 1e-3, |path, _| !path.contains("running_"));
+        covector::try_eval(&model.leaves()).unwrap();
+    }
+    close("loss after ten steps", &loss(&model), &e["loss_after_ten"], 1e-3);
+}
+
+#[test]
+fn gpt2() {
+    let folder = folder("gpt2");
+    let (model, _) = Gpt2::load(&folder).unwrap();
+    let e = expected(&folder);
+    close("logits", &model.forward(&e["tokens"]), &e["logits"], 1e-4);
+    trained(model, |m: &Gpt2| m.loss(&e["tokens"], &e["targets"]), &e, "transformer.");
+}
+
+#[test]
+fn resnet() {
+    let folder = folder("resnet18");
+    let (model, _) = ResNet::load(&folder).unwrap();
+    let e = expected(&folder);
+    close("logits", &model.forward(&e["image"]), &e["logits"], 1e-4);
+    trained(model, |m: &ResNet| m.loss(&e["image"], &e["labels"]), &e, "");
+}
+
+#[test]
+fn what_does_not_fit_is_listed_at_once() {
+    let folder = folder("gpt2");
+    let (model, _) = Gpt2::load(&folder).unwrap();
+    let mut weights = folder.weights().unwrap().without_prefix("transformer.");
+    let moved = weights.tensors.remove("ln_f.bias").unwrap();
+    weights.tensors.insert("ln_f.beta".into(), moved);
+    weights.tensors.insert("wpe.weight".into(), Tensor::from([1.0f32]));
+    let error = weights.fill(&model, |_| false).unwrap_err().to_string();
+    for part in ["missing:\n    ln_f.bias f32[24]", "another shape:\n    wpe.weight f32[1] (not f32[16, 24])", "without a place:\n    ln_f.beta"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
