@@ -18,7 +18,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("covector-models", &["covector", "covector-nn", "covector-io"]),
     ("covector-trace", &["covector"]),
     ("covector-lang", &["covector", "covector-trace"]),
-    ("covector-cli", &["covector", "covector-nn", "covector-io", "covector-trace", "covector-lang"]),
+    ("covector-cli", &["covector", "covector-nn", "covector-io", "covector-trace", "covector-lang", "covector-models"]),
     ("covector-bench", &["covector", "covector-nn"]),
     ("xtask", &["covector", "covector-check"]),
 ];

@@ -38,6 +38,9 @@ pub enum Command {
     Train(Train),
     /// Continue a prompt with a saved model
     Sample(Sample),
+    /// Turn sentences into vectors with a pretrained sentence encoder, or compare them
+    #[command(after_help = EMBED_EXAMPLES)]
+    Embed(Embed),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -131,6 +134,18 @@ pub struct Cost {
 }
 
 #[derive(Args)]
+pub struct Embed {
+    /// The model's folder: config.json, model.safetensors, tokenizer.json
+    pub folder: PathBuf,
+    /// The sentences; `-` for one on each line of standard input
+    #[arg(required = true)]
+    pub sentences: Vec<String>,
+    /// Print how near every sentence is to every other, from -1 to 1, instead of the vectors
+    #[arg(long)]
+    pub compare: bool,
+}
+
+#[derive(Args)]
 pub struct Ops {
     /// The op, or a part of its name
     pub name: Option<String>,
@@ -160,6 +175,12 @@ Examples:
   covector cost gpt2 B=8 T=1024
   covector cost attention                     with symbols
   covector cost gpt2 B=1 T=64 --plan          every step of the plan";
+
+const EMBED_EXAMPLES: &str = "\
+Examples:
+  covector embed all-MiniLM-L6-v2 'A cat sits on the mat.'      one vector, as JSON
+  covector embed all-MiniLM-L6-v2 --compare 'A cat.' 'A kitten.' 'A bank.'
+  covector embed all-MiniLM-L6-v2 - < sentences.txt             a vector a line";
 
 const OPS_EXAMPLES: &str = "\
 Examples:

@@ -6,6 +6,7 @@
 
 mod args;
 mod corpus;
+mod embed;
 mod manual;
 mod program;
 mod progress;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
         Command::Grad(options) => program::grad::run(&options),
         Command::Cost(options) => program::cost::run(&options),
         Command::Ops(options) => program::ops::run(&options),
+        Command::Embed(options) => embed::run(&options),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::pages(folder.as_deref()),
         Command::Train(options) => train::run(&options, &given),
