@@ -3,6 +3,7 @@
 //! Everything here reads a graph that the library has recorded; nothing changes it.
 #![forbid(unsafe_code)]
 
+pub mod draw;
 mod notes;
 
 pub use notes::{Notes, Source};
