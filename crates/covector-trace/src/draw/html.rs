@@ -13,6 +13,9 @@ const PAGE: &str = include_str!("page/page.html");
 const PAGE_STYLE: &str = include_str!("page/page.css");
 const SCRIPTS: [&str; 3] = [include_str!("page/place.js"), include_str!("page/view.js"), include_str!("page/page.js")];
 
+/// How many boxes a page shows at first, if closing modules can achieve it: the reader opens what is of interest.
+const FIRST: usize = 16;
+
 impl Picture {
     /// The picture as a page: modules open at a click, and a film steps through the backward pass.
     pub fn html(&self, title: &str) -> String {
@@ -27,13 +30,13 @@ impl Picture {
 
     fn data(&self, title: &str) -> Value {
         let film: Vec<usize> = (0..self.nodes.len()).rev().filter(|&i| self.nodes[i].operands.iter().any(|o| o.term.is_some())).collect();
-        let state = self.folded();
+        let state = self.fitting(self.options.boxes.min(FIRST));
         let fold = |f: &Fold| match f {
             Fold::Closed => 0,
             Fold::Open => 1,
             Fold::One => 2,
         };
-        let scene = self.drawn_in_pixels();
+        let scene = self.in_pixels(&state);
         let modules = (0..self.modules.len()).map(|m| self.module_data(m));
         json!({
             "title": title,

@@ -29,11 +29,16 @@ pub(crate) struct Shown {
 impl Picture {
     /// The state of a still picture: as many levels open as were asked for, or as fit.
     pub(crate) fn folded(&self) -> State {
+        self.fitting(self.options.boxes)
+    }
+
+    /// The state with as many levels open as were asked for, or as give no more than so many boxes.
+    pub(crate) fn fitting(&self, boxes: usize) -> State {
         if let Some(depth) = self.options.depth {
             return self.opened(depth);
         }
         let deepest = self.modules.iter().map(|m| m.depth).max().unwrap_or(0);
-        let fits = (1..=deepest).map(|d| self.opened(d)).take_while(|s| s.boxes(self) <= self.options.boxes);
+        let fits = (1..=deepest).map(|d| self.opened(d)).take_while(|s| s.boxes(self) <= boxes);
         fits.last().unwrap_or_else(|| self.opened(0))
     }
 

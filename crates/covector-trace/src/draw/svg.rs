@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::layout::place::{Metrics, Rect};
 use super::scene::{Line, Scene, What};
+use super::state::State;
 use super::write::{clipped, markup, px, width};
 use super::{Change, Kind, Node, Picture};
 
@@ -90,7 +91,7 @@ impl Picture {
 
     /// The picture as SVG, with the modules folded as the options say.
     pub fn svg(&self) -> String {
-        let scene = self.drawn_in_pixels();
+        let scene = self.in_pixels(&self.folded());
         let (w, h) = (scene.w.max(1.0), scene.h.max(1.0));
         let said = markup(&self.said());
         let mut out = format!(
@@ -119,9 +120,9 @@ impl Picture {
         out
     }
 
-    pub(super) fn drawn_in_pixels(&self) -> Scene {
+    pub(super) fn in_pixels(&self, state: &State) -> Scene {
         let node = |i: usize| self.card(i).size();
-        self.scene(&self.folded(), node, |m| self.module_card(m).size(), &METRICS)
+        self.scene(state, node, |m| self.module_card(m).size(), &METRICS)
     }
 
     /// The picture in one sentence, for those who hear it.
