@@ -262,7 +262,8 @@ impl Differentiable for Elementwise {
             Formula::Number(c) if c == 1.0 => "ȳ".to_owned(),
             Formula::Number(c) if c == -1.0 => "-ȳ".to_owned(),
             Formula::Number(c) => format!("{c}·ȳ"),
-            slope => Formula::name("ȳ").multiply(slope).to_string(),
+            slope if slope.is_product() => format!("ȳ·{slope}"),
+            slope => format!("ȳ·({slope})"),
         })
     }
 }

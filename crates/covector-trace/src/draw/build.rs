@@ -126,15 +126,28 @@ fn rules(part: &Part, names: &[&str]) -> Vec<Option<String>> {
     let names: Vec<&str> = names.iter().zip(&letters).map(|(n, l)| if plain(n) { *n } else { *l }).collect();
     let noted = registry::find(part.op()).and_then(|op| op.note("rule"));
     let noted: Vec<&str> = noted.map_or(Vec::new(), |all| all.split(" | ").collect());
+    let result = part.name().filter(|name| plain(name)).unwrap_or("y");
     let equation = |k: usize| match part.rule(&names, k) {
-        Some(rule) => Some(format!("{} = {rule}", barred(names[k]))),
-        None => noted.get(k).map(|&rule| rule.to_owned()),
+        Some(rule) => Some(format!("{} = {}", barred(names[k]), called(&rule, result))),
+        None => noted.get(k).map(|&rule| called(rule, result)),
     };
     (0..names.len()).map(equation).collect()
 }
 
+/// The rule with the result's own name for `y`.
+fn called(rule: &str, name: &str) -> String {
+    let letters: Vec<char> = rule.chars().collect();
+    let beside = |k: Option<usize>| k.and_then(|k| letters.get(k)).is_some_and(|c| c.is_alphanumeric() || *c == '_');
+    let letter = |(k, &c): (usize, &char)| match c {
+        'ȳ' => barred(name),
+        'y' if !beside(k.checked_sub(1)) && !beside(Some(k + 1)) => name.to_owned(),
+        c => c.to_string(),
+    };
+    letters.iter().enumerate().map(letter).collect()
+}
+
 /// True if a name is short enough to stand in a formula.
-fn plain(name: &str) -> bool {
+pub(super) fn plain(name: &str) -> bool {
     !name.starts_with('%') && name.chars().count() <= 5 && name.chars().all(|c| c.is_alphanumeric() || c == '_')
         || name.parse::<f64>().is_ok()
 }
@@ -142,7 +155,18 @@ fn plain(name: &str) -> bool {
 /// The name with a bar over its first letter: its cotangent.
 pub(super) fn barred(name: &str) -> String {
     let mut rest = name.chars();
-    rest.next().map_or(String::new(), |first| format!("{first}\u{304}{}", rest.as_str()))
+    // Letters that have a bar of their own in Unicode look better with it.
+    let bar = |first: char| match first {
+        'a' => "ā".to_owned(),
+        'e' => "ē".to_owned(),
+        'g' => "ḡ".to_owned(),
+        'o' => "ō".to_owned(),
+        'u' => "ū".to_owned(),
+        'y' => "ȳ".to_owned(),
+        'Y' => "Ȳ".to_owned(),
+        first => format!("{first}\u{304}"),
+    };
+    rest.next().map_or(String::new(), |first| bar(first) + rest.as_str())
 }
 
 /// A step as one would write it.

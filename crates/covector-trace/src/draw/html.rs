@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::build::{barred, plain};
 use super::layout::{Item, Plan};
 use super::state::Fold;
 use super::svg::{Card, METRICS, STYLE};
@@ -70,6 +71,7 @@ impl Picture {
             "op": node.op,
             "label": node.label,
             "named": node.named,
+            "bar": barred(if plain(&node.label) { &node.label } else { "y" }),
             "spec": node.spec,
             "symbolic": node.symbolic,
             "value": node.value,

@@ -12,6 +12,7 @@ use crate::Notes;
 pub(crate) struct Module {
     pub name: String,
     pub parent: usize,
+    /// The level it stands at; what repeats stands at that of its instances.
     pub depth: usize,
     /// The nodes that stand in it directly, in order.
     pub nodes: Vec<usize>,
@@ -165,7 +166,7 @@ pub(super) fn tree(nodes: &mut [Node], paths: &[Vec<String>]) -> Vec<Module> {
                 tree[new].children.push(parent);
             }
             for &child in &children[..run] {
-                let (at, depth) = (tree.len(), tree[parent].depth + 1);
+                let (at, depth) = (tree.len(), tree[new].depth + 1);
                 tree.push(Module { parent, depth, children: Vec::new(), ..plain[child].clone() });
                 tree[parent].children.push(at);
                 pending.push_back((child, at));

@@ -14,6 +14,8 @@ const MOST: usize = 24;
 /// A row: what stands in each column of the rails, and which box it shows; or the name of a module that begins.
 struct Row {
     rails: Vec<&'static str>,
+    /// The columns that the row's own line joins.
+    joined: std::ops::Range<usize>,
     item: Option<Item>,
     heading: String,
 }
@@ -35,11 +37,7 @@ impl Picture {
             for k in 0..rails {
                 let cell = row.rails.get(k).copied().unwrap_or(" ");
                 painter.put(cell, if cell == "●" || cell == "○" || cell == "◆" { Ink::of(change, Ink::Bold) } else { Ink::Dim });
-                let joined = |c: &str| matches!(c, "─" | "╯" | "┤" | "┴" | "╮");
-                let next = row.rails.get(k + 1).copied().unwrap_or(" ");
-                let onward = joined(next) || (next == "●" || next == "◆") && row.rails[..=k].iter().any(|c| *c == "╰" || *c == "├");
-                let crossed = cell == "│" && row.rails.iter().enumerate().any(|(j, c)| j > k && joined(c));
-                painter.put(if onward || crossed { "─" } else { " " }, Ink::Dim);
+                painter.put(if row.joined.contains(&k) { "─" } else { " " }, Ink::Dim);
             }
             match row.item {
                 None => painter.put(&format!("┄ {}", row.heading), Ink::Dim),
@@ -68,7 +66,7 @@ impl Picture {
         let place: HashMap<Item, usize> = boxes.iter().enumerate().map(|(k, &item)| (item, k)).collect();
         let edges: Vec<(usize, usize)> =
             arrows.iter().filter_map(|(a, b, ..)| Some((*place.get(a)?, *place.get(b)?))).collect();
-        let order = sequence(boxes.len(), &edges);
+        let order = late(sequence(boxes.len(), &edges), &edges);
         let mut turn = vec![0; boxes.len()];
         order.iter().enumerate().for_each(|(t, &k)| turn[k] = t);
         let mut last_use = vec![0; boxes.len()];
@@ -85,7 +83,7 @@ impl Picture {
             if modules != within {
                 let heading: Vec<String> = modules.iter().map(|&m| self.titled(m)).collect();
                 if !heading.is_empty() {
-                    rows.push(Row { rails: passing(&rails), item: None, heading: heading.join(" / ") });
+                    rows.push(Row { rails: passing(&rails), joined: 0..0, item: None, heading: heading.join(" / ") });
                 }
                 within = modules;
             }
@@ -94,6 +92,8 @@ impl Picture {
             let taken = sources.iter().copied().find(|&c| rails[c].is_some_and(ends));
             let free = || rails.iter().position(Option::is_none).unwrap_or(rails.len());
             let own = taken.unwrap_or_else(free);
+            let all = || sources.iter().copied().chain([own]);
+            let joined = all().min().unwrap_or(own)..all().max().unwrap_or(own);
             let mut row = passing(&rails);
             row.resize(row.len().max(own + 1), " ");
             for &c in sources.iter().filter(|&&c| c != own) {
@@ -126,7 +126,7 @@ impl Picture {
             while rails.last() == Some(&None) {
                 rails.pop();
             }
-            rows.push(Row { rails: row, item: Some(boxes[k]), heading: String::new() });
+            rows.push(Row { rails: row, joined, item: Some(boxes[k]), heading: String::new() });
         }
         rows
     }
@@ -176,6 +176,24 @@ impl Picture {
         ];
         [what, more.into_iter().flatten().collect::<Vec<_>>().join("  ")]
     }
+}
+
+/// The same order with what nothing is read for just before its first reader.
+fn late(order: Vec<usize>, edges: &[(usize, usize)]) -> Vec<usize> {
+    let mut reads: Vec<Vec<usize>> = vec![Vec::new(); order.len()];
+    edges.iter().for_each(|&(a, b)| reads[b].push(a));
+    let mut placed = vec![false; order.len()];
+    let mut all = Vec::with_capacity(order.len());
+    let leaf = |k: usize| reads[k].is_empty();
+    for &k in order.iter().filter(|&&k| !leaf(k)) {
+        for &j in reads[k].iter().filter(|&&j| leaf(j)).chain([&k]) {
+            if !std::mem::replace(&mut placed[j], true) {
+                all.push(j);
+            }
+        }
+    }
+    all.extend(order.iter().filter(|&&k| !placed[k]));
+    all
 }
 
 /// The rails that pass a row untouched.

@@ -33,10 +33,10 @@ pub(super) fn of(tensor: &Tensor) -> Option<String> {
         let mean = finite.iter().sum::<f64>() / n;
         let deviation = (finite.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n).sqrt();
         let (least, most) = finite.iter().fold((f64::MAX, f64::MIN), |(a, b), &x| (a.min(x), b.max(x)));
-        let brief = |x: f64| if tensor.dtype().is_float() { brief(x) } else { short(x) };
+        let end = |x: f64| if tensor.dtype().is_float() { brief(x) } else { short(x) };
         match least == most {
-            true => said.push(format!("all {}", brief(mean))),
-            false => said.push(format!("{} ± {}, {} to {}", brief(mean), brief(deviation), brief(least), brief(most))),
+            true => said.push(format!("all {}", end(mean))),
+            false => said.push(format!("{} ± {}, {} to {}", brief(mean), brief(deviation), end(least), end(most))),
         }
     }
     Some(said.join(", "))

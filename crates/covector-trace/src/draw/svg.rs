@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::layout::place::{Metrics, Rect};
 use super::scene::{Line, Scene, What};
 use super::state::State;
-use super::write::{clipped, markup, px, width};
+use super::write::{clipped, in_brief, is_number, markup, px, width};
 use super::{Change, Kind, Node, Picture};
 
 /// Distances in pixels.
@@ -74,7 +74,9 @@ impl Picture {
         if module.repeats() {
             title.push(("x", format!("× {}", module.times())));
         }
-        Card::of(title, vec![("s", self.contents(m))])
+        // With room for the sign that it opens.
+        let card = Card::of(title, vec![("s", self.contents(m))]);
+        Card { w: card.w + 16.0, ..card }
     }
 
     /// What a module holds, counted.
@@ -168,7 +170,7 @@ impl Picture {
             let _ = writeln!(out, "<path class=\"ba\" d=\"M{} {}l8-4v8z\"/>", px(x), px(y));
         }
         let term = line.to.and_then(|u| self.nodes[u].operands.iter().find(|o| o.node == line.value)?.term.as_ref());
-        if let Some(value) = term.and_then(|(_, v)| v.as_ref()).filter(|v| labels && width(v) <= 9 && line.lane.is_none()) {
+        if let Some(value) = term.and_then(|(_, v)| v.as_ref()).filter(|v| labels && is_number(v) && line.lane.is_none()) {
             let [_, a, b, _] = line.run.x;
             let y = (line.run.y[0] + line.run.y[1]) / 2.0 + BACK + 15.0;
             let _ = writeln!(out, "<text class=\"l\" x=\"{}\" y=\"{}\">{}</text>", px((a + b) / 2.0), px(y), markup(value));
@@ -211,12 +213,6 @@ impl Picture {
         let first = all.next().unwrap_or_default();
         if all.all(|c| c == first) { first } else { Change::Changed }
     }
-}
-
-/// Numbers as they stand in a box: a distribution without its range.
-fn in_brief(numbers: &str) -> String {
-    let brief = if numbers.starts_with('[') { numbers } else { numbers.split(", ").next().unwrap_or(numbers) };
-    clipped(brief, 30)
 }
 
 /// All that is known of a node, line by line.

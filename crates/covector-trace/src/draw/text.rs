@@ -4,11 +4,12 @@ use std::fmt::Write;
 
 use super::layout::Item;
 use super::state::{Fold, State};
+use super::write::{in_brief, is_number};
 use super::write::{dot, mermaid};
 use super::{Change, Node, Picture};
 
-/// An arrow between boxes of a still picture: from, to, whether a gradient comes back, what became of it.
-type Arrow = (Item, Item, bool, Change);
+/// An arrow between boxes of a still picture: from, to, the gradient that comes back, what became of it.
+type Arrow = (Item, Item, Option<String>, Change);
 
 impl Picture {
     /// The picture as a Mermaid flowchart, modules as subgraphs.
@@ -39,8 +40,10 @@ impl Picture {
         for (from, to, ..) in &arrows {
             let _ = writeln!(out, "    {} --> {}", name(*from), name(*to));
         }
-        for (from, to, ..) in arrows.iter().rev().filter(|(_, _, back, _)| *back) {
-            let _ = writeln!(out, "    {} -.-> {}", name(*to), name(*from));
+        for (from, to, back, _) in arrows.iter().rev() {
+            let Some(back) = back else { continue };
+            let label = if back.is_empty() { String::new() } else { format!("|\"{}\"|", mermaid(back)) };
+            let _ = writeln!(out, "    {} -.->{label} {}", name(*to), name(*from));
         }
         out
     }
@@ -75,8 +78,10 @@ impl Picture {
             let more = if more.is_empty() { String::new() } else { format!(" [{}]", more.trim()) };
             let _ = writeln!(out, "    {} -> {}{more}", name(*from), name(*to));
         }
-        for (from, to, ..) in arrows.iter().rev().filter(|(_, _, back, _)| *back) {
-            let _ = writeln!(out, "    {} -> {} [style=dotted constraint=false]", name(*to), name(*from));
+        for (from, to, back, _) in arrows.iter().rev() {
+            let Some(back) = back else { continue };
+            let label = if back.is_empty() { String::new() } else { format!(" label=\"{}\"", dot(back)) };
+            let _ = writeln!(out, "    {} -> {} [style=dotted constraint=false{label}]", name(*to), name(*from));
         }
         out + "}\n"
     }
@@ -133,9 +138,13 @@ impl Picture {
                 }
                 let at = *known.entry((from, to)).or_insert(arrows.len());
                 if at == arrows.len() {
-                    arrows.push((from, to, false, operand.change));
+                    arrows.push((from, to, None, operand.change));
                 }
-                arrows[at].2 |= operand.term.is_some();
+                if let Some((_, value)) = &operand.term {
+                    // One number stands at its arrow; several together do not.
+                    let number = value.clone().filter(|v| is_number(v) && arrows[at].2.is_none());
+                    arrows[at].2 = Some(number.unwrap_or_default());
+                }
             }
         }
         arrows
@@ -188,8 +197,8 @@ pub(super) fn lines(node: &Node) -> Vec<String> {
     };
     let mut lines = vec![title, node.spec.clone()];
     lines.extend(node.symbolic.clone());
-    lines.extend(node.value.iter().map(|v| format!("data {v}")));
-    lines.extend(node.gradient.iter().map(|g| format!("grad {g}")));
+    lines.extend(node.value.iter().map(|v| format!("data {}", in_brief(v))));
+    lines.extend(node.gradient.iter().map(|g| format!("grad {}", in_brief(g))));
     lines
 }
 

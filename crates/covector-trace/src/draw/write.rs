@@ -60,6 +60,17 @@ pub(super) fn clipped(text: &str, most: usize) -> String {
     out.trim_end().to_owned() + "…"
 }
 
+/// True of one short number.
+pub(super) fn is_number(text: &str) -> bool {
+    width(text) <= 9 && text.parse::<f64>().is_ok()
+}
+
+/// Numbers as they stand in a box: a distribution without its range.
+pub(super) fn in_brief(numbers: &str) -> String {
+    let brief = if numbers.starts_with('[') { numbers } else { numbers.split(", ").next().unwrap_or(numbers) };
+    clipped(brief, 30)
+}
+
 /// How many columns a text takes.
 pub(super) fn width(text: &str) -> usize {
     text.chars().filter(|&c| !combining(c)).count()

@@ -44,6 +44,7 @@ function reveal(key) {
 function setFold(m, fold) {
   const before = boxes.get((state[m] === CLOSED ? "m" : "f") + m).rect;
   state[m] = fold;
+  if (fold === ONE) state[modules[m].children[0]] = OPEN;
   redraw();
   const key = (fold === CLOSED ? "m" : "f") + m, after = boxes.get(key).rect;
   look({ k: view.k, x: view.x + (before.x - after.x) * view.k, y: view.y + (before.y - after.y) * view.k });
@@ -55,11 +56,11 @@ function setFold(m, fold) {
 const opened = (m) => (modules[m].times ? ONE : OPEN);
 const toggle = (m) => setFold(m, state[m] === CLOSED ? opened(m) : CLOSED);
 const depth = modules.map(() => 0);
-modules.forEach((module, m) => m && (depth[m] = depth[module.parent] + 1));
+modules.forEach((module, m) => m && (depth[m] = depth[module.parent] + (modules[module.parent].times ? 0 : 1)));
 function setAll(fold) {
   modules.forEach((_, m) => m && (state[m] = fold(m)));
   redraw();
-  glide(around(whole(), 1.2));
+  glide(around(whole(), 1.2, 0.3));
 }
 function unfoldLevel() {
   const shut = [...boxes.keys()].filter((k) => k[0] === "m").map((k) => depth[+k.slice(1)]);
@@ -98,7 +99,7 @@ function detail(key) {
     row(list, "axes", node.symbolic);
     row(list, "value", node.value);
     row(list, "gradient", node.gradient, "gradient");
-    for (const o of node.operands) row(list, "back", o.rule, "rule gradient");
+    for (const o of node.operands) row(list, "rule", o.rule, "rule gradient");
     row(list, "line", node.source);
     row(list, "text", node.text);
     if (data.compares && node.change !== "same") row(list, "change", node.change);
@@ -230,7 +231,6 @@ addEventListener("keydown", (e) => {
 
 // The film: one step of the backward pass after the other.
 let at = 0, playing = 0;
-const barred = (label) => (/^[%\d]/.test(label) ? "its operand" : label.replace(/^./u, "$&\u0304"));
 function step(to) {
   at = Math.max(0, Math.min(data.film.length, to));
   showStep(true);
@@ -270,13 +270,13 @@ function tellStep(u) {
     return p;
   };
   first.append(heading(node.named ? node.label : node.op, node.formula));
-  first.append(io("arrives: ȳ", node.spec, node.gradient));
+  first.append(io(`arrives: ${node.bar}`, node.spec, node.gradient));
   for (const o of node.operands) {
     if (!o.spec) continue;
     const item = document.createElement("li"), rule = document.createElement("span");
     rule.className = "rule gradient";
-    rule.textContent = o.rule ?? `${barred(nodes[o.node].label)} from ȳ, by the rules of its inner steps`;
-    item.append(rule, io(`leaves to ${nodes[o.node].label}:`, o.spec, o.value));
+    rule.textContent = o.rule ?? `by the rules of its inner steps`;
+    item.append(rule, io(`to ${nodes[o.node].label}${nodes[o.node].named ? "" : " " + nodes[o.node].op}:`, o.spec, o.value));
     list.append(item);
   }
   $("step").replaceChildren(first, list);

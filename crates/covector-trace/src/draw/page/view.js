@@ -137,7 +137,7 @@ function drawLines() {
       if (back) {
         all.back.push(el("path", { class: "b", d: course(7) }));
         if (starts) all.back.push(el("path", { class: "ba", d: `M${x + run.x[0]} ${y + run.y + 7}l8-4v8z` }));
-        if (labels && reader && reader.value && reader.value.length <= 9 && lane === null) {
+        if (labels && reader && reader.value && reader.value.length <= 9 && !isNaN(reader.value) && lane === null) {
           all.back.push(el("text", { class: "l", x: x + (run.x[1] + run.x[2]) / 2, y: y + (run.y + run.z) / 2 + 22 }, reader.value));
         }
       }
