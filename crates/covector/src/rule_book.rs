@@ -262,8 +262,10 @@ impl Differentiable for Elementwise {
             Formula::Number(c) if c == 1.0 => "ȳ".to_owned(),
             Formula::Number(c) if c == -1.0 => "-ȳ".to_owned(),
             Formula::Number(c) => format!("{c}·ȳ"),
-            slope if slope.is_product() => format!("ȳ·{slope}"),
-            slope => format!("ȳ·({slope})"),
+            slope => match (slope.to_string(), slope.is_product()) {
+                (text, true) => text.strip_prefix("1 / ").map_or(format!("ȳ·{text}"), |below| format!("ȳ / {below}")),
+                (text, false) => format!("ȳ·({text})"),
+            },
         })
     }
 }

@@ -146,10 +146,13 @@ fn called(rule: &str, name: &str) -> String {
     letters.iter().enumerate().map(letter).collect()
 }
 
-/// True if a name is short enough to stand in a formula.
+/// True if a name can stand in a formula: a number, or a letter with digits and an index, as `x`, `x1`, `W_Q`.
 pub(super) fn plain(name: &str) -> bool {
-    !name.starts_with('%') && name.chars().count() <= 5 && name.chars().all(|c| c.is_alphanumeric() || c == '_')
-        || name.parse::<f64>().is_ok()
+    let mut letters = name.chars();
+    let first = letters.next().is_some_and(char::is_alphabetic);
+    let rest = letters.as_str().trim_start_matches(|c: char| c.is_ascii_digit() || c == '\'' || c == '\u{2032}');
+    let index = rest.strip_prefix('_').is_some_and(|i| i.chars().count() <= 3 && i.chars().all(char::is_alphanumeric));
+    first && (rest.is_empty() || index) || name.parse::<f64>().is_ok()
 }
 
 /// The name with a bar over its first letter: its cotangent.

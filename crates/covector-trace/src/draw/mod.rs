@@ -14,6 +14,8 @@ mod state;
 mod summary;
 mod svg;
 mod terminal;
+#[cfg(test)]
+mod tests;
 mod text;
 mod write;
 
