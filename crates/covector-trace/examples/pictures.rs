@@ -6,8 +6,8 @@ mod programs;
 use std::path::PathBuf;
 use std::{env, fs, io};
 
-use covector_trace::draw::diff;
-use programs::{attention, convolutions, gpt, lesson};
+use covector_trace::draw::{Options, diff};
+use programs::{attention, convolutions, gpt, lesson, with_gradients};
 
 fn main() -> io::Result<()> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/pictures");
@@ -28,7 +28,7 @@ fn main() -> io::Result<()> {
     write("diff.svg", diff(&first, &second).svg())?;
     write("diff.html", diff(&first, &second).html("A norm more, and four channels"))?;
 
-    let gpt = gpt();
+    let gpt = gpt(&Options { boxes: 20, ..with_gradients() });
     write("gpt2.svg", gpt.svg())?;
     write("gpt2.html", gpt.html("GPT-2 small"))
 }

@@ -35,7 +35,12 @@ fn report(browser: &Path, name: &str, html: &str) -> String {
     let profile = folder.join(format!("profile-{}", std::process::id()));
     let out = Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
-        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1280,860"])
+        .args([
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--window-size=1280,860",
+        ])
         .arg(format!("--user-data-dir={}", profile.display()))
         .arg("--dump-dom")
         .arg(format!("file://{}", file.display()))
@@ -63,7 +68,7 @@ fn pages_open_from_disk_unfold_tell_and_play_on_a_desk_and_on_a_phone() {
     let pages = [
         ("lesson", programs::lesson()),
         ("attention", programs::attention()),
-        ("gpt", programs::gpt()),
+        ("gpt", programs::gpt(&programs::with_gradients())),
         ("difference", both),
     ];
     for (name, picture) in pages {

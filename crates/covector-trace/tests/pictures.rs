@@ -4,7 +4,7 @@ mod programs;
 
 use covector_trace::Notes;
 use covector_trace::draw::{Look, Options, Picture, diff};
-use programs::{attention, convolutions, gpt, lesson};
+use programs::{attention, convolutions, gpt, lesson, with_gradients};
 
 const PLAIN: Look = Look { width: 200, colour: false, ascii: false };
 
@@ -44,7 +44,7 @@ fn modules_are_frames() {
 
 #[test]
 fn what_repeats_is_listed_once() {
-    insta::assert_snapshot!(gpt().terminal(Look { width: 120, ..PLAIN }));
+    insta::assert_snapshot!(gpt(&with_gradients()).terminal(Look { width: 120, ..PLAIN }));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn rules_are_formulas_in_the_programs_own_names() {
 
 #[test]
 fn gpt_2_small_has_few_boxes_until_it_is_opened() {
-    let (folded, open) = (gpt(), programs::gpt_with(&Options { depth: Some(9), ..programs::with_gradients() }));
+    let (folded, open) = (gpt(&with_gradients()), gpt(&Options { depth: Some(9), ..with_gradients() }));
     assert!(folded.boxes() <= 60, "{} boxes", folded.boxes());
     assert_eq!(folded.ops(), open.ops());
     // 2 embeddings, their sum; 14 in each block; norm, transpose, product; 2 reshapes and the loss.
@@ -92,10 +92,17 @@ fn gpt_2_small_has_few_boxes_until_it_is_opened() {
 #[test]
 fn the_same_program_gives_the_same_bytes() {
     let all = |picture: Picture| {
-        [picture.svg(), picture.html("t"), picture.mermaid(), picture.dot(), picture.terminal(PLAIN), picture.listing(PLAIN)]
+        [
+            picture.svg(),
+            picture.html("t"),
+            picture.mermaid(),
+            picture.dot(),
+            picture.terminal(PLAIN),
+            picture.listing(PLAIN),
+        ]
     };
     assert_eq!(all(attention()), all(attention()));
-    assert_eq!(all(gpt()), all(gpt()));
+    assert_eq!(all(gpt(&with_gradients())), all(gpt(&with_gradients())));
     assert_eq!(diff(&attention(), &lesson()).svg(), diff(&attention(), &lesson()).svg());
 }
 
@@ -119,7 +126,7 @@ fn names_cannot_break_out_of_any_output() {
 #[test]
 fn leaves_that_require_gradients_have_them_without_tracing() {
     let x = covector::Tensor::from([1.0, 3.0]).requires_grad();
-    let options = Options { values: true, ..programs::with_gradients() };
+    let options = Options { values: true, ..with_gradients() };
     let picture = Picture::of(&x.square().sum(..), &Notes::default(), &options).expect("a picture");
     assert_eq!(picture.nodes()[0].gradient.as_deref(), Some("[2, 6]"));
     let refused = Picture::of(&x.stop_gradient().sum(..), &Notes::default(), &options).err().expect("no gradient");

@@ -110,26 +110,19 @@ fn ordered(nodes: Vec<Node>, paths: Vec<Vec<String>>) -> (Vec<Node>, Vec<Vec<Str
 
 /// For each node of the second graph its partner in the first.
 fn paired(before: &[Node], after: &[Node]) -> Vec<Option<usize>> {
-    let (old, new) = (structures(before), structures(after));
     let mut pairs = vec![None; after.len()];
     let mut taken = vec![false; before.len()];
-    let name = |n: &Node| if n.operands.is_empty() && n.named { n.label.clone() } else { String::new() };
-    let exact = |k: usize, hashes: &[u64], _: &[Node]| hashes[k];
-    let same = |k: usize, _: &[u64], nodes: &[Node]| {
-        hashed(&(&nodes[k].op, &nodes[k].spec, &nodes[k].settings, name(&nodes[k])))
-    };
-    let loose = |k: usize, _: &[u64], nodes: &[Node]| hashed(&(&nodes[k].op, name(&nodes[k])));
-    let keys: [&dyn Fn(usize, &[u64], &[Node]) -> u64; 3] = [&exact, &same, &loose];
-    for key in keys {
+    for keys in [structures, of_ops_and_shapes, of_ops] {
+        let (old, new) = (keys(before), keys(after));
         let mut free: HashMap<u64, Vec<usize>> = HashMap::new();
         for i in (0..before.len()).filter(|&i| !taken[i]) {
-            free.entry(key(i, &old, before)).or_default().push(i);
+            free.entry(old[i]).or_default().push(i);
         }
         for j in 0..after.len() {
             if pairs[j].is_some() {
                 continue;
             }
-            let Some(candidates) = free.get_mut(&key(j, &new, after)).filter(|c| !c.is_empty()) else { continue };
+            let Some(candidates) = free.get_mut(&new[j]).filter(|c| !c.is_empty()) else { continue };
             let kept = |i: usize| {
                 let partners = after[j].operands.iter().filter_map(|o| pairs[o.node]);
                 partners.filter(|&p| before[i].operands.iter().any(|o| o.node == p)).count()
@@ -149,10 +142,23 @@ fn structures(nodes: &[Node]) -> Vec<u64> {
     let mut hashes: Vec<u64> = Vec::with_capacity(nodes.len());
     for node in nodes {
         let operands: Vec<u64> = node.operands.iter().map(|o| hashes.get(o.node).copied().unwrap_or(0)).collect();
-        let name = if operands.is_empty() { node.label.as_str() } else { "" };
-        hashes.push(hashed(&(&node.op, &node.spec, &node.settings, name, operands)));
+        hashes.push(hashed(&(&node.op, &node.spec, &node.settings, leaf_name(node), operands)));
     }
     hashes
+}
+
+/// For each node a hash of its op, shape and settings, and of its name if it is a leaf.
+fn of_ops_and_shapes(nodes: &[Node]) -> Vec<u64> {
+    nodes.iter().map(|n| hashed(&(&n.op, &n.spec, &n.settings, leaf_name(n)))).collect()
+}
+
+/// For each node a hash of its op, and of its name if it is a leaf.
+fn of_ops(nodes: &[Node]) -> Vec<u64> {
+    nodes.iter().map(|n| hashed(&(&n.op, leaf_name(n)))).collect()
+}
+
+fn leaf_name(node: &Node) -> &str {
+    if node.operands.is_empty() && node.named { &node.label } else { "" }
 }
 
 fn hashed(key: &impl Hash) -> u64 {

@@ -30,7 +30,8 @@ impl Picture {
     }
 
     fn data(&self, title: &str) -> Value {
-        let film: Vec<usize> = (0..self.nodes.len()).rev().filter(|&i| self.nodes[i].operands.iter().any(|o| o.term.is_some())).collect();
+        let film: Vec<usize> =
+            (0..self.nodes.len()).rev().filter(|&i| self.nodes[i].operands.iter().any(|o| o.term.is_some())).collect();
         let state = self.fitting(self.options.boxes.min(FIRST));
         let fold = |f: &Fold| match f {
             Fold::Closed => 0,
@@ -116,8 +117,11 @@ fn plan(plan: &Plan) -> Value {
         Item::Out(v) => ("o", v),
         Item::Bend(v) => ("b", v),
     };
-    let wires = plan.wires.iter().map(|w| json!([w.value, w.from, w.to, w.pieces, w.back]));
-    let pieces = plan.pieces.iter().map(|p| json!([p.from, p.to, p.value, p.ports.0, p.ports.1, p.back]));
+    let wires = plan.wires.iter().map(|w| json!([w.value, w.from, w.to, w.pieces, w.flow.back, w.flow.change.name()]));
+    let pieces = plan
+        .pieces
+        .iter()
+        .map(|p| json!([p.from, p.to, p.value, p.ports.0, p.ports.1, p.flow.back, p.flow.change.name()]));
     json!({
         "items": plan.items.iter().map(item).collect::<Vec<_>>(),
         "layers": plan.layers,

@@ -22,13 +22,13 @@ mod write;
 use std::cell::RefCell;
 
 use covector::draw::Drawing;
-use covector::{Result, Tensor, Tree};
+use covector::{Result, Tree};
 
 use crate::Notes;
 pub use diff::diff;
-pub use terminal::Look;
 use layout::Plan;
 use modules::Module;
+pub use terminal::Look;
 
 /// What of a graph is drawn.
 #[derive(Clone, Debug)]
@@ -203,13 +203,17 @@ impl Picture {
     /// If a value cannot be computed.
     ///
     /// # Panics
-    /// With `gradients`, as [`try_value_and_grad`](covector::try_value_and_grad) reports.
+    /// With `gradients`, if `f` returns several tensors, or as [`try_value_and_grad`](covector::try_value_and_grad) reports.
     #[track_caller]
-    pub fn trace<T: Tree>(f: impl Fn(&T, &mut Notes) -> Tensor, args: &T, options: &Options) -> Result<Picture> {
+    pub fn trace<T: Tree, Y: Tree>(f: impl Fn(&T, &mut Notes) -> Y, args: &T, options: &Options) -> Result<Picture> {
         let notes = RefCell::new(Notes::default());
         let noting = |args: &T| f(args, &mut notes.borrow_mut());
+        let only = |y: Y| match &y.leaves()[..] {
+            [one] => one.clone(),
+            all => panic!("{} results have no one gradient: draw that of a scalar, such as a loss", all.len()),
+        };
         let drawing = match options.gradients {
-            true => Drawing::with_gradients(noting, args),
+            true => Drawing::with_gradients(|args| only(noting(args)), args),
             false => Drawing::trace(noting, args),
         };
         Picture::build(drawing, &notes.borrow(), options)

@@ -101,7 +101,8 @@ fn by_parameters(nodes: &[Node], paths: &mut [Vec<String>]) {
         paths[i] = match &known[i] {
             Some(path) => path.clone(),
             None => {
-                let made: Vec<usize> = node.operands.iter().map(|o| o.node).filter(|&j| !nodes[j].kind.is_leaf()).collect();
+                let made: Vec<usize> =
+                    node.operands.iter().map(|o| o.node).filter(|&j| !nodes[j].kind.is_leaf()).collect();
                 let behind = made.iter().max().map_or(Vec::new(), |&j| paths[j].clone());
                 let between = first_user[i].map_or(Vec::new(), |user| common(&behind, &ahead[user]));
                 let around = made.iter().map(|&j| paths[j].clone()).reduce(|a, b| common(&a, &b)).unwrap_or_default();
@@ -189,9 +190,8 @@ fn run(children: &[usize], modules: &[Module], signatures: &[u64]) -> usize {
         name[stem.len()..].parse::<usize>().ok().map(|n| (stem, n))
     };
     let Some((stem, first)) = split(children[0]) else { return 1 };
-    let alike = |&(k, &c): &(usize, &usize)| {
-        split(c) == Some((stem, first + k)) && signatures[c] == signatures[children[0]]
-    };
+    let alike =
+        |&(k, &c): &(usize, &usize)| split(c) == Some((stem, first + k)) && signatures[c] == signatures[children[0]];
     children.iter().enumerate().take_while(alike).count().max(1)
 }
 

@@ -25,7 +25,8 @@ impl Picture {
     pub fn listing(&self, look: Look) -> String {
         let rows = self.rows();
         let rails = rows.iter().map(|r| r.rails.len()).max().unwrap_or(0).min(MOST);
-        let told: Vec<[String; 2]> = rows.iter().map(|r| r.item.map_or([const { String::new() }; 2], |i| self.told(i))).collect();
+        let told: Vec<[String; 2]> =
+            rows.iter().map(|r| r.item.map_or([const { String::new() }; 2], |i| self.told(i))).collect();
         let first = told.iter().map(|t| width(&t[0])).max().unwrap_or(0).min(look.width / 2).max(12);
         let mut out = String::new();
         for (row, [what, more]) in rows.iter().zip(&told) {
@@ -36,7 +37,10 @@ impl Picture {
             }
             for k in 0..rails {
                 let cell = row.rails.get(k).copied().unwrap_or(" ");
-                painter.put(cell, if cell == "●" || cell == "○" || cell == "◆" { Ink::of(change, Ink::Bold) } else { Ink::Dim });
+                painter.put(
+                    cell,
+                    if cell == "●" || cell == "○" || cell == "◆" { Ink::of(change, Ink::Bold) } else { Ink::Dim },
+                );
                 painter.put(if row.joined.contains(&k) { "─" } else { " " }, Ink::Dim);
             }
             match row.item {
@@ -88,7 +92,8 @@ impl Picture {
                 within = modules;
             }
             let ends = |a: usize| last_use[a] == t;
-            let sources: Vec<usize> = (0..rails.len()).filter(|&c| rails[c].is_some_and(|a| reads[k].contains(&a))).collect();
+            let sources: Vec<usize> =
+                (0..rails.len()).filter(|&c| rails[c].is_some_and(|a| reads[k].contains(&a))).collect();
             let taken = sources.iter().copied().find(|&c| rails[c].is_some_and(ends));
             let free = || rails.iter().position(Option::is_none).unwrap_or(rails.len());
             let own = taken.unwrap_or_else(free);
@@ -107,13 +112,12 @@ impl Picture {
                 if gone {
                     rails[c] = None;
                 }
-                for between in c.min(own) + 1..c.max(own) {
-                    match row[between] {
-                        " " => row[between] = "─",
-                        "╯" => row[between] = "┴",
-                        "╰" => row[between] = "┴",
-                        _ => {}
-                    }
+                for between in &mut row[c.min(own) + 1..c.max(own)] {
+                    *between = match *between {
+                        " " => "─",
+                        "╯" | "╰" => "┴",
+                        other => other,
+                    };
                 }
             }
             row[own] = match boxes[k] {

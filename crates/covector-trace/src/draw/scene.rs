@@ -1,9 +1,9 @@
 //! A picture in one state as boxes and lines with absolute places: what the renderers draw.
 
-use super::layout::Item;
+use super::Picture;
 use super::layout::place::{Metrics, Rect, Run};
+use super::layout::{Flow, Item};
 use super::state::{Fold, State};
-use super::{Change, Picture};
 
 /// A box: a node, a closed module, or the frame of an open one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,11 +20,9 @@ pub(crate) struct Line {
     /// The height of the lane it runs in, if it goes below everything.
     pub lane: Option<f64>,
     pub value: usize,
-    /// True if a gradient comes back along it.
-    pub back: bool,
+    pub flow: Flow,
     /// True if the line begins, and ends, at a box.
     pub ends: (bool, bool),
-    pub change: Change,
     /// The box it ends at, where that is a node.
     pub to: Option<usize>,
 }
@@ -68,32 +66,22 @@ impl Picture {
             };
             let target = |i: usize| if let Item::Node(i) = plan.items[i] { Some(i) } else { None };
             let moved = |run: &Run| Run { x: run.x.map(|x| x + at.x), y: run.y.map(|y| y + at.y), ..*run };
-            let line = |from: usize, to: usize, value: usize, back: bool, run: &Run, lane: Option<f64>| Line {
+            let line = |from: usize, to: usize, value: usize, flow: Flow, run: &Run, lane: Option<f64>| Line {
                 run: moved(run),
                 lane: lane.map(|y| y + at.y),
                 value,
-                back,
+                flow,
                 ends: (at_box(from), at_box(to)),
-                change: self.change_of(value, target(to)),
                 to: target(to),
             };
             for (piece, run) in plan.pieces.iter().zip(&own.runs) {
-                scene.lines.push(line(piece.from, piece.to, piece.value, piece.back, run, None));
+                scene.lines.push(line(piece.from, piece.to, piece.value, piece.flow, run, None));
             }
             for (w, run, lane) in &own.lanes {
                 let wire = &plan.wires[*w];
-                scene.lines.push(line(wire.from, wire.to, wire.value, wire.back, run, Some(*lane)));
+                scene.lines.push(line(wire.from, wire.to, wire.value, wire.flow, run, Some(*lane)));
             }
         }
         scene
-    }
-
-    /// In a picture of two graphs, what became of an arrow: that of the operand, or of the value where others read it too.
-    fn change_of(&self, value: usize, to: Option<usize>) -> Change {
-        let own = to.and_then(|u| self.nodes[u].operands.iter().find(|o| o.node == value)).map(|o| o.change);
-        own.unwrap_or(match self.nodes[value].change {
-            Change::Changed => Change::Same,
-            change => change,
-        })
     }
 }

@@ -1,8 +1,8 @@
 //! Which modules stand open, and where everything is then.
 
+use super::Picture;
 use super::layout::place::{Metrics, Placed, Rect, place};
 use super::layout::{Item, Plan};
-use super::Picture;
 
 /// How a module is drawn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

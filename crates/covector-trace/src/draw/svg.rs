@@ -155,13 +155,13 @@ impl Picture {
     }
 
     fn line(&self, out: &mut String, line: &Line, labels: bool) {
-        let change = if self.compares { format!(" {}", line.change.name()) } else { String::new() };
+        let change = if self.compares { format!(" {}", line.flow.change.name()) } else { String::new() };
         let _ = writeln!(out, "<path class=\"f{change}\" d=\"{}\"/>", path(line, 0.0));
         if line.ends.1 {
             let (x, y) = (line.run.x[3], line.run.y[1]);
             let _ = writeln!(out, "<path class=\"fa{change}\" d=\"M{} {}l-8-4v8z\"/>", px(x), px(y));
         }
-        if !line.back {
+        if !line.flow.back {
             return;
         }
         let _ = writeln!(out, "<path class=\"b\" d=\"{}\"/>", path(line, BACK));
@@ -170,10 +170,13 @@ impl Picture {
             let _ = writeln!(out, "<path class=\"ba\" d=\"M{} {}l8-4v8z\"/>", px(x), px(y));
         }
         let term = line.to.and_then(|u| self.nodes[u].operands.iter().find(|o| o.node == line.value)?.term.as_ref());
-        if let Some(value) = term.and_then(|(_, v)| v.as_ref()).filter(|v| labels && is_number(v) && line.lane.is_none()) {
+        if let Some(value) =
+            term.and_then(|(_, v)| v.as_ref()).filter(|v| labels && is_number(v) && line.lane.is_none())
+        {
             let [_, a, b, _] = line.run.x;
             let y = (line.run.y[0] + line.run.y[1]) / 2.0 + BACK + 15.0;
-            let _ = writeln!(out, "<text class=\"l\" x=\"{}\" y=\"{}\">{}</text>", px((a + b) / 2.0), px(y), markup(value));
+            let _ =
+                writeln!(out, "<text class=\"l\" x=\"{}\" y=\"{}\">{}</text>", px((a + b) / 2.0), px(y), markup(value));
         }
     }
 
@@ -228,8 +231,23 @@ fn path(line: &Line, by: f64) -> String {
     if let Some(lane) = line.lane.map(|l| l + by / 2.0) {
         return format!(
             "M{} {}H{}C{} {} {} {} {} {}H{}C{} {} {} {} {} {}H{}",
-            px(a), px(y), px(b), px(b + 30.0), px(y), px(b + 30.0), px(lane), px(b), px(lane),
-            px(c), px(c - 30.0), px(lane), px(c - 30.0), px(z), px(c), px(z), px(d),
+            px(a),
+            px(y),
+            px(b),
+            px(b + 30.0),
+            px(y),
+            px(b + 30.0),
+            px(lane),
+            px(b),
+            px(lane),
+            px(c),
+            px(c - 30.0),
+            px(lane),
+            px(c - 30.0),
+            px(z),
+            px(c),
+            px(z),
+            px(d),
         );
     }
     if y == z {
@@ -238,7 +256,16 @@ fn path(line: &Line, by: f64) -> String {
     let bow = ((c - b) / 2.0).max(12.0);
     format!(
         "M{} {}H{}C{} {} {} {} {} {}H{}",
-        px(a), px(y), px(b), px(b + bow), px(y), px(c - bow), px(z), px(c), px(z), px(d),
+        px(a),
+        px(y),
+        px(b),
+        px(b + bow),
+        px(y),
+        px(c - bow),
+        px(z),
+        px(c),
+        px(z),
+        px(d),
     )
 }
 

@@ -62,7 +62,8 @@ impl Picture {
             let widest = lines.iter().map(|l| width(l)).max().unwrap_or(0);
             ((widest.min(MOST) + 4) as f64, (lines.len() + 2) as f64)
         };
-        let scene = self.scene(&self.folded(), |i| card(text::lines(&self.nodes[i])), |m| card(self.module_lines(m)), &METRICS);
+        let scene =
+            self.scene(&self.folded(), |i| card(text::lines(&self.nodes[i])), |m| card(self.module_lines(m)), &METRICS);
         if scene.w as usize > look.width || self.nodes.is_empty() {
             return self.listing(look);
         }
@@ -70,18 +71,27 @@ impl Picture {
         for &(what, at) in &scene.boxes {
             if let What::Frame(m) = what {
                 grid.boxed(at, ["╭", "╮", "╰", "╯", "┄", "┊"], Ink::Dim);
-                grid.write(at.x as usize + 2, at.y as usize, &format!(" {} ", clipped(&self.titled(m), (at.w as usize).saturating_sub(6))), Ink::Dim);
+                grid.write(
+                    at.x as usize + 2,
+                    at.y as usize,
+                    &format!(" {} ", clipped(&self.titled(m), (at.w as usize).saturating_sub(6))),
+                    Ink::Dim,
+                );
             }
         }
         grid.lines(&scene.lines);
         for &(what, at) in &scene.boxes {
             let (lines, border, ink) = match what {
-                What::Node(i) if self.nodes[i].kind.is_leaf() => {
-                    (text::lines(&self.nodes[i]), ["╭", "╮", "╰", "╯", "─", "│"], Ink::of(self.nodes[i].change, Ink::Plain))
-                }
-                What::Node(i) => {
-                    (text::lines(&self.nodes[i]), ["┌", "┐", "└", "┘", "─", "│"], Ink::of(self.nodes[i].change, Ink::Plain))
-                }
+                What::Node(i) if self.nodes[i].kind.is_leaf() => (
+                    text::lines(&self.nodes[i]),
+                    ["╭", "╮", "╰", "╯", "─", "│"],
+                    Ink::of(self.nodes[i].change, Ink::Plain),
+                ),
+                What::Node(i) => (
+                    text::lines(&self.nodes[i]),
+                    ["┌", "┐", "└", "┘", "─", "│"],
+                    Ink::of(self.nodes[i].change, Ink::Plain),
+                ),
                 What::Closed(m) => {
                     (self.module_lines(m), ["╔", "╗", "╚", "╝", "═", "║"], Ink::of(self.change_in(m), Ink::Plain))
                 }
@@ -185,7 +195,7 @@ impl Grid {
         for line in lines {
             let [a, b, c, d] = line.run.x.map(|x| x as usize);
             let [y, z] = line.run.y.map(|y| y as usize);
-            let ink = Ink::of(line.change, Ink::Plain);
+            let ink = Ink::of(line.flow.change, Ink::Plain);
             match line.lane {
                 None => {
                     let turn = if y == z { c } else { b + 1 + line.run.track };
@@ -252,11 +262,11 @@ impl Grid {
 
     /// The heads of a line: where a value arrives, and where a gradient comes back.
     fn arrows(&mut self, line: &Line) {
-        let ink = Ink::of(line.change, Ink::Plain);
+        let ink = Ink::of(line.flow.change, Ink::Plain);
         if line.ends.1 {
             self.set((line.run.x[3] as usize).saturating_sub(1), line.run.y[1] as usize, "▸", ink);
         }
-        if line.back && line.ends.0 {
+        if line.flow.back && line.ends.0 {
             self.set(line.run.x[0] as usize, line.run.y[0] as usize, "◂", Ink::Back);
         }
     }
@@ -327,7 +337,24 @@ impl Painter {
 
 /// What stands for a drawn character where there is only ASCII.
 fn plain(c: char) -> char {
-    let table: HashMap<char, char> = [('─', '-'), ('═', '='), ('┄', '.'), ('│', '|'), ('║', '|'), ('┊', ':'), ('▸', '>'), ('◂', '<'), ('●', '*'), ('○', 'o'), ('◆', '#'), ('×', 'x'), ('·', '*'), ('…', '~'), ('∂', 'd')].into();
+    let table: HashMap<char, char> = [
+        ('─', '-'),
+        ('═', '='),
+        ('┄', '.'),
+        ('│', '|'),
+        ('║', '|'),
+        ('┊', ':'),
+        ('▸', '>'),
+        ('◂', '<'),
+        ('●', '*'),
+        ('○', 'o'),
+        ('◆', '#'),
+        ('×', 'x'),
+        ('·', '*'),
+        ('…', '~'),
+        ('∂', 'd'),
+    ]
+    .into();
     match c {
         c if c.is_ascii() => c,
         '─'..='╿' => *table.get(&c).unwrap_or(&'+'),

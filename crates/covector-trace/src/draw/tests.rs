@@ -111,7 +111,8 @@ fn check(picture: &Picture, state: &State) {
     let frames: Vec<Rect> = scene.boxes.iter().filter(|(w, _)| matches!(w, What::Frame(_))).map(|b| b.1).collect();
     for (k, a) in frames.iter().enumerate() {
         for b in &frames[k + 1..] {
-            let inside = |a: &Rect, b: &Rect| a.x >= b.x && a.y >= b.y && a.x + a.w <= b.x + b.w && a.y + a.h <= b.y + b.h;
+            let inside =
+                |a: &Rect, b: &Rect| a.x >= b.x && a.y >= b.y && a.x + a.w <= b.x + b.w && a.y + a.h <= b.y + b.h;
             assert!(!overlap(a, b) || inside(b, a) || inside(a, b), "frames {a:?} and {b:?} cut one another");
         }
     }

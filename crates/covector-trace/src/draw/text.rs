@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::layout::Item;
 use super::state::{Fold, State};
-use super::write::{in_brief, is_number};
 use super::write::{dot, mermaid};
+use super::write::{in_brief, is_number};
 use super::{Change, Node, Picture};
 
 /// An arrow between boxes of a still picture: from, to, the gradient that comes back, what became of it.
@@ -16,26 +16,32 @@ impl Picture {
     pub fn mermaid(&self) -> String {
         let state = self.folded();
         let mut out = String::from("flowchart LR\n");
-        self.nested(&state, &mut out, 1, &|out, pad, item| {
-            let (label, open, close) = match item {
-                Item::Node(i) => {
-                    let node = &self.nodes[i];
-                    let (open, close) = if node.kind.is_leaf() { ("([", "])") } else { ("[", "]") };
-                    (lines(node).iter().map(|l| mermaid(l)).collect::<Vec<_>>().join("<br>"), open, close)
-                }
-                Item::Module(m) => {
-                    let label = format!("{}<br>{}", mermaid(&self.titled(m)), mermaid(&self.contents(m)));
-                    (label, "[[", "]]")
-                }
-                _ => return,
-            };
-            let _ = writeln!(out, "{pad}{}{open}\"{label}\"{close}", name(item));
-        }, &|out, pad, m| {
-            let _ = match m {
-                Some(m) => writeln!(out, "{pad}subgraph m{m}[\"{}\"]", mermaid(&self.titled(m))),
-                None => writeln!(out, "{pad}end"),
-            };
-        });
+        self.nested(
+            &state,
+            &mut out,
+            1,
+            &|out, pad, item| {
+                let (label, open, close) = match item {
+                    Item::Node(i) => {
+                        let node = &self.nodes[i];
+                        let (open, close) = if node.kind.is_leaf() { ("([", "])") } else { ("[", "]") };
+                        (lines(node).iter().map(|l| mermaid(l)).collect::<Vec<_>>().join("<br>"), open, close)
+                    }
+                    Item::Module(m) => {
+                        let label = format!("{}<br>{}", mermaid(&self.titled(m)), mermaid(&self.contents(m)));
+                        (label, "[[", "]]")
+                    }
+                    _ => return,
+                };
+                let _ = writeln!(out, "{pad}{}{open}\"{label}\"{close}", name(item));
+            },
+            &|out, pad, m| {
+                let _ = match m {
+                    Some(m) => writeln!(out, "{pad}subgraph m{m}[\"{}\"]", mermaid(&self.titled(m))),
+                    None => writeln!(out, "{pad}end"),
+                };
+            },
+        );
         let arrows = self.arrows(&state);
         for (from, to, ..) in &arrows {
             let _ = writeln!(out, "    {} --> {}", name(*from), name(*to));
@@ -51,27 +57,34 @@ impl Picture {
     /// The picture in the language of Graphviz, modules as clusters.
     pub fn dot(&self) -> String {
         let state = self.folded();
-        let mut out = String::from("digraph {\n    rankdir=LR\n    node [shape=box style=rounded fontname=\"sans-serif\"]\n");
-        self.nested(&state, &mut out, 1, &|out, pad, item| {
-            let (label, more) = match item {
-                Item::Node(i) => {
-                    let node = &self.nodes[i];
-                    let label = lines(node).iter().map(|l| dot(l)).collect::<Vec<_>>().join("\\n");
-                    let leaf = if node.kind.is_leaf() { " shape=ellipse" } else { "" };
-                    (label, format!("{leaf}{}", coloured(node.change)))
-                }
-                Item::Module(m) => {
-                    (format!("{}\\n{}", dot(&self.titled(m)), dot(&self.contents(m))), " peripheries=2".to_owned())
-                }
-                _ => return,
-            };
-            let _ = writeln!(out, "{pad}{} [label=\"{label}\"{more}]", name(item));
-        }, &|out, pad, m| {
-            let _ = match m {
-                Some(m) => writeln!(out, "{pad}subgraph cluster_m{m} {{ label=\"{}\"", dot(&self.titled(m))),
-                None => writeln!(out, "{pad}}}"),
-            };
-        });
+        let mut out =
+            String::from("digraph {\n    rankdir=LR\n    node [shape=box style=rounded fontname=\"sans-serif\"]\n");
+        self.nested(
+            &state,
+            &mut out,
+            1,
+            &|out, pad, item| {
+                let (label, more) = match item {
+                    Item::Node(i) => {
+                        let node = &self.nodes[i];
+                        let label = lines(node).iter().map(|l| dot(l)).collect::<Vec<_>>().join("\\n");
+                        let leaf = if node.kind.is_leaf() { " shape=ellipse" } else { "" };
+                        (label, format!("{leaf}{}", coloured(node.change)))
+                    }
+                    Item::Module(m) => {
+                        (format!("{}\\n{}", dot(&self.titled(m)), dot(&self.contents(m))), " peripheries=2".to_owned())
+                    }
+                    _ => return,
+                };
+                let _ = writeln!(out, "{pad}{} [label=\"{label}\"{more}]", name(item));
+            },
+            &|out, pad, m| {
+                let _ = match m {
+                    Some(m) => writeln!(out, "{pad}subgraph cluster_m{m} {{ label=\"{}\"", dot(&self.titled(m))),
+                    None => writeln!(out, "{pad}}}"),
+                };
+            },
+        );
         let arrows = self.arrows(&state);
         for (from, to, _, change) in &arrows {
             let more = coloured(*change);

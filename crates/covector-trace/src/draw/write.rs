@@ -93,6 +93,9 @@ mod tests {
 
     #[test]
     fn a_bar_over_a_letter_takes_no_column() {
-        assert_eq!((width("x\u{304} = y"), clipped("W\u{304}_Q", 2), clipped("abc", 3)), (5, "W\u{304}…".into(), "abc".into()));
+        assert_eq!(
+            (width("x\u{304} = y"), clipped("W\u{304}_Q", 2), clipped("abc", 3)),
+            (5, "W\u{304}…".into(), "abc".into())
+        );
     }
 }

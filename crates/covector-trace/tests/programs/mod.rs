@@ -89,12 +89,8 @@ pub fn convolutions(second: bool) -> Picture {
     drawn(Picture::trace(f, &weights, &Options::default()))
 }
 
-/// GPT-2 small on a sequence of 1,024 tokens, with the gradient of its loss; nothing is computed.
-pub fn gpt() -> Picture {
-    gpt_with(&with_gradients())
-}
-
-pub fn gpt_with(options: &Options) -> Picture {
+/// GPT-2 small on a sequence of 1,024 tokens, with its loss; nothing is computed.
+pub fn gpt(options: &Options) -> Picture {
     let config = GptConfig { vocabulary: 50257, block: 1024, layers: 12, heads: 12, width: 768, bias: false };
     let f = |model: &Gpt, notes: &mut Notes| {
         let [tokens, targets] = [0, 1].map(|_| zeros([1, 1024], DType::I64));

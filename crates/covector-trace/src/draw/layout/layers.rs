@@ -37,12 +37,12 @@ pub(super) fn layered(items: Vec<Item>, mut wires: Vec<Wire>) -> Plan {
                     plan.items.len() - 1
                 }),
             };
-            let piece = Piece { from, to, value: wire.value, ports: wire.ports, back: false };
+            let piece = Piece { from, to, value: wire.value, ports: wire.ports, flow: wire.flow };
             let at = *pieces.entry((from, to, wire.value)).or_insert_with(|| {
                 plan.pieces.push(piece);
                 plan.pieces.len() - 1
             });
-            plan.pieces[at].back |= wire.back;
+            plan.pieces[at].flow.join(wire.flow);
             wire.pieces.push(at);
             from = to;
         }

@@ -10,9 +10,9 @@ pub(super) mod place;
 
 use std::collections::HashMap;
 
-use super::Node;
-pub(super) use layers::sequence;
 use super::modules::Module;
+use super::{Change, Node, Operand};
+pub(super) use layers::sequence;
 
 /// What has a place in a layer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -35,8 +35,30 @@ pub(crate) struct Piece {
     pub value: usize,
     /// Which port it leaves and enters by, where the item is a module.
     pub ports: (usize, usize),
+    pub flow: Flow,
+}
+
+/// What a line carries beside its value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Flow {
     /// True if a gradient comes back along it.
     pub back: bool,
+    /// What became of it in the second of two graphs.
+    pub change: Change,
+}
+
+impl Flow {
+    fn of(operand: &Operand) -> Flow {
+        Flow { back: operand.term.is_some(), change: operand.change }
+    }
+
+    /// The two on one line: it is as before if either is.
+    fn join(&mut self, other: Flow) {
+        self.back |= other.back;
+        if self.change != other.change {
+            self.change = Change::Same;
+        }
+    }
 }
 
 /// What a value is wanted for inside one module.
@@ -46,7 +68,7 @@ pub(crate) struct Wire {
     pub from: usize,
     pub to: usize,
     pub ports: (usize, usize),
-    pub back: bool,
+    pub flow: Flow,
     /// The pieces it consists of; none for one that runs in a lane below everything.
     pub pieces: Vec<usize>,
 }
@@ -88,24 +110,26 @@ impl Plan {
         }
         let mut draft = Draft::default();
         let mut items: Vec<(usize, Item)> = modules[m].nodes.iter().map(|&i| (i, Item::Node(i))).collect();
-        items.extend(modules[m].children.iter().map(|&c| (modules[c].all.first().copied().unwrap_or(0), Item::Module(c))));
+        items.extend(
+            modules[m].children.iter().map(|&c| (modules[c].all.first().copied().unwrap_or(0), Item::Module(c))),
+        );
         items.sort_by_key(|&(at, _)| at);
         items.iter().for_each(|&(_, item)| {
             draft.item(item);
         });
         for &u in &modules[m].all {
             for operand in &nodes[u].operands {
-                let (v, back) = (operand.node, operand.term.is_some());
+                let v = operand.node;
                 let from = item(v, &mut held).unwrap_or(Item::In(v));
                 let to = item(u, &mut held).unwrap_or(Item::Out(v));
                 if from != to {
-                    draft.wire(from, to, v, (v, v), back);
+                    draft.wire(from, to, v, (v, v), Flow::of(operand));
                 }
             }
         }
-        for (v, back) in leaving(m, modules, nodes) {
+        for (v, flow) in leaving(m, modules, nodes) {
             if let Some(from) = item(v, &mut held) {
-                draft.wire(from, Item::Out(v), v, (v, v), back);
+                draft.wire(from, Item::Out(v), v, (v, v), flow);
             }
         }
         draft.finish()
@@ -114,7 +138,11 @@ impl Plan {
     /// The plan of a module that repeats, with its first instance alone.
     pub fn of_one(m: usize, modules: &[Module], nodes: &[Node]) -> Plan {
         let first = modules[m].children[0];
-        let instances: HashMap<usize, usize> = modules[m].children.iter().flat_map(|&c| modules[c].all.iter().copied().enumerate().map(|(k, i)| (i, k))).collect();
+        let instances: HashMap<usize, usize> = modules[m]
+            .children
+            .iter()
+            .flat_map(|&c| modules[c].all.iter().copied().enumerate().map(|(k, i)| (i, k)))
+            .collect();
         let twin = |i: usize| instances.get(&i).map(|&k| modules[first].all[k]);
         let mut draft = Draft::default();
         let one = Item::Module(first);
@@ -125,35 +153,35 @@ impl Plan {
                 // The instance drawn may read another value at this place.
                 let port = twin(u).and_then(|t| nodes[t].operands.get(k)).map_or(v, |o| o.node);
                 if twin(port).is_none() {
-                    draft.wire(Item::In(v), one, v, (v, port), operand.term.is_some());
+                    draft.wire(Item::In(v), one, v, (v, port), Flow::of(operand));
                 }
             }
         }
-        for (v, back) in leaving(m, modules, nodes) {
-            draft.wire(one, Item::Out(v), v, (twin(v).unwrap_or(v), v), back);
+        for (v, flow) in leaving(m, modules, nodes) {
+            draft.wire(one, Item::Out(v), v, (twin(v).unwrap_or(v), v), flow);
         }
         draft.finish()
     }
 }
 
-/// The values made in a module and read outside, in order, and whether a gradient comes back from there.
-fn leaving(m: usize, modules: &[Module], nodes: &[Node]) -> Vec<(usize, bool)> {
+/// The values made in a module and read outside, in order, and what else flows there.
+fn leaving(m: usize, modules: &[Module], nodes: &[Node]) -> Vec<(usize, Flow)> {
     if m == 0 {
         return Vec::new();
     }
-    let mut found: Vec<(usize, bool)> = Vec::new();
+    let mut found: Vec<(usize, Flow)> = Vec::new();
     let mut at: HashMap<usize, usize> = HashMap::new();
     let all = &modules[m].all;
     for (_, node) in nodes.iter().enumerate().filter(|(u, _)| all.binary_search(u).is_err()) {
         for operand in node.operands.iter().filter(|o| all.binary_search(&o.node).is_ok()) {
             let k = *at.entry(operand.node).or_insert(found.len());
             if k == found.len() {
-                found.push((operand.node, false));
+                found.push((operand.node, Flow::of(operand)));
             }
-            found[k].1 |= operand.term.is_some();
+            found[k].1.join(Flow::of(operand));
         }
     }
-    found.sort_unstable();
+    found.sort_by_key(|(v, _)| *v);
     found
 }
 
@@ -176,14 +204,14 @@ impl Draft {
         at
     }
 
-    fn wire(&mut self, from: Item, to: Item, value: usize, ports: (usize, usize), back: bool) {
+    fn wire(&mut self, from: Item, to: Item, value: usize, ports: (usize, usize), flow: Flow) {
         let (from, to) = (self.item(from), self.item(to));
         let next = self.wires.len();
         let at = *self.known.entry((from, to, value)).or_insert(next);
         if at == next {
-            self.wires.push(Wire { value, from, to, ports, back, pieces: Vec::new() });
+            self.wires.push(Wire { value, from, to, ports, flow, pieces: Vec::new() });
         }
-        self.wires[at].back |= back;
+        self.wires[at].flow.join(flow);
     }
 
     fn finish(self) -> Plan {

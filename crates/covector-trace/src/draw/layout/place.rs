@@ -266,7 +266,13 @@ fn columns(plan: &Plan, sizes: &[(f64, f64)], y: &[f64], tracks: &[usize], metri
             let slack = width - w;
             let at = match plan.items[i] {
                 Item::Bend(_) => 0.0,
-                _ if reads[i] => if metrics.snap { (slack / 2.0).floor() } else { slack / 2.0 },
+                _ if reads[i] => {
+                    if metrics.snap {
+                        (slack / 2.0).floor()
+                    } else {
+                        slack / 2.0
+                    }
+                }
                 _ => slack,
             };
             placed.at[i] = Rect { x: x + at, y: y[i], w, h };

@@ -110,6 +110,8 @@ function detail(key) {
     row(list, key[0] === "m" ? "Enter" : "Enter", key[0] === "m" ? "opens it" : "closes it");
     panel.replaceChildren(heading(module.name, module.times ? `× ${module.times}` : "module"), list);
   }
+  const { x, w } = boxes.get(key).rect, middle = (x + w / 2) * view.k + view.x;
+  panel.classList.toggle("left", middle > room().w * 0.6);
   panel.classList.add("on");
 }
 function point(key) {
@@ -276,6 +278,9 @@ function tellStep(u) {
     const item = document.createElement("li"), rule = document.createElement("span");
     rule.className = "rule gradient";
     rule.textContent = o.rule ?? `by the rules of its inner steps`;
+    const terms = users[o.node].flatMap((r) => nodes[r].operands.filter((p) => p.node === o.node && p.spec).map(() => r));
+    const come = terms.filter((r) => data.film.indexOf(r) < at).length;
+    if (terms.length > 1) rule.append(Object.assign(document.createElement("small"), { textContent: `  ${come} of ${terms.length} terms` }));
     item.append(rule, io(`to ${nodes[o.node].label}${nodes[o.node].named ? "" : " " + nodes[o.node].op}:`, o.spec, o.value));
     list.append(item);
   }

@@ -122,16 +122,16 @@ function drawLines() {
   for (const { m, x, y } of scene.shown) {
     const plan = planOf(m, state), own = scene.placed[m];
     const atBox = (i) => plan.items[i][0] === "n" || (plan.items[i][0] === "m" && state[plan.items[i][1]] === CLOSED);
-    plan.pieces.forEach(([from, to, value, , , back], p) =>
-      line(`${m}/${p}`, own.runs[p], null, value, back, atBox(from), atBox(to), plan.items[to]));
+    plan.pieces.forEach(([from, to, value, , , back, change], p) =>
+      line(`${m}/${p}`, own.runs[p], null, value, back, change, atBox(from), atBox(to), plan.items[to]));
     own.lanes.forEach((lane) => {
-      const [value, from, to, , back] = plan.wires[lane.wire];
-      line(`${m}/w${lane.wire}`, lane, lane.lane, value, back, atBox(from), atBox(to), plan.items[to]);
+      const [value, from, to, , back, change] = plan.wires[lane.wire];
+      line(`${m}/w${lane.wire}`, lane, lane.lane, value, back, change, atBox(from), atBox(to), plan.items[to]);
     });
-    function line(key, run, lane, value, back, starts, ends, target) {
+    function line(key, run, lane, value, back, change, starts, ends, target) {
       const course = (by) => path(run, lane, x, y + by), all = { value: [], back: [] };
       const reader = target[0] === "n" ? nodes[target[1]].operands.find((o) => o.node === value) : null;
-      const became = !data.compares ? "" : " " + (reader ? reader.change : nodes[value].change === "changed" ? "same" : nodes[value].change);
+      const became = data.compares ? " " + change : "";
       all.value.push(el("path", { class: "f" + became, d: course(0) }));
       if (ends) all.value.push(el("path", { class: "fa" + became, d: `M${x + run.x[3]} ${y + run.z}l-8-4v8z` }));
       if (back) {
