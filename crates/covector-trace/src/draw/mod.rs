@@ -68,7 +68,7 @@ impl Default for Options {
 /// )?;
 /// assert_eq!(picture.nodes().len(), 6);
 /// assert!(picture.svg().starts_with("<svg"));
-/// # covector::Result::Ok(())
+/// # Ok::<(), covector::Error>(())
 /// ```
 pub struct Picture {
     pub(crate) nodes: Vec<Node>,
