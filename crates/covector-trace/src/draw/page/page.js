@@ -272,6 +272,8 @@ function tellStep(u) {
     return p;
   };
   first.append(heading(node.named ? node.label : node.op, node.formula));
+  const path = ancestors[u].filter((m) => !modules[m].times).map((m) => modules[m].name).join(" / ");
+  if (path) first.append(Object.assign(document.createElement("p"), { textContent: path }));
   first.append(io(`arrives: ${node.bar}`, node.spec, node.gradient));
   for (const o of node.operands) {
     if (!o.spec) continue;
@@ -317,7 +319,7 @@ $("help").onclick = () => {
   $("keys").hidden = !$("keys").hidden;
   $("help").setAttribute("aria-expanded", !$("keys").hidden);
 };
-for (const kind of [...new Set(nodes.map((n) => n.kind))]) {
+for (const kind of data.compares ? ["added", "removed", "changed"] : new Set(nodes.map((n) => n.kind))) {
   const item = document.createElement("li"), dot = document.createElement("i");
   dot.className = kind;
   item.append(dot, kind);

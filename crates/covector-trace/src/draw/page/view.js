@@ -2,7 +2,7 @@
 const $ = (id) => document.getElementById(id);
 const canvas = $("canvas"), world = $("world");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-let state = [...data.state], scene = layout(state), boxes = new Map(), lines = new Map();
+let state = [...data.state], scene = layout(state), boxes = new Map(), lines = new Map(), carriers = new Map();
 
 function el(tag, attributes, ...children) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -118,10 +118,12 @@ function drawLines() {
   const layer = $("lines");
   layer.replaceChildren();
   lines.clear();
+  carriers.clear();
   const labels = boxes.size <= 30;
   for (const { m, x, y } of scene.shown) {
     const plan = planOf(m, state), own = scene.placed[m];
     const atBox = (i) => plan.items[i][0] === "n" || (plan.items[i][0] === "m" && state[plan.items[i][1]] === CLOSED);
+    plan.wires.forEach(([value], w) => carriers.set(value, (carriers.get(value) ?? []).concat([[m, w]])));
     plan.pieces.forEach(([from, to, value, , , back, change], p) =>
       line(`${m}/${p}`, own.runs[p], null, value, back, change, atBox(from), atBox(to), plan.items[to]));
     own.lanes.forEach((lane) => {
@@ -162,14 +164,12 @@ function path({ x: [a, b, c, d], y, z }, lane, dx, dy) {
 // The keys of the lines on which the value `v` gets to the node `u`.
 function route(u, v) {
   const found = [], inside = (m, i) => m === 0 || ancestors[i].includes(m);
-  for (const { m } of scene.shown) {
-    const plan = planOf(m, state);
-    plan.wires.forEach(([value, , to, pieces], w) => {
-      if (value !== v && value !== twin(v)) return;
-      const [kind, i] = plan.items[to];
+  for (const value of new Set([v, twin(v)])) {
+    for (const [m, w] of carriers.get(value) ?? []) {
+      const plan = planOf(m, state), [, , to, pieces] = plan.wires[w], [kind, i] = plan.items[to];
       const ends = kind === "n" ? i === u : kind === "m" ? inside(i, u) : kind === "o" && !inside(m, u);
       if (ends) found.push(...(pieces.length ? pieces.map((p) => `${m}/${p}`) : [`${m}/w${w}`]));
-    });
+    }
   }
   return found;
 }
