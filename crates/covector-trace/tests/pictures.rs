@@ -61,6 +61,8 @@ fn modules_are_subgraphs() {
 fn a_difference_is_marked() {
     let both = diff(&convolutions(false), &convolutions(true));
     insta::assert_snapshot!(both.listing(PLAIN));
+    assert!(both.terminal(Look { width: 1000, ..PLAIN }).contains("│ + group_norm"));
+    assert!(both.mermaid().contains("[\"+ group_norm"));
 }
 
 #[test]

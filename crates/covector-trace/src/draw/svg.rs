@@ -182,7 +182,7 @@ impl Picture {
 
     fn node_box(&self, out: &mut String, i: usize, at: Rect) {
         let node = &self.nodes[i];
-        let _ = write!(out, "<g class=\"{}\"><title>{}</title>", self.classes(node), markup(&told(node)));
+        let _ = write!(out, "<g class=\"{}\"><title>{}</title>", self.classes(node), told(node));
         self.card(i).draw(out, at, node.kind.is_leaf());
     }
 
@@ -218,11 +218,12 @@ impl Picture {
     }
 }
 
-/// All that is known of a node, line by line.
+/// All that is known of a node, line by line, as markup.
 fn told(node: &Node) -> String {
     let what = if node.formula.is_empty() { node.op.clone() } else { format!("{} = {}", node.label, node.formula) };
     let rules = node.operands.iter().filter_map(|o| o.rule.clone());
-    [what, node.spec.clone()].into_iter().chain(rules).chain([node.source.clone()]).collect::<Vec<_>>().join("\u{2028}")
+    let lines = [what, node.spec.clone()].into_iter().chain(rules).chain([node.source.clone()]);
+    lines.map(|line| markup(&line)).collect::<Vec<_>>().join("&#10;")
 }
 
 /// The course of a line, moved down by `by`.

@@ -43,8 +43,13 @@ impl Picture {
             },
         );
         let arrows = self.arrows(&state);
-        for (from, to, ..) in &arrows {
-            let _ = writeln!(out, "    {} --> {}", name(*from), name(*to));
+        for (from, to, _, change) in &arrows {
+            let arrow = match change {
+                Change::Added => "==>",
+                Change::Removed => "-.->|\"-\"|",
+                Change::Same | Change::Changed => "-->",
+            };
+            let _ = writeln!(out, "    {} {arrow} {}", name(*from), name(*to));
         }
         for (from, to, back, _) in arrows.iter().rev() {
             let Some(back) = back else { continue };
@@ -208,11 +213,16 @@ pub(super) fn lines(node: &Node) -> Vec<String> {
         (true, false) => format!("{} = {}", node.label, node.op),
         (false, _) => node.op.clone(),
     };
-    let mut lines = vec![title, node.spec.clone()];
+    let mut lines = vec![format!("{}{title}", mark(node.change)), node.spec.clone()];
     lines.extend(node.symbolic.clone());
     lines.extend(node.value.iter().map(|v| format!("data {}", in_brief(v))));
     lines.extend(node.gradient.iter().map(|g| format!("grad {}", in_brief(g))));
     lines
+}
+
+/// What stands before the name of what was added, removed or changed.
+fn mark(change: Change) -> &'static str {
+    ["", "~ ", "+ ", "- "][change as usize]
 }
 
 fn coloured(change: Change) -> &'static str {

@@ -53,6 +53,15 @@
     layoutHolds("one level open");
   }
 
+  // Finding opens what is around it.
+  const last = nodes.length - 1;
+  expect(find(nodes[last].label) && document.activeElement.dataset.key[0] === "n", "the result is not found");
+  expect(!find("no such step"), "what is not there is found");
+  const deep = ancestors.findIndex((path) => path.length === Math.max(...ancestors.map((a) => a.length)));
+  found = deep - 1;
+  expect(find(nodes[deep].label) && boxes.has("n" + deep), "what is deep inside is not found");
+  layoutHolds("after finding");
+
   // Pointing at a step tells of it and lights its lines.
   const key = keys("n").find((key) => nodes[+key.slice(1)].operands.length);
   const node = nodes[+key.slice(1)];

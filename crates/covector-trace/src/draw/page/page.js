@@ -217,7 +217,7 @@ addEventListener("keydown", (e) => {
   const on = e.target.closest?.("[data-key]")?.dataset.key;
   const acts = {
     "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), "0": () => glide(around(whole(), 1.2)),
-    ",": () => step(at - 1), ".": () => step(at + 1), "?": () => $("help").click(),
+    ",": () => step(at - 1), ".": () => step(at + 1), "?": () => $("help").click(), "/": () => $("find").focus(),
     Escape: () => { kept = null; pause(); step(0); $("keys").hidden = true; $("help").setAttribute("aria-expanded", false); pointAway(); },
     Enter: () => on && (on[0] === "n" ? reveal(on) : toggle(+on.slice(1))),
     " ": () => (on && on[0] !== "n" ? toggle(+on.slice(1)) : $("film").hidden || $("play").click()),
@@ -230,6 +230,31 @@ addEventListener("keydown", (e) => {
     e.preventDefault();
   }
 });
+
+// Finding: the next step whose name, op or module has the text, with all modules around it open.
+let found = -1;
+function find(text) {
+  const wanted = text.trim().toLowerCase(), n = nodes.length;
+  const named = (i) => [nodes[i].label, nodes[i].op, ...ancestors[i].map((m) => modules[m].name)].join(" ").toLowerCase();
+  for (let k = 1; wanted && k <= n; k++) {
+    const i = (found + k + n) % n;
+    if (!named(i).includes(wanted)) continue;
+    found = i;
+    ancestors[i].forEach((m, level) => {
+      const next = ancestors[i][level + 1], first = modules[m].times && modules[m].children[0] === next;
+      state[m] = first && state[m] !== OPEN ? ONE : OPEN;
+    });
+    redraw();
+    focusBox("n" + i, true);
+    return true;
+  }
+  return false;
+}
+$("find").addEventListener("keydown", (e) => {
+  if (e.key === "Enter") $("find").classList.toggle("none", !find(e.target.value));
+  if (e.key === "Escape") (e.target.value = "", canvas.focus());
+});
+$("find").oninput = () => ((found = -1), $("find").classList.remove("none"));
 
 // The film: one step of the backward pass after the other.
 let at = 0, playing = 0;
