@@ -3,6 +3,7 @@
 //! Everything here reads a graph that the library has recorded; nothing changes it.
 #![forbid(unsafe_code)]
 
+pub mod draw;
 pub mod graph;
 mod notes;
 pub mod symbolic;

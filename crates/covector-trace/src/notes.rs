@@ -20,6 +20,7 @@ pub struct Notes {
     names: HashMap<u64, String>,
     modules: HashMap<u64, Vec<String>>,
     sources: HashMap<u64, Source>,
+    shapes: HashMap<u64, String>,
 }
 
 /// A place in a program's text.
@@ -54,6 +55,16 @@ impl Notes {
     /// Says which text made a tensor.
     pub fn source(&mut self, x: &Tensor, source: Source) {
         self.sources.insert(x.id(), source);
+    }
+
+    /// Says the shape of a tensor in symbols: `[B, T, d]`.
+    pub fn shape(&mut self, x: &Tensor, shape: impl Into<String>) {
+        self.shapes.insert(x.id(), shape.into());
+    }
+
+    /// The shape of a tensor in symbols, if it is noted.
+    pub fn shape_of(&self, x: &Tensor) -> Option<&str> {
+        self.shapes.get(&x.id()).map(String::as_str)
     }
 
     /// The name of a tensor, if it has one.

@@ -27,6 +27,11 @@ impl Formula {
         Formula::Apply(op, std::iter::once(self).chain(others).cloned().collect())
     }
 
+    /// True if it stands as a factor without brackets.
+    pub(crate) fn is_product(&self) -> bool {
+        self.precedence() >= 3
+    }
+
     fn precedence(&self) -> u8 {
         match self {
             Formula::Apply(op, _) => infix(op).map_or(if op.name == "negative" { 2 } else { 9 }, |(_, p)| p),

@@ -259,10 +259,13 @@ impl Differentiable for Elementwise {
         let whole = self.partials.is_ok_and(|p| p.formula.len() == names.len());
         let slope = whole.then(|| self.formulas(names))??.into_iter().nth(k)?;
         Some(match slope {
-            Formula::Number(c) if c == 1.0 => "ȳ".to_owned(),
-            Formula::Number(c) if c == -1.0 => "-ȳ".to_owned(),
+            Formula::Number(1.0) => "ȳ".to_owned(),
+            Formula::Number(-1.0) => "-ȳ".to_owned(),
             Formula::Number(c) => format!("{c}·ȳ"),
-            slope => Formula::name("ȳ").multiply(slope).to_string(),
+            slope => match (slope.to_string(), slope.is_product()) {
+                (text, true) => text.strip_prefix("1 / ").map_or(format!("ȳ·{text}"), |below| format!("ȳ / {below}")),
+                (text, false) => format!("ȳ·({text})"),
+            },
         })
     }
 }

@@ -19,7 +19,8 @@ use crate::transform::reverse::{Sweep, refuse_cut, require_scalar};
 use crate::walk::Listing;
 use crate::{Prim, Result, Spec, Tensor, Tree};
 pub use part::Part;
-use text::{MOST, numbers};
+use text::MOST;
+pub use text::{numbers, short};
 
 /// The graph from some leaves to some results, ready to be printed.
 ///

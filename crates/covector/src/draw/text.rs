@@ -7,8 +7,8 @@ use crate::{DType, Tensor};
 /// Tensors of more elements are drawn without their numbers.
 pub(super) const MOST: usize = 6;
 
-/// The numbers of a small tensor, if they are known.
-pub(super) fn numbers(tensor: &Tensor) -> Option<String> {
+/// The numbers of a small tensor, nested as its axes are, if they are known.
+pub fn numbers(tensor: &Tensor) -> Option<String> {
     let value = tensor.cached().filter(|a| a.size() <= MOST)?;
     Some(nested(&value.to_f64_vec(), value.shape(), value.dtype()))
 }
@@ -30,8 +30,8 @@ fn nested(flat: &[f64], shape: &[usize], dtype: DType) -> String {
     format!("[{}]", items.join(", "))
 }
 
-/// At most six significant digits.
-pub(crate) fn short(x: f64) -> String {
+/// A number with at most six significant digits.
+pub fn short(x: f64) -> String {
     if x == 0.0 || !x.is_finite() {
         return format!("{x}");
     }

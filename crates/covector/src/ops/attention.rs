@@ -35,7 +35,7 @@ use crate::{Cost, Error, Result, Spec, Tensor, jvp, keep, vjp};
     (real([3, 2]), real2([4, 2]), real([4, 3]), (), false), (real([2, 3, 2]), real2([2, 3, 2]), real([2, 3, 2]), (), true),
     (real([2, 2]), real2([3, 2]), real([3, 2]), bools([2, 3]), false),
     (real([2, 2, 2]), real2([3, 2]), real([2, 3, 1]), real2([2, 1, 3]), true),
-])]
+], notes = "rule=q̄ = s̄ k/√d with s̄ = p·(p̄ - Σ p̄·p), p̄ = ȳ vᵀ | k̄ = s̄ᵀ q/√d | v̄ = pᵀ ȳ")]
 pub fn scaled_dot_product_attention(
     q: &Tensor,
     k: &Tensor,
@@ -91,7 +91,7 @@ fn common(q: &Tensor, k: &Tensor, v: &Tensor) -> Option<Shape> {
 #[op(samples = [
     (real([3, 6]), 1, (), true), (real([2, 2, 12]), 2, (), false), (real([2, 6]), 2, bools([2, 2]), false),
     (real([2, 2, 6]), 2, real2([2, 1, 2, 2]), true),
-])]
+], notes = "rule=v̄ = pᵀ ȳ, q̄ = s̄ k/√d, k̄ = s̄ᵀ q/√d with s̄ = p·(p̄ - Σ p̄·p), p̄ = ȳ vᵀ")]
 pub fn self_attention(qkv: &Tensor, heads: usize, mask: Option<&Tensor>, causal: bool) -> Result<Tensor> {
     if qkv.ndim() < 2 {
         return Err(Error::new(format!("queries, keys and values must be [.., tokens, 3 width], not {}", qkv.shape())));

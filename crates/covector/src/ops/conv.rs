@@ -198,7 +198,8 @@ pub fn conv1d(
     (real([1, 2, 3, 3]), real2([2, 2, 2, 2]), real([2]), 1, 0, 1, 1),
     (real([1, 2, 4, 3]), real2([4, 1, 3, 2]), (), [2, 1], [1, 0], 1, 2),
     (real([1, 4, 5]), real2([2, 1, 2, 2]), real([2]), [1, 2], 1, [3, 2], 1), (real([0, 1, 2, 2]), real2([1, 1, 2, 2]), (), 1, 0, 1, 1),
-])]
+],
+    notes = "rule=x̄ = ȳ convolved with the flipped w | w̄ = x correlated with ȳ | b̄ = Σ ȳ over all axes but the channels")]
 pub fn conv2d(
     x: &Tensor,
     weight: &Tensor,

@@ -404,7 +404,8 @@ pub fn one_hot(indices: &Tensor, classes: usize) -> Result<Tensor> {
 /// assert_eq!(embedding(&table, &Tensor::from([1, 1, 0])).to_vec::<f32>(), [3.0, 4.0, 3.0, 4.0, 1.0, 2.0]);
 /// ```
 /// Source: PyTorch's `embedding`.
-#[op(samples = [(real([4, 3]), exact_ints(&[2, 0, 2], [3])), (real([3, 2]), exact_ints(&[1, 0, 2, 1], [2, 2])), (real([3, 2]), exact_ints(&[2], ()))])]
+#[op(samples = [(real([4, 3]), exact_ints(&[2, 0, 2], [3])), (real([3, 2]), exact_ints(&[1, 0, 2, 1], [2, 2])), (real([3, 2]), exact_ints(&[2], ()))],
+    notes = "rule=w̄ = Σ ȳ at the rows that were read")]
 pub fn embedding(weight: &Tensor, indices: &Tensor) -> Result<Tensor> {
     if weight.ndim() != 2 {
         return Err(Error::new(format!("the table must have two axes, not {}", weight.ndim()))

@@ -197,7 +197,8 @@ pub fn max_pool1d(x: &Tensor, kernel: Ints, stride: Ints, padding: Ints, dilatio
 /// assert_eq!(x.max_pool2d(2, 2, 0, 1).item::<f32>(), 5.0);
 /// ```
 /// Source: PyTorch's `max_pool2d`.
-#[op(samples = [(real([1, 2, 3, 4]), 2, 1, 0, 1), (real([1, 1, 4, 5]), [2, 3], [2, 1], [1, 1], [1, 2]), (real([1, 4, 4]), 2, Vec::<i64>::new(), 0, 1)])]
+#[op(samples = [(real([1, 2, 3, 4]), 2, 1, 0, 1), (real([1, 1, 4, 5]), [2, 3], [2, 1], [1, 1], [1, 2]), (real([1, 4, 4]), 2, Vec::<i64>::new(), 0, 1)],
+    notes = "rule=x̄ = ȳ where x is the largest of its window, 0 elsewhere")]
 pub fn max_pool2d(x: &Tensor, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints) -> Result<Tensor> {
     max_pool(2, x, &kernel, &stride, &padding, &dilation)
 }
