@@ -4,5 +4,9 @@
 #![forbid(unsafe_code)]
 
 mod notes;
+mod patterns;
+mod reading;
+pub mod why;
 
 pub use notes::{Notes, Source};
+pub use why::{why, why_record};

@@ -1,0 +1,93 @@
+//! A finding as people read it.
+
+use std::fmt;
+
+use super::{Finding, Reads, Symptom};
+use crate::reading::short;
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.headline())?;
+        write!(f, "  --> {}:{}", self.source.file, self.source.line)?;
+        if !self.source.text.is_empty() {
+            write!(f, "    {}", self.source.text.trim())?;
+        }
+        writeln!(f)?;
+        for reads in &self.operands {
+            writeln!(f, "   |  {reads}")?;
+        }
+        if let (Symptom::Value { .. }, false) = (&self.symptom, self.operands.is_empty()) {
+            let step = self.step.map_or(String::new(), |s| format!(", in its step `{s}`"));
+            writeln!(f, "   |  {}{} = {}{step}", self.op, subscript(&self.index), short(self.result))?;
+        }
+        writeln!(f, "  why: {}", self.explanation)?;
+        self.then.iter().try_for_each(|then| writeln!(f, "       {then}"))?;
+        if !self.also.is_empty() {
+            writeln!(f, "  also: {}", list(&self.also))?;
+        }
+        let Some(fix) = &self.fix else { return Ok(()) };
+        for (i, change) in fix.changes.iter().enumerate() {
+            let label = if i == 0 { "try:" } else { "and:" };
+            match change.from.is_empty() {
+                true => write!(f, "  {label} {}", change.to)?,
+                false => write!(f, "  {label} `{}` instead of `{}`", change.to, change.from)?,
+            }
+            let elsewhere = (&change.source.file, change.source.line) != (&self.source.file, self.source.line);
+            writeln!(f, "{}", if elsewhere { format!(", at {}:{}", change.source.file, change.source.line) } else { String::new() })?;
+        }
+        writeln!(f, "       tried: {}", fix.outcome)
+    }
+}
+
+impl Finding {
+    /// What is wrong and who began it, in one line.
+    pub fn headline(&self) -> String {
+        let by = match self.op.as_str() {
+            "argument" | "constant" => format!("it came in with {}", self.op),
+            op => format!("`{op}` began it"),
+        };
+        match &self.symptom {
+            Symptom::Value { of, is, at } => format!("{of}{} is {}: {by}", subscript(at), short(*is)),
+            Symptom::Gradient { of, is, at } => {
+                format!("the gradient of {of}{} is {}: {by}", subscript(at), short(*is))
+            }
+            Symptom::Zero { of } if self.op == "argument" => format!("the gradient of {of} is zero: nothing uses it"),
+            Symptom::Zero { of } => format!("the gradient of {of} is zero: `{}` stops it", self.op),
+        }
+    }
+}
+
+/// `[1, 2]`, or nothing for a scalar.
+fn subscript(index: &[usize]) -> String {
+    let inside: Vec<String> = index.iter().map(usize::to_string).collect();
+    if inside.is_empty() { String::new() } else { format!("[{}]", inside.join(", ")) }
+}
+
+fn list(names: &[String]) -> String {
+    const MOST: usize = 6;
+    let shown = names.iter().take(MOST).map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > MOST { format!("{shown} and {} more", names.len() - MOST) } else { shown }
+}
+
+impl fmt::Display for Reads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A number the user wrote is its own name.
+        if self.name.parse::<f64>().is_ok() {
+            return write!(f, "{}", self.name);
+        }
+        if let [(at, value)] = &self.elements[..] {
+            return write!(f, "{}{} = {}  ({})", self.name, subscript(at), short(*value), self.spec);
+        }
+        let values: Vec<String> = self.elements.iter().map(|(_, v)| short(*v)).collect();
+        let more = if self.of > values.len() { ", .." } else { "" };
+        let first = &self.elements[0].0;
+        let last = &self.elements[self.elements.len() - 1].0;
+        let range: Vec<String> = first
+            .iter()
+            .zip(last)
+            .map(|(a, b)| if a == b { a.to_string() } else { "..".to_owned() })
+            .collect();
+        let range = if range.is_empty() { String::new() } else { format!("[{}]", range.join(", ")) };
+        write!(f, "{}{range} = {}{more}  ({})", self.name, values.join(", "), self.spec)
+    }
+}
