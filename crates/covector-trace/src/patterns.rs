@@ -91,7 +91,7 @@ pub(crate) fn better(reading: &Reading, step: usize) -> Option<Better> {
             let (sum, kept) = under_reshape(reading, operands[0]);
             if let Some(x) = made_by(reading, sum, "sum").and_then(|s| squared(reading, s)) {
                 let axes = axes_given(reading.node(sum), kept);
-                let (from, to) = (format!("sqrt(sum(square({})))", name(x)), format!("norm({}, axes, 2)", name(x)));
+                let (from, to) = (format!("sqrt(sum(square({})))", name(x)), format!("norm({}, {}, 2)", name(x), axes_text(reading, sum)));
                 return found(vec![x], from, to, Box::new(move |t| t[0].try_norm(axes.clone(), 2.0)));
             }
             if reading.prim(operands[0]) != "add" {
@@ -172,6 +172,16 @@ fn under_reshape(reading: &Reading, i: usize) -> (usize, bool) {
     match (reading.prim(i), reading.operands(i)) {
         ("reshape", &[x]) if reading.call[i] == reading.call[x] => (x, true),
         _ => (i, false),
+    }
+}
+
+/// The axes of a fold as a person writes them.
+fn axes_text(reading: &Reading, fold: usize) -> String {
+    let axes = axes_of(reading.node(fold));
+    match &axes[..] {
+        _ if axes.len() == reading.node(reading.operands(fold)[0]).ndim() => "..".to_owned(),
+        [one] => one.to_string(),
+        several => format!("{several:?}"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A record read for people: who uses what, which steps belong to one call, and what things are called.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use covector::record::Record;
 use covector::{Class, Tensor};
@@ -83,19 +83,19 @@ impl<'a> Reading<'a> {
 
     /// What a step is called: its name, its number, or, if it is short, the expression that made it.
     pub fn name(&self, i: usize) -> String {
-        self.expression(i, DEEP).0
+        self.expression(i, DEEP)
     }
 
-    /// An expression of at most so many ops inside one another, and whether it needs parentheses inside another.
-    fn expression(&self, i: usize, depth: usize) -> (String, bool) {
+    /// An expression of at most so many ops inside one another.
+    fn expression(&self, i: usize, depth: usize) -> String {
         if let Some(name) = self.notes.name_of(self.node(i)) {
-            return (name.to_owned(), false);
+            return name.to_owned();
         }
         if let Some(number) = self.number(i) {
-            return (short(number), number < 0.0);
+            return short(number);
         }
         if self.is_leaf(i) {
-            return (format!("the constant {}", self.node(i).spec()), false);
+            return "constant".to_owned();
         }
         let call = self.call_of(i);
         // Repeating and marking change nothing worth a word.
@@ -103,20 +103,21 @@ impl<'a> Reading<'a> {
         if let ([only], true) = (self.operands(i), silent || self.is_silent(i)) {
             return self.expression(*only, depth);
         }
-        let unknown = (format!("{}(..)", call.op), false);
+        let unknown = format!("{}(..)", call.op);
         let plain = call.outputs[..] == [i] && call.inputs.len() <= 3;
         if depth == 0 || !plain {
             return unknown;
         }
-        let parts: Vec<(String, bool)> = call.inputs.iter().map(|&j| self.expression(j, depth - 1)).collect();
-        let wrapped = |(text, wrap): &(String, bool)| if *wrap { format!("({text})") } else { text.clone() };
-        let (text, wrap) = match (infix(call.op), &parts[..]) {
-            (Some(sign), [a, b]) => (format!("{} {sign} {}", wrapped(a), wrapped(b)), true),
+        let parts: Vec<String> = call.inputs.iter().map(|&j| self.expression(j, depth - 1)).collect();
+        let text = match (infix(call.op), &parts[..]) {
+            (_, [x, ..]) if call.op == "i" => format!("{}[..]", wrapped(x)),
+            (Some(sign), [a, b]) => format!("{} {sign} {}", wrapped(a), wrapped(b)),
+            (Some(sign), [a]) => format!("{0} {sign} {0}", wrapped(a)),
             (Some(_), _) => return unknown,
-            (None, [a]) if call.op == "negative" => (format!("-{}", wrapped(a)), true),
-            _ => (format!("{}({})", call.op, parts.iter().map(|p| p.0.as_str()).collect::<Vec<_>>().join(", ")), false),
+            (None, [a]) if call.op == "negative" => format!("-{}", wrapped(a)),
+            _ => format!("{}({})", call.op, parts.join(", ")),
         };
-        if text.chars().count() > LONG { unknown } else { (text, wrap) }
+        if text.chars().count() > LONG { unknown } else { text }
     }
 
     fn is_silent(&self, i: usize) -> bool {
@@ -148,7 +149,7 @@ impl<'a> Reading<'a> {
 }
 
 /// So many ops inside one another are written out.
-const DEEP: usize = 2;
+const DEEP: usize = 3;
 /// Longer expressions are not written out.
 const LONG: usize = 36;
 
@@ -168,6 +169,16 @@ pub(crate) fn infix(op: &str) -> Option<&'static str> {
         "not_equal" => "!=",
         _ => return None,
     })
+}
+
+/// An expression in parentheses, if it needs them beside an operator or an index.
+pub(crate) fn wrapped(text: &str) -> String {
+    let mut depth = 0;
+    let open = text.chars().any(|c| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        c == ' ' && depth == 0
+    });
+    if open || text.starts_with('-') { format!("({text})") } else { text.to_owned() }
 }
 
 /// The first element.
@@ -196,15 +207,17 @@ fn grouped(record: &Record, users: &[Vec<(usize, usize)>]) -> (Vec<usize>, Vec<C
     for (at, call) in calls.iter_mut().enumerate() {
         let prim = |i: &usize| steps[*i].node.primitive();
         let plain = call.members.iter().any(|i| prim(i).class() == Class::Elementwise && prim(i).name() == call.op);
-        for &i in &call.members {
-            for &j in &steps[i].operands {
-                let given = of[j] != at || (plain && steps[j].operands.is_empty());
-                if given && !call.inputs.contains(&j) {
-                    call.inputs.push(j);
-                }
-            }
-            if record.results().contains(&i) || users[i].iter().any(|&(u, _)| of[u] != at) {
-                call.outputs.push(i);
+        let outside = |i: usize| record.results().contains(&i) || users[i].iter().any(|&(u, _)| of[u] != at);
+        call.outputs = call.members.iter().copied().filter(|&i| outside(i)).collect();
+        // In the order in which the last step reads them: an inner step stands for what it was made from.
+        let mut pending: Vec<usize> = call.members.last().copied().into_iter().collect();
+        let mut entered = HashSet::new();
+        while let Some(i) = pending.pop() {
+            let inner = of[i] == at && !(plain && steps[i].operands.is_empty());
+            if inner && entered.insert(i) {
+                pending.extend(steps[i].operands.iter().rev());
+            } else if !inner && !call.inputs.contains(&i) {
+                call.inputs.push(i);
             }
         }
     }
@@ -214,7 +227,7 @@ fn grouped(record: &Record, users: &[Vec<(usize, usize)>]) -> (Vec<usize>, Vec<C
 /// At most six significant digits.
 pub(crate) fn short(x: f64) -> String {
     if x == 0.0 || !x.is_finite() {
-        return if x.is_nan() { "NaN".to_owned() } else { format!("{x}") };
+        return format!("{}", x + 0.0);
     }
     let scientific = format!("{x:.5e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));

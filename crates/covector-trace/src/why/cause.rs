@@ -130,7 +130,10 @@ impl Found {
         let of_value = matches!(self.symptom, Symptom::Value { .. });
         let shown = if of_value || leaf { step } else { reading.operands(step)[self.operand] };
         let at = self.element.min(run.nodes[shown].size().saturating_sub(1));
-        let operands = if leaf || self.cause == Cause::Unused { Vec::new() } else { reads(run, self) };
+        let operands = match leaf {
+            true => given(run, step),
+            false => reads(run, self),
+        };
         Finding {
             symptom: self.symptom.clone(),
             cause: self.cause,
@@ -152,6 +155,14 @@ impl Found {
 const SHOWN: usize = 6;
 /// So many elements of a step are traced to its operands.
 const TRACED: usize = 12;
+
+/// What an op was given whose own constant is the result.
+fn given(run: &Run, leaf: usize) -> Vec<Reads> {
+    let call = run.reading.call_of(leaf);
+    let bad = |i: usize| run.values(i).iter().enumerate().filter(|(_, v)| !v.is_finite()).map(|(e, _)| e).collect();
+    let float = |i: &usize| run.nodes[*i].dtype().is_float() && !run.reading.is_number(*i);
+    call.inputs.iter().copied().filter(float).map(|i| shown(run, i, bad(i))).filter(|r| !r.elements.is_empty()).collect()
+}
 
 /// What the step's call read at the element.
 fn reads(run: &Run, found: &Found) -> Vec<Reads> {
@@ -191,7 +202,7 @@ fn reads(run: &Run, found: &Found) -> Vec<Reads> {
     let order = |i: &usize| reading.call_of(found.step).inputs.iter().position(|j| j == i).unwrap_or(usize::MAX);
     outside.sort_by_key(|(i, _)| order(i));
     let inner = |i: usize| reading.is_leaf(i) && reading.call[i] == call && !reading.call_of(found.step).inputs.contains(&i);
-    outside.into_iter().filter(|(i, all)| !inner(*i) && !all.is_empty()).map(|(i, all)| shown(run, i, all)).collect()
+    outside.into_iter().filter(|(i, all)| !inner(*i) && (!all.is_empty() || run.nodes[*i].size() == 0)).map(|(i, all)| shown(run, i, all)).collect()
 }
 
 fn shown(run: &Run, i: usize, mut elements: Vec<usize>) -> Reads {

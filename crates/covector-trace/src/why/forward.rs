@@ -241,13 +241,13 @@ fn elementwise(name: &str, x: &[f64], y: f64, node: &Tensor) -> (Cause, String) 
         }
         "pow" if x[0] == 0.0 && x[1] < 0.0 => say(Cause::ZeroPower, format!("0 to the power {} is 1 / 0", n(x[1]))),
         "asin" | "acos" if x[0].abs() > 1.0 => {
-            say(Cause::OutOfDomain, format!("`{name}` is defined from -1 to 1, and the operand is {}", precise(x[0])))
+            say(Cause::OutOfDomain, format!("`{name}` is defined from -1 to 1, and the operand is {}", precise(x[0], node.dtype())))
         }
         "atanh" | "erfinv" if x[0].abs() >= 1.0 => say(
             Cause::OutOfDomain,
-            format!("`{name}` is finite between -1 and 1 only, and the operand is {}", precise(x[0])),
+            format!("`{name}` is finite between -1 and 1 only, and the operand is {}", precise(x[0], node.dtype())),
         ),
-        "acosh" if x[0] < 1.0 => say(Cause::OutOfDomain, format!("`acosh` is defined from 1 on, and the operand is {}", precise(x[0]))),
+        "acosh" if x[0] < 1.0 => say(Cause::OutOfDomain, format!("`acosh` is defined from 1 on, and the operand is {}", precise(x[0], node.dtype()))),
         "lgamma" | "digamma" | "polygamma" if x[0] <= 0.0 => {
             say(Cause::OutOfDomain, format!("`{name}` has a pole at {}", n(x[0])))
         }
@@ -262,7 +262,11 @@ fn elementwise(name: &str, x: &[f64], y: f64, node: &Tensor) -> (Cause, String) 
 }
 
 /// Enough digits to tell a number from 1.
-fn precise(x: f64) -> String {
+fn precise(x: f64, dtype: DType) -> String {
     let text = short(x);
-    if text.parse::<f64>().is_ok_and(|v| v.abs() == 1.0) && x.abs() != 1.0 { format!("{x}") } else { text }
+    match text.parse::<f64>().is_ok_and(|v| v.abs() == 1.0) && x.abs() != 1.0 {
+        true if dtype == DType::F64 => format!("{x}"),
+        true => format!("{}", x as f32),
+        false => text,
+    }
 }

@@ -131,14 +131,16 @@ fn described(pass: &Pass, symptom: Symptom, birth: Birth) -> Found {
     let reading = run.reading;
     let arrived: Vec<f64> = birth.from.iter().filter_map(|&f| Some(pass.cotangent(step)?[f])).collect();
     let mask = if arrived.iter().all(|&c| c == 0.0) { masker(pass, step, &birth.from) } else { None };
-    let (cause, mut words) = slope(run, step, operand, birth.element);
     let element = birth.element;
+    let (cause, mut words) = slope(run, step, operand, element);
     let one = match arrived[..] {
         [one] => Some(one),
         _ => arrived.iter().all(|&c| c == 0.0).then_some(0.0),
     };
-    if let Some(c) = one.filter(|c| *c == 0.0 && birth.term.is_nan()) {
-        words = format!("{words}, and the gradient that arrives there is {}: 0 · inf is NaN", short(c));
+    if one.is_some_and(|c| c == 0.0 && birth.term.is_nan()) {
+        let value = if elementwise(run, step) { run.at(step, element) } else { 0.0 };
+        let times = if value.is_nan() { "NaN" } else { "inf" };
+        words = format!("{words}; the gradient that arrives there is 0, and 0 · {times} is NaN");
     }
     let cause = match mask {
         Some(_) if cause != Cause::Custom => Cause::MaskedBranch,
@@ -175,6 +177,10 @@ fn masker(pass: &Pass, mut node: usize, elements: &[usize]) -> Option<usize> {
     }
 }
 
+fn elementwise(run: &Run, step: usize) -> bool {
+    run.nodes[step].primitive().class() == covector::Class::Elementwise
+}
+
 /// What is wrong with the derivative of a step for one operand, at an element of it.
 fn slope(run: &Run, step: usize, operand: usize, element: usize) -> (Cause, String) {
     let reading = run.reading;
@@ -182,8 +188,7 @@ fn slope(run: &Run, step: usize, operand: usize, element: usize) -> (Cause, Stri
     if ["custom_vjp", "custom_jvp", "checkpoint"].contains(&name) {
         return (Cause::Custom, format!("the rule given to `{name}` returns it"));
     }
-    let elementwise = run.nodes[step].primitive().class() == covector::Class::Elementwise;
-    if !elementwise {
+    if !elementwise(run, step) {
         return (Cause::Other, format!("the derivative of `{name}` is not finite here"));
     }
     let x: Vec<f64> = (0..reading.operands(step).len()).map(|k| run.operand(step, k, element)).collect();
@@ -198,7 +203,7 @@ fn slope(run: &Run, step: usize, operand: usize, element: usize) -> (Cause, Stri
         "log" | "log2" | "log10" if v == 0.0 => steep(format!("the slope of `{name}` is 1 / x, infinite at 0")),
         "log" | "log2" | "log10" if v < 0.0 => steep(format!("`{name}({})` is NaN, and so is what is made of it", n(v))),
         "log1p" if v == -1.0 => steep("the slope of `log1p` is 1 / (1 + x), infinite at -1".into()),
-        "divide" if x[1] == 0.0 => steep(format!("the divisor is 0: `{} / 0` has an infinite slope", n(x[0]))),
+        "divide" if x[1] == 0.0 => steep(format!("the divisor is 0, so the slopes of `{} / 0` are not finite", n(x[0]))),
         "pow" if v == 0.0 && operand == 0 => steep(format!("the slope of x^{0} at 0 is {0} · 0^({1}), infinite", n(x[1]), n(x[1] - 1.0))),
         "pow" if x[0] < 0.0 => steep(format!("the derivative of a power for its exponent takes the logarithm of the base, {}", n(x[0]))),
         "asin" | "acos" if v.abs() == 1.0 => steep(format!("the slope of `{name}` at {} is infinite", n(v))),

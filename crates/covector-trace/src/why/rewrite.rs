@@ -8,7 +8,7 @@ use super::forward::origin;
 use super::run::Run;
 use crate::Source;
 use crate::patterns;
-use crate::reading::{infix, short};
+use crate::reading::{infix, short, wrapped};
 
 /// A step written differently.
 pub(crate) struct Rewrite {
@@ -75,11 +75,8 @@ impl Writer<'_> {
         let operands = reading.operands(step).to_vec();
         let op = reading.prim(step);
         let plain: Vec<String> = operands.iter().map(|&j| self.name(j)).collect();
-        let wrapped = |name: &String| match infix(op).is_some() && name.contains(' ') && !name.ends_with(')') {
-            true => format!("({name})"),
-            false => name.clone(),
-        };
-        let names: Vec<String> = plain.iter().map(wrapped).collect();
+        let beside = |name: &String| if infix(op).is_some() { wrapped(name) } else { name.clone() };
+        let names: Vec<String> = plain.iter().map(beside).collect();
         let mut changed = names.clone();
         changed[k] = to(&plain[k]);
         let prim = self.run.reading.node(step).primitive().clone();
@@ -215,6 +212,7 @@ impl Writer<'_> {
             (_, "pow" | "cbrt") => all.extend([at_least(eps), at_least(1e-3)]),
             (_, "log1p") => all.push(at_least(-1.0 + near_one)),
             (_, "rsqrt") => all.push(at_least(eps)),
+            (_, "divide") if self.found.cause == Cause::DivisionByZero => all.extend([self.left_out(), not_zero()]),
             (_, "reciprocal" | "divide" | "remainder" | "floor_divide") => all.push(not_zero()),
             (_, "exp" | "expm1" | "exp2" | "sinh" | "cosh") => {
                 all.push(at_most(match dtype {
@@ -233,6 +231,19 @@ impl Writer<'_> {
             }
             _ => {}
         }
+    }
+
+    /// A division, 0 where the divisor is.
+    fn left_out(&self) -> Rewrite {
+        let step = self.found.step;
+        let [a, b] = *self.run.reading.operands(step) else { unreachable!("a division has two operands") };
+        let (x, y) = (wrapped(&self.name(a)), wrapped(&self.name(b)));
+        let make = move |made: &[Tensor]| {
+            let nothing = made[b].equal(0.0);
+            Ok(nothing.where_(0.0, &made[a] / nothing.where_(1.0, &made[b])))
+        };
+        let to = format!("where({y} == 0, 0, {x} / where({y} == 0, 1, {y}))");
+        self.written(step, format!("{x} / {y}"), to, make)
     }
 
     /// The divisor of a mean over nothing, which counts elements or weights, made 1.
@@ -372,7 +383,7 @@ impl Writer<'_> {
         }
         let scale = 1.0 / largest;
         let name = self.name(x);
-        let text = format!("scale what goes into `{}`, or normalise it: `{name} / {}`, say", call.op, short(largest));
+        let text = format!("scale what goes into `{}`, or normalise it: `{} / {}`, say", call.op, wrapped(&name), short(largest));
         let mut rewrite = if reading.is_argument(x) {
             self.written(x, String::new(), text, move |given| Ok(&given[0] * scale))
         } else if reading.is_leaf(x) {
@@ -401,7 +412,7 @@ impl Writer<'_> {
         let op = reading.op(y);
         let name = self.name(x);
         let from = if op == "clip" { format!("clip({name}, ..)") } else { format!("{op}({name})") };
-        all.push(self.written(y, from.clone(), format!("{name} + stop_gradient({from} - {name})"), make));
+        all.push(self.written(y, from.clone(), format!("{name} + stop_gradient({from} - {})", wrapped(&name)), make));
     }
 
     /// A comparison that became a number, made smooth.

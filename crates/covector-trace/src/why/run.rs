@@ -44,6 +44,9 @@ impl<'a> Run<'a> {
         if self.nodes[i].primitive().class() == Class::Elementwise {
             return vec![vec![element]; operands.len()];
         }
+        if self.reading.prim(i) == "stop_gradient" {
+            return vec![vec![element]];
+        }
         let probed = self.probe(i).and_then(|(rules, x, y)| {
             let wrt: Vec<bool> = x.iter().map(|x| x.dtype().is_float()).collect();
             let terms = rules.vjp(&x, &y, &one_hot(&y, element), &wrt);

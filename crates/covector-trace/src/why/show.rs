@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use covector::DType;
+
 use super::{Finding, Reads, Symptom};
-use crate::reading::short;
+use crate::reading::{short, wrapped};
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,7 +25,7 @@ impl fmt::Display for Finding {
         writeln!(f, "  why: {}", self.explanation)?;
         self.then.iter().try_for_each(|then| writeln!(f, "       {then}"))?;
         if !self.also.is_empty() {
-            writeln!(f, "  also: {}", list(&self.also))?;
+            writeln!(f, "       the same for {}", list(&self.also))?;
         }
         let Some(fix) = &self.fix else { return Ok(()) };
         for (i, change) in fix.changes.iter().enumerate() {
@@ -75,19 +77,26 @@ impl fmt::Display for Reads {
         if self.name.parse::<f64>().is_ok() {
             return write!(f, "{}", self.name);
         }
-        if let [(at, value)] = &self.elements[..] {
-            return write!(f, "{}{} = {}  ({})", self.name, subscript(at), short(*value), self.spec);
-        }
-        let values: Vec<String> = self.elements.iter().map(|(_, v)| short(*v)).collect();
+        let name = |index: &str| if index.is_empty() { self.name.clone() } else { wrapped(&self.name) };
+        let number = |v: f64| match self.spec.dtype {
+            DType::Bool => (v != 0.0).to_string(),
+            _ => short(v),
+        };
+        let [(first, value), rest @ ..] = &self.elements[..] else {
+            return write!(f, "{} has no elements  ({})", self.name, self.spec);
+        };
+        let Some((last, _)) = rest.last() else {
+            let at = subscript(first);
+            return write!(f, "{}{at} = {}  ({})", name(&at), number(*value), self.spec);
+        };
+        let values: Vec<String> = self.elements.iter().map(|(_, v)| number(*v)).collect();
         let more = if self.of > values.len() { ", .." } else { "" };
-        let first = &self.elements[0].0;
-        let last = &self.elements[self.elements.len() - 1].0;
         let range: Vec<String> = first
             .iter()
             .zip(last)
             .map(|(a, b)| if a == b { a.to_string() } else { "..".to_owned() })
             .collect();
         let range = if range.is_empty() { String::new() } else { format!("[{}]", range.join(", ")) };
-        write!(f, "{}{range} = {}{more}  ({})", self.name, values.join(", "), self.spec)
+        write!(f, "{}{range} = {}{more}  ({})", name(&range), values.join(", "), self.spec)
     }
 }

@@ -135,10 +135,6 @@ fn killed(pass: &Pass, step: usize, k: usize) -> (Cause, String) {
         (n, false) => format!("all {n} inputs, from {} to {},", short(low), short(high)),
     };
     let verb = if met.len() == 1 { "is" } else { "are" };
-    let bounds = || -> Vec<String> {
-        let numbers = reading.call_of(step).members.iter().filter_map(|&i| reading.number(i));
-        numbers.map(short).collect()
-    };
     match name {
         _ if op == "norm" => (Cause::Stationary, "all elements are 0, where the derivative of `norm` is 0".to_owned()),
         _ if op == "std" => (Cause::Stationary, "all elements are equal, where the derivative of `std` is 0".to_owned()),
@@ -147,7 +143,8 @@ fn killed(pass: &Pass, step: usize, k: usize) -> (Cause, String) {
             (Cause::Saturated, format!("{all} {verb} so far out that `{name}` is flat in {}", run.nodes[step].dtype()))
         }
         "maximum" | "minimum" if op == "clip" => {
-            (Cause::Clipped, format!("{all} {verb} beyond the bound {}, where `clip` is flat", bounds().join(" or ")))
+            let bound = short(run.at(operands[1 - k], 0));
+            (Cause::Clipped, format!("{all} {verb} beyond the bound {bound}, where `clip` is flat"))
         }
         "maximum" | "minimum" => {
             let other = reading.name(operands[1 - k]);

@@ -4,6 +4,8 @@
 
 mod gradients;
 mod healthy;
+#[path = "../programs/mod.rs"]
+mod programs;
 mod values;
 mod words;
 mod zeros;
