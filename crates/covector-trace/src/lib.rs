@@ -3,10 +3,12 @@
 //! Everything here reads a graph that the library has recorded; nothing changes it.
 #![forbid(unsafe_code)]
 
+pub mod lint;
 mod notes;
 mod patterns;
 mod reading;
 pub mod why;
 
+pub use lint::{lint, lint_record};
 pub use notes::{Notes, Source};
 pub use why::{why, why_record};
