@@ -4,15 +4,20 @@ use covector::{Axes, Class, Result, Tensor, keep};
 
 use crate::reading::Reading;
 
+/// Makes one step from others.
+pub(crate) type Make = Box<dyn Fn(&[Tensor]) -> Result<Tensor>>;
+
 /// Steps that one op could replace.
 pub(crate) struct Better {
     /// The last of the steps.
     pub step: usize,
     /// What the op takes.
     pub operands: Vec<usize>,
-    pub make: Box<dyn Fn(&[Tensor]) -> Result<Tensor>>,
+    pub make: Make,
     pub from: String,
     pub to: String,
+    /// What is wrong with the steps.
+    pub why: &'static str,
 }
 
 /// A step and those near it that may end a pattern it is part of.
@@ -34,14 +39,21 @@ pub(crate) fn better(reading: &Reading, step: usize) -> Option<Better> {
     if reading.op(step) != reading.prim(step) {
         return None;
     }
-    let found = |operands: Vec<usize>, from: String, to: String, make: Box<dyn Fn(&[Tensor]) -> Result<Tensor>>| {
-        Some(Better { step, operands, make, from, to })
+    let found = |operands: Vec<usize>, from: String, to: String, make: Make| {
+        let why = match reading.prim(step) {
+            "sqrt" => "the slope of the root at 0 is infinite, and squares overflow",
+            "log" if from.contains("max(") || from.contains("sigmoid(") => {
+                "what is nearly 0 becomes 0, and its logarithm -inf"
+            }
+            _ => "`exp` overflows where the result would not",
+        };
+        Some(Better { step, operands, make, from, to, why })
     };
     let one = |x: usize, from: String, to: String, f: fn(&Tensor) -> Tensor| {
         found(vec![x], from, to, Box::new(move |t| Ok(f(&t[0]))))
     };
     let operands = reading.operands(step);
-    let name = |i: usize| reading.name(i);
+    let name = |i: usize| reading.brief(i);
     match reading.prim(step) {
         "log" => {
             let of = operands[0];
@@ -50,14 +62,18 @@ pub(crate) fn better(reading: &Reading, step: usize) -> Option<Better> {
                 return found(vec![x], from, to, Box::new(move |t| t[0].try_log_softmax(axis)));
             }
             if let Some(x) = made_by(reading, of, "sigmoid") {
-                return one(x, format!("log(sigmoid({}))", name(x)), format!("log_sigmoid({})", name(x)), |x| x.log_sigmoid());
+                return one(x, format!("log(sigmoid({}))", name(x)), format!("log_sigmoid({})", name(x)), |x| {
+                    x.log_sigmoid()
+                });
             }
             if let Some(x) = one_minus(reading, of).and_then(|s| made_by(reading, s, "sigmoid")) {
                 let (from, to) = (format!("log(1 - sigmoid({}))", name(x)), format!("log_sigmoid(-{})", name(x)));
                 return one(x, from, to, |x| (-x).log_sigmoid());
             }
             if let Some(x) = one_plus(reading, of).and_then(|e| made_by(reading, e, "exp")) {
-                return one(x, format!("log(1 + exp({}))", name(x)), format!("softplus({})", name(x)), |x| x.softplus());
+                return one(x, format!("log(1 + exp({}))", name(x)), format!("softplus({})", name(x)), |x| {
+                    x.softplus()
+                });
             }
             let (sum, kept) = under_reshape(reading, of);
             let x = made_by(reading, sum, "sum").and_then(|e| made_by(reading, e, "exp"))?;
@@ -75,7 +91,8 @@ pub(crate) fn better(reading: &Reading, step: usize) -> Option<Better> {
             if let Some(x) = made_by(reading, e, "exp") {
                 if made_by(reading, divisor, "sum") == Some(e) {
                     let [axis] = axes_of(reading.node(divisor))[..] else { return None };
-                    let (from, to) = (format!("exp({0}) / sum(exp({0}))", name(x)), format!("softmax({}, {axis})", name(x)));
+                    let (from, to) =
+                        (format!("exp({0}) / sum(exp({0}))", name(x)), format!("softmax({}, {axis})", name(x)));
                     return found(vec![x], from, to, Box::new(move |t| t[0].try_softmax(axis)));
                 }
                 if one_plus(reading, divisor) == Some(e) {
@@ -91,7 +108,10 @@ pub(crate) fn better(reading: &Reading, step: usize) -> Option<Better> {
             let (sum, kept) = under_reshape(reading, operands[0]);
             if let Some(x) = made_by(reading, sum, "sum").and_then(|s| squared(reading, s)) {
                 let axes = axes_given(reading.node(sum), kept);
-                let (from, to) = (format!("sqrt(sum(square({})))", name(x)), format!("norm({}, {}, 2)", name(x), axes_text(reading, sum)));
+                let (from, to) = (
+                    format!("sqrt(sum(square({})))", name(x)),
+                    format!("norm({}, {}, 2)", name(x), axes_text(reading, sum)),
+                );
                 return found(vec![x], from, to, Box::new(move |t| t[0].try_norm(axes.clone(), 2.0)));
             }
             if reading.prim(operands[0]) != "add" {
@@ -99,7 +119,8 @@ pub(crate) fn better(reading: &Reading, step: usize) -> Option<Better> {
             }
             let [a, b] = *reading.operands(operands[0]) else { return None };
             let (a, b) = (squared(reading, a)?, squared(reading, b)?);
-            let (from, to) = (format!("sqrt({0}² + {1}²)", name(a), name(b)), format!("hypot({}, {})", name(a), name(b)));
+            let (from, to) =
+                (format!("sqrt({0}² + {1}²)", name(a), name(b)), format!("hypot({}, {})", name(a), name(b)));
             found(vec![a, b], from, to, Box::new(|t| t[0].try_hypot(&t[1])))
         }
         _ => None,

@@ -83,45 +83,56 @@ impl<'a> Reading<'a> {
 
     /// What a step is called: its name, its number, or, if it is short, the expression that made it.
     pub fn name(&self, i: usize) -> String {
-        self.expression(i, DEEP)
+        self.expression(i, DEEP).0
     }
 
-    /// An expression of at most so many ops inside one another.
-    fn expression(&self, i: usize, depth: usize) -> String {
+    /// As [`name`](Self::name), where several names stand in one line.
+    pub fn brief(&self, i: usize) -> String {
+        let name = self.name(i);
+        if name.chars().count() <= BRIEF || self.is_leaf(i) { name } else { format!("{}(..)", self.op(i)) }
+    }
+
+    /// An expression of at most so many ops inside one another, and how tightly it binds.
+    fn expression(&self, mut i: usize, depth: usize) -> (String, u8) {
+        // Repeating and marking change nothing worth a word.
+        while let ([only], true) = (self.operands(i), self.notes.name_of(self.node(i)).is_none() && self.is_silent(i)) {
+            i = *only;
+        }
         if let Some(name) = self.notes.name_of(self.node(i)) {
-            return name.to_owned();
+            return (name.to_owned(), ATOM);
         }
         if let Some(number) = self.number(i) {
-            return short(number);
+            return (short(number), if number < 0.0 { SUM } else { ATOM });
         }
         if self.is_leaf(i) {
-            return "constant".to_owned();
+            return ("constant".to_owned(), ATOM);
         }
         let call = self.call_of(i);
-        // Repeating and marking change nothing worth a word.
-        let silent = call.members.iter().all(|&m| self.is_silent(m));
-        if let ([only], true) = (self.operands(i), silent || self.is_silent(i)) {
-            return self.expression(*only, depth);
-        }
-        let unknown = format!("{}(..)", call.op);
+        let unknown = (format!("{}(..)", call.op), ATOM);
         let plain = call.outputs[..] == [i] && call.inputs.len() <= 3;
         if depth == 0 || !plain {
             return unknown;
         }
-        let parts: Vec<String> = call.inputs.iter().map(|&j| self.expression(j, depth - 1)).collect();
-        let text = match (infix(call.op), &parts[..]) {
-            (_, [x, ..]) if call.op == "i" => format!("{}[..]", wrapped(x)),
-            (Some(sign), [a, b]) => format!("{} {sign} {}", wrapped(a), wrapped(b)),
-            (Some(sign), [a]) => format!("{0} {sign} {0}", wrapped(a)),
-            (Some(_), _) => return unknown,
-            (None, [a]) if call.op == "negative" => format!("-{}", wrapped(a)),
-            _ => format!("{}({})", call.op, parts.join(", ")),
+        let parts: Vec<(String, u8)> = call.inputs.iter().map(|&j| self.expression(j, depth - 1)).collect();
+        let beside = |(text, binds): &(String, u8), least: u8| {
+            if *binds < least { format!("({text})") } else { text.clone() }
         };
-        if text.chars().count() > LONG { unknown } else { text }
+        let made = match (infix(call.op), &parts[..]) {
+            (_, [x]) if call.op == "matrix_transpose" => (format!("{}.T", beside(x, ATOM)), ATOM),
+            (_, [x, ..]) if call.op == "i" => (format!("{}[..]", beside(x, ATOM)), ATOM),
+            (Some((sign, binds)), [a, b]) => (format!("{} {sign} {}", beside(a, binds), beside(b, binds + 1)), binds),
+            (Some((sign, binds)), [a]) => (format!("{} {sign} {}", beside(a, binds), beside(a, binds + 1)), binds),
+            (Some(_), _) => return unknown,
+            (None, [a]) if call.op == "negative" => (format!("-{}", beside(a, PRODUCT)), SUM),
+            _ => (format!("{}({})", call.op, parts.iter().map(|p| p.0.as_str()).collect::<Vec<_>>().join(", ")), ATOM),
+        };
+        if made.0.chars().count() > LONG { unknown } else { made }
     }
 
+    /// True for an inner step that repeats, marks or reshapes.
     fn is_silent(&self, i: usize) -> bool {
-        ["broadcast_to", "stop_gradient", "reshape", "cast"].contains(&self.prim(i)) && self.op(i) != self.prim(i)
+        let quiet = ["broadcast_to", "stop_gradient", "reshape", "cast"].contains(&self.prim(i));
+        quiet && self.op(i) != self.prim(i) && !self.call_of(i).outputs.contains(&i)
     }
 
     /// The number a constant repeats everywhere, if it does.
@@ -151,22 +162,31 @@ impl<'a> Reading<'a> {
 /// So many ops inside one another are written out.
 const DEEP: usize = 3;
 /// Longer expressions are not written out.
-const LONG: usize = 36;
+const LONG: usize = 48;
 
-/// How an op is written between two operands.
-pub(crate) fn infix(op: &str) -> Option<&'static str> {
+/// Longer ones stand for themselves where there are others.
+const BRIEF: usize = 24;
+
+/// How tightly names and calls, products, sums and comparisons bind.
+const ATOM: u8 = 3;
+const PRODUCT: u8 = 2;
+const SUM: u8 = 1;
+const COMPARISON: u8 = 0;
+
+/// How an op is written between two operands, and how tightly it binds them.
+pub(crate) fn infix(op: &str) -> Option<(&'static str, u8)> {
     Some(match op {
-        "add" => "+",
-        "subtract" => "-",
-        "multiply" => "*",
-        "divide" => "/",
-        "matmul" => "@",
-        "greater" => ">",
-        "greater_equal" => ">=",
-        "less" => "<",
-        "less_equal" => "<=",
-        "equal" => "==",
-        "not_equal" => "!=",
+        "add" => ("+", SUM),
+        "subtract" => ("-", SUM),
+        "multiply" => ("*", PRODUCT),
+        "divide" => ("/", PRODUCT),
+        "matmul" => ("@", PRODUCT),
+        "greater" => (">", COMPARISON),
+        "greater_equal" => (">=", COMPARISON),
+        "less" => ("<", COMPARISON),
+        "less_equal" => ("<=", COMPARISON),
+        "equal" => ("==", COMPARISON),
+        "not_equal" => ("!=", COMPARISON),
         _ => return None,
     })
 }

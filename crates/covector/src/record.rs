@@ -122,7 +122,11 @@ impl Record {
                 continue;
             }
             let same = step.operands.iter().all(|&j| made[j].id() == self.steps[j].node.id());
-            made.push(if same { step.node.clone() } else { remade(&step.node, step.operands.iter().map(|&j| &made[j]))? });
+            made.push(if same {
+                step.node.clone()
+            } else {
+                remade(&step.node, step.operands.iter().map(|&j| &made[j]))?
+            });
         }
         Ok(made)
     }

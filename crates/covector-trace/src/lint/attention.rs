@@ -7,7 +7,7 @@ use crate::patterns::{of_rows, softmax, under_views};
 use crate::reading::{Reading, short};
 
 /// Scores from products of queries and keys.
-struct Scores {
+pub(super) struct Scores {
     /// The product.
     product: usize,
     /// The numbers it was multiplied with.
@@ -17,7 +17,7 @@ struct Scores {
 }
 
 /// The product of two computed tensors that a softmax is taken of.
-fn scores(reading: &Reading, of: usize) -> Option<Scores> {
+pub(super) fn scores(reading: &Reading, of: usize) -> Option<Scores> {
     let (mut scale, mut scaled) = (1.0, false);
     let product = multiplied(reading, of, &mut scale, &mut scaled)?;
     for &operand in reading.operands(product) {
@@ -100,7 +100,9 @@ fn weighs(reading: &Reading, from: usize, axis: usize) -> Option<(usize, usize, 
     loop {
         let next = reading.users[at].iter().copied().find(|&(u, _)| {
             let class = reading.node(u).primitive().class();
-            reading.prim(u) == "matmul" || class == Class::View || ["cast", "where", "multiply"].contains(&reading.prim(u))
+            reading.prim(u) == "matmul"
+                || class == Class::View
+                || ["cast", "where", "multiply"].contains(&reading.prim(u))
         });
         let (u, k) = next?;
         let (from, to) = (reading.node(at).shape(), reading.node(u).shape());
@@ -201,7 +203,7 @@ pub(super) fn mask_after_softmax(report: &mut Report) {
                 continue;
             }
             let message = "a mask after the softmax takes weights away without giving them to the others: what is left does not add up to 1";
-            report.say(u, message, "mask the scores before the softmax: `mask.where_(scores, f64::NEG_INFINITY)`");
+            report.say(u, message, "mask the scores before the softmax: `where(mask, scores, -inf)`");
         }
     }
 }
@@ -240,7 +242,10 @@ pub(super) fn inverted_scale(report: &mut Report) {
     for (_, scores, d) in attentions(report) {
         let root = (d as f64).sqrt();
         if d > 1 && (scores.scale - root).abs() < 1e-3 * root {
-            let message = format!("the scores are multiplied by {}, the root of the {d} features they are summed over", short(scores.scale));
+            let message = format!(
+                "the scores are multiplied by {}, the root of the {d} features they are summed over",
+                short(scores.scale)
+            );
             report.say(scores.product, message, format!("divide by it: `scores / {}`", short(root)));
         }
     }
@@ -255,8 +260,14 @@ pub(super) fn missing_scale(report: &mut Report) {
             reading.prim(at) == "matmul" || (reading.prim(at) == "add" && leads_to_product(reading, at))
         });
         if d > 1 && !scores.scaled && projected {
-            let message = format!("attention scores are sums over {d} features, and nothing scales them: with more features the softmax saturates");
-            report.say(scores.product, message, format!("multiply them by 1 / sqrt({d}), unless the weights are made for it"));
+            let message = format!(
+                "attention scores are sums over {d} features, and nothing scales them: with more features the softmax saturates"
+            );
+            report.say(
+                scores.product,
+                message,
+                format!("multiply them by 1 / sqrt({d}), unless the weights are made for it"),
+            );
         }
     }
 }

@@ -13,14 +13,15 @@ pub(super) fn unused_parameter(report: &mut Report) {
     for &argument in reading.record.arguments() {
         let reached = reading.reached(argument, |_| true);
         if !reading.record.results().iter().any(|&r| reached[r]) {
-            let message = format!("`{}` is given to the function, and no result is made from it", reading.name(argument));
+            let message =
+                format!("`{}` is given to the function, and no result is made from it", reading.name(argument));
             report.say(argument, message, "use it, or leave it out of the parameters");
         }
     }
 }
 
 /// True if a derivative passes through a step.
-fn smooth(reading: &Reading, i: usize) -> bool {
+pub(super) fn smooth(reading: &Reading, i: usize) -> bool {
     let node = reading.node(i);
     node.dtype().is_float() && matches!(node.primitive().derivative(), Derivative::Rules(_))
 }
@@ -52,7 +53,8 @@ pub(super) fn detached_parameter(report: &mut Report) {
         let Some(cut) = (0..leads.len()).find(cuts) else { continue };
         let message = format!(
             "no derivative reaches `{}`: every path from the result to it ends at a step without one, like this `{}`",
-            reading.name(argument), reading.op(cut)
+            reading.name(argument),
+            reading.op(cut)
         );
         report.say(cut, message, "if it is to be learned, let a path without this step lead to the result");
     }
@@ -74,14 +76,32 @@ fn danger(reading: &Reading, i: usize) -> Option<usize> {
     }
 }
 
+/// What an operand is, but for its scale and what is subtracted: `x` of `2 (x - 1)`. Not `x + eps`, which may be safe.
+fn core(reading: &Reading, mut i: usize) -> usize {
+    for _ in 0..FAR {
+        i = under_views(reading, i);
+        let number = |j: usize| reading.number(under_views(reading, j)).is_some();
+        i = match (reading.prim(i), reading.operands(i)) {
+            ("negative", &[x]) => x,
+            ("multiply" | "divide" | "subtract", &[a, b]) if number(b) => a,
+            ("multiply" | "subtract", &[a, b]) if number(a) => b,
+            _ => return i,
+        };
+    }
+    i
+}
+
 /// The tensors that a condition looks at.
 fn looked_at(reading: &Reading, condition: usize) -> Vec<usize> {
     let (mut seen, mut stack) = (Vec::new(), vec![condition]);
     while let Some(i) = stack.pop() {
         match reading.prim(i) {
-            "logical_and" | "logical_or" | "logical_not" | "broadcast_to" | "reshape" => stack.extend(reading.operands(i)),
-            "greater" | "greater_equal" | "less" | "less_equal" | "equal" | "not_equal" | "isnan" | "isinf" | "isfinite" => {
-                seen.extend(reading.operands(i).iter().map(|&j| under_views(reading, j)));
+            "logical_and" | "logical_or" | "logical_not" | "broadcast_to" | "reshape" => {
+                stack.extend(reading.operands(i))
+            }
+            "greater" | "greater_equal" | "less" | "less_equal" | "equal" | "not_equal" | "isnan" | "isinf"
+            | "isfinite" => {
+                seen.extend(reading.operands(i).iter().map(|&j| core(reading, j)));
             }
             _ => {}
         }
@@ -102,16 +122,18 @@ pub(super) fn unsafe_where(report: &mut Report) {
         let mut level = vec![a, b];
         for _ in 0..FAR {
             let found = level.iter().copied().find(|&i| {
-                let at = danger(reading, i).map(|x| under_views(reading, x));
+                let at = danger(reading, i).map(|x| core(reading, x));
                 at.is_some_and(|x| learned.get(x) == Some(&true) && (looked_at.contains(&x) || looked_at.contains(&i)))
             });
             if let Some(i) = found {
                 let x = reading.name(danger(reading, i).expect("it is dangerous"));
                 let message = format!(
-                    "`where` hides the value of `{}` but not its gradient: where `{x}` is bad, 0 times an infinite slope is NaN",
+                    "`where` hides the value of `{}`, not its gradient: the slope that is not chosen is multiplied by 0, and 0 · inf is NaN",
                     reading.name(i)
                 );
-                let advice = format!("make `{x}` harmless first: `where(condition, {x}, 1)` inside, and the `where` outside too");
+                let advice = format!(
+                    "make `{x}` harmless first: `where(condition, {x}, 1)` inside, and the `where` outside too"
+                );
                 report.say(step, message, advice);
                 break;
             }
@@ -129,7 +151,11 @@ pub(super) fn cancels(report: &mut Report) {
         let [a, b] = *reading.operands(step) else { continue };
         if a == b && !reading.is_leaf(step) && reading.node(step).dtype().is_float() {
             let (what, is) = if reading.prim(step) == "subtract" { ("minus", 0) } else { ("divided by", 1) };
-            report.say(step, format!("`{}` {what} itself is {is} everywhere", reading.name(a)), "is another tensor meant?");
+            report.say(
+                step,
+                format!("`{}` {what} itself is {is} everywhere", reading.name(a)),
+                "is another tensor meant?",
+            );
         }
     }
 }
@@ -149,7 +175,10 @@ pub(super) fn key_reuse(report: &mut Report) {
             let first = reading.source(steps[0]);
             let message = format!(
                 "`{}` draws with the key that `{}` at {}:{} drew with: both get the same numbers",
-                reading.op(again), reading.op(steps[0]), first.file, first.line
+                reading.op(again),
+                reading.op(steps[0]),
+                first.file,
+                first.line
             );
             report.say(again, message, "split the key: `let keys = key.split(2)`, and use each once");
         }
@@ -169,8 +198,7 @@ fn by_another_op(report: &mut Report, wanted: fn(&str) -> bool) {
         if better.operands.iter().any(below) {
             continue;
         }
-        let message = format!("`{}` overflows, loses digits or has no slope at the edges where `{}` does not", better.from, better.to);
-        report.say(step, message, format!("write `{}`", better.to));
+        report.say(step, format!("`{}` by hand: {}", better.from, better.why), format!("write `{}`", better.to));
     }
 }
 

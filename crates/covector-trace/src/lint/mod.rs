@@ -98,12 +98,7 @@ pub static RULES: &[Rule] = &[
         about: "A `where` that hides a logarithm, root or quotient whose gradient it cannot hide.",
         check: flow::unsafe_where,
     },
-    Rule {
-        id: "cancels",
-        level: Level::Warning,
-        about: "A tensor minus or divided by itself.",
-        check: flow::cancels,
-    },
+    Rule { id: "cancels", level: Level::Warning, about: "A tensor minus or divided by itself.", check: flow::cancels },
     Rule {
         id: "key-reuse",
         level: Level::Warning,

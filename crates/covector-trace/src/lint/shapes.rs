@@ -2,6 +2,7 @@
 
 use covector::{Class, Shape};
 
+use super::attention::scores;
 use super::{Report, spec};
 use crate::patterns::{axes_of, squared, under_views};
 use crate::reading::Reading;
@@ -25,7 +26,8 @@ fn all_pairs(reading: &Reading, step: usize, a: usize, b: usize) -> bool {
 
 /// True if the axis of size 1 was put there on purpose.
 fn on_purpose(reading: &Reading, i: usize) -> bool {
-    ["expand_dims", "unsqueeze", "i"].contains(&reading.op(i)) && reading.node(i).primitive().class() == Class::View
+    ["expand_dims", "unsqueeze", "i", "reshape"].contains(&reading.op(i))
+        && reading.node(i).primitive().class() == Class::View
 }
 
 /// `[n]` against `[n, 1]`.
@@ -47,12 +49,16 @@ pub(super) fn rank_promotion(report: &mut Report) {
         let (x, y) = (reading.node(a), reading.node(b));
         let message = format!(
             "`{}` of {} and {} broadcasts to {}: every element of one meets every element of the other",
-            reading.op(step), spec(x), spec(y), reading.node(step).shape()
+            reading.op(step),
+            spec(x),
+            spec(y),
+            reading.node(step).shape()
         );
         let (column, flat) = if x.ndim() > y.ndim() { (a, b) } else { (b, a) };
         let advice = format!(
-            "give both one shape: `{}.squeeze(1)`, or `{}.unsqueeze(1)`; if all pairs are meant, say so with `unsqueeze` on both sides",
-            reading.name(column), reading.name(flat)
+            "give both one shape: `squeeze({}, 1)`, or `expand_dims({}, 1)`; if all pairs are meant, say so with `expand_dims` on both sides",
+            reading.name(column),
+            reading.name(flat)
         );
         report.say(step, message, advice);
     }
@@ -69,7 +75,8 @@ fn only_user(reading: &Reading, step: usize) -> Option<usize> {
 
 /// True if a step is only summed up whole.
 fn summed_up(reading: &Reading, step: usize) -> bool {
-    let sum = only_user(reading, step).filter(|&u| reading.prim(u) == "sum" && ["sum", "mean"].contains(&reading.op(u)));
+    let sum =
+        only_user(reading, step).filter(|&u| reading.prim(u) == "sum" && ["sum", "mean"].contains(&reading.op(u)));
     sum.is_some_and(|u| reading.node(u).size() == 1)
 }
 
@@ -79,27 +86,48 @@ pub(super) fn outer_loss(report: &mut Report) {
         let out = reading.node(step).shape();
         match reading.prim(step) {
             "subtract" if ranks_clash(reading, step).is_none() => {
-                let Some((a, b)) = pair(reading, step).filter(|&(a, b)| all_pairs(reading, step, a, b)) else { continue };
-                let square = only_user(reading, step).filter(|&u| squared(reading, u) == Some(step));
-                if square.is_some_and(|u| summed_up(reading, u)) && vectors(reading, a) && vectors(reading, b) {
+                let Some((a, b)) = pair(reading, step).filter(|&(a, b)| all_pairs(reading, step, a, b)) else {
+                    continue;
+                };
+                // Distances between all pairs are meant if both sides were made ready for it.
+                let lopsided = reading.node(a).ndim() != reading.node(b).ndim();
+                let size = |&u: &usize| squared(reading, u) == Some(step) || (lopsided && reading.prim(u) == "abs");
+                let error = only_user(reading, step).filter(size);
+                if error.is_some_and(|u| summed_up(reading, u)) && vectors(reading, a) && vectors(reading, b) {
                     let message = format!(
-                        "the loss sums the squares of all {} differences between {} and {}, not of their elements one by one",
-                        out.size(), spec(reading.node(a)), spec(reading.node(b))
+                        "the loss sums up all {} differences between {} and {}, not those of elements at the same place",
+                        out.size(),
+                        spec(reading.node(a)),
+                        spec(reading.node(b))
                     );
-                    report.say(step, message, "give predictions and targets the same shape; `mse_loss` refuses to broadcast");
+                    report.say(
+                        step,
+                        message,
+                        "give predictions and targets the same shape; `mse_loss` refuses to broadcast",
+                    );
                 }
             }
             "multiply" => {
-                let Some((a, b)) = pair(reading, step).filter(|&(a, b)| all_pairs(reading, step, a, b)) else { continue };
+                let Some((a, b)) = pair(reading, step).filter(|&(a, b)| all_pairs(reading, step, a, b)) else {
+                    continue;
+                };
                 if summed_up(reading, step) && vectors(reading, a) && vectors(reading, b) {
-                    report.say(step, factored(out), "for the sum of the elements' products give both the same shape, or use `dot`");
+                    report.say(
+                        step,
+                        factored(out),
+                        "for the sum of the elements' products give both the same shape, or use `dot`",
+                    );
                 }
             }
             "matmul" => {
                 let inner = reading.node(reading.operands(step)[0]).shape()[2];
                 let end = reading.call_of(step).outputs.first().copied().unwrap_or(step);
                 if inner == 1 && out[1] > 1 && out[2] > 1 && out[0] == 1 && summed_up(reading, end) {
-                    report.say(step, factored(out), "for the sum of the elements' products exchange the operands, or use `dot`");
+                    report.say(
+                        step,
+                        factored(out),
+                        "for the sum of the elements' products exchange the operands, or use `dot`",
+                    );
                 }
             }
             _ => {}
@@ -137,6 +165,8 @@ pub(super) fn single_element(report: &mut Report) {
                 format!("`{}` of {of} is taken over no elements: it is NaN", call.op),
                 "leave out what is empty",
             ),
+            // The first token of a text attends to itself alone.
+            1 if call.op == "softmax" && scores(reading, call.inputs[0]).is_some() => {}
             1 if rows.contains(&call.op) => report.say(
                 step,
                 format!("`{}` of {of} runs along an axis of size 1: the only probability is always 1, and nothing is learned", call.op),
@@ -163,7 +193,8 @@ pub(super) fn reshape_as_transpose(report: &mut Report) {
         p.sort_unstable();
         q.sort_unstable();
         if a != b && p == q {
-            let message = format!("a reshape from {from} to {to} does not exchange axes: it deals the same sequence out anew");
+            let message =
+                format!("a reshape from {from} to {to} does not exchange axes: it deals the same sequence out anew");
             report.say(step, message, "use `permute_dims` (or `t`, `transpose`, `moveaxis`) to exchange axes");
         } else if let Some(way) = heads(from, to) {
             let message = format!("a reshape from {from} to {to} mixes tokens and heads");
@@ -175,11 +206,15 @@ pub(super) fn reshape_as_transpose(report: &mut Report) {
 /// `[b, t, h · d] -> [b, h, t, d]` and back, without the permutation in between.
 fn heads(from: &Shape, to: &Shape) -> Option<String> {
     match (&from[..], &to[..]) {
-        (&[b, t, width], &[b2, h, t2, d]) if b == b2 && t == t2 && h * d == width && h > 1 && t > 1 && h != t && d > 1 => {
-            Some(format!("split first, then exchange: `.reshape([{b}, {t}, {h}, {d}]).permute_dims([0, 2, 1, 3])`"))
+        (&[b, t, width], &[b2, h, t2, d])
+            if b == b2 && t == t2 && h * d == width && h > 1 && t > 1 && h != t && d > 1 =>
+        {
+            Some(format!("split first, then exchange: `permute_dims(reshape(x, [{b}, {t}, {h}, {d}]), [0, 2, 1, 3])`"))
         }
-        (&[b, h, t, d], &[b2, t2, width]) if b == b2 && t == t2 && h * d == width && h > 1 && t > 1 && h != t && d > 1 => {
-            Some(format!("exchange first, then join: `.permute_dims([0, 2, 1, 3]).reshape([{b}, {t}, {width}])`"))
+        (&[b, h, t, d], &[b2, t2, width])
+            if b == b2 && t == t2 && h * d == width && h > 1 && t > 1 && h != t && d > 1 =>
+        {
+            Some(format!("exchange first, then join: `reshape(permute_dims(x, [0, 2, 1, 3]), [{b}, {t}, {width}])`"))
         }
         _ => None,
     }

@@ -1,6 +1,9 @@
 //! The kinds of causes, and a finding before it is put into words.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+
+use covector::Class;
 
 use super::run::{Run, index};
 use super::{Finding, Reads, Symptom};
@@ -121,10 +124,11 @@ impl Found {
         let reading = run.reading;
         let step = self.step;
         let leaf = reading.is_leaf(step);
-        let op = match (leaf, reading.is_argument(step)) {
-            (_, true) => "argument",
-            (true, _) if reading.op(step) == reading.prim(step) => "constant",
-            _ => reading.op(step),
+        let constant = reading.node(step).primitive().class() == Class::Leaf && reading.op(step) == reading.prim(step);
+        let op = match reading.is_argument(step) {
+            true => "argument",
+            false if constant => "constant",
+            false => reading.op(step),
         };
         let inner = !leaf && reading.prim(step) != op;
         let of_value = matches!(self.symptom, Symptom::Value { .. });
@@ -161,48 +165,75 @@ fn given(run: &Run, leaf: usize) -> Vec<Reads> {
     let call = run.reading.call_of(leaf);
     let bad = |i: usize| run.values(i).iter().enumerate().filter(|(_, v)| !v.is_finite()).map(|(e, _)| e).collect();
     let float = |i: &usize| run.nodes[*i].dtype().is_float() && !run.reading.is_number(*i);
-    call.inputs.iter().copied().filter(float).map(|i| shown(run, i, bad(i))).filter(|r| !r.elements.is_empty()).collect()
+    if call.inputs.is_empty() {
+        return vec![shown(run, leaf, bad(leaf))];
+    }
+    call.inputs
+        .iter()
+        .copied()
+        .filter(float)
+        .map(|i| shown(run, i, bad(i)))
+        .filter(|r| !r.elements.is_empty())
+        .collect()
 }
 
 /// What the step's call read at the element.
 fn reads(run: &Run, found: &Found) -> Vec<Reads> {
     let reading = run.reading;
     let call = reading.call[found.step];
-    let mut wanted: std::collections::BTreeMap<usize, Vec<usize>> = Default::default();
-    match found.symptom {
-        Symptom::Value { .. } => {
-            wanted.insert(found.step, vec![found.element]);
-        }
+    let first = match found.symptom {
+        Symptom::Value { .. } => Elements::Some(BTreeSet::from([found.element])),
         Symptom::Gradient { .. } => {
-            wanted.insert(found.step, run.targets(found.step, found.operand, found.element));
+            Elements::Some(run.targets(found.step, found.operand, found.element).into_iter().collect())
         }
-        Symptom::Zero { .. } => {
-            wanted.insert(found.step, (0..run.nodes[found.step].size()).collect());
-        }
-    }
-    let mut outside: Vec<(usize, Vec<usize>)> = Vec::new();
+        Symptom::Zero { .. } => Elements::All,
+    };
+    let mut wanted = BTreeMap::from([(found.step, first)]);
+    let mut outside: Vec<(usize, Elements)> = Vec::new();
     while let Some((i, elements)) = wanted.pop_last() {
         let own = reading.call[i] == call && !reading.is_leaf(i) && (i == found.step || !reading.is_argument(i));
         if !own {
             outside.push((i, elements));
             continue;
         }
-        let whole = elements.len() > TRACED;
-        for &e in elements.iter().take(if whole { 1 } else { TRACED }) {
-            for (&j, mut from) in reading.operands(i).iter().zip(run.sources(i, e)) {
-                if whole {
-                    from = (0..run.nodes[j].size()).collect();
+        match elements {
+            Elements::Some(few) if few.len() <= TRACED => {
+                for &e in &few {
+                    for (&j, from) in reading.operands(i).iter().zip(run.sources(i, e)) {
+                        wanted.entry(j).or_insert_with(|| Elements::Some(BTreeSet::new())).add(from);
+                    }
                 }
-                let all = wanted.entry(j).or_default();
-                from.retain(|e| !all.contains(e));
-                all.extend(from);
             }
+            _ => reading.operands(i).iter().for_each(|&j| drop(wanted.insert(j, Elements::All))),
         }
     }
     let order = |i: &usize| reading.call_of(found.step).inputs.iter().position(|j| j == i).unwrap_or(usize::MAX);
     outside.sort_by_key(|(i, _)| order(i));
-    let inner = |i: usize| reading.is_leaf(i) && reading.call[i] == call && !reading.call_of(found.step).inputs.contains(&i);
-    outside.into_iter().filter(|(i, all)| !inner(*i) && (!all.is_empty() || run.nodes[*i].size() == 0)).map(|(i, all)| shown(run, i, all)).collect()
+    let inner =
+        |i: usize| reading.is_leaf(i) && reading.call[i] == call && !reading.call_of(found.step).inputs.contains(&i);
+    let listed = outside.into_iter().filter(|(i, _)| !inner(*i)).map(|(i, elements)| {
+        let elements = match elements {
+            Elements::All => (0..run.nodes[i].size()).collect(),
+            Elements::Some(few) => few.into_iter().collect::<Vec<_>>(),
+        };
+        (i, elements)
+    });
+    let counts = |(i, elements): &(usize, Vec<usize>)| !elements.is_empty() || run.nodes[*i].size() == 0;
+    listed.filter(counts).map(|(i, elements)| shown(run, i, elements)).collect()
+}
+
+/// Elements of a tensor.
+enum Elements {
+    All,
+    Some(BTreeSet<usize>),
+}
+
+impl Elements {
+    fn add(&mut self, more: Vec<usize>) {
+        if let Elements::Some(few) = self {
+            few.extend(more);
+        }
+    }
 }
 
 fn shown(run: &Run, i: usize, mut elements: Vec<usize>) -> Reads {

@@ -67,7 +67,7 @@ fn tried(run: &Run, goal: &Found, changes: &[Rewrite]) -> Result<Outcome> {
         let argument = run.reading.node(i).stop_gradient();
         given.push(of(i).try_fold(argument, |x, change| (change.make)(&[x]))?);
     }
-    let edit = |i: usize, made: &[Tensor]| match of(i).last() {
+    let edit = |i: usize, made: &[Tensor]| match of(i).next_back() {
         Some(change) if !run.reading.is_argument(i) => (change.make)(made).map(Some),
         _ => Ok(None),
     };
@@ -92,7 +92,7 @@ fn tried(run: &Run, goal: &Found, changes: &[Rewrite]) -> Result<Outcome> {
     if let Some(next) = reverse::first(&pass) {
         return Ok(elsewhere(Some(next)));
     }
-    let Symptom::Zero { of } = &goal.symptom else {
+    let Symptom::Zero { of, .. } = &goal.symptom else {
         let gradients = if arguments(&again).count() == 1 { "its gradient" } else { "all gradients" };
         return Ok(Outcome::Good(format!("{}, {gradients} finite", values(&results))));
     };

@@ -1,6 +1,6 @@
 //! Bad values: the first step whose operands are good and whose result is not.
 
-use covector::{DType, Tensor};
+use covector::{Class, DType, Tensor};
 
 use super::Symptom;
 use super::cause::{Cause, Found};
@@ -30,12 +30,23 @@ pub(crate) fn origin(run: &Run, mut step: usize, mut element: usize) -> (usize, 
     loop {
         let nan = run.at(step, element).is_nan();
         let bad = |v: f64| if nan { v.is_nan() } else { !v.is_finite() };
-        let from = read(run, step, element).into_iter().filter(|&(j, e)| bad(run.at(j, e))).min();
-        match from {
+        let sources = read(run, step, element);
+        let from = sources.iter().copied().filter(|&(j, e)| bad(run.at(j, e))).min();
+        let finite = sources.iter().all(|&(j, e)| run.at(j, e).is_finite());
+        match from.or_else(|| if nan && finite { anywhere(run, step) } else { None }) {
             Some(operand) => (step, element) = operand,
             None => return (step, element),
         }
     }
+}
+
+/// A NaN among the operands of a step in which derivatives do not show all that depends on what.
+fn anywhere(run: &Run, step: usize) -> Option<(usize, usize)> {
+    if run.nodes[step].primitive().class() != Class::Opaque {
+        return None;
+    }
+    let nan = |&j: &usize| Some((j, run.values(j).iter().position(|v| v.is_nan())?));
+    run.reading.operands(step).iter().filter_map(nan).min()
 }
 
 /// The elements an element was made from; of a choice, those that were chosen.
@@ -103,12 +114,15 @@ pub(crate) fn cause(run: &Run, step: usize, element: usize) -> (Cause, String) {
         return leaf(run, step, y);
     }
     let x: Vec<f64> = match run.nodes[step].primitive().class() {
-        covector::Class::Elementwise => (0..reading.operands(step).len()).map(|k| run.operand(step, k, element)).collect(),
+        Class::Elementwise => (0..reading.operands(step).len()).map(|k| run.operand(step, k, element)).collect(),
         _ => return folded(run, step, element),
     };
     if reading.prim(step) == "subtract" && x[0] == f64::NEG_INFINITY && x[1] == x[0] {
         if ROWS.contains(&op) {
-            return (Cause::MaskedRow, format!("every element of the row is -inf, so `{op}` has nothing to share out: -inf - (-inf) is NaN"));
+            return (
+                Cause::MaskedRow,
+                format!("every element of the row is -inf, so `{op}` has nothing to share out: -inf - (-inf) is NaN"),
+            );
         }
         if through_views(run, reading.operands(step)[1]).is_some_and(|m| reading.prim(m) == "max") {
             let words = "the largest element of the row is -inf, so the whole row is: -inf - (-inf) is NaN";
@@ -131,9 +145,18 @@ fn leaf(run: &Run, step: usize, y: f64) -> (Cause, String) {
         return (Cause::DivisionByZero, "a norm of negative order divides by the elements, and one is 0".to_owned());
     }
     let number = short(y);
+    if run.nodes[step].primitive().class() != Class::Leaf && !reading.is_argument(step) {
+        let words = format!("`{op}` gave {number}, and has been evaluated: how it was made is forgotten");
+        return (Cause::Given, words);
+    }
+    let bad = run.values(step).iter().filter(|v| !v.is_finite()).count();
+    let count = match run.nodes[step].size() {
+        1 => String::new(),
+        n => format!(" ({bad} of its {n} elements are not finite)"),
+    };
     let what = match reading.is_argument(step) {
-        true => format!("the argument `{}` already holds {number}", reading.name(step)),
-        false => format!("a constant of the program holds {number}"),
+        true => format!("the argument `{}` already holds {number}{count}", reading.name(step)),
+        false => format!("a constant of the program holds {number}{count}"),
     };
     (Cause::Given, what)
 }
@@ -142,7 +165,7 @@ fn leaf(run: &Run, step: usize, y: f64) -> (Cause, String) {
 pub(crate) fn through_views(run: &Run, mut i: usize) -> Option<usize> {
     loop {
         match (run.reading.operands(i), run.nodes[i].primitive().class()) {
-            ([only], covector::Class::View) => i = *only,
+            ([only], Class::View) => i = *only,
             ([], _) => return None,
             _ => return Some(i),
         }
@@ -154,7 +177,9 @@ fn composite(run: &Run, step: usize, op: &str, x: &[f64]) -> Option<(Cause, Stri
     let prim = run.reading.prim(step);
     let nothing = |what: &str| Some((Cause::Empty, format!("{what}: 0 / 0 is NaN")));
     match (op, prim) {
-        ("mean", "divide") if x[1] == 0.0 => nothing("a mean over an axis without elements divides the empty sum by their number"),
+        ("mean", "divide") if x[1] == 0.0 => {
+            nothing("a mean over an axis without elements divides the empty sum by their number")
+        }
         ("var" | "std", "divide") if x[1] == 0.0 => {
             nothing("there are no more elements than the correction takes away, so the sum of squares is divided by 0")
         }
@@ -181,13 +206,19 @@ fn folded(run: &Run, step: usize, element: usize) -> (Cause, String) {
         }
         _ if up && down => (Cause::InfMinusInf, format!("`{name}` adds up inf and -inf, which is NaN")),
         _ if up || down => (Cause::InfMinusInf, format!("`{name}` combines infinities of both signs, which is NaN")),
+        _ if run.at(step, element).is_nan() => {
+            (Cause::Other, format!("`{name}` makes NaN of numbers that are finite: something inside it overflows"))
+        }
         _ => overflow(name, run.at(step, element), &run.nodes[step]),
     }
 }
 
 fn overflow(name: &str, y: f64, node: &Tensor) -> (Cause, String) {
     let (dtype, y) = (node.dtype(), short(y));
-    (Cause::Overflow, format!("the result of `{name}` is larger than the largest {dtype}, {}: it overflows to {y}", largest(dtype)))
+    (
+        Cause::Overflow,
+        format!("the result of `{name}` is larger than the largest {dtype}, {}: it overflows to {y}", largest(dtype)),
+    )
 }
 
 fn largest(dtype: DType) -> &'static str {
@@ -217,14 +248,21 @@ fn elementwise(name: &str, x: &[f64], y: f64, node: &Tensor) -> (Cause, String) 
             say(Cause::LogOfNegative, format!("a negative number, {}, has no real logarithm", n(x[0])))
         }
         "log1p" if x[0] == -1.0 => say(Cause::LogOfZero, "`log1p(-1)` is the logarithm of 0, -inf".into()),
-        "log1p" if x[0] < -1.0 => say(Cause::LogOfNegative, format!("`1 + x` is {}, and a negative number has no real logarithm", n(1.0 + x[0]))),
-        "sqrt" | "rsqrt" if neg => say(Cause::RootOfNegative, format!("a negative number, {}, has no real square root", n(x[0]))),
+        "log1p" if x[0] < -1.0 => say(
+            Cause::LogOfNegative,
+            format!("`1 + x` is {}, and a negative number has no real logarithm", n(1.0 + x[0])),
+        ),
+        "sqrt" | "rsqrt" if neg => {
+            say(Cause::RootOfNegative, format!("a negative number, {}, has no real square root", n(x[0])))
+        }
         "rsqrt" | "reciprocal" if x[0] == 0.0 => say(Cause::DivisionByZero, format!("`{name}(0)` is 1 / 0")),
         "divide" if x[1] == 0.0 && x[0] == 0.0 => say(Cause::ZeroOverZero, "0 / 0 is NaN".into()),
         "divide" | "remainder" | "floor_divide" if x[1] == 0.0 => {
             say(Cause::DivisionByZero, format!("{} is divided by 0, which gives {}", n(x[0]), n(y)))
         }
-        "divide" if x[0].is_infinite() && x[1].is_infinite() => say(Cause::InfOverInf, format!("{} / {} is NaN", n(x[0]), n(x[1]))),
+        "divide" if x[0].is_infinite() && x[1].is_infinite() => {
+            say(Cause::InfOverInf, format!("{} / {} is NaN", n(x[0]), n(x[1])))
+        }
         "multiply" if y.is_nan() => say(Cause::ZeroTimesInf, format!("{} · {} is NaN", n(x[0]), n(x[1]))),
         "add" if y.is_nan() => say(Cause::InfMinusInf, format!("{} + {} is NaN", n(x[0]), n(x[1]))),
         "subtract" if y.is_nan() => say(Cause::InfMinusInf, format!("{} - {} is NaN", n(x[0]), n(x[1]))),
@@ -232,7 +270,10 @@ fn elementwise(name: &str, x: &[f64], y: f64, node: &Tensor) -> (Cause, String) 
             let bound = exp_limit(node.dtype()) / if name == "exp2" { std::f64::consts::LN_2 } else { 1.0 };
             let words = format!(
                 "`{name}({})` overflows: above {} it is larger than the largest {}, {}",
-                n(x[0]), n(bound), node.dtype(), largest(node.dtype())
+                n(x[0]),
+                n(bound),
+                node.dtype(),
+                largest(node.dtype())
             );
             say(Cause::Overflow, words)
         }
@@ -240,24 +281,33 @@ fn elementwise(name: &str, x: &[f64], y: f64, node: &Tensor) -> (Cause, String) 
             say(Cause::NegativePower, format!("a negative number, {}, has no real power {}", n(x[0]), n(x[1])))
         }
         "pow" if x[0] == 0.0 && x[1] < 0.0 => say(Cause::ZeroPower, format!("0 to the power {} is 1 / 0", n(x[1]))),
-        "asin" | "acos" if x[0].abs() > 1.0 => {
-            say(Cause::OutOfDomain, format!("`{name}` is defined from -1 to 1, and the operand is {}", precise(x[0], node.dtype())))
-        }
+        "asin" | "acos" if x[0].abs() > 1.0 => say(
+            Cause::OutOfDomain,
+            format!("`{name}` is defined from -1 to 1, and the operand is {}", precise(x[0], node.dtype())),
+        ),
         "atanh" | "erfinv" if x[0].abs() >= 1.0 => say(
             Cause::OutOfDomain,
             format!("`{name}` is finite between -1 and 1 only, and the operand is {}", precise(x[0], node.dtype())),
         ),
-        "acosh" if x[0] < 1.0 => say(Cause::OutOfDomain, format!("`acosh` is defined from 1 on, and the operand is {}", precise(x[0], node.dtype()))),
+        "acosh" if x[0] < 1.0 => say(
+            Cause::OutOfDomain,
+            format!("`acosh` is defined from 1 on, and the operand is {}", precise(x[0], node.dtype())),
+        ),
         "lgamma" | "digamma" | "polygamma" if x[0] <= 0.0 => {
             say(Cause::OutOfDomain, format!("`{name}` has a pole at {}", n(x[0])))
         }
-        "sin" | "cos" | "tan" if x[0].is_infinite() => say(Cause::OutOfDomain, format!("`{name}` of {} is NaN", n(x[0]))),
+        "sin" | "cos" | "tan" if x[0].is_infinite() => {
+            say(Cause::OutOfDomain, format!("`{name}` of {} is NaN", n(x[0])))
+        }
         "cast" if x[0].is_finite() => {
             let words = format!("{} is larger than the largest {}, {}", n(x[0]), node.dtype(), largest(node.dtype()));
             say(Cause::Overflow, words)
         }
         _ if x.iter().all(|v| v.is_finite()) && y.is_infinite() => overflow(name, y, node),
-        _ => say(Cause::Other, format!("`{name}({})` is {}", x.iter().map(|&v| n(v)).collect::<Vec<_>>().join(", "), n(y))),
+        _ => say(
+            Cause::Other,
+            format!("`{name}({})` is {}", x.iter().map(|&v| n(v)).collect::<Vec<_>>().join(", "), n(y)),
+        ),
     }
 }
 

@@ -71,10 +71,12 @@ pub enum Symptom {
         /// Its index.
         at: Vec<usize>,
     },
-    /// The gradient of an argument is zero everywhere.
+    /// The gradient of an argument is zero everywhere, or so small that it might as well be.
     Zero {
         /// The argument's name.
         of: String,
+        /// Its largest element.
+        largest: f64,
     },
 }
 

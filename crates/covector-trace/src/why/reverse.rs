@@ -62,8 +62,7 @@ pub(crate) fn arguments<'a>(run: &'a Run) -> impl Iterator<Item = usize> + 'a {
 /// The first step that makes the gradient of an argument NaN or infinite.
 pub(crate) fn first(pass: &Pass) -> Option<Found> {
     let run = pass.run;
-    let bad: Vec<(usize, usize)> =
-        arguments(run).filter_map(|a| Some((a, worst(pass.cotangent(a)?)?))).collect();
+    let bad: Vec<(usize, usize)> = arguments(run).filter_map(|a| Some((a, worst(pass.cotangent(a)?)?))).collect();
     let &(argument, element) = bad.first()?;
     let is = pass.cotangent(argument)?[element];
     let symptom = Symptom::Gradient { of: run.reading.name(argument), is, at: index(&run.nodes[argument], element) };
@@ -149,12 +148,17 @@ fn described(pass: &Pass, symptom: Symptom, birth: Birth) -> Found {
     let mut found = Found::new(symptom, (cause, words), step, element);
     found.operand = operand;
     if let Some((by, infinity)) = birth.spoilt {
-        found.then.push(format!("{} then makes NaN of it: its slope there is 0, and 0 · {} is NaN", place(run, by), short(infinity)));
+        found.then.push(format!(
+            "{} then makes NaN of it: its slope there is 0, and 0 · {} is NaN",
+            place(run, by),
+            short(infinity)
+        ));
     }
     if let Some(mask) = mask {
         found.mask = Some(mask);
         let at = place(run, mask);
-        let what = if reading.prim(mask) == "where" { "chooses the other branch there" } else { "lets nothing of it through" };
+        let what =
+            if reading.prim(mask) == "where" { "chooses the other branch there" } else { "lets nothing of it through" };
         found.then.push(format!("{at} {what}, so the value does not show it; the gradient does"));
     }
     found
@@ -201,11 +205,19 @@ fn slope(run: &Run, step: usize, operand: usize, element: usize) -> (Cause, Stri
         "rsqrt" | "reciprocal" if v == 0.0 => steep(format!("`{name}(0)` is infinite, and so is its slope")),
         "cbrt" if v == 0.0 => steep("the slope of `cbrt` at 0 is infinite".into()),
         "log" | "log2" | "log10" if v == 0.0 => steep(format!("the slope of `{name}` is 1 / x, infinite at 0")),
-        "log" | "log2" | "log10" if v < 0.0 => steep(format!("`{name}({})` is NaN, and so is what is made of it", n(v))),
+        "log" | "log2" | "log10" if v < 0.0 => {
+            steep(format!("`{name}({})` is NaN, and so is what is made of it", n(v)))
+        }
         "log1p" if v == -1.0 => steep("the slope of `log1p` is 1 / (1 + x), infinite at -1".into()),
-        "divide" if x[1] == 0.0 => steep(format!("the divisor is 0, so the slopes of `{} / 0` are not finite", n(x[0]))),
-        "pow" if v == 0.0 && operand == 0 => steep(format!("the slope of x^{0} at 0 is {0} · 0^({1}), infinite", n(x[1]), n(x[1] - 1.0))),
-        "pow" if x[0] < 0.0 => steep(format!("the derivative of a power for its exponent takes the logarithm of the base, {}", n(x[0]))),
+        "divide" if x[1] == 0.0 => {
+            steep(format!("the divisor is 0, so the slopes of `{} / 0` are not finite", n(x[0])))
+        }
+        "pow" if v == 0.0 && operand == 0 => {
+            steep(format!("the slope of x^{0} at 0 is {0} · 0^({1}), infinite", n(x[1]), n(x[1] - 1.0)))
+        }
+        "pow" if x[0] < 0.0 => {
+            steep(format!("the derivative of a power for its exponent takes the logarithm of the base, {}", n(x[0])))
+        }
         "asin" | "acos" if v.abs() == 1.0 => steep(format!("the slope of `{name}` at {} is infinite", n(v))),
         "asin" | "acos" => steep(format!("`{name}` has no slope at {}, outside of -1 to 1", n(v))),
         "atanh" | "erfinv" if v.abs() >= 1.0 => steep(format!("the slope of `{name}` at {} is infinite", n(v))),

@@ -7,14 +7,14 @@ use super::cause::{Cause, Found};
 use super::forward::origin;
 use super::run::Run;
 use crate::Source;
-use crate::patterns;
+use crate::patterns::{self, Make};
 use crate::reading::{infix, short, wrapped};
 
 /// A step written differently.
 pub(crate) struct Rewrite {
     pub step: usize,
     /// From all steps before it; for an argument, from what was given.
-    pub make: Box<dyn Fn(&[Tensor]) -> Result<Tensor>>,
+    pub make: Make,
     pub source: Source,
     pub from: String,
     pub to: String,
@@ -191,12 +191,9 @@ impl Writer<'_> {
             let never_below = self.run.values(x).iter().all(|&v| v >= 0.0);
             match never_below {
                 true => at_least(eps),
-                false => self.with_operand(
-                    step,
-                    k,
-                    |x| format!("where({x} == 0, 1, {x})"),
-                    |x| x.equal(0.0).where_(1.0, x),
-                ),
+                false => {
+                    self.with_operand(step, k, |x| format!("where({x} == 0, 1, {x})"), |x| x.equal(0.0).where_(1.0, x))
+                }
             }
         };
         let near_one = if dtype == DType::F64 { 1e-12 } else { 1e-6 };
@@ -335,7 +332,9 @@ impl Writer<'_> {
                 self.by_another_op(all);
                 self.scaled(all);
             }
-            Cause::Clipped => self.straight_through(all, reading.call_of(step).outputs[0], reading.call_of(step).inputs[0]),
+            Cause::Clipped => {
+                self.straight_through(all, reading.call_of(step).outputs[0], reading.call_of(step).inputs[0])
+            }
             Cause::NoDerivative => {
                 let back = match reading.prim(step) {
                     "floor" | "ceil" | "round" | "trunc" | "sign" => Some(step),
@@ -383,7 +382,12 @@ impl Writer<'_> {
         }
         let scale = 1.0 / largest;
         let name = self.name(x);
-        let text = format!("scale what goes into `{}`, or normalise it: `{} / {}`, say", call.op, wrapped(&name), short(largest));
+        let text = format!(
+            "scale what goes into `{}`, or normalise it: `{} / {}`, say",
+            call.op,
+            wrapped(&name),
+            short(largest)
+        );
         let mut rewrite = if reading.is_argument(x) {
             self.written(x, String::new(), text, move |given| Ok(&given[0] * scale))
         } else if reading.is_leaf(x) {
@@ -423,9 +427,11 @@ impl Writer<'_> {
             "less" | "less_equal" => -1.0,
             _ => return,
         };
-        let Some(cast) = reading.users[step].iter().map(|u| u.0).find(|&u| {
-            reading.prim(u) == "cast" && self.run.nodes[u].dtype().is_float()
-        }) else {
+        let Some(cast) = reading.users[step]
+            .iter()
+            .map(|u| u.0)
+            .find(|&u| reading.prim(u) == "cast" && self.run.nodes[u].dtype().is_float())
+        else {
             return;
         };
         let [a, b] = *reading.operands(step) else { return };
@@ -452,7 +458,7 @@ fn leaf_under_views(run: &Run, mut i: usize) -> Option<usize> {
 /// A step as a person writes it.
 fn written(op: &str, names: &[String]) -> String {
     match (infix(op), names) {
-        (Some(sign), [a, b]) => format!("{a} {sign} {b}"),
+        (Some((sign, _)), [a, b]) => format!("{a} {sign} {b}"),
         _ => format!("{op}({})", names.join(", ")),
     }
 }

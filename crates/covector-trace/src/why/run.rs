@@ -47,15 +47,18 @@ impl<'a> Run<'a> {
         if self.reading.prim(i) == "stop_gradient" {
             return vec![vec![element]];
         }
-        let probed = self.probe(i).and_then(|(rules, x, y)| {
+        let mut found = vec![Vec::new(); operands.len()];
+        for (rules, x, y) in self.probes(i) {
             let wrt: Vec<bool> = x.iter().map(|x| x.dtype().is_float()).collect();
             let terms = rules.vjp(&x, &y, &one_hot(&y, element), &wrt);
-            terms.iter().map(|t| t.as_ref().map_or(Some(Vec::new()), support)).collect::<Option<Vec<_>>>()
-        });
-        match probed.filter(|all| all.iter().any(|s| !s.is_empty())) {
-            Some(found) => found,
-            None => operands.iter().map(|&j| (0..self.nodes[j].size()).collect()).collect(),
+            for (all, term) in found.iter_mut().zip(&terms) {
+                merge(all, term.as_ref().and_then(support));
+            }
         }
+        if found.iter().all(Vec::is_empty) {
+            return operands.iter().map(|&j| (0..self.nodes[j].size()).collect()).collect();
+        }
+        found
     }
 
     /// The elements of a step that are made from this element of operand `k`.
@@ -63,12 +66,13 @@ impl<'a> Run<'a> {
         if self.nodes[i].primitive().class() == Class::Elementwise {
             return vec![element];
         }
-        let probed = self.probe(i).and_then(|(rules, x, y)| {
+        let mut found = Vec::new();
+        for (rules, x, y) in self.probes(i) {
             let tangents: Vec<Option<Tensor>> =
                 (0..x.len()).map(|j| (j == k).then(|| one_hot(&x[k], element))).collect();
-            support(&rules.jvp(&x, &y, &tangents))
-        });
-        probed.filter(|s| !s.is_empty()).unwrap_or_else(|| (0..self.nodes[i].size()).collect())
+            merge(&mut found, support(&rules.jvp(&x, &y, &tangents)));
+        }
+        if found.is_empty() { (0..self.nodes[i].size()).collect() } else { found }
     }
 
     /// Which elements of a step depend on these elements of operand `k`; `None` stands for all of them.
@@ -77,43 +81,62 @@ impl<'a> Run<'a> {
         if class == Class::Elementwise || (mask.is_none() && class != Class::Opaque) {
             return mask.map(<[bool]>::to_vec);
         }
-        let (rules, x, y) = self.probe(i)?;
-        let tangent = |j: usize| match mask {
-            Some(mask) => {
-                let array = Array::from_slice(mask, x[j].shape().clone());
-                Tensor::from_array(array).cast(x[j].dtype())
-            }
-            None => ones(&x[j]),
-        };
-        let tangents: Vec<Option<Tensor>> = (0..x.len()).map(|j| (j == k).then(|| tangent(j))).collect();
-        let found = support(&rules.jvp(&x, &y, &tangents))?;
-        let mut mask = vec![false; self.nodes[i].size()];
-        found.into_iter().for_each(|e| mask[e] = true);
-        Some(mask)
-    }
-
-    /// The step's rules on ones in place of its numbers: what depends on what shows, whatever the numbers are.
-    fn probe(&self, i: usize) -> Option<(&dyn Differentiable, Vec<Tensor>, Tensor)> {
-        // The rules of a block are the user's, who never promised to bear other numbers.
-        let primitive = self.nodes[i].primitive();
-        if ["custom_vjp", "custom_jvp", "checkpoint"].contains(&primitive.name()) {
+        let mut dependents = vec![false; self.nodes[i].size()];
+        let probes = self.probes(i);
+        if probes.is_empty() {
             return None;
         }
-        let Derivative::Rules(rules) = primitive.derivative() else { return None };
-        let x: Vec<Tensor> = self.reading.operands(i).iter().map(|&j| ones(&self.nodes[j])).collect();
-        let y = Tensor::apply(primitive.clone(), x.iter().cloned()).ok()?;
-        Some((rules, x, y))
+        for (rules, x, y) in probes {
+            let tangent = match mask {
+                Some(mask) => Tensor::from_array(Array::from_slice(mask, x[k].shape().clone())).cast(x[k].dtype()),
+                None => filled(&x[k], 1.0),
+            };
+            let tangents: Vec<Option<Tensor>> = (0..x.len()).map(|j| (j == k).then(|| tangent.clone())).collect();
+            support(&rules.jvp(&x, &y, &tangents))?.into_iter().for_each(|e| dependents[e] = true);
+        }
+        Some(dependents)
     }
+
+    /// The step's rules on harmless numbers: what depends on what shows, whatever the numbers are.
+    fn probes(&self, i: usize) -> Vec<(&dyn Differentiable, Vec<Tensor>, Tensor)> {
+        // The rules of a block are the user's, who never promised to bear other numbers.
+        let primitive = self.nodes[i].primitive();
+        let Derivative::Rules(rules) = primitive.derivative() else { return Vec::new() };
+        if ["custom_vjp", "custom_jvp", "checkpoint"].contains(&primitive.name()) {
+            return Vec::new();
+        }
+        // With ones all ties are ties; what is no sum of products may need numbers that differ.
+        let fills: &[fn(&Tensor) -> Tensor] =
+            if primitive.class() == Class::Opaque { &[|x| filled(x, 1.0), waves] } else { &[|x| filled(x, 1.0)] };
+        let probe = |fill: &fn(&Tensor) -> Tensor| {
+            let operand = |&j: &usize| {
+                if self.nodes[j].dtype().is_float() { fill(&self.nodes[j]) } else { self.nodes[j].clone() }
+            };
+            let x: Vec<Tensor> = self.reading.operands(i).iter().map(operand).collect();
+            let y = Tensor::apply(primitive.clone(), x.iter().cloned()).ok()?;
+            Some((rules, x, y))
+        };
+        fills.iter().filter_map(probe).collect()
+    }
+}
+
+/// Adds elements that are not there yet; both are sorted.
+fn merge(all: &mut Vec<usize>, more: Option<Vec<usize>>) {
+    let Some(more) = more.filter(|m| !m.is_empty()) else { return };
+    all.extend(more);
+    all.sort_unstable();
+    all.dedup();
+}
+
+/// Numbers around 1 that all differ.
+fn waves(like: &Tensor) -> Tensor {
+    let values: Vec<f64> = (0..like.size()).map(|i| 1.0 + 0.5 * (i as f64 * 0.7 + 0.3).sin()).collect();
+    Tensor::from_array(Array::from_slice(&values, like.shape().clone())).cast(like.dtype())
 }
 
 /// All numbers of a tensor that can be computed.
 pub(crate) fn numbers(x: &Tensor) -> Vec<f64> {
     x.value().to_f64_vec()
-}
-
-/// Ones in the shape of floats; others as they are.
-fn ones(x: &Tensor) -> Tensor {
-    if x.dtype().is_float() { filled(x, 1.0) } else { x.clone() }
 }
 
 /// A constant of the dtype and shape of `like`.

@@ -18,7 +18,8 @@ impl fmt::Display for Finding {
         for reads in &self.operands {
             writeln!(f, "   |  {reads}")?;
         }
-        if let (Symptom::Value { .. }, false) = (&self.symptom, self.operands.is_empty()) {
+        let made = !["argument", "constant"].contains(&self.op.as_str());
+        if matches!(self.symptom, Symptom::Value { .. }) && made {
             let step = self.step.map_or(String::new(), |s| format!(", in its step `{s}`"));
             writeln!(f, "   |  {}{} = {}{step}", self.op, subscript(&self.index), short(self.result))?;
         }
@@ -35,7 +36,11 @@ impl fmt::Display for Finding {
                 false => write!(f, "  {label} `{}` instead of `{}`", change.to, change.from)?,
             }
             let elsewhere = (&change.source.file, change.source.line) != (&self.source.file, self.source.line);
-            writeln!(f, "{}", if elsewhere { format!(", at {}:{}", change.source.file, change.source.line) } else { String::new() })?;
+            writeln!(
+                f,
+                "{}",
+                if elsewhere { format!(", at {}:{}", change.source.file, change.source.line) } else { String::new() }
+            )?;
         }
         writeln!(f, "       tried: {}", fix.outcome)
     }
@@ -45,7 +50,8 @@ impl Finding {
     /// What is wrong and who began it, in one line.
     pub fn headline(&self) -> String {
         let by = match self.op.as_str() {
-            "argument" | "constant" => format!("it came in with {}", self.op),
+            "argument" => "it came in with an argument".to_owned(),
+            "constant" => "it came in with a constant".to_owned(),
             op => format!("`{op}` began it"),
         };
         match &self.symptom {
@@ -53,8 +59,13 @@ impl Finding {
             Symptom::Gradient { of, is, at } => {
                 format!("the gradient of {of}{} is {}: {by}", subscript(at), short(*is))
             }
-            Symptom::Zero { of } if self.op == "argument" => format!("the gradient of {of} is zero: nothing uses it"),
-            Symptom::Zero { of } => format!("the gradient of {of} is zero: `{}` stops it", self.op),
+            Symptom::Zero { of, .. } if self.op == "argument" => {
+                format!("the gradient of {of} is zero: nothing uses it")
+            }
+            Symptom::Zero { of, largest } if *largest > 0.0 => {
+                format!("the gradient of {of} is at most {}, as good as zero: `{}` stops it", short(*largest), self.op)
+            }
+            Symptom::Zero { of, .. } => format!("the gradient of {of} is zero: `{}` stops it", self.op),
         }
     }
 }
@@ -91,11 +102,8 @@ impl fmt::Display for Reads {
         };
         let values: Vec<String> = self.elements.iter().map(|(_, v)| number(*v)).collect();
         let more = if self.of > values.len() { ", .." } else { "" };
-        let range: Vec<String> = first
-            .iter()
-            .zip(last)
-            .map(|(a, b)| if a == b { a.to_string() } else { "..".to_owned() })
-            .collect();
+        let range: Vec<String> =
+            first.iter().zip(last).map(|(a, b)| if a == b { a.to_string() } else { "..".to_owned() }).collect();
         let range = if range.is_empty() { String::new() } else { format!("[{}]", range.join(", ")) };
         write!(f, "{}{range} = {}{more}  ({})", name(&range), values.join(", "), self.spec)
     }

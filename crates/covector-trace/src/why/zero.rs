@@ -15,7 +15,8 @@ pub(crate) fn first(pass: &Pass) -> Option<Found> {
     let zero: Vec<usize> =
         arguments(pass.run).filter(|&a| pass.cotangent(a).is_none_or(|c| largest(c) <= NOTHING)).collect();
     let &argument = zero.first()?;
-    let symptom = Symptom::Zero { of: pass.run.reading.name(argument) };
+    let size = pass.cotangent(argument).map_or(0.0, largest);
+    let symptom = Symptom::Zero { of: pass.run.reading.name(argument), largest: size };
     let mut found = match pass.cotangent(argument) {
         None => unreached(pass, symptom, argument),
         Some(_) => stopped(pass, symptom, argument),
@@ -137,7 +138,9 @@ fn killed(pass: &Pass, step: usize, k: usize) -> (Cause, String) {
     let verb = if met.len() == 1 { "is" } else { "are" };
     match name {
         _ if op == "norm" => (Cause::Stationary, "all elements are 0, where the derivative of `norm` is 0".to_owned()),
-        _ if op == "std" => (Cause::Stationary, "all elements are equal, where the derivative of `std` is 0".to_owned()),
+        _ if op == "std" => {
+            (Cause::Stationary, "all elements are equal, where the derivative of `std` is 0".to_owned())
+        }
         "relu" => (Cause::DeadUnit, format!("{all} {verb} at most 0, where `relu` is flat: the units are dead")),
         "sigmoid" | "tanh" | "erf" | "softplus" | "gelu" | "silu" | "gelu_tanh" | "selu" | "mish" => {
             (Cause::Saturated, format!("{all} {verb} so far out that `{name}` is flat in {}", run.nodes[step].dtype()))
@@ -152,21 +155,27 @@ fn killed(pass: &Pass, step: usize, k: usize) -> (Cause, String) {
         }
         "where" => {
             let branch = if k == 1 { "true" } else { "false" };
-            (Cause::NotChosen, format!("the condition of `where` is nowhere {branch} where a gradient arrives, so this branch never counts"))
+            (
+                Cause::NotChosen,
+                format!(
+                    "the condition of `where` is nowhere {branch} where a gradient arrives, so this branch never counts"
+                ),
+            )
         }
         "max" | "min" => (Cause::NotChosen, format!("`{name}` chose other elements")),
-        "gather" | "take" | "take_along_axis" | "slice" => (Cause::NotChosen, format!("`{op}` took none of its elements")),
-        "exp" | "exp2" | "expm1" | "divide" | "subtract" | "multiply" if rowwise(op) => {
-            saturated(op)
+        "gather" | "take" | "take_along_axis" | "slice" => {
+            (Cause::NotChosen, format!("`{op}` took none of its elements"))
         }
+        "exp" | "exp2" | "expm1" | "divide" | "subtract" | "multiply" if rowwise(op) => saturated(op),
         "exp" | "exp2" => (Cause::Underflow, format!("{all} {verb} so low that `{name}` is 0, and its slope with it")),
         "multiply" | "matmul" | "convolve" => factor(pass, step, k, cotangent),
         "square" | "abs" | "pow" | "cosh" | "cos" if met.iter().all(|v| v.abs() < 1e-9) => {
             (Cause::Stationary, format!("`{name}` is flat at 0, where all its inputs are: this is a stationary point"))
         }
-        "atan" | "divide" | "log" | "sqrt" | "reciprocal" | "rsqrt" | "cast" => {
-            (Cause::Underflow, format!("what `{name}` passes on is too small for {}: it rounds to 0", run.nodes[operands[k]].dtype()))
-        }
+        "atan" | "divide" | "log" | "sqrt" | "reciprocal" | "rsqrt" | "cast" => (
+            Cause::Underflow,
+            format!("what `{name}` passes on is too small for {}: it rounds to 0", run.nodes[operands[k]].dtype()),
+        ),
         _ => (Cause::Other, format!("`{name}` passes nothing on here")),
     }
 }
@@ -197,7 +206,10 @@ fn factor(pass: &Pass, step: usize, k: usize, cotangent: &[f64]) -> (Cause, Stri
         return (Cause::ZeroFactor, format!("its other factor, `{name}`, is 0 wherever a gradient arrives"));
     }
     if largest_factor * largest(cotangent) <= NOTHING {
-        let words = format!("the gradient gets smaller step by step; here, times at most {}, it falls below {NOTHING:e}", short(largest_factor));
+        let words = format!(
+            "the gradient gets smaller step by step; here, times at most {}, it falls below {NOTHING:e}",
+            short(largest_factor)
+        );
         return (Cause::Vanishing, words);
     }
     (Cause::ZeroFactor, format!("what arrives meets only zeros of its other factor, `{name}`"))

@@ -38,7 +38,7 @@ fn targets_without_the_axis_of_predictions() {
 fn targets_as_a_column_by_reshape() {
     let (x, y) = (w([5, 3], 1), w([5], 2).reshape([5, 1]));
     let f = |p: &Vec<Tensor>| (x.matmul(&p[0]) - &y).abs().mean(..); // here
-    caught(f, &[w([3], 3)], "rank-promotion");
+    caught(f, &[w([3], 3)], "outer-loss");
 }
 
 #[test]
@@ -305,6 +305,17 @@ fn a_where_around_a_quotient() {
         b.equal(0.0).where_(0.0, ratio).sum(..) // here
     };
     caught(f, &[w([5, 3], 2), w([5, 3], 3)], "unsafe-where");
+}
+
+#[test]
+fn a_where_around_the_root_of_a_difference() {
+    let x = w([4, 5], 1);
+    let f = |p: &Vec<Tensor>| {
+        let q = x.matmul(&p[0]);
+        let size = q.square();
+        size.greater(1.0).where_((&size - 1.0).sqrt() * 2.0, 0.0).sum(..) // here
+    };
+    caught(f, &[w([5, 3], 2)], "unsafe-where");
 }
 
 #[test]

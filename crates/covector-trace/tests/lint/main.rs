@@ -20,7 +20,6 @@ pub fn caught(f: impl FnOnce(&Vec<Tensor>) -> Tensor, args: &[Tensor], rule: &st
     let [warning] = &found.iter().filter(|w| w.rule == rule).collect::<Vec<_>>()[..] else {
         panic!("wanted {rule} once:\n{text}")
     };
-    println!("{warning}");
     if warning.op != "argument" {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let file = std::fs::read_to_string(root.join(&warning.source.file)).expect("the test's own file");

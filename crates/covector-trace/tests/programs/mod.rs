@@ -3,6 +3,7 @@
 mod losses;
 mod nets;
 mod science;
+mod traps;
 
 use covector::Tensor;
 
@@ -13,6 +14,7 @@ pub fn all(ask: Ask) {
     nets::all(ask);
     losses::all(ask);
     science::all(ask);
+    traps::all(ask);
 }
 
 /// Numbers without a pattern, between -1 and 1.

@@ -6,18 +6,18 @@ mod gradients;
 mod healthy;
 #[path = "../programs/mod.rs"]
 mod programs;
+mod reach;
 mod values;
 mod words;
 mod zeros;
 
 use covector::{Tensor, Tree};
-use covector_trace::why::{Finding, Symptom};
 use covector_trace::why;
+use covector_trace::why::{Finding, Symptom};
 
 /// Asks, and checks the op and the line.
 fn blamed<T: Tree, Y: Tree>(f: impl FnOnce(&T) -> Y, args: &T, op: &str, id: &str) -> Finding {
     let found = why(f, args).expect("the program runs").expect("something is wrong with it");
-    println!("{found}");
     assert_eq!((found.op.as_str(), found.cause.id()), (op, id), "{found}");
     assert!(line(&found).contains("// here"), "another line is to blame than\n{found}");
     found
