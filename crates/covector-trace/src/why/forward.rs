@@ -40,13 +40,16 @@ pub(crate) fn origin(run: &Run, mut step: usize, mut element: usize) -> (usize, 
     }
 }
 
-/// A NaN among the operands of a step in which derivatives do not show all that depends on what.
+/// A NaN, or else an infinity, among the operands of a step in which derivatives do not show all that depends on what.
 fn anywhere(run: &Run, step: usize) -> Option<(usize, usize)> {
     if run.nodes[step].primitive().class() != Class::Opaque {
         return None;
     }
-    let nan = |&j: &usize| Some((j, run.values(j).iter().position(|v| v.is_nan())?));
-    run.reading.operands(step).iter().filter_map(nan).min()
+    let bad = |is: fn(f64) -> bool| {
+        let operands = run.reading.operands(step).iter();
+        operands.filter_map(|&j| Some((j, run.values(j).iter().position(|&v| is(v))?))).min()
+    };
+    bad(f64::is_nan).or_else(|| bad(f64::is_infinite))
 }
 
 /// The elements an element was made from; of a choice, those that were chosen.

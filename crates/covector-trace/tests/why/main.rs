@@ -4,6 +4,7 @@
 
 mod gradients;
 mod healthy;
+mod more;
 #[path = "../programs/mod.rs"]
 mod programs;
 mod reach;
