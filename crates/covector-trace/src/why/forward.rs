@@ -210,7 +210,13 @@ fn folded(run: &Run, step: usize, element: usize) -> (Cause, String) {
         _ if up && down => (Cause::InfMinusInf, format!("`{name}` adds up inf and -inf, which is NaN")),
         _ if up || down => (Cause::InfMinusInf, format!("`{name}` combines infinities of both signs, which is NaN")),
         _ if run.at(step, element).is_nan() => {
-            (Cause::Other, format!("`{name}` makes NaN of numbers that are finite: something inside it overflows"))
+            let operands = run.reading.operands(step).iter().flat_map(|&j| run.values(j));
+            let largest = operands.fold(0.0, |a, b| f64::max(a, b.abs()));
+            let words = format!(
+                "something inside `{name}` overflows: its operands are finite, but as large as {}",
+                short(largest)
+            );
+            (Cause::Overflow, words)
         }
         _ => overflow(name, run.at(step, element), &run.nodes[step]),
     }

@@ -47,6 +47,11 @@ impl<'a> Pass<'a> {
         Some(self.known[i].get_or_init(|| numbers(cotangent)))
     }
 
+    /// The size of the largest element of a cotangent; NaN wins.
+    pub fn largest(&self, i: usize) -> Option<f64> {
+        self.cotangents[i].as_ref().map(|c| numbers(&c.abs().max(..))[0])
+    }
+
     /// What a step adds to the cotangent of its operand `k`.
     pub fn term(&self, i: usize, k: usize) -> Option<Vec<f64>> {
         self.terms[i][k].as_ref().map(numbers)
@@ -62,14 +67,16 @@ pub(crate) fn arguments<'a>(run: &'a Run) -> impl Iterator<Item = usize> + 'a {
 /// The first step that makes the gradient of an argument NaN or infinite.
 pub(crate) fn first(pass: &Pass) -> Option<Found> {
     let run = pass.run;
-    let bad: Vec<(usize, usize)> = arguments(run).filter_map(|a| Some((a, worst(pass.cotangent(a)?)?))).collect();
-    let &(argument, element) = bad.first()?;
+    let finite = |&a: &usize| pass.largest(a).is_none_or(f64::is_finite);
+    let bad: Vec<usize> = arguments(run).filter(|a| !finite(a)).collect();
+    let &argument = bad.first()?;
+    let element = worst(pass.cotangent(argument)?)?;
     let is = pass.cotangent(argument)?[element];
     let symptom = Symptom::Gradient { of: run.reading.name(argument), is, at: index(&run.nodes[argument], element) };
     let birth = origin(pass, argument, element);
     let mut found = described(pass, symptom, birth);
     found.argument = Some(argument);
-    found.also = bad[1..].iter().map(|b| b.0).collect();
+    found.also = bad[1..].to_vec();
     Some(found)
 }
 

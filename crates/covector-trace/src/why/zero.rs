@@ -12,10 +12,9 @@ const NOTHING: f64 = 1e-20;
 
 /// The step that makes the gradient of an argument zero everywhere.
 pub(crate) fn first(pass: &Pass) -> Option<Found> {
-    let zero: Vec<usize> =
-        arguments(pass.run).filter(|&a| pass.cotangent(a).is_none_or(|c| largest(c) <= NOTHING)).collect();
+    let zero: Vec<usize> = arguments(pass.run).filter(|&a| pass.largest(a).is_none_or(|g| g <= NOTHING)).collect();
     let &argument = zero.first()?;
-    let size = pass.cotangent(argument).map_or(0.0, largest);
+    let size = pass.largest(argument).unwrap_or(0.0);
     let symptom = Symptom::Zero { of: pass.run.reading.name(argument), largest: size };
     let mut found = match pass.cotangent(argument) {
         None => unreached(pass, symptom, argument),

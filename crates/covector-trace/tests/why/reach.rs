@@ -161,3 +161,34 @@ fn large_tensors_take_a_moment() {
     blamed(f, &(w, v), "log", "log-of-zero");
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }
+
+#[test]
+fn a_whole_gpt() {
+    use covector_nn::{Dropout, Gpt, GptConfig};
+    let config = GptConfig { vocabulary: 7, block: 6, layers: 3, heads: 2, width: 8, bias: true };
+    let mut model = Gpt::new(&covector::Key::new(1), &config);
+    let tokens = Tensor::from([[0, 1, 2, 3, 4, 5], [6, 5, 4, 3, 2, 1]]);
+    let loss = |model: &Gpt| model.loss(&tokens, &tokens, &Dropout::off());
+    assert!(why(loss, &model).unwrap().is_none());
+    let said = covector_trace::lint(loss, &model);
+    assert!(said.is_empty(), "{said:?}");
+
+    // A weight so large that the scores overflow in the second block.
+    let weight = &model.h[1].attn.c_attn.weight;
+    model.h[1].attn.c_attn.weight = weight * 1e25;
+    let found = why(loss, &model).unwrap().expect("it is NaN");
+    assert_eq!((found.op.as_str(), found.cause.id()), ("self_attention", "overflow"), "{found}");
+
+    let weight = &model.h[2].mlp.c_fc.weight;
+    let with_nan = Tensor::from_slice(&[f32::NAN], [1, 1]);
+    let zeros = weight * 0.0 + with_nan;
+    model.h[1].attn.c_attn.weight = &model.h[1].attn.c_attn.weight * 1e-25;
+    model.h[2].mlp.c_fc.weight = zeros;
+    let found = why(loss, &model).unwrap().expect("it is NaN");
+    assert!(found.explanation.contains("`h.2.mlp.c_fc.weight`"), "{found}");
+
+    model.h[2].mlp.c_fc.weight = Tensor::from_slice(&vec![0.0f32; 32 * 8], [32, 8]);
+    model.h[2].mlp.c_fc.bias = Some(Tensor::from_slice(&[-1000.0f32; 32], [32]));
+    let found = why(loss, &model).unwrap().expect("a layer is dead");
+    assert!(found.op == "gelu" && is_zero(&found), "{found}");
+}
