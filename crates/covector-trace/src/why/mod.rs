@@ -147,6 +147,7 @@ pub fn why<T: Tree, Y: Tree>(f: impl FnOnce(&T) -> Y, args: &T) -> Result<Option
 
 /// As [`why`], of a recorded program, with what is known of its tensors.
 ///
+/// Gradients are asked for the record's arguments: record data as constants if zero is right for theirs.
 /// # Errors
 /// If the program cannot be computed.
 pub fn why_record(record: &Record, notes: &Notes) -> Result<Option<Finding>> {

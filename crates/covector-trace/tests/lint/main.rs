@@ -3,6 +3,7 @@
 //! The line to blame carries the comment `// here`.
 
 mod bugs;
+mod more;
 #[path = "../programs/mod.rs"]
 mod programs;
 mod words;

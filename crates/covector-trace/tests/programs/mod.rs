@@ -2,6 +2,7 @@
 
 mod losses;
 mod nets;
+mod others;
 mod science;
 mod traps;
 
@@ -15,6 +16,7 @@ pub fn all(ask: Ask) {
     losses::all(ask);
     science::all(ask);
     traps::all(ask);
+    others::all(ask);
 }
 
 /// Numbers without a pattern, between -1 and 1.

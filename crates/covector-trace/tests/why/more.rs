@@ -45,7 +45,7 @@ cases! {
     };
     a_normal_number_from_a_zero: "log" "log-of-zero"; (t([0.5, 0.0]), t([0.1, 0.2])); |(u, v): &Two| {
         let logs = u.log(); // here
-        ((logs * -2.0).sqrt() * (v * 6.28).cos()).sum(..)
+        ((logs * -2.0).sqrt() * (v * std::f64::consts::TAU).cos()).sum(..)
     };
     a_batch_norm_with_a_bad_running_variance: "batch_norm" "root-of-negative"; (Tensor::from([[1.0f32, 2.0]]), t([1.0, -0.5])); |(x, var): &Two| {
         x.batch_norm(&t([0.0, 0.0]), var, None, None, 1e-5).sum(..) // here
