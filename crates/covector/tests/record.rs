@@ -72,7 +72,7 @@ fn the_reverse_pass_is_the_gradient_and_its_terms_add_up() {
     let argument = program.arguments()[0];
     let gradient = pass.cotangents[argument].as_ref().unwrap().to_vec::<f64>();
     assert_eq!(gradient, grad(f)(&x).to_vec::<f64>());
-    let mut sum = vec![0.0; 2];
+    let mut sum = [0.0; 2];
     for (i, step) in program.steps().iter().enumerate() {
         for (k, _) in step.operands.iter().enumerate().filter(|(_, j)| **j == argument) {
             let term = pass.terms[i][k].as_ref().map_or(vec![0.0; 2], |t| t.to_vec::<f64>());
