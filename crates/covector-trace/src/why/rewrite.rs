@@ -98,6 +98,11 @@ impl Writer<'_> {
         Rewrite { step, make: Box::new(make), source: self.run.reading.source(step), from, to }
     }
 
+    /// True if the user wrote the step: nobody can write an inner one differently.
+    fn is_written(&self) -> bool {
+        self.run.reading.op(self.found.step) == self.run.reading.prim(self.found.step)
+    }
+
     /// A better op for what several steps do by hand.
     fn by_another_op(&self, all: &mut Vec<Rewrite>) {
         let reading = self.run.reading;
@@ -115,7 +120,7 @@ impl Writer<'_> {
     /// The operand made harmless where another branch counts.
     fn behind_a_mask(&self, all: &mut Vec<Rewrite>) {
         let (reading, step) = (self.run.reading, self.found.step);
-        let Some(mask) = self.found.mask else { return };
+        let Some(mask) = self.found.mask.filter(|_| self.is_written()) else { return };
         let k = self.guarded();
         let x = reading.operands(step)[k];
         let safe = match reading.prim(step) {
@@ -199,11 +204,14 @@ impl Writer<'_> {
         let near_one = if dtype == DType::F64 { 1e-12 } else { 1e-6 };
         match (reading.op(step), reading.prim(step)) {
             ("mean" | "var" | "std" | "cross_entropy" | "nll_loss", "divide") => all.push(self.not_over_nothing()),
-            ("layer_norm" | "rms_norm" | "group_norm" | "batch_norm", "rsqrt") => {
+            ("layer_norm" | "rms_norm" | "group_norm" | "batch_norm", "rsqrt")
+                if self.found.cause == Cause::DivisionByZero =>
+            {
                 let mut one = at_least(1e-5);
                 (one.from, one.to) = (String::new(), "give it an eps above 0, 1e-5 for example".to_owned());
                 all.push(one);
             }
+            _ if !self.is_written() => {}
             (_, "log" | "log2" | "log10") => all.push(at_least(eps)),
             (_, "sqrt") => all.extend([at_least(0.0), at_least(eps)]),
             (_, "pow" | "cbrt") => all.extend([at_least(eps), at_least(1e-3)]),

@@ -95,6 +95,14 @@ fn the_gradient_of_a_gradient() {
 }
 
 #[test]
+fn nobody_is_told_to_rewrite_the_inside_of_an_op() {
+    let x = Tensor::from([[1.0f32, 2.0]]);
+    let f = |var: &Tensor| x.batch_norm(&t([0.0, 0.0]), var, None, None, 1e-5).sum(..); // here
+    let found = blamed(f, &t([1.0, -0.5]), "batch_norm", "root-of-negative");
+    assert_eq!((found.step, found.fix.is_none()), (Some("rsqrt"), true), "{found}");
+}
+
+#[test]
 fn a_graph_that_nobody_evaluated() {
     let x = t([1.0, 0.0]);
     let y = x.log();
