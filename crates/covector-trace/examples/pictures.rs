@@ -1,13 +1,13 @@
 //! Makes the pictures of `docs/pictures`: `cargo run -p covector-trace --example pictures [FOLDER]`.
 
-#[path = "../tests/programs/mod.rs"]
-mod programs;
+#[path = "../tests/drawn/mod.rs"]
+mod drawn;
 
 use std::path::PathBuf;
 use std::{env, fs, io};
 
 use covector_trace::draw::{Options, diff};
-use programs::{attention, convolutions, gpt, lesson, with_gradients};
+use drawn::{attention, convolutions, gpt, lesson, with_gradients};
 
 fn main() -> io::Result<()> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/pictures");

@@ -5,8 +5,14 @@
 
 pub mod draw;
 pub mod graph;
+pub mod lint;
 mod notes;
+mod patterns;
+mod reading;
 pub mod symbolic;
 pub mod table;
+pub mod why;
 
+pub use lint::{lint, lint_record};
 pub use notes::{Notes, Source};
+pub use why::{why, why_record};

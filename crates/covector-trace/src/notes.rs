@@ -77,6 +77,11 @@ impl Notes {
         self.modules.get(&x.id()).map_or(&[], Vec::as_slice)
     }
 
+    /// True if its text was noted.
+    pub(crate) fn is_sourced(&self, x: &Tensor) -> bool {
+        self.sources.contains_key(&x.id())
+    }
+
     /// The text that made a tensor: the one noted, or the line of the Rust caller.
     pub fn source_of(&self, x: &Tensor) -> Source {
         self.sources.get(&x.id()).cloned().unwrap_or_else(|| {

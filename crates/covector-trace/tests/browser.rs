@@ -2,7 +2,7 @@
 //!
 //! Needs Chromium in the path (or in the variable `CHROMIUM`); where there is none, the test says so and passes.
 
-mod programs;
+mod drawn;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -64,11 +64,11 @@ fn pages_open_from_disk_unfold_tell_and_play_on_a_desk_and_on_a_phone() {
         eprintln!("skipped: no Chromium in the path; set CHROMIUM to one to test the page");
         return;
     };
-    let both = diff(&programs::convolutions(false), &programs::convolutions(true));
+    let both = diff(&drawn::convolutions(false), &drawn::convolutions(true));
     let pages = [
-        ("lesson", programs::lesson()),
-        ("attention", programs::attention()),
-        ("gpt", programs::gpt(&programs::with_gradients())),
+        ("lesson", drawn::lesson()),
+        ("attention", drawn::attention()),
+        ("gpt", drawn::gpt(&drawn::with_gradients())),
         ("difference", both),
     ];
     for (name, picture) in pages {

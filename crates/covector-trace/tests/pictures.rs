@@ -1,10 +1,10 @@
 //! What pictures look like as text, and what holds of every picture.
 
-mod programs;
+mod drawn;
 
 use covector_trace::Notes;
 use covector_trace::draw::{Look, Options, Picture, diff};
-use programs::{attention, convolutions, gpt, lesson, with_gradients};
+use drawn::{attention, convolutions, gpt, lesson, with_gradients};
 
 const PLAIN: Look = Look { width: 200, colour: false, ascii: false };
 
