@@ -31,6 +31,15 @@ pub enum Command {
     /// Count FLOPs, bytes and memory, from the very plan that runs
     #[command(after_help = COST_EXAMPLES)]
     Cost(Cost),
+    /// Draw the graph: in the terminal, as Mermaid, DOT or SVG, or as a page with the backward pass as a film
+    #[command(after_help = GRAPH_EXAMPLES)]
+    Graph(Graph),
+    /// Find the first op that made a NaN or an infinity, or stopped a gradient, and what to do
+    #[command(after_help = WHY_EXAMPLES)]
+    Why(Why),
+    /// Look for what is likely a mistake: silent broadcasts, unused parameters, softmax over the wrong axis
+    #[command(after_help = LINT_EXAMPLES)]
+    Lint(Lint),
     /// Explain an op, or list all: what it does, how it is called, its derivative
     #[command(after_help = OPS_EXAMPLES)]
     Ops(Ops),
@@ -134,6 +143,72 @@ pub struct Cost {
 }
 
 #[derive(Args)]
+pub struct Graph {
+    #[command(flatten)]
+    pub source: Source,
+    /// What to draw [default: by the ending of --out, else in the terminal]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// Where the drawing goes [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Leave out the gradients
+    #[arg(long)]
+    pub forward: bool,
+    /// Compute and show numbers; for expressions always
+    #[arg(long)]
+    pub values: bool,
+    /// How many levels of modules stand open [default: as many as there is room for]
+    #[arg(long, value_name = "N")]
+    pub depth: Option<usize>,
+    /// Draw primitives instead of the ops that were called
+    #[arg(long)]
+    pub primitives: bool,
+    /// Draw what another program has more and less
+    #[arg(long, value_name = "PROGRAM")]
+    pub diff: Option<String>,
+    /// Lines and boxes of ASCII characters only
+    #[arg(long)]
+    pub ascii: bool,
+    /// Decides what tensors that are not given are made of
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// A kind of drawing.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Boxes and lines, or a listing where they are too wide
+    Terminal,
+    /// A Mermaid flowchart
+    Mermaid,
+    /// Graphviz's language
+    Dot,
+    /// A picture
+    Svg,
+    /// A page that stands for itself
+    Html,
+}
+
+#[derive(Args)]
+pub struct Why {
+    #[command(flatten)]
+    pub source: Source,
+    /// Decides what tensors that are not given are made of
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+#[derive(Args)]
+pub struct Lint {
+    #[command(flatten)]
+    pub source: Source,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
 pub struct Embed {
     /// The model's folder: config.json, model.safetensors, tokenizer.json
     pub folder: PathBuf,
@@ -175,6 +250,23 @@ Examples:
   covector cost gpt2 B=8 T=1024
   covector cost attention                     with symbols
   covector cost gpt2 B=1 T=64 --plan          every step of the plan";
+
+const GRAPH_EXAMPLES: &str = "\
+Examples:
+  covector graph '(x*w + b)**2' x=3 w=2 b=-1
+  covector graph attention
+  covector graph gpt2 --out gpt2.html         a page: modules open at a click
+  covector graph old.cv --diff new.cv --out change.svg";
+
+const WHY_EXAMPLES: &str = "\
+Examples:
+  covector why 'sum(where(x > 0, log(x), 0*x))' 'x=[1, 0]'
+  covector why model.cv B=2 T=8";
+
+const LINT_EXAMPLES: &str = "\
+Examples:
+  covector lint model.cv
+  covector lint 'mean((x - y)**2)' 'x=[[1], [2]]' 'y=[1, 2]'";
 
 const EMBED_EXAMPLES: &str = "\
 Examples:

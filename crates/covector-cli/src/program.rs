@@ -1,8 +1,10 @@
 //! Commands about programs of the tensor language.
 
+pub mod ask;
 pub mod cost;
 pub mod eval;
 pub mod grad;
+pub mod graph;
 pub mod ops;
 pub mod trace;
 
@@ -19,6 +21,8 @@ use crate::args::Source;
 pub struct Loaded {
     pub program: Program,
     pub inputs: Inputs,
+    /// True if the program is an expression from the command line, whose names are what was given.
+    pub expression: bool,
 }
 
 impl Source {
@@ -55,7 +59,7 @@ impl Source {
         if expression {
             program = program.given(inputs.specs());
         }
-        Ok(Loaded { program, inputs })
+        Ok(Loaded { program, inputs, expression })
     }
 }
 

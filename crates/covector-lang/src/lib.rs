@@ -5,6 +5,7 @@ pub mod ast;
 mod defaults;
 mod error;
 pub mod eval;
+mod noting;
 mod parse;
 mod program;
 mod session;
