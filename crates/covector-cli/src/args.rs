@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Trains a character-level GPT on a text, and continues texts with it.
+/// Tensors with a memory: shapes, derivatives, costs and pictures of any expression or model, and a GPT to train.
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
 pub struct Covector {
@@ -18,11 +18,153 @@ pub struct Covector {
 
 #[derive(Subcommand)]
 pub enum Command {
+    /// Show every tensor of a program: its shape in symbols and numbers, what it takes, what the backward pass keeps
+    #[command(after_help = TRACE_EXAMPLES)]
+    Trace(Trace),
+    /// Compute an expression or a program
+    #[command(after_help = EVAL_EXAMPLES)]
+    Eval(Eval),
+    /// Compute an expression and all its derivatives
+    #[command(after_help = GRAD_EXAMPLES)]
+    Grad(Grad),
+    /// Count FLOPs, bytes and memory, from the very plan that runs
+    #[command(after_help = COST_EXAMPLES)]
+    Cost(Cost),
+    /// Explain an op, or list all: what it does, how it is called, its derivative
+    #[command(after_help = OPS_EXAMPLES)]
+    Ops(Ops),
     /// Train a GPT on a text: prints the shapes of a forward pass, trains, evaluates, prints a sample, saves the model
     Train(Train),
     /// Continue a prompt with a saved model
     Sample(Sample),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write the pages of all commands into a folder
+    Man {
+        /// Folder for one page per command
+        folder: Option<PathBuf>,
+    },
 }
+
+/// A program and the numbers it is given.
+#[derive(Args)]
+pub struct Source {
+    /// A file, `-` for standard input, the name of a built-in model, or an expression
+    #[arg(value_name = "PROGRAM")]
+    pub program: String,
+    /// Numbers for sizes, settings and tensors: `B=2`, `bias=True`, `x=[1, 2]`, `X=@data.npy`
+    #[arg(value_name = "NAME=VALUE")]
+    pub values: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct Trace {
+    #[command(flatten)]
+    pub source: Source,
+    /// How deep modules are opened; deeper ones take one line each
+    #[arg(long, value_name = "N")]
+    pub depth: Option<usize>,
+    /// Print JSON
+    #[arg(long, conflicts_with = "csv")]
+    pub json: bool,
+    /// Print comma-separated values, one line per tensor
+    #[arg(long)]
+    pub csv: bool,
+}
+
+#[derive(Args)]
+pub struct Eval {
+    #[command(flatten)]
+    pub source: Source,
+    /// Print every name of the program, not only the last value
+    #[arg(long)]
+    pub all: bool,
+    /// Decides what tensors that are not given are made of
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Grad {
+    #[command(flatten)]
+    pub source: Source,
+    /// With respect to these names only
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub wrt: Vec<String>,
+    /// Print the second derivatives as well
+    #[arg(long)]
+    pub hessian: bool,
+    /// Print the derivative along a direction: `--jvp x=1 --jvp w=0`
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub jvp: Vec<String>,
+    /// Compare with finite differences; exit code 1 if they differ
+    #[arg(long)]
+    pub check: bool,
+    /// Decides what tensors that are not given are made of
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Cost {
+    #[command(flatten)]
+    pub source: Source,
+    /// Print the plan step by step: kernels, FLOPs, bytes, memory
+    #[arg(long)]
+    pub plan: bool,
+    /// How deep modules are opened
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub depth: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Ops {
+    /// The op, or a part of its name
+    pub name: Option<String>,
+}
+
+const TRACE_EXAMPLES: &str = "\
+Examples:
+  covector trace attention                    the lesson's attention, with symbols
+  covector trace attention B=2 T=5 d=16 d_k=8 d_v=8
+  covector trace gpt2 B=1 T=1024 --depth 1    a whole model, blocks folded
+  covector trace model.cv --json              for scripts";
+
+const EVAL_EXAMPLES: &str = "\
+Examples:
+  covector eval 'tanh(x*w + b)' x=2 w=-3 b=0.5
+  covector eval 'softmax(x @ x.T)' 'x=[[1, 2], [3, 4]]'
+  covector eval model.cv X=@images.npy --all";
+
+const GRAD_EXAMPLES: &str = "\
+Examples:
+  covector grad 'tanh(x*w + b)' x=2 w=-3 b=0.5
+  covector grad 'sum(log(x))' 'x=[1, 2, 4]' --hessian --check
+  covector grad 'x**3 * y' x=2 y=5 --wrt x --jvp x=1";
+
+const COST_EXAMPLES: &str = "\
+Examples:
+  covector cost gpt2 B=8 T=1024
+  covector cost attention                     with symbols
+  covector cost gpt2 B=1 T=64 --plan          every step of the plan";
+
+const OPS_EXAMPLES: &str = "\
+Examples:
+  covector ops                                all ops by family
+  covector ops softmax
+  covector ops pool                           all whose name has `pool` in it";
 
 #[derive(Args)]
 pub struct Train {

@@ -1,4 +1,4 @@
-//! The `covector` command: trains a character-level GPT, and continues texts with it.
+//! The `covector` command: shapes, derivatives, costs and pictures of programs; trains a character-level GPT.
 //!
 //! Thin: flags, files and what is printed. Data go to standard output, talk about it to standard error. Errors end with
 //! one line and exit code 1, wrong usage with 2, Ctrl-C with 130; a file is written whole or not at all.
@@ -6,6 +6,8 @@
 
 mod args;
 mod corpus;
+mod manual;
+mod program;
 mod progress;
 mod sample;
 mod trace;
@@ -21,12 +23,22 @@ use args::{Command, Covector};
 pub(crate) enum Failure {
     /// Something from outside is not as it should be: exit code 1.
     Outside(String),
+    /// A program that is wrong, drawn over its text: exit code 1.
+    Program(Box<covector_lang::Report>),
+    /// Said already: exit code 1.
+    Said,
     /// Flags that do not go together: exit code 2.
     Usage(String),
     /// Ctrl-C: exit code 130.
     Interrupted(String),
     /// Nobody reads the output any more.
     Unread,
+}
+
+impl From<Box<covector_lang::Report>> for Failure {
+    fn from(report: Box<covector_lang::Report>) -> Self {
+        Failure::Program(report)
+    }
 }
 
 impl From<covector::Error> for Failure {
@@ -50,11 +62,23 @@ fn main() -> ExitCode {
         covector::threads::set_threads(threads);
     }
     let result = match command {
+        Command::Trace(options) => program::trace::run(&options),
+        Command::Eval(options) => program::eval::run(&options),
+        Command::Grad(options) => program::grad::run(&options),
+        Command::Cost(options) => program::cost::run(&options),
+        Command::Ops(options) => program::ops::run(&options),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { folder } => manual::pages(folder.as_deref()),
         Command::Train(options) => train::run(&options),
         Command::Sample(options) => sample::run(&options),
     };
     let (code, message) = match result {
         Ok(()) | Err(Failure::Unread) => return ExitCode::SUCCESS,
+        Err(Failure::Said) => return ExitCode::FAILURE,
+        Err(Failure::Program(report)) => {
+            anstream::eprintln!("{}", report.render(true));
+            return ExitCode::FAILURE;
+        }
         Err(Failure::Outside(message)) => (1, message),
         Err(Failure::Usage(message)) => (2, message),
         Err(Failure::Interrupted(message)) => (130, message),

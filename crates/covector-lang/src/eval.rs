@@ -54,6 +54,9 @@ pub trait World {
     /// A number that replaces the one which the program gives a name.
     fn setting(&mut self, name: &str) -> Option<Value>;
 
+    /// The shape of the tensor that will be given for a declaration, if one will be.
+    fn shape(&self, name: &str) -> Option<Shape>;
+
     /// The tensor of a declaration.
     fn leaf(&mut self, leaf: &Leaf) -> Result<Tensor, String>;
 }
@@ -93,6 +96,8 @@ pub struct Record {
     pub made: Vec<Made>,
     /// The sizes in order of their first use, with their values.
     pub sizes: Vec<(String, i64)>,
+    /// The numbers with which the same run can be had again: the sizes and what was set from outside.
+    pub settings: std::collections::BTreeMap<String, f64>,
     /// The names at the end, in the order in which they were first assigned.
     pub names: Vec<(String, Value)>,
     /// The last value that a statement computed, and where.
@@ -149,6 +154,15 @@ impl<'a> Interpreter<'a> {
         let frames = vec![Frame::default()];
         let (record, module, captured) = (Record::default(), Vec::new(), Vec::new());
         Interpreter { text, world, record, frames, module, captured, steps: 0, free: SizeSet::default(), quiet: 0 }
+    }
+
+    /// Gives a name to a tensor from outside, before the program runs.
+    pub fn give(&mut self, name: &str, tensor: Tensor) {
+        let span = Span::default();
+        let leaf = Leaf { name: name.to_owned(), spec: tensor.spec().clone(), param: false, span };
+        let (made, local) = (vec![tensor.clone()], Some(name.to_owned()));
+        self.record.made.push(Made { tensors: made, name: local, span, module: Vec::new(), leaf: Some(leaf) });
+        self.bind(name, Value::Tensor(tensor), span);
     }
 
     /// Runs a program from its beginning to its end.
@@ -297,7 +311,11 @@ impl<'a> Interpreter<'a> {
         if let ExprKind::Int(default @ 1..) = expr.kind {
             return self.size(name, Some(default), expr.span).map(Some);
         }
-        Ok(self.world.setting(name))
+        let setting = self.world.setting(name);
+        if let Some(x) = setting.as_ref().and_then(Value::as_number) {
+            self.record.settings.insert(name.to_owned(), x);
+        }
+        Ok(setting)
     }
 
     /// A size, used for the first time.
@@ -308,6 +326,7 @@ impl<'a> Interpreter<'a> {
                 .into());
         };
         self.record.sizes.push((name.to_owned(), value));
+        self.record.settings.insert(name.to_owned(), value as f64);
         if self.world.is_free(name) {
             self.free = self.free.or(SizeSet::one(self.record.sizes.len() - 1));
         }
@@ -351,9 +370,11 @@ impl<'a> Interpreter<'a> {
             let fault = Fault::new(format!("there is no dtype `{dtype_name}`"), *dtype_span);
             return Err(fault.help(format!("there are: {}", known.join(", "))).into());
         };
+        let path = self.module.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".");
+        let given = self.world.shape(&path).filter(|shape| shape.len() == dims.len());
         let mut sizes = Vec::with_capacity(dims.len());
-        for dim in dims {
-            let value = self.dim(dim)?;
+        for (axis, dim) in dims.iter().enumerate() {
+            let value = self.dim(dim, given.as_ref().map(|shape| shape[axis] as i64))?;
             match value {
                 Value::Int(i) if i.value >= 0 => sizes.push(i.value as usize),
                 other => {
@@ -366,7 +387,6 @@ impl<'a> Interpreter<'a> {
         if spec.shape.checked_size(dtype.size()).is_none() {
             return Err(Fault::new("the tensor has more elements than memory can address", type_span).into());
         }
-        let path = self.module.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".");
         if self.record.made.iter().any(|m| m.leaf.as_ref().is_some_and(|l| l.name == path)) {
             let fault = Fault::new(format!("`{path}` is declared twice"), name_span);
             return Err(fault.help("another name, or a function around it, tells them apart").into());
@@ -380,13 +400,14 @@ impl<'a> Interpreter<'a> {
         Ok(())
     }
 
-    /// A size in a declaration: a name that nothing stands for yet becomes a size.
-    fn dim(&mut self, dim: &Expr) -> Run<Value> {
+    /// A size in a declaration: a name that nothing stands for yet becomes a size. `given` is what a given tensor has there.
+    fn dim(&mut self, dim: &Expr, given: Option<i64>) -> Run<Value> {
         let mut open = vec![dim];
         while let Some(e) = open.pop() {
             match &e.kind {
                 crate::ast::ExprKind::Name(name) if self.lookup(name).is_none() => {
-                    let size = self.size(name, None, e.span)?;
+                    let here = given.filter(|_| std::ptr::eq(e, dim));
+                    let size = self.size(name, here, e.span)?;
                     let bound = Bound { value: size.clone(), span: e.span };
                     self.record.names.push((name.clone(), size));
                     self.frames[0].names.insert(name.clone(), bound);

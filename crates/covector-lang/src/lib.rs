@@ -7,6 +7,7 @@ mod error;
 pub mod eval;
 mod parse;
 mod program;
+mod session;
 mod spelling;
 pub mod text;
 mod tracing;
@@ -15,5 +16,6 @@ pub mod value;
 
 pub use error::{Fault, Help, Label, Report};
 pub use parse::{parse, parse_expression};
+pub use session::Inputs;
 pub use tracing::Differentiated;
 pub use program::{Checked, Numbers, Program, RUNS, hollow};

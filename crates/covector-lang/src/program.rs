@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use covector::Tensor;
+use covector::{Shape, Spec, Tensor};
 use covector_trace::symbolic::{Runs, Symbolic};
 
 use crate::ast::Stmt;
@@ -20,6 +20,8 @@ pub struct Program {
     /// Its text.
     pub text: String,
     statements: Vec<Stmt>,
+    /// Names that stand for tensors from outside.
+    given: Vec<(String, Spec)>,
 }
 
 /// Numbers for sizes and settings: `B=2`, `dropout=0.1`.
@@ -96,9 +98,33 @@ impl Program {
     /// The first place where the text is no program.
     pub fn parse(name: &str, text: &str) -> Result<Program, Box<Report>> {
         match parse(text) {
-            Ok(statements) => Ok(Program { name: name.to_owned(), text: text.to_owned(), statements }),
+            Ok(statements) => {
+                Ok(Program { name: name.to_owned(), text: text.to_owned(), statements, given: Vec::new() })
+            }
             Err(fault) => Err(Box::new(Report { fault, name: name.to_owned(), text: text.to_owned() })),
         }
+    }
+
+    /// The same program with names that stand for tensors from outside: `tanh(x*w + b)` with `x`, `w` and `b`.
+    pub fn given(mut self, names: impl IntoIterator<Item = (String, Spec)>) -> Program {
+        self.given.extend(names);
+        self
+    }
+
+    /// Runs the program in a world.
+    fn run_in(&self, world: &mut dyn World) -> (Record, Result<(), Stop>) {
+        let mut tensors = Vec::new();
+        for (name, spec) in &self.given {
+            let leaf = Leaf { name: name.clone(), spec: spec.clone(), param: false, span: Span::default() };
+            match world.leaf(&leaf) {
+                Ok(tensor) => tensors.push((name, tensor)),
+                Err(message) => return (Record::default(), Err(Fault::new(message, Span::default()).into())),
+            }
+        }
+        let mut interpreter = Interpreter::new(&self.text, world);
+        tensors.into_iter().for_each(|(name, tensor)| interpreter.give(name, tensor));
+        let end = interpreter.run(&self.statements);
+        (interpreter.into_record(), end)
     }
 
     /// The fault in this program's text.
@@ -115,10 +141,22 @@ impl Program {
         numbers: &Numbers,
         leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
     ) -> Result<Record, Box<Report>> {
-        let mut world = Given { numbers, leaf };
-        let mut interpreter = Interpreter::new(&self.text, &mut world);
-        match interpreter.run(&self.statements) {
-            Ok(()) => Ok(interpreter.into_record()),
+        self.run_shaped(numbers, &|_| None, leaf)
+    }
+
+    /// As [`run`](Self::run) with tensors whose shapes tell the sizes of the declarations they are given for.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_shaped(
+        &self,
+        numbers: &Numbers,
+        shape: &dyn Fn(&str) -> Option<Shape>,
+        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
+    ) -> Result<Record, Box<Report>> {
+        let (record, end) = self.run_in(&mut Given { numbers, shape, leaf });
+        match end {
+            Ok(()) => Ok(record),
             Err(Stop::Fault(fault)) => Err(self.report(*fault)),
             Err(Stop::Wish(Wish::Multiple(_, by, span))) => {
                 let fault = Fault::new(format!("{} is not a multiple of {by}", span.of(&self.text)), span);
@@ -184,7 +222,7 @@ impl Program {
         // A run ends early where a size should have had its number; with that it goes further.
         loop {
             let mut world = Primes { numbers, wishes: &mut wishes, run: 0, defaulted: Vec::new(), leaf };
-            let _ = Interpreter::new(&self.text, &mut world).run(&self.statements);
+            let _ = self.run_in(&mut world);
             let found = world.defaulted;
             let before = wishes.fixed.len();
             wishes.fixed.extend(found.iter().cloned());
@@ -206,9 +244,7 @@ impl Program {
             let (mut records, mut faults) = (Vec::new(), Vec::new());
             for run in 0..RUNS {
                 let mut world = Primes { numbers, wishes, run, defaulted: Vec::new(), leaf };
-                let mut interpreter = Interpreter::new(&self.text, &mut world);
-                let end = interpreter.run(&self.statements);
-                let record = interpreter.into_record();
+                let (record, end) = self.run_in(&mut world);
                 match end {
                     Ok(()) => records.push(record),
                     Err(Stop::Fault(fault)) => faults.push((*fault, record.sizes)),
@@ -378,6 +414,7 @@ fn pieces(text: &str) -> Vec<(String, Option<u64>)> {
 /// Sizes with the numbers they were given.
 struct Given<'a> {
     numbers: &'a Numbers,
+    shape: &'a dyn Fn(&str) -> Option<Shape>,
     leaf: &'a mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
 }
 
@@ -390,6 +427,9 @@ impl World for Given<'_> {
     }
     fn setting(&mut self, name: &str) -> Option<Value> {
         setting(self.numbers, name)
+    }
+    fn shape(&self, name: &str) -> Option<Shape> {
+        (self.shape)(name)
     }
     fn leaf(&mut self, leaf: &Leaf) -> Result<Tensor, String> {
         (self.leaf)(leaf)
@@ -434,6 +474,9 @@ impl World for Primes<'_> {
     }
     fn setting(&mut self, name: &str) -> Option<Value> {
         setting(self.numbers, name)
+    }
+    fn shape(&self, _: &str) -> Option<Shape> {
+        None
     }
     fn leaf(&mut self, leaf: &Leaf) -> Result<Tensor, String> {
         (self.leaf)(leaf)

@@ -8,9 +8,10 @@ use covector_trace::graph::{Backward, Walk, Work, backward, seen};
 use covector_trace::symbolic::{Runs, Symbolic};
 use covector_trace::table::{Count, Kind, Row, Totals, Trace};
 
-use crate::error::Report;
+use crate::error::{Fault, Report};
 use crate::eval::{Leaf, Record};
 use crate::program::{Checked, Numbers, Program, hollow};
+use crate::text::Span;
 use crate::value::Value;
 
 /// A run together with its backward pass.
@@ -157,30 +158,78 @@ impl Program {
         Trace { sizes: sizes.collect(), rows, totals }
     }
 
-    /// The run again, with gradients of its output with respect to what is learnt; none if nothing can be differentiated.
-    pub fn differentiated(&self, record: &Record, values: &dyn Fn(&Leaf) -> Tensor) -> Option<Differentiated> {
-        let leaves = record.learnt();
-        let output = record.output().filter(|t| t.dtype().is_float())?;
-        let sizes: Numbers = record.sizes.iter().map(|(n, v)| (n.clone(), *v as f64)).collect();
-        let given: Vec<Tensor> = leaves.iter().map(values).collect();
+    /// The run again, with the gradients of its output (of its sum, if it has axes) with respect to these names; to none:
+    /// to what is learnt.
+    ///
+    /// # Errors
+    /// If nothing can be differentiated, or a name is no leaf of floats.
+    pub fn differentiate(
+        &self,
+        record: &Record,
+        wrt: &[String],
+        values: &dyn Fn(&Leaf) -> Result<Tensor, String>,
+    ) -> Result<Differentiated, Box<Report>> {
+        let at = record.last.as_ref().map_or(Span::default(), |(_, span)| *span);
+        let refused = |message: String| self.report(Fault::new(message, at));
+        let output = record.output().ok_or_else(|| refused("the program ends without a tensor".into()))?;
+        if !output.dtype().is_float() {
+            return Err(refused(format!("the result is {}, which has no derivative", output.spec())));
+        }
+        let leaves = self.chosen(record, wrt)?;
+        let given = leaves.iter().map(values).collect::<Result<Vec<Tensor>, String>>().map_err(&refused)?;
         let kept: RefCell<Option<(Record, Vec<Tensor>)>> = RefCell::new(None);
         let run = |tensors: &Vec<Tensor>| -> Tensor {
-            let mut leaf = |leaf: &Leaf| match leaves.iter().position(|l| l.name == leaf.name) {
-                Some(i) => Ok(tensors[i].clone()),
-                None => Ok(values(leaf)),
-            };
-            let Ok(again) = self.run(&sizes, &mut leaf) else { return output.clone() };
+            let Ok(again) = self.again(record, &leaves, tensors, values) else { return output.clone() };
             let y = again.output().expect("the same program has the same output");
             *kept.borrow_mut() = Some((again, tensors.clone()));
             if y.ndim() == 0 { y } else { y.sum(..) }
         };
-        let (output, gradients) = try_value_and_grad(run, &given).ok()?;
-        let (record, tensors) = kept.into_inner()?;
-        Some(Differentiated { record, output, leaves, tensors, gradients })
+        let (output, gradients) = try_value_and_grad(run, &given).map_err(|e| {
+            let fault = Fault::new(e.message(), at);
+            self.report(e.hinted().map_or(fault.clone(), |hint| fault.help(hint)))
+        })?;
+        let (record, tensors) = kept.into_inner().ok_or_else(|| refused("the program does not run twice".into()))?;
+        Ok(Differentiated { record, output, leaves, tensors, gradients })
+    }
+
+    /// The same run with other tensors for some leaves: a program as a function of them.
+    ///
+    /// # Errors
+    /// What stops it.
+    pub fn again(
+        &self,
+        record: &Record,
+        leaves: &[Leaf],
+        tensors: &[Tensor],
+        values: &dyn Fn(&Leaf) -> Result<Tensor, String>,
+    ) -> Result<Record, Box<Report>> {
+        let sizes: Numbers = record.settings.clone();
+        let mut leaf = |leaf: &Leaf| match leaves.iter().position(|l| l.name == leaf.name) {
+            Some(i) => Ok(tensors[i].clone()),
+            None => values(leaf),
+        };
+        self.run(&sizes, &mut leaf)
+    }
+
+    /// The leaves of these names; for none, what is learnt.
+    pub fn chosen(&self, record: &Record, wrt: &[String]) -> Result<Vec<Leaf>, Box<Report>> {
+        if wrt.is_empty() {
+            return Ok(record.learnt());
+        }
+        let all: Vec<&Leaf> = record.made.iter().filter_map(|m| m.leaf.as_ref()).collect();
+        let find = |name: &String| {
+            let found = all.iter().find(|l| l.name == *name && l.spec.dtype.is_float());
+            found.map(|l| (*l).clone()).ok_or_else(|| {
+                let floats: Vec<&str> = all.iter().filter(|l| l.spec.dtype.is_float()).map(|l| &*l.name).collect();
+                let fault = Fault::new(format!("`{name}` is no tensor of floats that is given"), Span::default());
+                self.report(fault.help(format!("there are: {}", floats.join(", "))))
+            })
+        };
+        wrt.iter().map(find).collect()
     }
 
     fn taken(&self, record: &Record) -> Taken {
-        let both = self.differentiated(record, &hollow);
+        let both = self.differentiate(record, &[], &|leaf| Ok(hollow(leaf))).ok();
         let shown = both.as_ref().map_or(record, |b| &b.record);
         let leaves: Vec<&Tensor> = shown.made.iter().filter(|m| m.leaf.is_some()).flat_map(|m| &m.tensors).collect();
         let mut walk = Walk::new(leaves.iter().copied());
@@ -196,7 +245,7 @@ impl Program {
     /// The most bytes that the plans of this run take: forward alone, and with the gradients.
     fn peaks(&self, record: &Record) -> (Option<u64>, Option<u64>) {
         let forward = record.output().map(|y| explain([&y]).peak as u64);
-        let both = self.differentiated(record, &hollow);
+        let both = self.differentiate(record, &[], &|leaf| Ok(hollow(leaf))).ok();
         (forward, both.map(|b| explain(b.gradients.iter().chain([&b.output])).peak as u64))
     }
 }

@@ -118,6 +118,13 @@ pub trait Differentiable {
 
     /// Reverse mode: the cotangents of the inputs in `wrt`, from that of the output; `None` stands for zero.
     fn vjp(&self, x: &[Tensor], y: &Tensor, cotangent: &Tensor, wrt: &[bool]) -> Vec<Option<Tensor>>;
+
+    /// What [`vjp`](Self::vjp) gives operand `k`, for people: `ȳ wᵀ` where the operands are called `x` and `w`.
+    ///
+    /// The result is called `y` and its cotangent `ȳ`. By default nothing is said.
+    fn rule(&self, _names: &[&str], _k: usize) -> Option<String> {
+        None
+    }
 }
 
 /// A shared handle on a primitive: records of the elementwise table are static, the others are made per call.

@@ -253,6 +253,18 @@ impl Differentiable for Elementwise {
         let term = |(k, &wanted): (usize, &bool)| if wanted { scale(self.partial(k, x, y), cotangent) } else { None };
         wrt.iter().enumerate().map(term).collect()
     }
+
+    fn rule(&self, names: &[&str], k: usize) -> Option<String> {
+        // A step that reads one operand twice may have lost one of its names.
+        let whole = self.partials.is_ok_and(|p| p.formula.len() == names.len());
+        let slope = whole.then(|| self.formulas(names))??.into_iter().nth(k)?;
+        Some(match slope {
+            Formula::Number(c) if c == 1.0 => "ȳ".to_owned(),
+            Formula::Number(c) if c == -1.0 => "-ȳ".to_owned(),
+            Formula::Number(c) => format!("{c}·ȳ"),
+            slope => Formula::name("ȳ").multiply(slope).to_string(),
+        })
+    }
 }
 
 impl std::fmt::Debug for Elementwise {

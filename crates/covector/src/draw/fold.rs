@@ -55,7 +55,8 @@ impl Drawing {
                 }
             }
         }
-        Part { op, operands, terms, ..part.clone() }
+        let prim = members.iter().filter_map(|&i| self.parts[i].prim.clone()).find(|p| p.name() == op);
+        Part { op, operands, terms, prim, ..part.clone() }
     }
 
     /// True if other steps of the same call stand beside this one in the drawing: the call was not folded.

@@ -4,6 +4,7 @@
 //! computes the numbers it shows. The same program gives the same text.
 
 mod fold;
+mod part;
 pub(crate) mod text;
 
 use std::collections::HashMap;
@@ -11,12 +12,13 @@ use std::fmt::{self, Write};
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::marks::Scope;
+use crate::marks::{Scope, VARIABLES};
 use crate::ops::leaf::Argument;
 use crate::transform::marked;
 use crate::transform::reverse::{Sweep, refuse_cut, require_scalar};
 use crate::walk::Listing;
-use crate::{Class, Prim, Spec, Tensor, Tree};
+use crate::{Prim, Result, Spec, Tensor, Tree};
+pub use part::Part;
 use text::{MOST, numbers};
 
 /// The graph from some leaves to some results, ready to be printed.
@@ -48,18 +50,6 @@ pub struct Drawing {
     arguments: Vec<usize>,
     /// True if numbers that are not known yet may be computed.
     computes: bool,
-}
-
-#[derive(Clone)]
-struct Part {
-    node: Tensor,
-    op: &'static str,
-    name: Option<String>,
-    operands: Vec<usize>,
-    /// For each operand what this part adds to its gradient.
-    terms: Vec<Option<Tensor>>,
-    gradient: Option<Tensor>,
-    result: bool,
 }
 
 /// One line of a [`Drawing`].
@@ -144,6 +134,41 @@ impl Drawing {
         drawing
     }
 
+    /// As [`of`](Self::of) for a scalar made from leaves that require a gradient, with the gradient of every step.
+    ///
+    /// # Errors
+    /// If it is no scalar float, or every path to the leaves is cut.
+    ///
+    /// ```
+    /// use covector::{Tensor, draw::Drawing};
+    /// let x = Tensor::from(3.0).requires_grad();
+    /// let drawing = Drawing::backward_of(&x.square()).unwrap();
+    /// assert_eq!(drawing.parts()[0].gradient().unwrap().item::<f64>(), 6.0);
+    /// ```
+    pub fn backward_of(y: &Tensor) -> Result<Drawing> {
+        require_scalar(y, "this is")?;
+        refuse_cut(y, &VARIABLES)?;
+        let mut drawing = Drawing::build(&[], std::slice::from_ref(y));
+        let leaves = drawing.parts.iter().filter(|p| p.operands.is_empty() && VARIABLES.covers(p.node.marks()));
+        let sweep = Sweep::new(vec![y.clone()], leaves.map(|p| p.node.clone()).collect(), VARIABLES.clone());
+        drawing.add_gradients(&sweep, &Tensor::ones_of(y.spec()));
+        Ok(drawing)
+    }
+
+    /// The steps, operands before their users.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Names every step for which `name` finds a name by a tensor that stands for it.
+    pub fn named_by(mut self, name: impl Fn(&Tensor) -> Option<String>) -> Drawing {
+        let of_aliases = self.aliases.iter().filter_map(|(t, i)| Some((*i, name(t)?)));
+        let found: Vec<(usize, String)> =
+            self.parts.iter().enumerate().filter_map(|(i, p)| Some((i, name(&p.node)?))).chain(of_aliases).collect();
+        found.into_iter().for_each(|(i, name)| self.parts[i].name = Some(name));
+        self
+    }
+
     fn build(arguments: &[Tensor], outputs: &[Tensor]) -> Drawing {
         let is_argument = |t: &Tensor| arguments.iter().any(|a| a.key() == t.key());
         let targets: Vec<Tensor> = arguments.iter().chain(outputs).cloned().collect();
@@ -158,9 +183,7 @@ impl Drawing {
                 continue;
             }
             place.push(drawing.parts.len());
-            let (terms, op) = (vec![None; operands.len()], node.primitive().name());
-            let part = Part { node: node.clone(), op, name: None, operands, terms, gradient: None, result: false };
-            drawing.parts.push(part);
+            drawing.parts.push(Part::new(node, operands));
         }
         let found = |t: &Tensor| list.find(t).map(|i| place[i]);
         outputs.iter().filter_map(found).for_each(|i| drawing.parts[i].result = true);
@@ -290,46 +313,6 @@ impl fmt::Display for Drawing {
         let lines: Vec<(String, Spec)> = self.steps().into_iter().map(|s| (made(&s), s.spec)).collect();
         let width = lines.iter().map(|(made, _)| made.chars().count()).max().unwrap_or(0);
         lines.iter().try_for_each(|(made, spec)| writeln!(f, "{made:width$}  {spec}"))
-    }
-}
-
-impl Part {
-    /// The number, for a scalar constant without a name, and for a number that met a tensor.
-    fn number(&self) -> Option<String> {
-        let constant = self.operands.is_empty() && self.name.is_none();
-        let number = self.node.ndim() == 0 || self.node.primitive().name() == "number";
-        if constant && number { text::first_number(&self.node) } else { None }
-    }
-
-    /// What the primitive was told, where the shapes do not say it.
-    fn settings(&self) -> String {
-        let primitive = self.node.primitive();
-        if self.op != primitive.name() || !matches!(primitive.class(), Class::Reduce | Class::View) {
-            return String::new();
-        }
-        let text = format!("{:?}", &**primitive);
-        let inside =
-            text.split_once("{ ").and_then(|(_, rest)| rest.rsplit_once(" }")).map_or("", |(inside, _)| inside);
-        if inside.starts_with("shape:") { String::new() } else { inside.to_owned() }
-    }
-
-    fn label(&self) -> String {
-        if let Some(number) = self.number() {
-            return number;
-        }
-        let leaf = self.operands.is_empty();
-        let mut text = match &self.name {
-            Some(name) if leaf => text::escaped(name),
-            Some(name) => format!("{} = {}", text::escaped(name), self.op),
-            None => self.op.to_owned(),
-        };
-        let _ = write!(text, "<br>{}", self.node.spec());
-        for (what, tensor) in [("data", Some(&self.node)), ("grad", self.gradient.as_ref())] {
-            if let Some(numbers) = tensor.and_then(numbers) {
-                let _ = write!(text, "<br>{what} {numbers}");
-            }
-        }
-        text
     }
 }
 

@@ -101,7 +101,8 @@ pub(crate) fn tie_share<T: Real>(x1: T, x2: T, t: T) -> T {
 /// assert_eq!(Tensor::from([2.0f32, -2.0]).leaky_relu(0.5).to_vec::<f32>(), [2.0, -1.0]);
 /// ```
 /// Source: PyTorch's `leaky_relu`.
-#[op(samples = [(real([2, 3]), 0.01), (real(()), 0.2)])]
+#[op(samples = [(real([2, 3]), 0.01), (real(()), 0.2)],
+    notes = "rule=x̄ = ȳ where x > 0, slope·ȳ elsewhere")]
 pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
     let x = x.cast(x.dtype().to_float());
     Ok(x.greater(0.0).where_(&x, &x * slope))
@@ -135,7 +136,8 @@ pub fn elu(x: &Tensor, alpha: f64) -> Result<Tensor> {
 /// assert_eq!(Tensor::from([1.0f32, 5.0, -7.0]).clip(Some(0.0), Some(2.0)).to_vec::<f32>(), [1.0, 2.0, 0.0]);
 /// ```
 /// Source: NumPy's `clip`, PyTorch's `clamp`.
-#[op(samples = [(real([2, 3]), -1.0, 1.0), (real([4]), (), 0.5), (real(()), 0.25, ()), (real([2, 2]), (), ())])]
+#[op(samples = [(real([2, 3]), -1.0, 1.0), (real([4]), (), 0.5), (real(()), 0.25, ()), (real([2, 2]), (), ())],
+    notes = "rule=x̄ = ȳ where min < x < max, 0 elsewhere")]
 pub fn clip(x: &Tensor, min: Option<f64>, max: Option<f64>) -> Result<Tensor> {
     let whole = |bound: Option<f64>| bound.is_none_or(|b| b == b.trunc());
     let dtype = match x.dtype() {

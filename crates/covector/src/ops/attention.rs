@@ -289,6 +289,9 @@ impl Differentiable for Attention {
         terms.resize(x.len(), None);
         terms
     }
+    fn rule(&self, _: &[&str], _: usize) -> Option<String> {
+        Some("through the weights p = softmax(scores): v̄ = pᵀ ȳ, s̄ = p·(p̄ - Σ p̄·p)".to_owned())
+    }
 }
 
 /// The parts of a flat tensor that have the shapes of the first operands.

@@ -48,6 +48,9 @@ impl Differentiable for Cast {
     fn vjp(&self, x: &[Tensor], _: &Tensor, cotangent: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
         vec![Some(cotangent.cast(x[0].dtype()))]
     }
+    fn rule(&self, _: &[&str], _: usize) -> Option<String> {
+        Some("ȳ in the old dtype".to_owned())
+    }
 }
 
 impl Tensor {

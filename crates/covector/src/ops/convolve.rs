@@ -116,6 +116,12 @@ impl Differentiable for Convolve {
         };
         (0..2).map(|i| wrt[i].then(|| gradient(i))).collect()
     }
+    fn rule(&self, _: &[&str], k: usize) -> Option<String> {
+        Some(match k {
+            0 => "ȳ convolved with the flipped weights".to_owned(),
+            _ => "ȳ correlated with the input".to_owned(),
+        })
+    }
 }
 
 /// Where a batch goes in a part: into this axis, behind its first so many groups.

@@ -144,6 +144,9 @@ impl Differentiable for Gather {
         let zeros = || Tensor::zeros_of(x[0].spec());
         vec![wrt[0].then(|| scatter(&self.places, Mode::Add, &zeros(), &x[1], cotangent)), None]
     }
+    fn rule(&self, _: &[&str], _: usize) -> Option<String> {
+        Some("Σ ȳ at the places each index was read from".to_owned())
+    }
 }
 
 /// `base` with `updates` written at `indices`; operands `base`, `indices`, `updates`.

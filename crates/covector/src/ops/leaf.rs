@@ -187,6 +187,9 @@ impl Differentiable for Identity {
         all[0] = Some(cotangent.clone());
         all
     }
+    fn rule(&self, _: &[&str], _: usize) -> Option<String> {
+        Some("ȳ".to_owned())
+    }
 }
 
 /// An identity that cuts the derivative.

@@ -68,6 +68,10 @@ impl Differentiable for MatMul {
     fn vjp(&self, x: &[Tensor], _: &Tensor, cotangent: &Tensor, wrt: &[bool]) -> Vec<Option<Tensor>> {
         vec![wrt[0].then(|| batched(cotangent, &t(&x[1]))), wrt[1].then(|| batched(&t(&x[0]), cotangent))]
     }
+    fn rule(&self, names: &[&str], k: usize) -> Option<String> {
+        let other = *names.get(1 - k.min(1))?;
+        Some(if k == 0 { format!("ȳ {other}ᵀ") } else { format!("{other}ᵀ ȳ") })
+    }
 }
 
 /// The dtype in which the operands are multiplied and summed.
@@ -179,7 +183,7 @@ impl Hadamard {
         super::made(Tensor::apply(Hadamard, [cotangent.clone()]))
     }
 }
-linear!(Hadamard);
+linear!(Hadamard, |_, _| "ȳ H".to_owned());
 
 impl Primitive for Hadamard {
     fn name(&self) -> &'static str {

@@ -209,7 +209,7 @@ impl Labels {
     (real([3, 4]), exact_ints(&[1, -100, 3], [3]), positive([4]), -100, 0.1, "mean"),
     (real([2, 3, 2]), exact_ints(&[2, 0, 1, 1], [2, 2]), positive([3]), (), 0.0, "none"),
     (real([2, 3]), positive([2, 3]), positive([3]), (), 0.2, "mean"), (real([3]), exact_ints(&[2], ()), (), (), 0.0, "sum"),
-])]
+], notes = "rule=x̄ = ȳ·(softmax(x) - onehot(target))/n")]
 pub fn cross_entropy(
     logits: &Tensor,
     target: &Tensor,
@@ -307,7 +307,8 @@ pub fn nll_loss(
 /// assert_eq!(loss.item::<f32>(), 2.5);
 /// ```
 /// Source: PyTorch's `mse_loss`.
-#[op(samples = [(real([2, 3]), real2([2, 3]), "mean"), (real([4]), real2([4]), "sum"), (real([2, 2]), real2([2, 2]), "none")])]
+#[op(samples = [(real([2, 3]), real2([2, 3]), "mean"), (real([4]), real2([4]), "sum"), (real([2, 2]), real2([2, 2]), "none")],
+    notes = "rule=x̄ = ȳ·2(x - target)/n | t̄ = -x̄")]
 pub fn mse_loss(x: &Tensor, target: &Tensor, reduction: &str) -> Result<Tensor> {
     let fold = Fold::parse(reduction)?;
     let (x, target, dtype) = pair(x, target)?;

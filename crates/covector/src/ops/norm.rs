@@ -81,7 +81,7 @@ fn channels(x: &Tensor) -> Result<(usize, Vec<usize>)> {
 /// Source: Ba, Kiros, Hinton 2016, "Layer normalization"; PyTorch's `layer_norm`.
 #[op(samples = [
     (real([2, 4]), 1, real([4]), real2([4]), 1e-5), (real([2, 2, 3]), 2, real([2, 3]), (), 1e-5), (real([3, 2]), 1, (), (), 0.1),
-])]
+], notes = "rule=x̄ = (g - mean g - z·mean g·z)/σ with g = ȳ·w, z = (x - mean x)/σ | w̄ = Σ ȳ·z | b̄ = Σ ȳ")]
 pub fn layer_norm(
     x: &Tensor,
     normalized_ndim: usize,
@@ -108,7 +108,8 @@ pub fn layer_norm(
 /// assert_eq!(y.to_vec::<f32>(), [1.0, -1.0]);
 /// ```
 /// Source: Zhang, Sennrich 2019, "Root mean square layer normalization"; PyTorch's `rms_norm`.
-#[op(samples = [(real([2, 4]), 1, real([4]), 1e-5), (real([2, 2, 3]), 2, real([2, 3]), 1e-5), (real([3, 2]), 1, (), 0.1)])]
+#[op(samples = [(real([2, 4]), 1, real([4]), 1e-5), (real([2, 2, 3]), 2, real([2, 3]), 1e-5), (real([3, 2]), 1, (), 0.1)],
+    notes = "rule=x̄ = (g - z·mean g·z)/r with g = ȳ·w, z = x/r | w̄ = Σ ȳ·z")]
 pub fn rms_norm(x: &Tensor, normalized_ndim: usize, weight: Option<&Tensor>, eps: f64) -> Result<Tensor> {
     let axes = trailing(x, normalized_ndim)?;
     let (x, dtype) = prepared(x, eps)?;

@@ -29,7 +29,7 @@ impl Pad {
         super::made(Tensor::apply(slice, [cotangent.clone()]))
     }
 }
-linear!(Pad);
+linear!(Pad, |_, _| "ȳ without the border".to_owned());
 
 impl Primitive for Pad {
     fn name(&self) -> &'static str {

@@ -50,7 +50,7 @@ impl Sum {
         spread(&x.shape, &self.axes, cotangent)
     }
 }
-linear!(Sum);
+linear!(Sum, |s, _| format!("ȳ, repeated over axes {:?}", &s.axes[..]));
 
 impl Primitive for Sum {
     fn name(&self) -> &'static str {
@@ -112,6 +112,9 @@ impl Differentiable for Product {
         // Not y / x: that fails where an element is 0.
         vec![Some(products_of_others(&x[0], self.axis) * spread(x[0].shape(), &[self.axis], cotangent))]
     }
+    fn rule(&self, _: &[&str], _: usize) -> Option<String> {
+        Some("ȳ · the product of the others".to_owned())
+    }
 }
 
 /// The largest or smallest element over some axes; ties share the derivative equally.
@@ -165,6 +168,9 @@ impl Differentiable for Extreme {
     }
     fn vjp(&self, x: &[Tensor], y: &Tensor, cotangent: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
         vec![Some(self.shares(&x[0], y) * spread(x[0].shape(), &self.axes, cotangent))]
+    }
+    fn rule(&self, names: &[&str], _: usize) -> Option<String> {
+        Some(format!("ȳ where {} is y, shared by ties", names.first()?))
     }
 }
 
@@ -258,7 +264,8 @@ pub fn prod(x: &Tensor, axes: Axes) -> Result<Tensor> {
 /// assert_eq!(Tensor::from([1.0f32, 2.0, 6.0]).mean(..).item::<f32>(), 3.0);
 /// ```
 /// Source: NumPy's `mean`.
-#[op(samples = [(real([2, 3]), 0), (real([2, 3, 4]), [0, 2]), (real([2, 3]), keep(1)), (real([5]), ..)])]
+#[op(samples = [(real([2, 3]), 0), (real([2, 3, 4]), [0, 2]), (real([2, 3]), keep(1)), (real([5]), ..)],
+    notes = "rule=x̄ = ȳ/n, repeated over the axes")]
 pub fn mean(x: &Tensor, axes: Axes) -> Result<Tensor> {
     let n = count(x, &axes.resolve(x.ndim())?);
     let float = x.dtype().to_float();

@@ -74,7 +74,7 @@ impl CumSum {
         super::made(Tensor::apply(CumSum { axis: self.axis, reverse: !self.reverse }, [cotangent.clone()]))
     }
 }
-linear!(CumSum);
+linear!(CumSum, |_, _| "sums of ȳ from the other end".to_owned());
 
 impl Primitive for CumSum {
     fn name(&self) -> &'static str {
@@ -277,6 +277,9 @@ impl Differentiable for CumExtreme {
         let back = Recurrence { axis: self.axis, reverse: true };
         let arrived = back.of(&before(&same, self.axis, true), &(cotangent / count));
         vec![Some(hit.where_(arrived, 0.0))]
+    }
+    fn rule(&self, _: &[&str], _: usize) -> Option<String> {
+        Some("Σ ȳ where it was the extreme".to_owned())
     }
 }
 

@@ -42,7 +42,8 @@ fn constant(x: &Tensor, axes: &Axes, value: f64, dtype: DType) -> Result<Tensor>
 /// assert_eq!(x.var(.., 1.0).item::<f32>(), 1.0);
 /// ```
 /// Source: the Array API's `var`.
-#[op(samples = [(real([2, 3]), 0, 0.0), (real([2, 3, 2]), keep([0, -1]), 1.0), (real([5]), .., 1.0), (real([2, 4]), -1, 0.5)])]
+#[op(samples = [(real([2, 3]), 0, 0.0), (real([2, 3, 2]), keep([0, -1]), 1.0), (real([5]), .., 1.0), (real([2, 4]), -1, 0.5)],
+    notes = "rule=x̄ = ȳ·2(x - mean x)/(n - correction)")]
 pub fn var(x: &Tensor, axes: Axes, correction: f64) -> Result<Tensor> {
     if !correction.is_finite() {
         return Err(Error::new(format!("the correction must be a finite number, not {correction}"))
@@ -66,7 +67,8 @@ pub fn var(x: &Tensor, axes: Axes, correction: f64) -> Result<Tensor> {
 /// assert_eq!(Tensor::from([1.0f32, 3.0]).std(.., 0.0).item::<f32>(), 1.0);
 /// ```
 /// Source: the Array API's `std`.
-#[op(samples = [(real([2, 3]), 0, 0.0), (real([2, 3, 2]), keep([0, -1]), 1.0), (real([5]), .., 1.0)])]
+#[op(samples = [(real([2, 3]), 0, 0.0), (real([2, 3, 2]), keep([0, -1]), 1.0), (real([5]), .., 1.0)],
+    notes = "rule=x̄ = ȳ·(x - mean x)/((n - correction)·y)")]
 pub fn std(x: &Tensor, axes: Axes, correction: f64) -> Result<Tensor> {
     let (x, dtype) = floated(x);
     Ok(root(&x.try_var(axes, correction)?).cast(dtype))
@@ -93,7 +95,7 @@ pub fn std(x: &Tensor, axes: Axes, correction: f64) -> Result<Tensor> {
 #[op(samples = [
     (real([2, 3]), -1, 2.0), (real([2, 3, 2]), keep([0, 2]), 2.0), (real([5]), .., 1.0), (real([2, 3]), 0, f64::INFINITY),
     (real([2, 3]), 1, f64::NEG_INFINITY), (real([2, 3]), -1, 3.0), (real([4]), .., 0.5), (real([4]), 0, -1.0),
-])]
+], notes = "rule=x̄ = ȳ·x/y where ord is 2")]
 pub fn norm(x: &Tensor, axes: Axes, ord: f64) -> Result<Tensor> {
     axes.resolve(x.ndim())?;
     let (x, dtype) = floated(x);
@@ -132,7 +134,8 @@ fn power_norm(x: &Tensor, axes: Axes, ord: f64) -> Tensor {
 /// assert_eq!(Tensor::from([1000.0f32]).logsumexp(..).item::<f32>(), 1000.0);
 /// ```
 /// Source: SciPy's and PyTorch's `logsumexp`.
-#[op(samples = [(real([2, 3]), 0), (real([2, 3, 2]), keep([0, -1])), (real([5]), ..), (real(()), ..)])]
+#[op(samples = [(real([2, 3]), 0), (real([2, 3, 2]), keep([0, -1])), (real([5]), ..), (real(()), ..)],
+    notes = "rule=x̄ = ȳ·softmax(x)")]
 pub fn logsumexp(x: &Tensor, axes: Axes) -> Result<Tensor> {
     let folded = axes.resolve(x.ndim())?;
     let (x, dtype) = floated(x);
@@ -167,7 +170,8 @@ fn exponentials(x: &Tensor, axis: usize) -> (Tensor, Tensor) {
 /// assert_eq!(Tensor::from([0.0f32, 0.0]).softmax(0).to_vec::<f32>(), [0.5, 0.5]);
 /// ```
 /// Source: PyTorch's `softmax`.
-#[op(samples = [(real([2, 3]), -1), (real([4]), 0), (real([2, 3, 2]), 1), (real([2, 0]), 1)])]
+#[op(samples = [(real([2, 3]), -1), (real([4]), 0), (real([2, 3, 2]), 1), (real([2, 0]), 1)],
+    notes = "rule=x̄ = y·(ȳ - Σ ȳ·y)")]
 pub fn softmax(x: &Tensor, axis: Axis) -> Result<Tensor> {
     let axis = x.axis(axis)?;
     let (x, dtype) = floated(x);
@@ -191,7 +195,8 @@ pub fn softmax(x: &Tensor, axis: Axis) -> Result<Tensor> {
 /// assert_eq!(y.to_vec::<f32>()[0], -(2.0f32.ln()));
 /// ```
 /// Source: PyTorch's `log_softmax`.
-#[op(samples = [(real([2, 3]), -1), (real([4]), 0), (real([2, 3, 2]), 1), (real([2, 0]), 1)])]
+#[op(samples = [(real([2, 3]), -1), (real([4]), 0), (real([2, 3, 2]), 1), (real([2, 0]), 1)],
+    notes = "rule=x̄ = ȳ - exp(y)·Σ ȳ")]
 pub fn log_softmax(x: &Tensor, axis: Axis) -> Result<Tensor> {
     let axis = x.axis(axis)?;
     let (x, dtype) = floated(x);

@@ -14,9 +14,9 @@ use crate::axes::resolve;
 use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive};
 use crate::{Axes, Axis, Error, Ints, Result, Spec, Tensor};
 
-/// Implements both modes of a one-operand linear primitive from `apply` (itself) and `transpose`.
+/// Implements both modes of a one-operand linear primitive from `apply` (itself) and `transpose`, which `rule` says in words.
 macro_rules! linear {
-    ($P:ty) => {
+    ($P:ty, $rule:expr) => {
         impl Differentiable for $P {
             fn jvp(&self, _: &[Tensor], _: &Tensor, t: &[Option<Tensor>]) -> Tensor {
                 let tangent = t[0].clone().expect("the one operand has a tangent");
@@ -24,6 +24,10 @@ macro_rules! linear {
             }
             fn vjp(&self, x: &[Tensor], _: &Tensor, cotangent: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
                 vec![Some(self.transpose(x[0].spec(), cotangent))]
+            }
+            fn rule(&self, names: &[&str], _: usize) -> Option<String> {
+                let rule: fn(&$P, &str) -> String = $rule;
+                names.first().map(|x| rule(self, x))
             }
         }
     };
@@ -110,7 +114,7 @@ impl Reshape {
         reshaped(cotangent, &x.shape)
     }
 }
-linear!(Reshape);
+linear!(Reshape, |_, x| format!("ȳ in the shape of {x}"));
 
 impl Primitive for Reshape {
     fn name(&self) -> &'static str {
@@ -154,7 +158,10 @@ impl Permute {
         permuted(cotangent, &inverse)
     }
 }
-linear!(Permute);
+linear!(Permute, |p, _| match p.exchanges_last_axes() {
+    true => "ȳᵀ".to_owned(),
+    false => "ȳ with its axes put back".to_owned(),
+});
 
 impl Primitive for Permute {
     fn name(&self) -> &'static str {
@@ -203,7 +210,7 @@ impl BroadcastTo {
         reshaped(&sum_axes(cotangent, &repeated), &x.shape)
     }
 }
-linear!(BroadcastTo);
+linear!(BroadcastTo, |_, _| "Σ ȳ over the repeated axes".to_owned());
 
 impl Primitive for BroadcastTo {
     fn name(&self) -> &'static str {
@@ -257,7 +264,7 @@ impl Slice {
         super::made(Tensor::apply(pad, [cotangent.clone()]))
     }
 }
-linear!(Slice);
+linear!(Slice, |_, _| "ȳ in its place, 0 elsewhere".to_owned());
 
 impl Primitive for Slice {
     fn name(&self) -> &'static str {
@@ -305,7 +312,7 @@ impl Flip {
         super::made(Tensor::apply(self.clone(), [cotangent.clone()]))
     }
 }
-linear!(Flip);
+linear!(Flip, |_, _| "ȳ flipped back".to_owned());
 
 impl Primitive for Flip {
     fn name(&self) -> &'static str {

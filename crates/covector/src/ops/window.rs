@@ -147,7 +147,7 @@ impl Windows {
         super::made(Tensor::apply(OverlapAdd { axis, len: x.shape[axis], step, dilation }, [cotangent.clone()]))
     }
 }
-linear!(Windows);
+linear!(Windows, |_, _| "Σ ȳ over the windows that hold an element".to_owned());
 
 impl Primitive for Windows {
     fn name(&self) -> &'static str {
@@ -191,7 +191,7 @@ impl OverlapAdd {
         cropped(&all, &[0].repeat(x.shape.len()), &x.shape)
     }
 }
-linear!(OverlapAdd);
+linear!(OverlapAdd, |_, _| "the windows of ȳ".to_owned());
 
 impl Primitive for OverlapAdd {
     fn name(&self) -> &'static str {

@@ -74,7 +74,8 @@ impl OpDef {
 
     /// The value of `key` in the notes, which read `key=value; key=value`.
     ///
-    /// Keys: `derivative` (why there is none), `vmap` (a bound on the difference from a loop where it is not 0).
+    /// Keys: `derivative` (why there is none), `vmap` (a bound on the difference from a loop where it is not 0), `rule` (the
+    /// cotangents of a composite's operands for people, `|` between them).
     pub fn note(&self, key: &str) -> Option<&'static str> {
         self.notes
             .split(';')
