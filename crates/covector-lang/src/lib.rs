@@ -5,6 +5,7 @@ pub mod ast;
 mod defaults;
 mod error;
 pub mod eval;
+mod models;
 mod parse;
 mod program;
 mod session;
@@ -15,6 +16,7 @@ mod token;
 pub mod value;
 
 pub use error::{Fault, Help, Label, Report};
+pub use models::{MODELS, Model};
 pub use parse::{parse, parse_expression};
 pub use session::Inputs;
 pub use tracing::Differentiated;

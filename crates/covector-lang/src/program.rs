@@ -36,6 +36,8 @@ pub struct Checked {
     pub runs: Runs,
     /// The sizes that decide what the program does, and so have one number.
     pub fixed: Vec<(String, i64)>,
+    /// What the free sizes were taken to be, so that shapes have formulas: `d is a multiple of heads`.
+    pub conditions: Vec<String>,
     /// The run with the numbers given and those the program itself gives, if every size has one.
     pub concrete: Option<Record>,
 }
@@ -72,6 +74,23 @@ impl Wishes {
             }
         };
         PRIMES.get(at * RUNS + run).copied()
+    }
+
+    /// The sizes of runs that have no number.
+    fn free(&self, records: &[Record]) -> Vec<String> {
+        records[0].sizes.iter().map(|(n, _)| n.clone()).filter(|n| !self.fixed.contains(n)).collect()
+    }
+
+    /// What the free sizes are multiples of, in words.
+    fn conditions(&self) -> Vec<String> {
+        let free = self.multiples.iter().filter(|(name, of)| !of.is_empty() && !self.fixed.contains(*name));
+        let condition = |(name, of): (&String, &Vec<Factor>)| {
+            let number: u64 = of.iter().map(|f| if let Factor::Number(n) = f { *n } else { 1 }).product();
+            let sizes = of.iter().filter_map(|f| if let Factor::Size(name) = f { Some(name.clone()) } else { None });
+            let number = (number > 1).then(|| number.to_string());
+            format!("{name} is a multiple of {}", number.into_iter().chain(sizes).collect::<Vec<_>>().join("·"))
+        };
+        free.map(condition).collect()
     }
 
     /// The number of a free size in a run: its prime, times what it is a multiple of.
@@ -192,6 +211,8 @@ impl Program {
             }
             let mut freer = wishes.clone();
             freer.fixed.remove(name);
+            // What it was a multiple of while others had numbers may be one of these now.
+            (freer.multiples, freer.tried) = Default::default();
             if let Ok(records) = self.symbolic(numbers, &mut freer, leaf)
                 && !freer.fixed.contains(name)
                 && records[0].made.len() == found[0].made.len()
@@ -199,6 +220,8 @@ impl Program {
                 (wishes, found) = (freer, records);
             }
         }
+        self.even(numbers, &mut wishes, &mut found, leaf);
+        self.relax(numbers, &mut wishes, &mut found, leaf);
         let (mut names, mut named, mut fixed) = (Vec::new(), Vec::new(), Vec::new());
         for (name, value) in &found[0].sizes {
             match wishes.fixed.contains(name) {
@@ -213,7 +236,67 @@ impl Program {
         let runs = runs_of(&names, &sizes, &mut wishes);
         let all_known = names.iter().all(|n| numbers.contains_key(n) || defaults.contains(n));
         let concrete = if all_known { Some(self.run(numbers, leaf)?) } else { None };
-        Ok(Checked { records: found, runs, fixed, concrete })
+        Ok(Checked { conditions: wishes.conditions(), records: found, runs, fixed, concrete })
+    }
+
+    /// Makes sizes multiples of strides where shapes have no formula otherwise: `H/2` is one for even heights.
+    fn even(
+        &self,
+        numbers: &Numbers,
+        wishes: &mut Wishes,
+        found: &mut Vec<Record>,
+        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
+    ) {
+        let names = wishes.free(found);
+        let mut unknown = unknown_axes(found, &names, wishes);
+        for name in &names {
+            let mut with = |factor: u64, wishes: &Wishes| {
+                let mut wishes = wishes.clone();
+                wishes.multiples.entry(name.clone()).or_default().push(Factor::Number(factor));
+                let records = self.symbolic(numbers, &mut wishes, leaf).ok()?;
+                Some((unknown_axes(&records, &names, &mut wishes), wishes, records))
+            };
+            if unknown == 0 {
+                return;
+            }
+            // What no multiple of all strides helps, none of them helps.
+            let Some((best, ..)) = with(STRIDES.iter().fold(1, |all, s| all / gcd(all, *s) * s), wishes) else { continue };
+            if best < unknown
+                && let Some(better) = STRIDES.iter().filter_map(|s| with(*s, wishes)).find(|(left, ..)| *left == best)
+            {
+                (unknown, *wishes, *found) = better;
+            }
+        }
+    }
+
+    /// Takes back multiples that turn out not to be needed.
+    fn relax(
+        &self,
+        numbers: &Numbers,
+        wishes: &mut Wishes,
+        found: &mut Vec<Record>,
+        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
+    ) {
+        let names = wishes.free(found);
+        let unknown = unknown_axes(found, &names, wishes);
+        for name in &names {
+            let mut at = 0;
+            while at < wishes.multiples.get(name).map_or(0, Vec::len) {
+                let mut fewer = wishes.clone();
+                fewer.multiples.entry(name.clone()).or_default().remove(at);
+                let factors = |w: &Wishes| w.multiples.values().map(Vec::len).sum::<usize>();
+                match self.symbolic(numbers, &mut fewer, leaf) {
+                    Ok(records)
+                        if factors(&fewer) < factors(wishes)
+                            && fewer.fixed == wishes.fixed
+                            && unknown_axes(&records, &names, &mut fewer) <= unknown =>
+                    {
+                        (*wishes, *found) = (fewer, records);
+                    }
+                    _ => at += 1,
+                }
+            }
+        }
     }
 
     /// The sizes to which the program itself gives numbers.
@@ -305,6 +388,31 @@ impl Program {
         }
         Ok(())
     }
+}
+
+/// What sizes are tried as multiples of, in this order.
+const STRIDES: [u64; 14] = [2, 4, 8, 16, 32, 64, 3, 6, 12, 9, 18, 5, 10, 7];
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// The number of axes in these runs that no formula was found for.
+fn unknown_axes(records: &[Record], names: &[String], wishes: &mut Wishes) -> usize {
+    let sizes: Vec<&[(String, i64)]> = records.iter().map(|r| &r.sizes[..]).collect();
+    let runs = runs_of(names, &sizes, wishes);
+    let mut unknown = 0;
+    for (i, made) in records[0].made.iter().enumerate() {
+        for (k, tensor) in made.tensors.iter().enumerate() {
+            let size = |r: &Record, a: usize| r.made.get(i)?.tensors.get(k)?.shape().get(a).map(|n| *n as u64);
+            let fits = |a: usize| {
+                let sizes: Option<Vec<u64>> = records.iter().map(|r| size(r, a)).collect();
+                sizes.is_some_and(|s| runs.fit(&s).is_some_and(|e| e.is_whole()))
+            };
+            unknown += (0..tensor.ndim()).filter(|a| !fits(*a)).count();
+        }
+    }
+    unknown
 }
 
 /// A number as a product of sizes (the largest first) and a rest.
@@ -483,11 +591,11 @@ impl World for Primes<'_> {
     }
 }
 
-/// Primes from 211, dealt to the runs in turn; small numbers of a program are none of them.
+/// Primes dealt to the runs in turn: none that counts anything often, and small, so that products of many fit 64 bits.
 const PRIMES: [u64; 160] = primes();
 
 const fn primes() -> [u64; 160] {
-    let (mut found, mut n, mut count) = ([0; 160], 211, 0);
+    let (mut found, mut n, mut count) = ([0; 160], 53, 0);
     while count < found.len() {
         let (mut d, mut prime) = (2, true);
         while d * d <= n {

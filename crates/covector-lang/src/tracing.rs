@@ -87,10 +87,16 @@ impl Program {
             let all: Vec<Vec<Work>> = taken.iter().map(of).collect();
             let one = |i: usize| {
                 let values: Vec<u64> = all.iter().map(|works| part(&works[i])).collect();
-                let axis = |a: usize| runs.fit(&all.iter().map(|w| w[i].shape[a] as u64).collect::<Vec<_>>());
-                runs.fit_over(&values, &(0..all[0][i].shape.len()).map(axis).collect::<Vec<_>>())
+                let axis = |(s, a): (usize, usize)| {
+                    runs.fit(&all.iter().map(|w| w[i].shapes[s][a] as u64).collect::<Vec<_>>())
+                };
+                let places = all[0][i].shapes.iter().enumerate().flat_map(|(s, x)| (0..x.len()).map(move |a| (s, a)));
+                runs.fit_over(&values, &places.map(axis).collect::<Vec<_>>())
             };
-            let alike = all.iter().all(|works| works.len() == all[0].len());
+            let ranks = |works: &[Work]| -> Vec<Vec<usize>> {
+                works.iter().map(|w| w.shapes.iter().map(|s| s.len()).collect()).collect()
+            };
+            let alike = all.iter().all(|works| ranks(works) == ranks(&all[0]));
             let terms = alike.then(|| (0..all[0].len()).map(one).collect::<Option<Vec<Symbolic>>>()).flatten();
             Count {
                 symbolic: terms.map(|t| t.iter().fold(Symbolic::default(), |sum, term| sum.add(term))),
@@ -112,7 +118,7 @@ impl Program {
                         Some(_) => Kind::Input,
                         None => Kind::Result,
                     },
-                    name: made.name.clone().unwrap_or_default(),
+                    name: made.name_of(k).to_owned(),
                     expression: match &made.leaf {
                         Some(leaf) if leaf.param => "param".to_owned(),
                         Some(_) => "input".to_owned(),
@@ -155,7 +161,7 @@ impl Program {
         let number = |name: &str| numbers.get(name).map(|x| *x as i64);
         let known = |name: &str| checked.concrete.as_ref()?.sizes.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
         let sizes = checked.records[0].sizes.iter().map(|(n, _)| (n.clone(), number(n).or_else(|| known(n))));
-        Trace { sizes: sizes.collect(), rows, totals }
+        Trace { sizes: sizes.collect(), conditions: checked.conditions.clone(), rows, totals }
     }
 
     /// The run again, with the gradients of its output (of its sum, if it has axes) with respect to these names; to none:
@@ -262,5 +268,5 @@ fn kept_bytes(taken: &Taken) -> Vec<Work> {
     let own = |t: &&Tensor| !taken.leaves.contains(&t.id()) && t.primitive().class() != Class::Leaf;
     let kept = taken.backward.iter().flat_map(|b| b.kept.iter()).filter(own);
     let bytes = |t: &Tensor| (t.size() * t.dtype().size()) as u64;
-    kept.map(|t| Work { flops: 0, product: false, moved: bytes(t), shape: t.shape().clone() }).collect()
+    kept.map(|t| Work { flops: 0, product: false, moved: bytes(t), shapes: vec![t.shape().clone()] }).collect()
 }

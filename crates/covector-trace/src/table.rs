@@ -14,6 +14,8 @@ pub struct Trace {
     pub rows: Vec<Row>,
     /// The sizes and their numbers, where they have one.
     pub sizes: Vec<(String, Option<i64>)>,
+    /// Where the formulas hold: `d is a multiple of heads`.
+    pub conditions: Vec<String>,
     /// What all takes together.
     pub totals: Totals,
 }
@@ -95,7 +97,7 @@ impl Count {
     pub fn text(&self) -> String {
         match (self.number, &self.symbolic) {
             (Some(n), _) => grouped(n),
-            (None, Some(s)) => s.to_string(),
+            (None, Some(s)) => format!("{s:#}"),
             (None, None) => "?".to_owned(),
         }
     }
@@ -302,36 +304,45 @@ impl Trace {
         a.len() == b.len() && base(a.start) == base(b.start) && a.zip(b).all(same)
     }
 
-    /// The totals in words.
+    /// The totals in words: a number and under it its formula.
     pub fn summary_text(&self) -> String {
-        let mut text = String::new();
         let t = &self.totals;
-        let mut line = |what: &str, count: &Count, unit: fn(u64) -> String, tail: String| {
-            let value = match (count.number, &count.symbolic) {
-                (Some(n), Some(s)) if s.as_constant().is_none() => format!("{}  = {s}", unit(n)),
-                (Some(n), _) => unit(n),
-                (None, Some(s)) => s.to_string(),
-                (None, None) => "?".into(),
-            };
-            let _ = writeln!(text, "{what:<12}{value}{tail}");
+        let mut text = String::new();
+        let mut say = |what: &str, count: &Count, said: &dyn Fn(u64) -> String| {
+            let mut lines: Vec<String> = count.number.iter().map(|n| said(*n)).collect();
+            match &count.symbolic {
+                Some(s) if s.as_constant().is_none() || lines.is_empty() => {
+                    let sign = if lines.is_empty() { "" } else { "= " };
+                    lines.extend(wrapped(&format!("{sign}{s:#}"), 100));
+                }
+                None if lines.is_empty() => lines.push("?".into()),
+                _ => {}
+            }
+            for (i, line) in lines.iter().enumerate() {
+                let _ = writeln!(text, "{:<12}{line}", if i == 0 { what } else { "" });
+            }
         };
-        let within = |count: &Count| match count.number {
-            Some(n) => format!("  ({} of them in products)", grouped(n)),
-            None => String::new(),
+        let flops = |n: u64, products: &Count| match products.number {
+            Some(p) if p > 0 => format!("{} FLOPs, {} of them in products", grouped(n), grouped(p)),
+            _ => grouped(n) + " FLOPs",
         };
         if !t.parameters.is_nothing() {
-            line("parameters", &t.parameters, grouped, String::new());
+            say("parameters", &t.parameters, &grouped);
         }
-        line("forward", &t.forward, |n| grouped(n) + " FLOPs", within(&t.forward_products));
+        say("forward", &t.forward, &|n| flops(n, &t.forward_products));
         if !t.backward.is_nothing() && t.backward != Count::default() {
-            line("backward", &t.backward, |n| grouped(n) + " FLOPs", within(&t.backward_products));
-            line("kept", &t.kept, |n| bytes(n) + " for the backward pass", String::new());
+            say("backward", &t.backward, &|n| flops(n, &t.backward_products));
+            say("kept", &t.kept, &|n| bytes(n) + " for the backward pass");
         }
-        if let Some(peak) = t.peak_forward {
-            line("memory", &Count { symbolic: None, number: Some(peak) }, |n| bytes(n) + " at most, forward", String::new());
+        let peak = |n: Option<u64>| Count { symbolic: None, number: n };
+        if t.peak_forward.is_some() {
+            say("memory", &peak(t.peak_forward), &|n| bytes(n) + " at most, forward");
         }
-        if let Some(peak) = t.peak {
-            line("", &Count { symbolic: None, number: Some(peak) }, |n| bytes(n) + " at most, forward and backward", String::new());
+        if t.peak.is_some() {
+            say("", &peak(t.peak), &|n| bytes(n) + " at most, forward and backward");
+        }
+        for (i, condition) in self.conditions.iter().enumerate() {
+            let _ = writeln!(text, "{:<12}{condition}", if i == 0 { "where" } else { "" });
         }
         text
     }
@@ -352,6 +363,7 @@ impl Trace {
         };
         let t = &self.totals;
         json!({
+            "conditions": self.conditions,
             "sizes": self.sizes.iter().map(|(n, v)| (n.clone(), json!(v))).collect::<serde_json::Map<_, _>>(),
             "tensors": self.rows.iter().map(row).collect::<Vec<_>>(),
             "totals": {
@@ -406,6 +418,20 @@ fn shown(count: &Count) -> String {
 /// A cell of comma-separated values (RFC 4180).
 fn quoted(cell: &str) -> String {
     if cell.contains([',', '"', '\n']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
+}
+
+/// A sum on several lines, each with a `+` or `-` at its beginning.
+fn wrapped(sum: &str, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = vec![String::new()];
+    for word in sum.split(' ') {
+        let last = lines.last_mut().expect("never empty");
+        if matches!(word, "+" | "-") && last.chars().count() > most {
+            lines.push(format!("  {word}"));
+        } else {
+            *last = if last.is_empty() { word.to_owned() } else { format!("{last} {word}") };
+        }
+    }
+    lines
 }
 
 /// On one line, cut where it gets longer than `most`.
