@@ -202,10 +202,28 @@ impl Program {
         let mut wishes = Wishes::default();
         let defaults = self.defaults(numbers, leaf);
         wishes.fixed.extend(defaults.iter().cloned());
-        let mut found = self.symbolic(numbers, &mut wishes, leaf)?;
+        let before = wishes.clone();
+        let mut held = defaults.clone();
+        let mut found = match self.symbolic(numbers, &mut wishes, leaf) {
+            Ok(found) => found,
+            // A number may bound a size (`wpe[:T]`): with the number of that, too, the program may pass.
+            Err(report) => {
+                let names = numbers.keys().filter(|n| !defaults.contains(n));
+                let passed = names.into_iter().find_map(|name| {
+                    let mut bounded = before.clone();
+                    bounded.fixed.insert(name.clone());
+                    let records = self.symbolic(numbers, &mut bounded, leaf).ok()?;
+                    Some((name, bounded, records))
+                });
+                let (name, bounded, records) = passed.ok_or(report)?;
+                held.push(name.clone());
+                wishes = bounded;
+                records
+            }
+        };
         // Then numbers that the program names are made symbols too, one after the other, where it can do without them.
         // Twice: `d` may be a multiple of any `heads` once it is free itself.
-        for name in defaults.iter().chain(&defaults) {
+        for name in held.iter().chain(&held) {
             if !wishes.fixed.contains(name) {
                 continue;
             }

@@ -82,6 +82,8 @@ impl Program {
         let taken: Vec<Taken> = checked.records.iter().map(|r| self.taken(r)).collect();
         let concrete = checked.concrete.as_ref().map(|r| (r, self.taken(r)));
         let runs = &checked.runs;
+        let known = |name: &str| checked.concrete.as_ref()?.sizes.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
+        let size = |name: &str| known(name).and_then(|n| u64::try_from(n).ok());
         // What the work of some nodes adds up to, each node by itself as an expression.
         let sum = |of: &dyn Fn(&Taken) -> Vec<Work>, part: fn(&Work) -> u64| {
             let all: Vec<Vec<Work>> = taken.iter().map(of).collect();
@@ -98,10 +100,11 @@ impl Program {
             };
             let alike = all.iter().all(|works| ranks(works) == ranks(&all[0]));
             let terms = alike.then(|| (0..all[0].len()).map(one).collect::<Option<Vec<Symbolic>>>()).flatten();
-            Count {
-                symbolic: terms.map(|t| t.iter().fold(Symbolic::default(), |sum, term| sum.add(term))),
-                number: concrete.as_ref().map(|(_, t)| of(t).iter().map(part).sum()),
-            }
+            let formula = terms.map(|t| t.iter().fold(Symbolic::default(), |sum, term| sum.add(term)));
+            let number = concrete.as_ref().map(|(_, t)| of(t).iter().map(part).sum::<u64>());
+            // What is broadcast over an axis of size 1 takes less than the formula says.
+            let holds = |s: &Symbolic| number.is_none_or(|n| s.value(&size) == Some(i128::from(n)));
+            Count { symbolic: formula.filter(holds), number }
         };
         let flops: fn(&Work) -> u64 = |w| w.flops;
         let products: fn(&Work) -> u64 = |w| if w.product { w.flops } else { 0 };
@@ -159,7 +162,6 @@ impl Program {
             (totals.peak_forward, totals.peak) = self.peaks(record);
         }
         let number = |name: &str| numbers.get(name).map(|x| *x as i64);
-        let known = |name: &str| checked.concrete.as_ref()?.sizes.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
         let sizes = checked.records[0].sizes.iter().map(|(n, _)| (n.clone(), number(n).or_else(|| known(n))));
         Trace { sizes: sizes.collect(), conditions: checked.conditions.clone(), rows, totals }
     }
@@ -244,7 +246,12 @@ impl Program {
         };
         let rows = shown.made.iter().map(|made| Work::of(&fresh(&made.tensors, &mut walk))).collect();
         let leaves: HashSet<u64> = leaves.into_iter().map(Tensor::id).collect();
-        let back = both.as_ref().map(|b| backward(&b.output, &leaves, &b.tensors, &b.gradients));
+        let back = both.as_ref().map(|b| {
+            let mut back = backward(&b.output, &leaves, &b.tensors, &b.gradients);
+            // A result with axes is summed so that it has gradients.
+            back.work.extend(Work::of(&walk.fresh(&b.output)));
+            back
+        });
         Taken { rows, nodes: shown.made.iter().map(|m| m.tensors.clone()).collect(), leaves, backward: back }
     }
 

@@ -259,7 +259,7 @@ impl Trace {
         Line {
             indent,
             name: row.name.clone(),
-            expression: shortened(&row.expression, 44),
+            expression: shortened(&without_names(&row.expression), 44),
             symbols: row.symbols(),
             numbers: row.numbers().filter(|n| *n != row.symbols()).unwrap_or_default(),
             dtype: row.dtype.to_string(),
@@ -423,9 +423,12 @@ fn quoted(cell: &str) -> String {
 /// A sum on several lines, each with a `+` or `-` at its beginning.
 fn wrapped(sum: &str, most: usize) -> Vec<String> {
     let mut lines: Vec<String> = vec![String::new()];
+    let mut open = 0;
     for word in sum.split(' ') {
         let last = lines.last_mut().expect("never empty");
-        if matches!(word, "+" | "-") && last.chars().count() > most {
+        let between = open == 0 && matches!(word, "+" | "-");
+        open += word.matches('(').count() as i32 - word.matches(')').count() as i32;
+        if between && last.chars().count() > most {
             lines.push(format!("  {word}"));
         } else {
             *last = if last.is_empty() { word.to_owned() } else { format!("{last} {word}") };
@@ -434,10 +437,49 @@ fn wrapped(sum: &str, most: usize) -> Vec<String> {
     lines
 }
 
-/// On one line, cut where it gets longer than `most`.
+/// Without the names that calls give their modules, which stand in the column before: `linear(x, 4, 2, name="fc1")`.
+fn without_names(text: &str) -> String {
+    let mut rest = text;
+    let mut kept = String::new();
+    while let Some(at) = rest.find(", name=\"") {
+        kept.push_str(&rest[..at]);
+        let behind = &rest[at + ", name=\"".len()..];
+        rest = behind.find('"').map_or("", |end| &behind[end + 1..]);
+    }
+    kept + rest
+}
+
+/// On one line, cut where it gets longer than `most`: at the end, but a chain of methods at its beginning.
 fn shortened(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= most { line } else { line.chars().take(most - 1).chain(['…']).collect() }
+    let length = line.chars().count();
+    if length <= most {
+        line
+    } else if is_chain(&line) {
+        std::iter::once('…').chain(line.chars().skip(length - most + 1)).collect()
+    } else {
+        line.chars().take(most - 1).chain(['…']).collect()
+    }
+}
+
+/// True for `x.f(…)` and `x[…]`, which say at their end what was done last; false for `f(…)` and for operators.
+fn is_chain(line: &str) -> bool {
+    let (mut depth, mut last_open) = (0, 0);
+    for (at, c) in line.char_indices() {
+        match c {
+            '(' | '[' => {
+                if depth == 0 {
+                    last_open = at;
+                }
+                depth += 1;
+            }
+            ')' | ']' => depth -= 1,
+            ' ' if depth == 0 => return false,
+            _ => {}
+        }
+    }
+    let before = line[..last_open].trim_end_matches(|c: char| c.is_alphanumeric() || c == '_');
+    line.ends_with(']') || line.ends_with(')') && before.ends_with('.')
 }
 
 /// Columns under their titles, two spaces apart; numbers stand at the right.
@@ -458,4 +500,25 @@ pub fn aligned(columns: &[(&str, Vec<String>, bool)]) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expressions_are_cut_where_they_say_least() {
+        let cut = |text: &str| shortened(&without_names(text), 24);
+        assert_eq!(cut("linear(x, d, d, name=\"q_proj\")"), "linear(x, d, d)");
+        assert_eq!(cut("linear(x, d, d, name=\"q\").reshape(B, T, h, d / h)"), "…reshape(B, T, h, d / h)");
+        assert_eq!(cut("softmax(where(causal, scores, -inf))"), "softmax(where(causal, s…");
+        assert_eq!(cut("(a + b).reshape(8) @ (c + d).reshape(9)"), "(a + b).reshape(8) @ (c…");
+        assert_eq!(cut("rotate(k, cosine, sine)[:, :, None]"), "…sine, sine)[:, :, None]");
+    }
+
+    #[test]
+    fn long_formulas_break_between_terms() {
+        assert_eq!(wrapped("a·b + (c + d)·e + f", 5), ["a·b + (c + d)·e", "  + f"]);
+        assert_eq!(wrapped("a", 5), ["a"]);
+    }
 }
