@@ -6,6 +6,7 @@ mod defaults;
 mod error;
 pub mod eval;
 mod models;
+mod multiples;
 mod parse;
 mod program;
 mod session;

@@ -43,20 +43,20 @@ pub struct Checked {
 }
 
 /// How many sets of primes a program is checked with.
-pub const RUNS: usize = 4;
+pub const RUNS: usize = 5;
 
 /// What a size is a multiple of.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Factor {
+pub(crate) enum Factor {
     Size(String),
     Number(u64),
 }
 
 /// What is known of the sizes beside their numbers.
 #[derive(Clone, Default, Debug)]
-struct Wishes {
-    fixed: BTreeSet<String>,
-    multiples: BTreeMap<String, Vec<Factor>>,
+pub(crate) struct Wishes {
+    pub(crate) fixed: BTreeSet<String>,
+    pub(crate) multiples: BTreeMap<String, Vec<Factor>>,
     /// Wishes that were tried, with how often.
     tried: Vec<(Span, usize)>,
     /// Free sizes in the order in which they were first seen; each has primes of its own.
@@ -77,7 +77,7 @@ impl Wishes {
     }
 
     /// The sizes of runs that have no number.
-    fn free(&self, records: &[Record]) -> Vec<String> {
+    pub(crate) fn free(&self, records: &[Record]) -> Vec<String> {
         records[0].sizes.iter().map(|(n, _)| n.clone()).filter(|n| !self.fixed.contains(n)).collect()
     }
 
@@ -257,66 +257,6 @@ impl Program {
         Ok(Checked { conditions: wishes.conditions(), records: found, runs, fixed, concrete })
     }
 
-    /// Makes sizes multiples of strides where shapes have no formula otherwise: `H/2` is one for even heights.
-    fn even(
-        &self,
-        numbers: &Numbers,
-        wishes: &mut Wishes,
-        found: &mut Vec<Record>,
-        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
-    ) {
-        let names = wishes.free(found);
-        let mut unknown = unknown_axes(found, &names, wishes);
-        for name in &names {
-            let mut with = |factor: u64, wishes: &Wishes| {
-                let mut wishes = wishes.clone();
-                wishes.multiples.entry(name.clone()).or_default().push(Factor::Number(factor));
-                let records = self.symbolic(numbers, &mut wishes, leaf).ok()?;
-                Some((unknown_axes(&records, &names, &mut wishes), wishes, records))
-            };
-            if unknown == 0 {
-                return;
-            }
-            // What no multiple of all strides helps, none of them helps.
-            let Some((best, ..)) = with(STRIDES.iter().fold(1, |all, s| all / gcd(all, *s) * s), wishes) else { continue };
-            if best < unknown
-                && let Some(better) = STRIDES.iter().filter_map(|s| with(*s, wishes)).find(|(left, ..)| *left == best)
-            {
-                (unknown, *wishes, *found) = better;
-            }
-        }
-    }
-
-    /// Takes back multiples that turn out not to be needed.
-    fn relax(
-        &self,
-        numbers: &Numbers,
-        wishes: &mut Wishes,
-        found: &mut Vec<Record>,
-        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
-    ) {
-        let names = wishes.free(found);
-        let unknown = unknown_axes(found, &names, wishes);
-        for name in &names {
-            let mut at = 0;
-            while at < wishes.multiples.get(name).map_or(0, Vec::len) {
-                let mut fewer = wishes.clone();
-                fewer.multiples.entry(name.clone()).or_default().remove(at);
-                let factors = |w: &Wishes| w.multiples.values().map(Vec::len).sum::<usize>();
-                match self.symbolic(numbers, &mut fewer, leaf) {
-                    Ok(records)
-                        if factors(&fewer) < factors(wishes)
-                            && fewer.fixed == wishes.fixed
-                            && unknown_axes(&records, &names, &mut fewer) <= unknown =>
-                    {
-                        (*wishes, *found) = (fewer, records);
-                    }
-                    _ => at += 1,
-                }
-            }
-        }
-    }
-
     /// The sizes to which the program itself gives numbers.
     fn defaults(&self, numbers: &Numbers, leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>) -> Vec<String> {
         let mut wishes = Wishes::default();
@@ -334,7 +274,7 @@ impl Program {
     }
 
     /// Runs over several sets of primes, after what they wish for was granted.
-    fn symbolic(
+    pub(crate) fn symbolic(
         &self,
         numbers: &Numbers,
         wishes: &mut Wishes,
@@ -408,31 +348,6 @@ impl Program {
     }
 }
 
-/// What sizes are tried as multiples of, in this order.
-const STRIDES: [u64; 14] = [2, 4, 8, 16, 32, 64, 3, 6, 12, 9, 18, 5, 10, 7];
-
-fn gcd(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
-/// The number of axes in these runs that no formula was found for.
-fn unknown_axes(records: &[Record], names: &[String], wishes: &mut Wishes) -> usize {
-    let sizes: Vec<&[(String, i64)]> = records.iter().map(|r| &r.sizes[..]).collect();
-    let runs = runs_of(names, &sizes, wishes);
-    let mut unknown = 0;
-    for (i, made) in records[0].made.iter().enumerate() {
-        for (k, tensor) in made.tensors.iter().enumerate() {
-            let size = |r: &Record, a: usize| r.made.get(i)?.tensors.get(k)?.shape().get(a).map(|n| *n as u64);
-            let fits = |a: usize| {
-                let sizes: Option<Vec<u64>> = records.iter().map(|r| size(r, a)).collect();
-                sizes.is_some_and(|s| runs.fit(&s).is_some_and(|e| e.is_whole()))
-            };
-            unknown += (0..tensor.ndim()).filter(|a| !fits(*a)).count();
-        }
-    }
-    unknown
-}
-
 /// A number as a product of sizes (the largest first) and a rest.
 fn factors(mut n: u64, mut known: Vec<(String, i64)>) -> Vec<Factor> {
     known.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
@@ -456,7 +371,7 @@ pub fn hollow(leaf: &Leaf) -> Tensor {
 }
 
 /// The sizes of the free names in each run, with their primes.
-fn runs_of(names: &[String], sizes: &[&[(String, i64)]], wishes: &mut Wishes) -> Runs {
+pub(crate) fn runs_of(names: &[String], sizes: &[&[(String, i64)]], wishes: &mut Wishes) -> Runs {
     let mut runs = Runs::new(names);
     for (run, sizes) in sizes.iter().enumerate() {
         let number = |name: &String| sizes.iter().find(|(n, _)| n == name).map_or(1, |(_, v)| *v as u64);
@@ -610,10 +525,10 @@ impl World for Primes<'_> {
 }
 
 /// Primes dealt to the runs in turn: none that counts anything often, and small, so that products of many fit 64 bits.
-const PRIMES: [u64; 160] = primes();
+const PRIMES: [u64; 200] = primes();
 
-const fn primes() -> [u64; 160] {
-    let (mut found, mut n, mut count) = ([0; 160], 53, 0);
+const fn primes() -> [u64; 200] {
+    let (mut found, mut n, mut count) = ([0; 200], 53, 0);
     while count < found.len() {
         let (mut d, mut prime) = (2, true);
         while d * d <= n {

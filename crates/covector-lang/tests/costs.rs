@@ -138,3 +138,25 @@ fn convolutional_nets() {
         [("B", r.between(2, 9)), ("H", side(r)), ("W", side(r)), ("classes", r.between(2, 1000))].into()
     });
 }
+
+#[test]
+fn fused_attention_strides_and_slices() {
+    let program = |text: &str| Program::parse("test", text).unwrap();
+    let attention = "q: f32[B, h, T, k]\nv: f32[B, h, T, e]\nmask: bool[T, T]\n\
+        a = scaled_dot_product_attention(q, q, v, causal=True)\n\
+        b = scaled_dot_product_attention(q, q + 1, v, mask)\n\
+        loss = sum(a * b)";
+    formulas_hold(&program(attention), &Numbers::new(), |r| ["B", "h", "T", "k", "e"].map(|n| (n, r.between(2, 20))).into());
+    let heads = "h = 2\nx: f32[B, T, 3 * h * k]\nloss = sum(self_attention(x, h, causal=True))";
+    formulas_hold(&program(heads), &Numbers::new(), |r| ["B", "h", "T", "k"].map(|n| (n, r.between(2, 20))).into());
+    let strides = "x: f32[B, 6, H, W]\nparam w: f32[o * 2, 3, 3, 3]\nparam b: f32[2 * o]\n\
+        y = conv2d(x, w, b, stride=3, padding=1, groups=2)\nz = max_pool2d(y, 3, stride=2)\nloss = sum(z) + mean(x[:, :, ::4])";
+    formulas_hold(&program(strides), &Numbers::new(), |r| {
+        [("B", r.between(2, 9)), ("o", r.between(2, 9)), ("H", 12 * r.between(2, 9)), ("W", 6 * r.between(3, 9))].into()
+    });
+    let others = "x: f32[B, T, d]\nparam w: f32[3, d, 5]\nindex: i64[n]\n\
+        y = cumsum(x, axis=1) + log_softmax(x) + concat([x[:, 1:], x[:, :1]], axis=1)\n\
+        z = conv1d(y.transpose(1, 2), w.transpose(0, 1)[:, :1].broadcast_to((d, 2, 5))[:, :1], padding=2, groups=d)\n\
+        loss = sum(take(z, index, axis=0)) + sum(einsum('btd,bsd->ts', y, x)) + std(x) + max(y) + logsumexp(x, axis=-1).sum()";
+    formulas_hold(&program(others), &Numbers::new(), |r| ["B", "T", "d", "n"].map(|n| (n, r.between(3, 20))).into());
+}

@@ -5,6 +5,7 @@
 
 pub mod graph;
 mod notes;
+mod solve;
 pub mod symbolic;
 pub mod table;
 

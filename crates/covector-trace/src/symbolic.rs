@@ -185,7 +185,89 @@ impl Runs {
                 self.found.borrow_mut().retain(|_, found| found.is_some());
             }
         }
-        self.fit(values)
+        if let Some(found) = self.fit(values) {
+            return Some(found);
+        }
+        let found = self.polynomial(values, axes).or_else(|| self.triangular(values, axes));
+        if found.is_some() {
+            self.found.borrow_mut().insert(values.to_vec(), found.clone());
+        }
+        found
+    }
+
+    /// As a causal mask leaves it: `T·(T + 1)/2` times what [`polynomial`](Self::polynomial) finds, and perhaps the size of
+    /// the result, whose axes come first.
+    fn triangular(&self, values: &[u64], axes: &[Option<Symbolic>]) -> Option<Symbolic> {
+        let one = Symbolic::constant(1);
+        let sizes = (0..axes.len().min(6)).scan(one.clone(), |size, i| {
+            *size = size.multiply(axes[i].as_ref()?);
+            Some(size.clone())
+        });
+        let added: Vec<Symbolic> = std::iter::once(Symbolic::default()).chain(sizes).collect();
+        let column = |e: &Symbolic| -> Option<Vec<u64>> {
+            let value = |run| e.value(&|name| self.number(run, name)).and_then(|v| u64::try_from(v).ok());
+            (0..values.len()).map(value).collect()
+        };
+        let mut tried: Vec<&Symbolic> = Vec::new();
+        for axis in axes.iter().flatten().filter(|a| a.as_constant().is_none()) {
+            if tried.contains(&axis) {
+                continue;
+            }
+            tried.push(axis);
+            let above = axis.add(&one);
+            let above_values = column(&above)?;
+            for added in &added {
+                let rest = values.iter().zip(column(added)?).zip(&above_values).map(|((v, a), s)| {
+                    let twice = v.checked_sub(a)?.checked_mul(2)?;
+                    (twice % s == 0).then(|| twice / s)
+                });
+                let Some(rest) = rest.collect::<Option<Vec<u64>>>() else { continue };
+                if let Some(rest) = self.fit(&rest).or_else(|| self.polynomial(&rest, axes)) {
+                    let half = Symbolic::product(Product::new(), (1, 2));
+                    return Some(rest.multiply(&above).multiply(&half).add(added));
+                }
+            }
+        }
+        None
+    }
+
+    /// A sum of up to four products of these axes, times what all values have in common: `B·h·T·(2·T·(d/h) + 2·T + …)`.
+    fn polynomial(&self, values: &[u64], axes: &[Option<Symbolic>]) -> Option<Symbolic> {
+        if values.contains(&0) {
+            return None;
+        }
+        let powers: Vec<i32> = self.powers(values).into_iter().map(|p| p.max(0)).collect();
+        let common = self.symbols.iter().zip(powers).filter(|(_, p)| *p > 0);
+        let common = Symbolic::product(common.map(|(s, p)| (Factor::Symbol(s.clone()), p)).collect(), (1, 1));
+        let column = |e: &Symbolic| -> Option<Vec<i128>> {
+            (0..values.len()).map(|run| e.value(&|name| self.number(run, name))).collect()
+        };
+        let rest: Option<Vec<i128>> =
+            column(&common)?.iter().zip(values).map(|(c, v)| (i128::from(*v) % c == 0).then(|| i128::from(*v) / c)).collect();
+        let rest = rest?;
+        // Products of no, one or two axes, each with its value in every run.
+        let mut parts: Vec<Symbolic> = vec![Symbolic::constant(1)];
+        for axis in axes.iter().flatten().filter(|a| a.terms.len() == 1 && a.as_constant().is_none()) {
+            let product = axis.terms.keys().next().cloned().unwrap_or_default();
+            let part = Symbolic::product(product, (1, 1));
+            if !parts.contains(&part) {
+                parts.push(part);
+            }
+        }
+        let mut products: Vec<(Symbolic, Vec<i128>)> = Vec::new();
+        for (i, a) in parts.iter().enumerate() {
+            for b in &parts[i..] {
+                let product = a.multiply(b);
+                if let Some(numbers) = column(&product).filter(|_| products.iter().all(|(p, _)| *p != product)) {
+                    products.push((product, numbers));
+                }
+            }
+        }
+        let columns: Vec<Vec<i128>> = products.iter().map(|(_, numbers)| numbers.clone()).collect();
+        let (chosen, coefficients) = crate::solve::combination(&columns, &rest)?;
+        let term = |(i, c): (&usize, &i128)| products[*i].0.multiply(&Symbolic::constant(*c));
+        let sum = chosen.iter().zip(&coefficients).map(term).fold(Symbolic::default(), |a, b| a.add(&b));
+        Some(sum.multiply(&common))
     }
 
     /// A product in which axes that are sums are factors: they are divided out as often as they go in.

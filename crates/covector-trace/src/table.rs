@@ -332,7 +332,9 @@ impl Trace {
         say("forward", &t.forward, &|n| flops(n, &t.forward_products));
         if !t.backward.is_nothing() && t.backward != Count::default() {
             say("backward", &t.backward, &|n| flops(n, &t.backward_products));
-            say("kept", &t.kept, &|n| bytes(n) + " for the backward pass");
+            if !t.kept.is_nothing() {
+                say("kept", &t.kept, &|n| bytes(n) + " for the backward pass");
+            }
         }
         let peak = |n: Option<u64>| Count { symbolic: None, number: n };
         if t.peak_forward.is_some() {
