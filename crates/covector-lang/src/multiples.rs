@@ -27,7 +27,9 @@ impl Program {
                 return;
             }
             // What no multiple of all strides helps, none of them helps.
-            let Some((best, ..)) = with(STRIDES.iter().fold(1, |all, s| all / gcd(all, *s) * s), wishes) else { continue };
+            let Some((best, ..)) = with(STRIDES.iter().fold(1, |all, s| all / gcd(all, *s) * s), wishes) else {
+                continue;
+            };
             if best < unknown
                 && let Some(better) = STRIDES.iter().filter_map(|s| with(*s, wishes)).find(|(left, ..)| *left == best)
             {

@@ -93,7 +93,15 @@ impl Program {
                     runs.fit(&all.iter().map(|w| w[i].shapes[s][a] as u64).collect::<Vec<_>>())
                 };
                 let places = all[0][i].shapes.iter().enumerate().flat_map(|(s, x)| (0..x.len()).map(move |a| (s, a)));
-                runs.fit_over(&values, &places.map(axis).collect::<Vec<_>>())
+                let axes: Vec<Option<Symbolic>> = places.map(axis).collect();
+                let logs: Vec<u64> = all.iter().map(|w| w[i].log_of).collect();
+                if logs.iter().any(|n| *n > 1) && values.iter().any(|v| *v > 0) {
+                    let log = runs.fit(&logs)?.log();
+                    let steps = |run: usize| runs.value(&log, run);
+                    let rest = (0..values.len()).map(|run| (values[run]).checked_div(steps(run)?));
+                    return Some(runs.fit_over(&rest.collect::<Option<Vec<u64>>>()?, &axes)?.multiply(&log));
+                }
+                runs.fit_over(&values, &axes)
             };
             let ranks = |works: &[Work]| -> Vec<Vec<usize>> {
                 works.iter().map(|w| w.shapes.iter().map(|s| s.len()).collect()).collect()
@@ -275,5 +283,5 @@ fn kept_bytes(taken: &Taken) -> Vec<Work> {
     let own = |t: &&Tensor| !taken.leaves.contains(&t.id()) && t.primitive().class() != Class::Leaf;
     let kept = taken.backward.iter().flat_map(|b| b.kept.iter()).filter(own);
     let bytes = |t: &Tensor| (t.size() * t.dtype().size()) as u64;
-    kept.map(|t| Work { flops: 0, product: false, moved: bytes(t), shapes: vec![t.shape().clone()] }).collect()
+    kept.map(|t| Work { flops: 0, log_of: 1, product: false, moved: bytes(t), shapes: vec![t.shape().clone()] }).collect()
 }

@@ -43,7 +43,11 @@ fn numbers_hold(program: &Program, numbers: &Numbers) {
 }
 
 /// Formulas found once, evaluated at 20 random configurations, against plans made for each of them.
-fn formulas_hold(program: &Program, settings: &Numbers, mut draw: impl FnMut(&mut Draw) -> BTreeMap<&'static str, u64>) {
+fn formulas_hold(
+    program: &Program,
+    settings: &Numbers,
+    mut draw: impl FnMut(&mut Draw) -> BTreeMap<&'static str, u64>,
+) {
     let formulas: Trace = program.trace(settings).unwrap_or_else(|e| panic!("{e}"));
     let mut random = Draw(7);
     for round in 0..20 {
@@ -70,9 +74,7 @@ fn model(name: &str, settings: &[(&str, f64)]) -> (Program, Numbers) {
 #[test]
 fn attention() {
     let (program, settings) = model("attention", &[]);
-    formulas_hold(&program, &settings, |r| {
-        ["B", "T", "d", "d_k", "d_v"].map(|name| (name, r.between(2, 40))).into()
-    });
+    formulas_hold(&program, &settings, |r| ["B", "T", "d", "d_k", "d_v"].map(|name| (name, r.between(2, 40))).into());
     let (program, settings) = model("attention-heads", &[]);
     formulas_hold(&program, &settings, |r| {
         let h = r.between(2, 8);
@@ -99,28 +101,58 @@ fn transformers() {
         formulas_hold(&program, &settings, |r| {
             let (heads, context) = (r.between(2, 6), r.between(20, 50));
             let d = heads * r.between(2, 16);
-            [("B", r.between(2, 5)), ("T", r.between(2, context)), ("heads", heads), ("d", d), ("context", context),
-             ("vocabulary", r.between(2, 300))].into()
+            [
+                ("B", r.between(2, 5)),
+                ("T", r.between(2, context)),
+                ("heads", heads),
+                ("d", d),
+                ("context", context),
+                ("vocabulary", r.between(2, 300)),
+            ]
+            .into()
         });
     }
     let (program, settings) = model("llama-2-7b", &[("layers", 2.0)]);
     formulas_hold(&program, &settings, |r| {
         let kv_heads = r.between(2, 4);
         let heads = kv_heads * r.between(2, 4);
-        [("B", r.between(2, 5)), ("T", r.between(2, 30)), ("kv_heads", kv_heads), ("heads", heads),
-         ("d", heads * 2 * r.between(2, 8)), ("hidden", r.between(2, 100)), ("vocabulary", r.between(2, 300))].into()
+        [
+            ("B", r.between(2, 5)),
+            ("T", r.between(2, 30)),
+            ("kv_heads", kv_heads),
+            ("heads", heads),
+            ("d", heads * 2 * r.between(2, 8)),
+            ("hidden", r.between(2, 100)),
+            ("vocabulary", r.between(2, 300)),
+        ]
+        .into()
     });
     let (program, settings) = model("bert-base", &[("layers", 2.0)]);
     formulas_hold(&program, &settings, |r| {
         let heads = r.between(2, 6);
-        [("B", r.between(2, 5)), ("T", r.between(2, 30)), ("heads", heads), ("d", heads * r.between(2, 16)),
-         ("vocabulary", r.between(2, 300)), ("context", r.between(30, 60)), ("segments", 2)].into()
+        [
+            ("B", r.between(2, 5)),
+            ("T", r.between(2, 30)),
+            ("heads", heads),
+            ("d", heads * r.between(2, 16)),
+            ("vocabulary", r.between(2, 300)),
+            ("context", r.between(30, 60)),
+            ("segments", 2),
+        ]
+        .into()
     });
     let (program, settings) = model("vit-b16", &[("layers", 2.0)]);
     formulas_hold(&program, &settings, |r| {
         let (heads, patch) = (r.between(2, 6), r.between(2, 9));
-        [("B", r.between(2, 5)), ("heads", heads), ("d", heads * r.between(2, 16)), ("patch", patch),
-         ("side", patch * r.between(2, 6)), ("classes", r.between(2, 50))].into()
+        [
+            ("B", r.between(2, 5)),
+            ("heads", heads),
+            ("d", heads * r.between(2, 16)),
+            ("patch", patch),
+            ("side", patch * r.between(2, 6)),
+            ("classes", r.between(2, 50)),
+        ]
+        .into()
     });
 }
 
@@ -146,7 +178,9 @@ fn fused_attention_strides_and_slices() {
         a = scaled_dot_product_attention(q, q, v, causal=True)\n\
         b = scaled_dot_product_attention(q, q + 1, v, mask)\n\
         loss = sum(a * b)";
-    formulas_hold(&program(attention), &Numbers::new(), |r| ["B", "h", "T", "k", "e"].map(|n| (n, r.between(2, 20))).into());
+    formulas_hold(&program(attention), &Numbers::new(), |r| {
+        ["B", "h", "T", "k", "e"].map(|n| (n, r.between(2, 20))).into()
+    });
     let heads = "h = 2\nx: f32[B, T, 3 * h * k]\nloss = sum(self_attention(x, h, causal=True))";
     formulas_hold(&program(heads), &Numbers::new(), |r| ["B", "h", "T", "k"].map(|n| (n, r.between(2, 20))).into());
     let strides = "x: f32[B, 6, H, W]\nparam w: f32[o * 2, 3, 3, 3]\nparam b: f32[2 * o]\n\
@@ -154,6 +188,8 @@ fn fused_attention_strides_and_slices() {
     formulas_hold(&program(strides), &Numbers::new(), |r| {
         [("B", r.between(2, 9)), ("o", r.between(2, 9)), ("H", 12 * r.between(2, 9)), ("W", 6 * r.between(3, 9))].into()
     });
+    let sorting = "x: f32[B, T]\nloss = sum(sort(x)) + sum(x * argsort(x, axis=0)) + mean(topk(x, 2)[0])";
+    formulas_hold(&program(sorting), &Numbers::new(), |r| ["B", "T"].map(|n| (n, r.between(2, 300))).into());
     let others = "x: f32[B, T, d]\nparam w: f32[3, d, 5]\nindex: i64[n]\n\
         y = cumsum(x, axis=1) + log_softmax(x) + concat([x[:, 1:], x[:, :1]], axis=1)\n\
         z = conv1d(y.transpose(1, 2), w.transpose(0, 1)[:, :1].broadcast_to((d, 2, 5))[:, :1], padding=2, groups=d)\n\

@@ -30,9 +30,10 @@ fn parameters(name: &str, numbers: &[(&str, u64)]) -> u64 {
 fn the_lessons_exercise_with_symbols_and_with_numbers() {
     let symbols = trace("attention", &[]);
     let shapes = |trace: &Trace, names: &[&str]| names.iter().map(|n| row(trace, n).symbols()).collect::<Vec<_>>();
-    assert_eq!(shapes(&symbols, &["Q", "K", "V", "S", "A", "Y"]), [
-        "[B, T, d_k]", "[B, T, d_k]", "[B, T, d_v]", "[B, T, T]", "[B, T, T]", "[B, T, d_v]",
-    ]);
+    assert_eq!(
+        shapes(&symbols, &["Q", "K", "V", "S", "A", "Y"]),
+        ["[B, T, d_k]", "[B, T, d_k]", "[B, T, d_v]", "[B, T, T]", "[B, T, T]", "[B, T, d_v]",]
+    );
     assert!(symbols.rows.iter().all(|r| r.shape.is_none()));
     let numbers = trace("attention", &[("B", 2), ("T", 5), ("d", 16), ("d_k", 8), ("d_v", 4)]);
     let shape = |name: &str| row(&numbers, name).numbers().unwrap();
@@ -70,10 +71,12 @@ fn parameters_of_transformers() {
     let counts = |names: &[&str]| names.iter().map(|n| parameters(n, &one)).collect::<Vec<_>>();
     let gpt2 = counts(&["gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"]);
     assert_eq!(gpt2, [124_439_808, 354_823_168, 774_030_080, 1_557_611_200]);
-    let llama = counts(&["llama-2-7b", "llama-2-13b", "llama-2-70b", "llama-3-8b", "llama-3.2-1b", "mistral-7b", "tinyllama"]);
-    assert_eq!(llama, [
-        6_738_415_616, 13_015_864_320, 68_976_648_192, 8_030_261_248, 1_235_814_400, 7_241_732_096, 1_100_048_384,
-    ]);
+    let llama =
+        counts(&["llama-2-7b", "llama-2-13b", "llama-2-70b", "llama-3-8b", "llama-3.2-1b", "mistral-7b", "tinyllama"]);
+    assert_eq!(
+        llama,
+        [6_738_415_616, 13_015_864_320, 68_976_648_192, 8_030_261_248, 1_235_814_400, 7_241_732_096, 1_100_048_384,]
+    );
     assert_eq!(counts(&["bert-base", "bert-large"]), [109_482_240, 335_141_888]);
     // The pooler has 590,592; the head for masked words, tied to the embeddings, d² + 3·d + 30,522.
     let mlm = parameters("bert-base", &[("B", 1), ("T", 8), ("mlm", 1)]);

@@ -25,8 +25,7 @@ pub fn combination(columns: &[Vec<i128>], target: &[i128]) -> Option<(Vec<usize>
 /// The whole numbers, none of them 0 or large, with which the columns add up to `target`.
 fn coefficients(columns: &[&[i128]], target: &[i128]) -> Option<Vec<i128>> {
     let n = columns.len();
-    let mut rows: Vec<Vec<i128>> =
-        (0..n).map(|r| columns.iter().map(|c| c[r]).chain([target[r]]).collect()).collect();
+    let mut rows: Vec<Vec<i128>> = (0..n).map(|r| columns.iter().map(|c| c[r]).chain([target[r]]).collect()).collect();
     // Elimination without fractions; every row is divided by what its numbers have in common.
     for i in 0..n {
         let pivot = (i..n).find(|&r| rows[r][i] != 0)?;

@@ -19,11 +19,12 @@ pub struct Symbolic {
 /// Powers of factors, in the order of the factors.
 type Product = Vec<(Factor, i32)>;
 
-/// A symbol, or a sum that is multiplied as one: `(H - 4)`.
+/// A symbol, a sum that is multiplied as one: `(H - 4)`, or the binary logarithm of one, rounded up: `⌈log₂ T⌉`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Factor {
     Symbol(Symbol),
     Sum(Vec<(Product, (i128, i128))>),
+    Log(Vec<(Product, (i128, i128))>),
 }
 
 /// A name for a size, ordered by when it was first used.
@@ -80,6 +81,12 @@ impl Symbolic {
     /// True if no fraction is added: `H/2 - 1`, not `H/2 + 1/2`.
     pub fn is_whole(&self) -> bool {
         self.terms.get(&Product::new()).is_none_or(|c| c.1 == 1)
+    }
+
+    /// The binary logarithm, rounded up: `⌈log₂ T⌉`.
+    pub fn log(&self) -> Symbolic {
+        let terms = self.terms.iter().map(|(p, c)| (p.clone(), *c)).collect();
+        Symbolic::product(vec![(Factor::Log(terms), 1)], (1, 1))
     }
 
     /// The number of terms.
@@ -242,8 +249,11 @@ impl Runs {
         let column = |e: &Symbolic| -> Option<Vec<i128>> {
             (0..values.len()).map(|run| e.value(&|name| self.number(run, name))).collect()
         };
-        let rest: Option<Vec<i128>> =
-            column(&common)?.iter().zip(values).map(|(c, v)| (i128::from(*v) % c == 0).then(|| i128::from(*v) / c)).collect();
+        let rest: Option<Vec<i128>> = column(&common)?
+            .iter()
+            .zip(values)
+            .map(|(c, v)| (i128::from(*v) % c == 0).then(|| i128::from(*v) / c))
+            .collect();
         let rest = rest?;
         // Products of no, one or two axes, each with its value in every run.
         let mut parts: Vec<Symbolic> = vec![Symbolic::constant(1)];
@@ -286,6 +296,11 @@ impl Runs {
         let constant = rest.iter().all(|v| *v == rest[0]).then(|| Symbolic::constant(i128::from(rest[0])));
         let rest = if factors.is_empty() { None } else { constant.or_else(|| self.product_of(&rest)) }?;
         Some(rest.multiply(&Symbolic::product(factors, (1, 1))))
+    }
+
+    /// The value of an expression in a run.
+    pub fn value(&self, of: &Symbolic, run: usize) -> Option<u64> {
+        u64::try_from(of.value(&|name| self.number(run, name))?).ok()
     }
 
     fn number(&self, run: usize, name: &str) -> Option<u64> {
@@ -352,8 +367,9 @@ impl Runs {
         if values.len() < 4 {
             return None;
         }
-        let columns: Vec<Vec<i128>> =
-            (0..n).map(|i| self.numbers.iter().map(|run| i128::from(run[i]) - i128::from(self.numbers[0][i])).collect()).collect();
+        let columns: Vec<Vec<i128>> = (0..n)
+            .map(|i| self.numbers.iter().map(|run| i128::from(run[i]) - i128::from(self.numbers[0][i])).collect())
+            .collect();
         let target: Vec<i128> = values.iter().map(|&v| i128::from(v) - i128::from(values[0])).collect();
         // The sum with these coefficients, if every run agrees.
         let sum = |parts: &[(usize, (i128, i128))]| -> Option<Symbolic> {
@@ -380,7 +396,9 @@ impl Runs {
             let (a, b) = (target[1] * y[2] - target[2] * y[1], x[1] * target[2] - x[2] * target[1]);
             (det != 0).then(|| sum(&[(i, reduced(a, det)), (j, reduced(b, det))])).flatten()
         };
-        (0..n).find_map(one).or_else(|| (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))).find_map(|(i, j)| two(i, j)))
+        (0..n)
+            .find_map(one)
+            .or_else(|| (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))).find_map(|(i, j)| two(i, j)))
     }
 }
 
@@ -413,6 +431,11 @@ fn value_of(factor: &Factor, number: &dyn Fn(&str) -> Option<u64>) -> Option<(i1
     match factor {
         Factor::Symbol(symbol) => number(&symbol.name).map(|n| (i128::from(n), 1)),
         Factor::Sum(terms) => sum_value(terms.iter().map(|(p, c)| (p, *c)), number),
+        Factor::Log(terms) => {
+            let (n, d) = sum_value(terms.iter().map(|(p, c)| (p, *c)), number)?;
+            let n = u64::try_from(n / d).ok()?.max(1);
+            Some((i128::from(n.checked_next_power_of_two()?.trailing_zeros()), 1))
+        }
     }
 }
 
@@ -433,17 +456,18 @@ fn sum_value<'a>(
 }
 
 fn superscript(n: u32) -> String {
-    n.to_string().chars().map(|c| ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'][c as usize - '0' as usize]).collect()
+    n.to_string()
+        .chars()
+        .map(|c| ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'][c as usize - '0' as usize])
+        .collect()
 }
 
 fn write_product(f: &mut fmt::Formatter<'_>, product: &Product, (n, d): (i128, i128)) -> fmt::Result {
     let factor = |(factor, power): &(Factor, i32)| -> String {
         let base = match factor {
             Factor::Symbol(symbol) => symbol.name.to_string(),
-            Factor::Sum(terms) => {
-                let sum = Symbolic { terms: terms.iter().cloned().collect() };
-                format!("({sum})")
-            }
+            Factor::Sum(terms) => format!("({})", Symbolic { terms: terms.iter().cloned().collect() }),
+            Factor::Log(terms) => format!("⌈log₂ {}⌉", Symbolic { terms: terms.iter().cloned().collect() }),
         };
         let p = power.unsigned_abs();
         if p == 1 { base } else { base + &superscript(p) }

@@ -379,7 +379,8 @@ impl Trace {
 
     /// All rows as comma-separated values with a header.
     pub fn csv(&self) -> String {
-        let mut text = String::from("kind,module,name,expression,line,dtype,axes,shape,flops,product_flops,kept,gradient\n");
+        let mut text =
+            String::from("kind,module,name,expression,line,dtype,axes,shape,flops,product_flops,kept,gradient\n");
         for r in &self.rows {
             let kind = match r.kind {
                 Kind::Input => "input",
@@ -489,7 +490,9 @@ pub fn aligned(columns: &[(&str, Vec<String>, bool)]) -> String {
     let count = columns.first().map_or(0, |c| c.1.len());
     let widths: Vec<usize> = columns
         .iter()
-        .map(|(title, cells, _)| cells.iter().map(|c| c.chars().count()).chain([title.chars().count()]).max().unwrap_or(0))
+        .map(|(title, cells, _)| {
+            cells.iter().map(|c| c.chars().count()).chain([title.chars().count()]).max().unwrap_or(0)
+        })
         .collect();
     let mut text = String::new();
     for row in 0..=count {

@@ -210,7 +210,7 @@ impl Primitive for Hadamard {
     }
     fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
         let row = *out.shape.last().unwrap_or(&1);
-        Cost { flops: size(out) * halvings(row), ..Cost::moving(x, out) }
+        halvings(size(out), row, Cost::moving(x, out))
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)
