@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use serde::{Deserialize, Serialize};
 
 /// Tensors with a memory: shapes, derivatives, costs and pictures of any expression or model, and a GPT to train.
 #[derive(Parser)]
@@ -166,7 +167,7 @@ Examples:
   covector ops softmax
   covector ops pool                           all whose name has `pool` in it";
 
-#[derive(Args)]
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Train {
     /// Text to learn, UTF-8 [default: covector's own documentation]; its last tenth is held out
     #[arg(long, value_name = "FILE")]
@@ -221,6 +222,27 @@ pub struct Train {
     /// Steps between looks at the held-out text; 0 for one at the end only
     #[arg(long, default_value_t = 500, help_heading = "Training")]
     pub eval_interval: usize,
+
+    /// Steps between two checkpoints, the whole state in one file; 0 for one on Ctrl-C only
+    #[arg(long, value_name = "N", default_value_t = 500, help_heading = "Going on")]
+    pub checkpoint_interval: usize,
+    /// Where the checkpoint goes; one that is named stays after the training [default: OUT with `.checkpoint`]
+    #[arg(long, value_name = "FILE", help_heading = "Going on")]
+    pub checkpoint: Option<PathBuf>,
+    /// Go on where a checkpoint was written, to the same model as if there had been no interruption
+    #[arg(long, value_name = "FILE", help_heading = "Going on")]
+    #[serde(skip)]
+    pub resume: Option<PathBuf>,
+    /// Stop after so many looks at the held-out text without gain, and keep the best model; 0 to train to the end
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Going on")]
+    pub patience: usize,
+
+    /// Write metrics: FILE.jsonl, FILE.csv, or a folder for TensorBoard; may be repeated
+    #[arg(long, value_name = "FILE", help_heading = "Records")]
+    pub log: Vec<PathBuf>,
+    /// Write a report with curves, sample and shapes: one HTML page
+    #[arg(long, value_name = "FILE", help_heading = "Records")]
+    pub report: Option<PathBuf>,
 
     /// Length of the sample printed at the end, in characters
     #[arg(long, default_value_t = 300, help_heading = "Sample")]

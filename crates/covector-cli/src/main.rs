@@ -15,7 +15,8 @@ mod train;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches};
 
 use args::{Command, Covector};
 
@@ -56,8 +57,19 @@ impl From<std::io::Error> for Failure {
     }
 }
 
+/// The flags of the command that were given, not left at their defaults.
+fn given(matches: &clap::ArgMatches) -> Vec<String> {
+    let Some((_, matches)) = matches.subcommand() else { return Vec::new() };
+    let on_the_line = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine) && *id != "threads";
+    let ids = matches.ids().map(clap::Id::as_str);
+    // A group of flags is listed under its own name.
+    ids.filter(|id| *id != "Train").filter(on_the_line).map(str::to_owned).collect()
+}
+
 fn main() -> ExitCode {
-    let Covector { command, threads } = Covector::parse();
+    let matches = Covector::command().get_matches();
+    let given = given(&matches);
+    let Covector { command, threads } = Covector::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     if let Some(threads) = threads {
         covector::threads::set_threads(threads);
     }
@@ -69,7 +81,7 @@ fn main() -> ExitCode {
         Command::Ops(options) => program::ops::run(&options),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::pages(folder.as_deref()),
-        Command::Train(options) => train::run(&options),
+        Command::Train(options) => train::run(&options, &given),
         Command::Sample(options) => sample::run(&options),
     };
     let (code, message) = match result {

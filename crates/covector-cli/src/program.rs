@@ -19,8 +19,6 @@ use crate::args::Source;
 pub struct Loaded {
     pub program: Program,
     pub inputs: Inputs,
-    /// True if the program is an expression from the command line, whose names are what was given.
-    pub expression: bool,
 }
 
 impl Source {
@@ -31,7 +29,7 @@ impl Source {
             let (name, value) = binding(text)?;
             match value.strip_prefix('@') {
                 Some(path) => {
-                    inputs.tensors.insert(name.to_owned(), array(path)?);
+                    inputs.give(name, array(path)?);
                 }
                 None => inputs.set(name, value)?,
             }
@@ -57,7 +55,7 @@ impl Source {
         if expression {
             program = program.given(inputs.specs());
         }
-        Ok(Loaded { program, inputs, expression })
+        Ok(Loaded { program, inputs })
     }
 }
 

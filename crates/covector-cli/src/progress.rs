@@ -3,11 +3,13 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+pub use covector_trace::table::grouped;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Reports the steps of a training.
 pub struct Progress {
     bar: Option<ProgressBar>,
+    done: usize,
     steps: usize,
     tokens_per_step: usize,
     start: Instant,
@@ -15,16 +17,19 @@ pub struct Progress {
     every: usize,
     /// The loss, smoothed over about twenty steps.
     loss: Option<f64>,
+    /// Tokens per second.
+    speed: f64,
 }
 
 impl Progress {
-    /// A report of `steps` steps, each of which sees so many tokens.
-    pub fn new(steps: usize, tokens_per_step: usize) -> Self {
+    /// A report of `steps` steps, `done` of which were taken before; each sees so many tokens.
+    pub fn new(done: usize, steps: usize, tokens_per_step: usize) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}  ETA {eta}");
             ProgressBar::new(steps as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
-        Progress { bar, steps, tokens_per_step, start: Instant::now(), every: steps.div_ceil(20), loss: None }
+        let every = steps.div_ceil(20).max(1);
+        Progress { bar, done, steps, tokens_per_step, start: Instant::now(), every, loss: None, speed: 0.0 }
     }
 
     /// After step `step`, counted from 1.
@@ -32,19 +37,25 @@ impl Progress {
         let smooth = self.loss.map_or(loss, |have| have + (loss - have) / 20.0);
         self.loss = Some(smooth);
         let seconds = self.start.elapsed().as_secs_f64().max(1e-9);
-        let speed = (step * self.tokens_per_step) as f64 / seconds;
-        let figures = format!("loss {smooth:.4}  {} tokens/s", grouped(speed as u64));
+        let taken = (step - self.done).max(1);
+        self.speed = (taken * self.tokens_per_step) as f64 / seconds;
+        let figures = format!("loss {smooth:.4}  {} tokens/s", grouped(self.speed as u64));
         match &self.bar {
             Some(bar) => {
                 bar.set_message(figures);
                 bar.set_position(step as u64);
             }
-            None if step.is_multiple_of(self.every) || step == 1 || step == self.steps => {
-                let left = Duration::from_secs_f64(seconds / step as f64 * (self.steps - step) as f64);
+            None if step.is_multiple_of(self.every) || taken == 1 || step == self.steps => {
+                let left = Duration::from_secs_f64(seconds / taken as f64 * (self.steps - step) as f64);
                 self.say(&format!("step {step}/{}  {figures}  ETA {}", self.steps, clock(left)));
             }
             None => (),
         }
+    }
+
+    /// Tokens per second so far.
+    pub fn speed(&self) -> f64 {
+        self.speed
     }
 
     /// A line of its own.
@@ -70,26 +81,9 @@ pub fn clock(time: Duration) -> String {
     format!("{}:{:02}", seconds / 60, seconds % 60)
 }
 
-/// A number with commas between groups of three digits.
-pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let head = digits.len() % 3;
-    let mut groups: Vec<&str> = (head..digits.len()).step_by(3).map(|i| &digits[i..i + 3]).collect();
-    if head > 0 {
-        groups.insert(0, &digits[..head]);
-    }
-    groups.join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn digits_are_grouped_by_three() {
-        let all = [0, 12, 123, 1234, 123_456, 12_345_678].map(grouped);
-        assert_eq!(all, ["0", "12", "123", "1,234", "123,456", "12,345,678"]);
-    }
 
     #[test]
     fn time_is_shown_in_minutes_and_seconds() {

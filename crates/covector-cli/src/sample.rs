@@ -12,10 +12,11 @@ use crate::{Failure, args};
 pub fn run(options: &args::Sample) -> Result<(), Failure> {
     let (model, _, vocabulary) = Gpt::load(&options.file)?;
     let sampling = Sampling { temperature: options.temperature, top_k: options.top_k };
-    write_sample(&model, &vocabulary, &options.prompt, options.tokens, sampling, &Key::new(options.seed))
+    write_sample(&model, &vocabulary, &options.prompt, options.tokens, sampling, &Key::new(options.seed))?;
+    Ok(())
 }
 
-/// Prints the prompt and its continuation, character by character.
+/// Prints the prompt and its continuation, character by character, and gives what it printed.
 pub fn write_sample(
     model: &Gpt,
     vocabulary: &Vocabulary,
@@ -23,13 +24,15 @@ pub fn write_sample(
     tokens: usize,
     sampling: Sampling,
     key: &Key,
-) -> Result<(), Failure> {
+) -> Result<String, Failure> {
     let start = vocabulary.encode(prompt)?;
     let mut out = std::io::stdout().lock();
     write!(out, "{prompt}")?;
-    let mut broken = None;
+    let (mut broken, mut printed) = (None, prompt.to_owned());
     let result = continued(model, &start, tokens, sampling, key, |token| {
-        write!(out, "{}", vocabulary.decode(&[token])).and_then(|()| out.flush()).map_err(|e| {
+        let character = vocabulary.decode(&[token]);
+        printed.push_str(&character);
+        write!(out, "{character}").and_then(|()| out.flush()).map_err(|e| {
             let text = e.to_string();
             broken = Some(e);
             Error::new(text)
@@ -39,7 +42,8 @@ pub fn write_sample(
         Some(e) => Err(e.into()),
         None => {
             result?;
-            Ok(writeln!(out)?)
+            writeln!(out)?;
+            Ok(printed)
         }
     }
 }

@@ -46,6 +46,22 @@ pub(crate) fn write(path: &Path, fill: impl FnOnce(&mut Writer) -> Result<()>) -
     Ok(())
 }
 
+/// Writes bytes to a file, whole or not at all: a page, a table.
+///
+/// # Errors
+/// If the file cannot be written; it is then as it was.
+///
+/// ```
+/// let path = std::env::temp_dir().join(format!("covector-io-bytes-{}", std::process::id()));
+/// covector_io::write_atomically(&path, b"whole").unwrap();
+/// assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+/// # std::fs::remove_file(&path).unwrap();
+/// ```
+pub fn write_atomically(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
+    let path = path.as_ref();
+    write(path, |writer| put(path, writer, bytes))
+}
+
 /// Turns an error of the writer into an [`Error`] about `path`.
 pub(crate) fn put(path: &Path, writer: &mut impl Write, bytes: &[u8]) -> Result<()> {
     writer.write_all(bytes).map_err(|source| Error::io(path, "write", source))

@@ -6,6 +6,8 @@ mod call;
 mod expr;
 mod index;
 
+pub use call::signature;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -498,7 +500,7 @@ impl<'a> Interpreter<'a> {
         for (place, value) in operands {
             let name = place.of(self.text);
             if let (Value::Tensor(_), Some((_, Some(from)))) = (value, self.lookup(name)) {
-                if !fault.at.iter().any(|l| l.span == from) && from != span {
+                if !fault.at.iter().any(|l| l.span == from) && from != span && from != Span::default() {
                     fault = fault.label(from, format!("`{name}` is made here"));
                 }
             }

@@ -19,6 +19,8 @@ pub mod value;
 pub use error::{Fault, Help, Label, Report};
 pub use models::{MODELS, Model};
 pub use parse::{parse, parse_expression};
+pub use eval::signature;
 pub use session::Inputs;
+pub use spelling::nearest;
 pub use tracing::Differentiated;
 pub use program::{Checked, Numbers, Program, RUNS, hollow};

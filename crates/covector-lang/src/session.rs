@@ -30,6 +30,8 @@ pub struct Inputs {
     pub numbers: Numbers,
     /// Tensors by name, single numbers included.
     pub tensors: BTreeMap<String, Tensor>,
+    /// Their names in the order in which they were given.
+    pub order: Vec<String>,
     /// Decides what is drawn for floats that are not given: standard normal numbers, smaller for parameters.
     pub seed: u64,
 }
@@ -51,7 +53,7 @@ impl Inputs {
         }
         if let Some(x) = value.as_number() {
             self.numbers.insert(name.to_owned(), x);
-            self.tensors.insert(name.to_owned(), Tensor::scalar(x, DType::F64));
+            self.give(name, Tensor::scalar(x, DType::F64));
             return Ok(());
         }
         let tensor = match value {
@@ -63,13 +65,20 @@ impl Inputs {
                 value.ok_or_else(|| report(Fault::new("this is no tensor", span)))?
             }
         };
-        self.tensors.insert(name.to_owned(), tensor);
+        self.give(name, tensor);
         Ok(())
     }
 
-    /// The names of the tensors, with their dtypes and shapes.
+    /// Gives a name a tensor.
+    pub fn give(&mut self, name: &str, tensor: Tensor) {
+        if self.tensors.insert(name.to_owned(), tensor).is_none() {
+            self.order.push(name.to_owned());
+        }
+    }
+
+    /// The names of the tensors in the order in which they were given, with their dtypes and shapes.
     pub fn specs(&self) -> Vec<(String, covector::Spec)> {
-        self.tensors.iter().map(|(name, t)| (name.clone(), t.spec().clone())).collect()
+        self.order.iter().map(|name| (name.clone(), self.tensors[name].spec().clone())).collect()
     }
 
     /// The tensor for a declaration: the one given, else one that is drawn; integers and truth values are 0.

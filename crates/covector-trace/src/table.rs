@@ -526,4 +526,15 @@ mod tests {
         assert_eq!(wrapped("a·b + (c + d)·e + f", 5), ["a·b + (c + d)·e", "  + f"]);
         assert_eq!(wrapped("a", 5), ["a"]);
     }
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        let all = [0, 12, 123, 1234, 123_456, 12_345_678].map(grouped);
+        assert_eq!(all, ["0", "12", "123", "1,234", "123,456", "12,345,678"]);
+    }
+
+    #[test]
+    fn bytes_are_read_in_thousands() {
+        assert_eq!([999, 1500, 12_345_678].map(bytes), ["999 B", "1.5 kB", "12.3 MB"]);
+    }
 }

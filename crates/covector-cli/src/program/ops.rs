@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Write, stdout};
 
+use covector::Derivative;
 use covector::registry::{OpDef, all};
 use covector_lang::signature;
 
@@ -51,15 +52,21 @@ fn first_sentence(doc: &str) -> String {
 fn page(op: &'static OpDef) -> String {
     let mut text = format!("{}\n\n", signature(op));
     for line in op.doc.trim().lines() {
-        let line = line.strip_prefix(' ').unwrap_or(line);
+        let line = match line.strip_prefix(' ').unwrap_or(line) {
+            "# Errors" => "Errors:",
+            "# Example" => "In Rust:",
+            "```" => "",
+            other => other,
+        };
         text.push_str(&format!("  {line}").trim_end().to_owned());
         text.push('\n');
     }
-    let derivatives = derivatives(op);
-    if !derivatives.is_empty() {
-        text.push_str("\n  Derivatives:\n");
-        for (name, formula) in derivatives {
-            text.push_str(&format!("    d/d{name}  {formula}\n"));
+    let rules = rules(op);
+    if !rules.is_empty() {
+        text.push_str("\n  Cotangents, from that of the result (ȳ):\n");
+        let width = rules.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        for (name, rule) in rules {
+            text.push_str(&format!("    {name:width$}  {rule}\n"));
         }
     } else if let Some(why) = op.note("derivative") {
         text.push_str(&format!("\n  No derivative: {why}.\n"));
@@ -68,8 +75,14 @@ fn page(op: &'static OpDef) -> String {
     text
 }
 
-/// The partial derivatives of an elementwise op as formulas.
-fn derivatives(op: &OpDef) -> Vec<(&'static str, String)> {
-    let names = op.params.iter().map(|p| p.name);
-    covector::rule_book::partials(op.name).into_iter().zip(names).map(|(f, name)| (name, f)).map(|(n, f)| (n, f)).collect()
+/// What the op's rule gives each operand, for an op that is one primitive: read off its first sample.
+fn rules(op: &'static OpDef) -> Vec<(&'static str, String)> {
+    let Some(sample) = (op.samples)().into_iter().next() else { return Vec::new() };
+    let Ok(results) = op.apply(sample.args) else { return Vec::new() };
+    let Some(node) = results.first().filter(|t| t.primitive().name() == op.name) else { return Vec::new() };
+    let Derivative::Rules(rules) = node.primitive().derivative() else { return Vec::new() };
+    let is_tensor = |kind: &str| matches!(kind, "Tensor" | "Operand");
+    let names: Vec<&str> = op.params.iter().filter(|p| is_tensor(p.kind)).map(|p| p.name).collect();
+    let rule = |(k, name): (usize, &&'static str)| rules.rule(&names, k).map(|rule| (*name, rule));
+    names.iter().enumerate().filter_map(rule).collect()
 }
