@@ -499,10 +499,12 @@ impl<'a> Interpreter<'a> {
         }
         for (place, value) in operands {
             let name = place.of(self.text);
-            if let (Value::Tensor(_), Some((_, Some(from)))) = (value, self.lookup(name)) {
-                if !fault.at.iter().any(|l| l.span == from) && from != span && from != Span::default() {
-                    fault = fault.label(from, format!("`{name}` is made here"));
-                }
+            if let (Value::Tensor(_), Some((_, Some(from)))) = (value, self.lookup(name))
+                && !fault.at.iter().any(|l| l.span == from)
+                && from != span
+                && from != Span::default()
+            {
+                fault = fault.label(from, format!("`{name}` is made here"));
             }
         }
         fault.into()

@@ -3,7 +3,7 @@
 use covector::Tensor;
 
 use crate::eval::{Leaf, Record};
-use crate::program::{Factor, Numbers, Program, Wishes, runs_of};
+use crate::program::{Factor, Numbers, Program, RUNS, Wishes, runs_of};
 
 impl Program {
     /// Makes sizes multiples of strides where shapes have no formula otherwise: `H/2` is one for even heights.
@@ -20,7 +20,7 @@ impl Program {
             let mut with = |factor: u64, wishes: &Wishes| {
                 let mut wishes = wishes.clone();
                 wishes.multiples.entry(name.clone()).or_default().push(Factor::Number(factor));
-                let records = self.symbolic(numbers, &mut wishes, leaf).ok()?;
+                let records = self.symbolic(numbers, &mut wishes, RUNS, leaf).ok()?;
                 Some((unknown_axes(&records, &names, &mut wishes), wishes, records))
             };
             if unknown == 0 {
@@ -54,12 +54,10 @@ impl Program {
                 let mut fewer = wishes.clone();
                 fewer.multiples.entry(name.clone()).or_default().remove(at);
                 let factors = |w: &Wishes| w.multiples.values().map(Vec::len).sum::<usize>();
-                match self.symbolic(numbers, &mut fewer, leaf) {
-                    Ok(records)
-                        if factors(&fewer) < factors(wishes)
-                            && fewer.fixed == wishes.fixed
-                            && unknown_axes(&records, &names, &mut fewer) <= unknown =>
-                    {
+                let unneeded = |fewer: &Wishes| factors(fewer) < factors(wishes) && fewer.fixed == wishes.fixed;
+                let possible = self.symbolic(numbers, &mut fewer, 1, leaf).is_ok() && unneeded(&fewer);
+                match possible.then(|| self.symbolic(numbers, &mut fewer, RUNS, leaf)) {
+                    Some(Ok(records)) if unneeded(&fewer) && unknown_axes(&records, &names, &mut fewer) <= unknown => {
                         (*wishes, *found) = (fewer, records);
                     }
                     _ => at += 1,

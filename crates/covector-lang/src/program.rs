@@ -204,7 +204,7 @@ impl Program {
         wishes.fixed.extend(defaults.iter().cloned());
         let before = wishes.clone();
         let mut held = defaults.clone();
-        let mut found = match self.symbolic(numbers, &mut wishes, leaf) {
+        let mut found = match self.symbolic(numbers, &mut wishes, RUNS, leaf) {
             Ok(found) => found,
             // A number may bound a size (`wpe[:T]`): with the number of that, too, the program may pass.
             Err(report) => {
@@ -212,7 +212,7 @@ impl Program {
                 let passed = names.into_iter().find_map(|name| {
                     let mut bounded = before.clone();
                     bounded.fixed.insert(name.clone());
-                    let records = self.symbolic(numbers, &mut bounded, leaf).ok()?;
+                    let records = self.symbolic(numbers, &mut bounded, RUNS, leaf).ok()?;
                     Some((name, bounded, records))
                 });
                 let (name, bounded, records) = passed.ok_or(report)?;
@@ -223,20 +223,25 @@ impl Program {
         };
         // Then numbers that the program names are made symbols too, one after the other, where it can do without them.
         // Twice: `d` may be a multiple of any `heads` once it is free itself.
+        let mut tried = wishes.clone();
         for name in held.iter().chain(&held) {
-            if !wishes.fixed.contains(name) {
+            if !tried.fixed.contains(name) {
                 continue;
             }
-            let mut freer = wishes.clone();
+            let mut freer = tried.clone();
             freer.fixed.remove(name);
             // What it was a multiple of while others had numbers may be one of these now.
             (freer.multiples, freer.tried) = Default::default();
-            if let Ok(records) = self.symbolic(numbers, &mut freer, leaf)
+            // One run tells whether the program can; all of them are made once it is known which sizes are free.
+            if let Ok(records) = self.symbolic(numbers, &mut freer, 1, leaf)
                 && !freer.fixed.contains(name)
                 && records[0].made.len() == found[0].made.len()
             {
-                (wishes, found) = (freer, records);
+                tried = freer;
             }
+        }
+        if let Ok(records) = self.symbolic(numbers, &mut tried, RUNS, leaf) {
+            (wishes, found) = (tried, records);
         }
         self.even(numbers, &mut wishes, &mut found, leaf);
         self.relax(numbers, &mut wishes, &mut found, leaf);
@@ -273,17 +278,18 @@ impl Program {
         }
     }
 
-    /// Runs over several sets of primes, after what they wish for was granted.
+    /// Runs over so many sets of primes, after what they wish for was granted.
     pub(crate) fn symbolic(
         &self,
         numbers: &Numbers,
         wishes: &mut Wishes,
+        runs: usize,
         leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
     ) -> Result<Vec<Record>, Box<Report>> {
         let mut restarts = 0;
         'again: loop {
             let (mut records, mut faults) = (Vec::new(), Vec::new());
-            for run in 0..RUNS {
+            for run in 0..runs {
                 let mut world = Primes { numbers, wishes, run, defaulted: Vec::new(), leaf };
                 let (record, end) = self.run_in(&mut world);
                 match end {

@@ -1,6 +1,6 @@
 //! Built-in models against figures that others published.
 
-use covector_lang::{MODELS, Model, Numbers};
+use covector_lang::{MODELS, Model, Numbers, hollow};
 use covector_trace::table::{Kind, Row, Trace};
 
 /// A built-in model with these numbers.
@@ -22,8 +22,24 @@ fn products(trace: &Trace, module: &str) -> u64 {
     trace.rows.iter().filter(within).map(|r| r.products.number.unwrap()).sum()
 }
 
-fn parameters(name: &str, numbers: &[(&str, u64)]) -> u64 {
-    trace(name, numbers).totals.parameters.number.unwrap()
+/// The numbers that a run of the model learns; what its table says where `traced`.
+fn parameters(name: &str, numbers: &[(&str, u64)], traced: bool) -> u64 {
+    if traced {
+        return trace(name, numbers).totals.parameters.number.unwrap();
+    }
+    let model = Model::find(name).unwrap_or_else(|| panic!("no model {name}"));
+    let mut all: Numbers = model.numbers();
+    all.extend(numbers.iter().map(|(n, x)| ((*n).to_owned(), *x as f64)));
+    let record = model.program().and_then(|program| program.run(&all, &mut |leaf| Ok(hollow(leaf))));
+    let leaves = record.unwrap_or_else(|e| panic!("{e}")).made.into_iter().filter_map(|m| m.leaf);
+    leaves.filter(|l| l.param).map(|l| l.spec.shape.size() as u64).sum()
+}
+
+/// The parameters of several models; the first is traced too.
+fn counts(names: &[&str], numbers: &[(&str, u64)]) -> Vec<u64> {
+    let counts: Vec<u64> = names.iter().map(|n| parameters(n, numbers, false)).collect();
+    assert_eq!(parameters(names[0], numbers, true), counts[0]);
+    counts
 }
 
 #[test]
@@ -68,7 +84,7 @@ fn gpt2_one_sequence_of_1024_tokens() {
 #[test]
 fn parameters_of_transformers() {
     let one = [("B", 1), ("T", 8)];
-    let counts = |names: &[&str]| names.iter().map(|n| parameters(n, &one)).collect::<Vec<_>>();
+    let counts = |names: &[&str]| counts(names, &one);
     let gpt2 = counts(&["gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"]);
     assert_eq!(gpt2, [124_439_808, 354_823_168, 774_030_080, 1_557_611_200]);
     let llama =
@@ -79,7 +95,7 @@ fn parameters_of_transformers() {
     );
     assert_eq!(counts(&["bert-base", "bert-large"]), [109_482_240, 335_141_888]);
     // The pooler has 590,592; the head for masked words, tied to the embeddings, d² + 3·d + 30,522.
-    let mlm = parameters("bert-base", &[("B", 1), ("T", 8), ("mlm", 1)]);
+    let mlm = parameters("bert-base", &[("B", 1), ("T", 8), ("mlm", 1)], true);
     assert_eq!(mlm, 109_482_240 - 590_592 + 590_592 + 2 * 768 + 30_522);
     let vit = counts(&["vit-b16", "vit-b32", "vit-l16", "vit-s16", "vit-ti16"]);
     assert_eq!(vit, [86_567_656, 88_224_232, 304_326_632, 22_050_664, 5_717_416]);
@@ -88,7 +104,7 @@ fn parameters_of_transformers() {
 #[test]
 fn parameters_of_convolutional_nets() {
     let image = [("B", 1), ("H", 224), ("W", 224)];
-    let counts = |names: &[&str]| names.iter().map(|n| parameters(n, &image)).collect::<Vec<_>>();
+    let counts = |names: &[&str]| counts(names, &image);
     let resnet = counts(&["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]);
     assert_eq!(resnet, [11_689_512, 21_797_672, 25_557_032, 44_549_160, 60_192_808]);
     assert_eq!(counts(&["alexnet", "lenet", "mnist"]), [61_100_840, 61_706, 21_840]);

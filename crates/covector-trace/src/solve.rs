@@ -31,9 +31,9 @@ fn coefficients(columns: &[&[i128]], target: &[i128]) -> Option<Vec<i128>> {
         let pivot = (i..n).find(|&r| rows[r][i] != 0)?;
         rows.swap(i, pivot);
         for r in (0..n).filter(|&r| r != i) {
-            let (own, other) = (rows[i][i], rows[r][i]);
-            for k in 0..=n {
-                rows[r][k] = rows[r][k].checked_mul(own)?.checked_sub(rows[i][k].checked_mul(other)?)?;
+            let (pivot, other) = (rows[i].clone(), rows[r][i]);
+            for (x, p) in rows[r].iter_mut().zip(&pivot) {
+                *x = x.checked_mul(pivot[i])?.checked_sub(p.checked_mul(other)?)?;
             }
             let common = rows[r].iter().fold(0, |g, x| gcd(g, *x)).max(1);
             rows[r].iter_mut().for_each(|x| *x /= common);
