@@ -47,7 +47,13 @@ impl Cost {
 
     /// No arithmetic: every operand is read and the result written.
     pub fn moving(inputs: &[&Spec], out: &Spec) -> Cost {
-        Cost { flops: 0, log_of: 1, read: inputs.iter().map(|x| bytes(x)).sum(), written: bytes(out), memory: Memory::New }
+        Cost {
+            flops: 0,
+            log_of: 1,
+            read: inputs.iter().map(|x| bytes(x)).sum(),
+            written: bytes(out),
+            memory: Memory::New,
+        }
     }
 
     /// Neither arithmetic nor traffic: the result is an operand seen in another way.
