@@ -12,7 +12,7 @@ use std::io::Read;
 use std::path::Path;
 
 use covector::Tensor;
-use covector_lang::{Inputs, Program};
+use covector_lang::{Inputs, Model, Program};
 
 use crate::Failure;
 use crate::args::Source;
@@ -48,8 +48,11 @@ impl Source {
         } else if Path::new(what).is_file() {
             let text = std::fs::read_to_string(what).map_err(|e| Failure::Outside(format!("cannot read {what}: {e}")))?;
             (what, text, false)
-        } else if let Some(text) = builtin(what) {
-            (what, text.to_owned(), false)
+        } else if let Some(model) = Model::find(what) {
+            for (name, number) in model.numbers() {
+                inputs.numbers.entry(name).or_insert(number);
+            }
+            (what, model.text.to_owned(), false)
         } else if what.ends_with(".cv") {
             return Err(Failure::Outside(format!("there is no file {what}")));
         } else {
@@ -60,15 +63,6 @@ impl Source {
             program = program.given(inputs.specs());
         }
         Ok(Loaded { program, inputs, expression })
-    }
-}
-
-/// The text of a built-in model.
-fn builtin(name: &str) -> Option<&'static str> {
-    match name {
-        "attention" => Some(include_str!("../../covector-lang/models/attention.cv")),
-        "gpt2" => Some(include_str!("../../covector-lang/models/gpt2.cv")),
-        _ => None,
     }
 }
 

@@ -81,7 +81,7 @@ pub struct Leaf {
 pub struct Made {
     /// The tensors: several for ops such as `split`.
     pub tensors: Vec<Tensor>,
-    /// The name, if a statement gave it one.
+    /// The name, if a statement gave it one; several for several tensors: `q, k, v`.
     pub name: Option<String>,
     /// The expression that made it.
     pub span: Span,
@@ -89,6 +89,17 @@ pub struct Made {
     pub module: Vec<String>,
     /// The declaration, for a leaf.
     pub leaf: Option<Leaf>,
+}
+
+impl Made {
+    /// The name of one of its tensors; empty if it has none.
+    pub fn name_of(&self, k: usize) -> &str {
+        match &self.name {
+            Some(name) if self.tensors.len() > 1 => name.split(", ").nth(k).unwrap_or_default(),
+            Some(name) => name,
+            None => "",
+        }
+    }
 }
 
 /// Everything one run leaves behind.
@@ -294,6 +305,7 @@ impl<'a> Interpreter<'a> {
             return Ok(());
         }
         let value = self.expr(expr)?;
+        self.name_parts(names, &value);
         for ((name, span), value) in self.unpack(names, &value, expr.span)? {
             self.named(&name, &value);
             self.bind(&name, value, span);
@@ -355,6 +367,16 @@ impl<'a> Interpreter<'a> {
         let Some(made) = self.record.made.iter_mut().rev().take(64).find(of_this) else { return };
         if made.name.is_none() && made.tensors.len() == 1 {
             made.name = Some(name.to_owned());
+        }
+    }
+
+    /// Gives the results of one op their names: `q, k, v`.
+    fn name_parts(&mut self, names: &[(String, Span)], value: &Value) {
+        let Some(made) = self.record.made.last_mut().filter(|m| m.name.is_none() && m.tensors.len() == names.len()) else {
+            return;
+        };
+        if value.tensors().iter().map(Tensor::id).eq(made.tensors.iter().map(Tensor::id)) {
+            made.name = Some(names.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "));
         }
     }
 
@@ -477,10 +499,12 @@ impl<'a> Interpreter<'a> {
         }
         for (place, value) in operands {
             let name = place.of(self.text);
-            if let (Value::Tensor(_), Some((_, Some(from)))) = (value, self.lookup(name)) {
-                if !fault.at.iter().any(|l| l.span == from) && from != span && from != Span::default() {
-                    fault = fault.label(from, format!("`{name}` is made here"));
-                }
+            if let (Value::Tensor(_), Some((_, Some(from)))) = (value, self.lookup(name))
+                && !fault.at.iter().any(|l| l.span == from)
+                && from != span
+                && from != Span::default()
+            {
+                fault = fault.label(from, format!("`{name}` is made here"));
             }
         }
         fault.into()

@@ -5,6 +5,8 @@ pub mod ast;
 mod defaults;
 mod error;
 pub mod eval;
+mod models;
+mod multiples;
 mod noting;
 mod parse;
 mod program;
@@ -16,6 +18,7 @@ mod token;
 pub mod value;
 
 pub use error::{Fault, Help, Label, Report};
+pub use models::{MODELS, Model};
 pub use parse::{parse, parse_expression};
 pub use eval::signature;
 pub use session::Inputs;

@@ -36,25 +36,27 @@ pub struct Checked {
     pub runs: Runs,
     /// The sizes that decide what the program does, and so have one number.
     pub fixed: Vec<(String, i64)>,
+    /// What the free sizes were taken to be, so that shapes have formulas: `d is a multiple of heads`.
+    pub conditions: Vec<String>,
     /// The run with the numbers given and those the program itself gives, if every size has one.
     pub concrete: Option<Record>,
 }
 
 /// How many sets of primes a program is checked with.
-pub const RUNS: usize = 4;
+pub const RUNS: usize = 5;
 
 /// What a size is a multiple of.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Factor {
+pub(crate) enum Factor {
     Size(String),
     Number(u64),
 }
 
 /// What is known of the sizes beside their numbers.
 #[derive(Clone, Default, Debug)]
-struct Wishes {
-    fixed: BTreeSet<String>,
-    multiples: BTreeMap<String, Vec<Factor>>,
+pub(crate) struct Wishes {
+    pub(crate) fixed: BTreeSet<String>,
+    pub(crate) multiples: BTreeMap<String, Vec<Factor>>,
     /// Wishes that were tried, with how often.
     tried: Vec<(Span, usize)>,
     /// Free sizes in the order in which they were first seen; each has primes of its own.
@@ -72,6 +74,23 @@ impl Wishes {
             }
         };
         PRIMES.get(at * RUNS + run).copied()
+    }
+
+    /// The sizes of runs that have no number.
+    pub(crate) fn free(&self, records: &[Record]) -> Vec<String> {
+        records[0].sizes.iter().map(|(n, _)| n.clone()).filter(|n| !self.fixed.contains(n)).collect()
+    }
+
+    /// What the free sizes are multiples of, in words.
+    fn conditions(&self) -> Vec<String> {
+        let free = self.multiples.iter().filter(|(name, of)| !of.is_empty() && !self.fixed.contains(*name));
+        let condition = |(name, of): (&String, &Vec<Factor>)| {
+            let number: u64 = of.iter().map(|f| if let Factor::Number(n) = f { *n } else { 1 }).product();
+            let sizes = of.iter().filter_map(|f| if let Factor::Size(name) = f { Some(name.clone()) } else { None });
+            let number = (number > 1).then(|| number.to_string());
+            format!("{name} is a multiple of {}", number.into_iter().chain(sizes).collect::<Vec<_>>().join("·"))
+        };
+        free.map(condition).collect()
     }
 
     /// The number of a free size in a run: its prime, times what it is a multiple of.
@@ -183,22 +202,49 @@ impl Program {
         let mut wishes = Wishes::default();
         let defaults = self.defaults(numbers, leaf);
         wishes.fixed.extend(defaults.iter().cloned());
-        let mut found = self.symbolic(numbers, &mut wishes, leaf)?;
+        let before = wishes.clone();
+        let mut held = defaults.clone();
+        let mut found = match self.symbolic(numbers, &mut wishes, RUNS, leaf) {
+            Ok(found) => found,
+            // A number may bound a size (`wpe[:T]`): with the number of that, too, the program may pass.
+            Err(report) => {
+                let names = numbers.keys().filter(|n| !defaults.contains(n));
+                let passed = names.into_iter().find_map(|name| {
+                    let mut bounded = before.clone();
+                    bounded.fixed.insert(name.clone());
+                    let records = self.symbolic(numbers, &mut bounded, RUNS, leaf).ok()?;
+                    Some((name, bounded, records))
+                });
+                let (name, bounded, records) = passed.ok_or(report)?;
+                held.push(name.clone());
+                wishes = bounded;
+                records
+            }
+        };
         // Then numbers that the program names are made symbols too, one after the other, where it can do without them.
         // Twice: `d` may be a multiple of any `heads` once it is free itself.
-        for name in defaults.iter().chain(&defaults) {
-            if !wishes.fixed.contains(name) {
+        let mut tried = wishes.clone();
+        for name in held.iter().chain(&held) {
+            if !tried.fixed.contains(name) {
                 continue;
             }
-            let mut freer = wishes.clone();
+            let mut freer = tried.clone();
             freer.fixed.remove(name);
-            if let Ok(records) = self.symbolic(numbers, &mut freer, leaf)
+            // What it was a multiple of while others had numbers may be one of these now.
+            (freer.multiples, freer.tried) = Default::default();
+            // One run tells whether the program can; all of them are made once it is known which sizes are free.
+            if let Ok(records) = self.symbolic(numbers, &mut freer, 1, leaf)
                 && !freer.fixed.contains(name)
                 && records[0].made.len() == found[0].made.len()
             {
-                (wishes, found) = (freer, records);
+                tried = freer;
             }
         }
+        if let Ok(records) = self.symbolic(numbers, &mut tried, RUNS, leaf) {
+            (wishes, found) = (tried, records);
+        }
+        self.even(numbers, &mut wishes, &mut found, leaf);
+        self.relax(numbers, &mut wishes, &mut found, leaf);
         let (mut names, mut named, mut fixed) = (Vec::new(), Vec::new(), Vec::new());
         for (name, value) in &found[0].sizes {
             match wishes.fixed.contains(name) {
@@ -213,7 +259,7 @@ impl Program {
         let runs = runs_of(&names, &sizes, &mut wishes);
         let all_known = names.iter().all(|n| numbers.contains_key(n) || defaults.contains(n));
         let concrete = if all_known { Some(self.run(numbers, leaf)?) } else { None };
-        Ok(Checked { records: found, runs, fixed, concrete })
+        Ok(Checked { conditions: wishes.conditions(), records: found, runs, fixed, concrete })
     }
 
     /// The sizes to which the program itself gives numbers.
@@ -232,17 +278,18 @@ impl Program {
         }
     }
 
-    /// Runs over several sets of primes, after what they wish for was granted.
-    fn symbolic(
+    /// Runs over so many sets of primes, after what they wish for was granted.
+    pub(crate) fn symbolic(
         &self,
         numbers: &Numbers,
         wishes: &mut Wishes,
+        runs: usize,
         leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
     ) -> Result<Vec<Record>, Box<Report>> {
         let mut restarts = 0;
         'again: loop {
             let (mut records, mut faults) = (Vec::new(), Vec::new());
-            for run in 0..RUNS {
+            for run in 0..runs {
                 let mut world = Primes { numbers, wishes, run, defaulted: Vec::new(), leaf };
                 let (record, end) = self.run_in(&mut world);
                 match end {
@@ -330,7 +377,7 @@ pub fn hollow(leaf: &Leaf) -> Tensor {
 }
 
 /// The sizes of the free names in each run, with their primes.
-fn runs_of(names: &[String], sizes: &[&[(String, i64)]], wishes: &mut Wishes) -> Runs {
+pub(crate) fn runs_of(names: &[String], sizes: &[&[(String, i64)]], wishes: &mut Wishes) -> Runs {
     let mut runs = Runs::new(names);
     for (run, sizes) in sizes.iter().enumerate() {
         let number = |name: &String| sizes.iter().find(|(n, _)| n == name).map_or(1, |(_, v)| *v as u64);
@@ -483,11 +530,11 @@ impl World for Primes<'_> {
     }
 }
 
-/// Primes from 211, dealt to the runs in turn; small numbers of a program are none of them.
-const PRIMES: [u64; 160] = primes();
+/// Primes dealt to the runs in turn: none that counts anything often, and small, so that products of many fit 64 bits.
+const PRIMES: [u64; 200] = primes();
 
-const fn primes() -> [u64; 160] {
-    let (mut found, mut n, mut count) = ([0; 160], 211, 0);
+const fn primes() -> [u64; 200] {
+    let (mut found, mut n, mut count) = ([0; 200], 53, 0);
     while count < found.len() {
         let (mut d, mut prime) = (2, true);
         while d * d <= n {

@@ -82,20 +82,37 @@ impl Program {
         let taken: Vec<Taken> = checked.records.iter().map(|r| self.taken(r)).collect();
         let concrete = checked.concrete.as_ref().map(|r| (r, self.taken(r)));
         let runs = &checked.runs;
+        let known = |name: &str| checked.concrete.as_ref()?.sizes.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
+        let size = |name: &str| known(name).and_then(|n| u64::try_from(n).ok());
         // What the work of some nodes adds up to, each node by itself as an expression.
         let sum = |of: &dyn Fn(&Taken) -> Vec<Work>, part: fn(&Work) -> u64| {
             let all: Vec<Vec<Work>> = taken.iter().map(of).collect();
             let one = |i: usize| {
                 let values: Vec<u64> = all.iter().map(|works| part(&works[i])).collect();
-                let axis = |a: usize| runs.fit(&all.iter().map(|w| w[i].shape[a] as u64).collect::<Vec<_>>());
-                runs.fit_over(&values, &(0..all[0][i].shape.len()).map(axis).collect::<Vec<_>>())
+                let axis = |(s, a): (usize, usize)| {
+                    runs.fit(&all.iter().map(|w| w[i].shapes[s][a] as u64).collect::<Vec<_>>())
+                };
+                let places = all[0][i].shapes.iter().enumerate().flat_map(|(s, x)| (0..x.len()).map(move |a| (s, a)));
+                let axes: Vec<Option<Symbolic>> = places.map(axis).collect();
+                let logs: Vec<u64> = all.iter().map(|w| w[i].log_of).collect();
+                if logs.iter().any(|n| *n > 1) && values.iter().any(|v| *v > 0) {
+                    let log = runs.fit(&logs)?.log();
+                    let steps = |run: usize| runs.value(&log, run);
+                    let rest = (0..values.len()).map(|run| (values[run]).checked_div(steps(run)?));
+                    return Some(runs.fit_over(&rest.collect::<Option<Vec<u64>>>()?, &axes)?.multiply(&log));
+                }
+                runs.fit_over(&values, &axes)
             };
-            let alike = all.iter().all(|works| works.len() == all[0].len());
+            let ranks = |works: &[Work]| -> Vec<Vec<usize>> {
+                works.iter().map(|w| w.shapes.iter().map(|s| s.len()).collect()).collect()
+            };
+            let alike = all.iter().all(|works| ranks(works) == ranks(&all[0]));
             let terms = alike.then(|| (0..all[0].len()).map(one).collect::<Option<Vec<Symbolic>>>()).flatten();
-            Count {
-                symbolic: terms.map(|t| t.iter().fold(Symbolic::default(), |sum, term| sum.add(term))),
-                number: concrete.as_ref().map(|(_, t)| of(t).iter().map(part).sum()),
-            }
+            let formula = terms.map(|t| t.iter().fold(Symbolic::default(), |sum, term| sum.add(term)));
+            let number = concrete.as_ref().map(|(_, t)| of(t).iter().map(part).sum::<u64>());
+            // What is broadcast over an axis of size 1 takes less than the formula says.
+            let holds = |s: &Symbolic| number.is_none_or(|n| s.value(&size) == Some(i128::from(n)));
+            Count { symbolic: formula.filter(holds), number }
         };
         let flops: fn(&Work) -> u64 = |w| w.flops;
         let products: fn(&Work) -> u64 = |w| if w.product { w.flops } else { 0 };
@@ -112,7 +129,7 @@ impl Program {
                         Some(_) => Kind::Input,
                         None => Kind::Result,
                     },
-                    name: made.name.clone().unwrap_or_default(),
+                    name: made.name_of(k).to_owned(),
                     expression: match &made.leaf {
                         Some(leaf) if leaf.param => "param".to_owned(),
                         Some(_) => "input".to_owned(),
@@ -153,9 +170,8 @@ impl Program {
             (totals.peak_forward, totals.peak) = self.peaks(record);
         }
         let number = |name: &str| numbers.get(name).map(|x| *x as i64);
-        let known = |name: &str| checked.concrete.as_ref()?.sizes.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
         let sizes = checked.records[0].sizes.iter().map(|(n, _)| (n.clone(), number(n).or_else(|| known(n))));
-        Trace { sizes: sizes.collect(), rows, totals }
+        Trace { sizes: sizes.collect(), conditions: checked.conditions.clone(), rows, totals }
     }
 
     /// The run again, with the gradients of its output (of its sum, if it has axes) with respect to these names; to none:
@@ -238,7 +254,12 @@ impl Program {
         };
         let rows = shown.made.iter().map(|made| Work::of(&fresh(&made.tensors, &mut walk))).collect();
         let leaves: HashSet<u64> = leaves.into_iter().map(Tensor::id).collect();
-        let back = both.as_ref().map(|b| backward(&b.output, &leaves, &b.tensors, &b.gradients));
+        let back = both.as_ref().map(|b| {
+            let mut back = backward(&b.output, &leaves, &b.tensors, &b.gradients);
+            // A result with axes is summed so that it has gradients.
+            back.work.extend(Work::of(&walk.fresh(&b.output)));
+            back
+        });
         Taken { rows, nodes: shown.made.iter().map(|m| m.tensors.clone()).collect(), leaves, backward: back }
     }
 
@@ -262,5 +283,5 @@ fn kept_bytes(taken: &Taken) -> Vec<Work> {
     let own = |t: &&Tensor| !taken.leaves.contains(&t.id()) && t.primitive().class() != Class::Leaf;
     let kept = taken.backward.iter().flat_map(|b| b.kept.iter()).filter(own);
     let bytes = |t: &Tensor| (t.size() * t.dtype().size()) as u64;
-    kept.map(|t| Work { flops: 0, product: false, moved: bytes(t), shape: t.shape().clone() }).collect()
+    kept.map(|t| Work { flops: 0, log_of: 1, product: false, moved: bytes(t), shapes: vec![t.shape().clone()] }).collect()
 }

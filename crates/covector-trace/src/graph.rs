@@ -36,12 +36,14 @@ impl Walk {
 pub struct Work {
     /// Arithmetic on elements: sums, products, comparisons and functions count one each.
     pub flops: u64,
+    /// A size whose binary logarithm, rounded up, is a factor of `flops`; 1 without one.
+    pub log_of: u64,
     /// True for products of matrices and convolutions.
     pub product: bool,
     /// Bytes read and written.
     pub moved: u64,
-    /// The sizes of the result.
-    pub shape: Shape,
+    /// The sizes of the result, and of the operands.
+    pub shapes: Vec<Shape>,
 }
 
 impl Work {
@@ -52,7 +54,8 @@ impl Work {
             let specs: Vec<_> = inputs.iter().map(Tensor::spec).collect();
             let (primitive, cost) = (node.primitive(), node.primitive().cost(&specs, node.spec()));
             let product = primitive.class() == Class::Contract;
-            Work { flops: cost.flops, product, moved: cost.read + cost.written, shape: node.shape().clone() }
+            let shapes = [node].into_iter().chain(&inputs).map(|t| t.shape().clone()).collect();
+            Work { flops: cost.flops, log_of: cost.log_of, product, moved: cost.read + cost.written, shapes }
         };
         let working = |t: &&Tensor| !matches!(t.primitive().class(), Class::Leaf | Class::View);
         nodes.into_iter().filter(working).map(one).collect()

@@ -9,6 +9,7 @@ pub mod lint;
 mod notes;
 mod patterns;
 mod reading;
+mod solve;
 pub mod symbolic;
 pub mod table;
 pub mod why;

@@ -14,6 +14,8 @@ pub struct Trace {
     pub rows: Vec<Row>,
     /// The sizes and their numbers, where they have one.
     pub sizes: Vec<(String, Option<i64>)>,
+    /// Where the formulas hold: `d is a multiple of heads`.
+    pub conditions: Vec<String>,
     /// What all takes together.
     pub totals: Totals,
 }
@@ -95,7 +97,7 @@ impl Count {
     pub fn text(&self) -> String {
         match (self.number, &self.symbolic) {
             (Some(n), _) => grouped(n),
-            (None, Some(s)) => s.to_string(),
+            (None, Some(s)) => format!("{s:#}"),
             (None, None) => "?".to_owned(),
         }
     }
@@ -257,7 +259,7 @@ impl Trace {
         Line {
             indent,
             name: row.name.clone(),
-            expression: shortened(&row.expression, 44),
+            expression: shortened(&without_names(&row.expression), 44),
             symbols: row.symbols(),
             numbers: row.numbers().filter(|n| *n != row.symbols()).unwrap_or_default(),
             dtype: row.dtype.to_string(),
@@ -302,36 +304,47 @@ impl Trace {
         a.len() == b.len() && base(a.start) == base(b.start) && a.zip(b).all(same)
     }
 
-    /// The totals in words.
+    /// The totals in words: a number and under it its formula.
     pub fn summary_text(&self) -> String {
-        let mut text = String::new();
         let t = &self.totals;
-        let mut line = |what: &str, count: &Count, unit: fn(u64) -> String, tail: String| {
-            let value = match (count.number, &count.symbolic) {
-                (Some(n), Some(s)) if s.as_constant().is_none() => format!("{}  = {s}", unit(n)),
-                (Some(n), _) => unit(n),
-                (None, Some(s)) => s.to_string(),
-                (None, None) => "?".into(),
-            };
-            let _ = writeln!(text, "{what:<12}{value}{tail}");
+        let mut text = String::new();
+        let mut say = |what: &str, count: &Count, said: &dyn Fn(u64) -> String| {
+            let mut lines: Vec<String> = count.number.iter().map(|n| said(*n)).collect();
+            match &count.symbolic {
+                Some(s) if s.as_constant().is_none() || lines.is_empty() => {
+                    let sign = if lines.is_empty() { "" } else { "= " };
+                    lines.extend(wrapped(&format!("{sign}{s:#}"), 100));
+                }
+                None if lines.is_empty() => lines.push("?".into()),
+                _ => {}
+            }
+            for (i, line) in lines.iter().enumerate() {
+                let _ = writeln!(text, "{:<12}{line}", if i == 0 { what } else { "" });
+            }
         };
-        let within = |count: &Count| match count.number {
-            Some(n) => format!("  ({} of them in products)", grouped(n)),
-            None => String::new(),
+        let flops = |n: u64, products: &Count| match products.number {
+            Some(p) if p > 0 => format!("{} FLOPs, {} of them in products", grouped(n), grouped(p)),
+            _ => grouped(n) + " FLOPs",
         };
         if !t.parameters.is_nothing() {
-            line("parameters", &t.parameters, grouped, String::new());
+            say("parameters", &t.parameters, &grouped);
         }
-        line("forward", &t.forward, |n| grouped(n) + " FLOPs", within(&t.forward_products));
+        say("forward", &t.forward, &|n| flops(n, &t.forward_products));
         if !t.backward.is_nothing() && t.backward != Count::default() {
-            line("backward", &t.backward, |n| grouped(n) + " FLOPs", within(&t.backward_products));
-            line("kept", &t.kept, |n| bytes(n) + " for the backward pass", String::new());
+            say("backward", &t.backward, &|n| flops(n, &t.backward_products));
+            if !t.kept.is_nothing() {
+                say("kept", &t.kept, &|n| bytes(n) + " for the backward pass");
+            }
         }
-        if let Some(peak) = t.peak_forward {
-            line("memory", &Count { symbolic: None, number: Some(peak) }, |n| bytes(n) + " at most, forward", String::new());
+        let peak = |n: Option<u64>| Count { symbolic: None, number: n };
+        if t.peak_forward.is_some() {
+            say("memory", &peak(t.peak_forward), &|n| bytes(n) + " at most, forward");
         }
-        if let Some(peak) = t.peak {
-            line("", &Count { symbolic: None, number: Some(peak) }, |n| bytes(n) + " at most, forward and backward", String::new());
+        if t.peak.is_some() {
+            say("", &peak(t.peak), &|n| bytes(n) + " at most, forward and backward");
+        }
+        for (i, condition) in self.conditions.iter().enumerate() {
+            let _ = writeln!(text, "{:<12}{condition}", if i == 0 { "where" } else { "" });
         }
         text
     }
@@ -352,6 +365,7 @@ impl Trace {
         };
         let t = &self.totals;
         json!({
+            "conditions": self.conditions,
             "sizes": self.sizes.iter().map(|(n, v)| (n.clone(), json!(v))).collect::<serde_json::Map<_, _>>(),
             "tensors": self.rows.iter().map(row).collect::<Vec<_>>(),
             "totals": {
@@ -365,7 +379,8 @@ impl Trace {
 
     /// All rows as comma-separated values with a header.
     pub fn csv(&self) -> String {
-        let mut text = String::from("kind,module,name,expression,line,dtype,axes,shape,flops,product_flops,kept,gradient\n");
+        let mut text =
+            String::from("kind,module,name,expression,line,dtype,axes,shape,flops,product_flops,kept,gradient\n");
         for r in &self.rows {
             let kind = match r.kind {
                 Kind::Input => "input",
@@ -408,10 +423,66 @@ fn quoted(cell: &str) -> String {
     if cell.contains([',', '"', '\n']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
 }
 
-/// On one line, cut where it gets longer than `most`.
+/// A sum on several lines, each with a `+` or `-` at its beginning.
+fn wrapped(sum: &str, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = vec![String::new()];
+    let mut open = 0;
+    for word in sum.split(' ') {
+        let last = lines.last_mut().expect("never empty");
+        let between = open == 0 && matches!(word, "+" | "-");
+        open += word.matches('(').count() as i32 - word.matches(')').count() as i32;
+        if between && last.chars().count() > most {
+            lines.push(format!("  {word}"));
+        } else {
+            *last = if last.is_empty() { word.to_owned() } else { format!("{last} {word}") };
+        }
+    }
+    lines
+}
+
+/// Without the names that calls give their modules, which stand in the column before: `linear(x, 4, 2, name="fc1")`.
+fn without_names(text: &str) -> String {
+    let mut rest = text;
+    let mut kept = String::new();
+    while let Some(at) = rest.find(", name=\"") {
+        kept.push_str(&rest[..at]);
+        let behind = &rest[at + ", name=\"".len()..];
+        rest = behind.find('"').map_or("", |end| &behind[end + 1..]);
+    }
+    kept + rest
+}
+
+/// On one line, cut where it gets longer than `most`: at the end, but a chain of methods at its beginning.
 fn shortened(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= most { line } else { line.chars().take(most - 1).chain(['…']).collect() }
+    let length = line.chars().count();
+    if length <= most {
+        line
+    } else if is_chain(&line) {
+        std::iter::once('…').chain(line.chars().skip(length - most + 1)).collect()
+    } else {
+        line.chars().take(most - 1).chain(['…']).collect()
+    }
+}
+
+/// True for `x.f(…)` and `x[…]`, which say at their end what was done last; false for `f(…)` and for operators.
+fn is_chain(line: &str) -> bool {
+    let (mut depth, mut last_open) = (0, 0);
+    for (at, c) in line.char_indices() {
+        match c {
+            '(' | '[' => {
+                if depth == 0 {
+                    last_open = at;
+                }
+                depth += 1;
+            }
+            ')' | ']' => depth -= 1,
+            ' ' if depth == 0 => return false,
+            _ => {}
+        }
+    }
+    let before = line[..last_open].trim_end_matches(|c: char| c.is_alphanumeric() || c == '_');
+    line.ends_with(']') || line.ends_with(')') && before.ends_with('.')
 }
 
 /// Columns under their titles, two spaces apart; numbers stand at the right.
@@ -419,7 +490,9 @@ pub fn aligned(columns: &[(&str, Vec<String>, bool)]) -> String {
     let count = columns.first().map_or(0, |c| c.1.len());
     let widths: Vec<usize> = columns
         .iter()
-        .map(|(title, cells, _)| cells.iter().map(|c| c.chars().count()).chain([title.chars().count()]).max().unwrap_or(0))
+        .map(|(title, cells, _)| {
+            cells.iter().map(|c| c.chars().count()).chain([title.chars().count()]).max().unwrap_or(0)
+        })
         .collect();
     let mut text = String::new();
     for row in 0..=count {
@@ -437,6 +510,22 @@ pub fn aligned(columns: &[(&str, Vec<String>, bool)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn expressions_are_cut_where_they_say_least() {
+        let cut = |text: &str| shortened(&without_names(text), 24);
+        assert_eq!(cut("linear(x, d, d, name=\"q_proj\")"), "linear(x, d, d)");
+        assert_eq!(cut("linear(x, d, d, name=\"q\").reshape(B, T, h, d / h)"), "…reshape(B, T, h, d / h)");
+        assert_eq!(cut("softmax(where(causal, scores, -inf))"), "softmax(where(causal, s…");
+        assert_eq!(cut("(a + b).reshape(8) @ (c + d).reshape(9)"), "(a + b).reshape(8) @ (c…");
+        assert_eq!(cut("rotate(k, cosine, sine)[:, :, None]"), "…sine, sine)[:, :, None]");
+    }
+
+    #[test]
+    fn long_formulas_break_between_terms() {
+        assert_eq!(wrapped("a·b + (c + d)·e + f", 5), ["a·b + (c + d)·e", "  + f"]);
+        assert_eq!(wrapped("a", 5), ["a"]);
+    }
 
     #[test]
     fn digits_are_grouped_by_three() {

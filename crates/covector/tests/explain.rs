@@ -272,3 +272,28 @@ fn arithmetic_and_traffic_are_those_of_the_primitives() {
     let rows = w.take(&Tensor::from([3i64, 3]), 0);
     assert_eq!(step(&rows, "take"), (0, 16 + 56, 56));
 }
+
+/// Ops that move elements and compute none; what they read and write is counted.
+#[rustfmt::skip]
+const MOVES: [&str; 35] = [
+    "full", "zeros", "ones", "full_like", "zeros_like", "ones_like", "meshgrid", "stop_gradient", "reshape",
+    "permute_dims", "transpose", "broadcast_to", "flip", "squeeze", "expand_dims", "matrix_transpose", "flatten", "moveaxis",
+    "slice", "split", "chunk", "unbind", "diagonal", "concat", "stack", "roll", "tile",
+    "repeat", "take", "take_along_axis", "scatter_set", "put", "masked_select", "embedding", "unfold",
+];
+
+#[test]
+fn nothing_is_counted_as_zero_by_omission() {
+    let _alone = alone();
+    let mut idle = Vec::new();
+    for op in registry::all() {
+        let computes = (op.samples)().into_iter().any(|sample| {
+            let Ok(results) = op.apply(sample.args) else { return false };
+            explain(&results).flops() > 0
+        });
+        if !computes {
+            idle.push(op.name);
+        }
+    }
+    assert_eq!(idle, MOVES);
+}

@@ -64,10 +64,14 @@ impl Interpreter<'_> {
                 Ok(Value::List(items.iter().enumerate().map(pair).collect()))
             }
             ("enumerate", _) => wrong("enumerate(list)"),
-            ("zip", [Value::List(a), Value::List(b)]) => {
-                Ok(Value::List(a.iter().zip(b).map(|(a, b)| Value::List(vec![a.clone(), b.clone()])).collect()))
+            ("zip", [_, ..]) if values.iter().all(|v| matches!(v, Value::List(_))) => {
+                let items = |v: &&Value| if let Value::List(items) = v { items.clone() } else { Vec::new() };
+                let lists: Vec<Vec<Value>> = values.iter().map(items).collect();
+                let shortest = lists.iter().map(Vec::len).min().unwrap_or(0);
+                let row = |i: usize| Value::List(lists.iter().map(|list| list[i].clone()).collect());
+                Ok(Value::List((0..shortest).map(row).collect()))
             }
-            ("zip", _) => wrong("zip(list, list)"),
+            ("zip", _) => wrong("zip(list, list, …)"),
             ("int", [Value::Int(i)]) => Ok(Value::Int(*i)),
             ("int", [Value::Float(x)]) if x.abs() < 9e18 => Ok(Value::Int(Int::from(*x as i64))),
             ("int", _) => wrong("int(number)"),

@@ -242,7 +242,7 @@ impl Interpreter<'_> {
                 }
             }
         }
-        let mut frame = Frame::default();
+        let frame = Frame::default();
         let mut bound = Vec::new();
         for ((name, name_span, default), value) in def.params.iter().zip(values) {
             let value = match (value, default) {
@@ -256,7 +256,6 @@ impl Interpreter<'_> {
             bound.push((name.clone(), value, *name_span));
         }
         self.enter_module(def, module);
-        std::mem::swap(&mut frame.pass, &mut None);
         self.frames.push(frame);
         self.captured.push(around.clone());
         for (name, value, name_span) in bound {

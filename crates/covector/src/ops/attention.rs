@@ -261,7 +261,7 @@ impl Primitive for Attention {
     /// For each pair a score, the largest one, a difference, its exponential and the sum, and a part of a mean; divisions.
     fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
         let [pairs, results, d, e] = self.sizes(x);
-        Cost { flops: pairs * (2 * d + 2 * e + 4) + results, ..Cost::moving(x, out) }
+        Cost { flops: pairs.saturating_mul(2 * d + 2 * e + 4).saturating_add(results), ..Cost::moving(x, out) }
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)
@@ -342,7 +342,7 @@ impl Primitive for AttentionBackward {
     /// For each pair the score again and its weight, that weight's slope, and parts of three gradients.
     fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
         let [pairs, _, d, e] = self.0.sizes(x);
-        Cost { flops: pairs * (6 * d + 4 * e + 7), ..Cost::moving(x, out) }
+        Cost { flops: pairs.saturating_mul(6 * d + 4 * e + 7), ..Cost::moving(x, out) }
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)

@@ -72,7 +72,7 @@ impl Primitive for Convolve {
         let spec = |part: Part| operands.iter().position(|&p| p == part).map_or(out, |i| x[i]);
         let (weight, output) = (spec(Part::Weight), spec(Part::Output));
         let terms = size(weight) / weight.shape[0].max(1) as u64;
-        Cost { flops: 2 * size(output) * terms, ..Cost::moving(x, out) }
+        Cost { flops: size(output).saturating_mul(2 * terms), ..Cost::moving(x, out) }
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)

@@ -46,7 +46,7 @@ impl Primitive for MatMul {
         Ok(t(&kernels::matmul(&t(&x[1]), &t(&x[0]))))
     }
     fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
-        Cost { flops: 2 * size(out) * x[0].shape[2] as u64, ..Cost::moving(x, out) }
+        Cost { flops: size(out).saturating_mul(2 * x[0].shape[2] as u64), ..Cost::moving(x, out) }
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)
@@ -210,7 +210,7 @@ impl Primitive for Hadamard {
     }
     fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
         let row = *out.shape.last().unwrap_or(&1);
-        Cost { flops: size(out) * halvings(row), ..Cost::moving(x, out) }
+        halvings(size(out), row, Cost::moving(x, out))
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)

@@ -34,7 +34,7 @@ impl Primitive for ArgSort {
         Ok(kernels::argsort(&x[0], self.axis, self.descending))
     }
     fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
-        Cost { flops: size(out) * halvings(out.shape[self.axis]), ..Cost::moving(x, out) }
+        halvings(size(out), out.shape[self.axis], Cost::moving(x, out))
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Zero("the result is an integer")
@@ -71,7 +71,7 @@ impl Primitive for SearchSorted {
     }
     fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
         let row = *x[0].shape.last().unwrap_or(&1);
-        Cost { flops: size(out) * halvings(row), ..Cost::moving(x, out) }
+        halvings(size(out), row, Cost::moving(x, out))
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Zero("the result is an integer")

@@ -7,6 +7,8 @@ use crate::{Class, Spec};
 pub struct Cost {
     /// Arithmetic on elements: sums, products, comparisons and functions count one each.
     pub flops: u64,
+    /// The size of an axis whose binary logarithm, rounded up, is a factor of `flops`, as in sorting; 1 without one.
+    pub log_of: u64,
     /// Bytes of operands read.
     pub read: u64,
     /// Bytes of the result written.
@@ -45,12 +47,18 @@ impl Cost {
 
     /// No arithmetic: every operand is read and the result written.
     pub fn moving(inputs: &[&Spec], out: &Spec) -> Cost {
-        Cost { flops: 0, read: inputs.iter().map(|x| bytes(x)).sum(), written: bytes(out), memory: Memory::New }
+        Cost {
+            flops: 0,
+            log_of: 1,
+            read: inputs.iter().map(|x| bytes(x)).sum(),
+            written: bytes(out),
+            memory: Memory::New,
+        }
     }
 
     /// Neither arithmetic nor traffic: the result is an operand seen in another way.
     pub fn nothing() -> Cost {
-        Cost { flops: 0, read: 0, written: 0, memory: Memory::Shared }
+        Cost { flops: 0, log_of: 1, read: 0, written: 0, memory: Memory::Shared }
     }
 }
 
@@ -64,7 +72,8 @@ pub(crate) fn bytes(spec: &Spec) -> u64 {
     size(spec) * spec.dtype.size() as u64
 }
 
-/// Steps of a bisection of `n` elements.
-pub(crate) fn halvings(n: usize) -> u64 {
-    u64::from(n.max(1).next_power_of_two().trailing_zeros())
+/// As many operations for each of `times` elements as a bisection of `n` has steps.
+pub(crate) fn halvings(times: u64, n: usize, moving: Cost) -> Cost {
+    let steps = u64::from(n.max(1).next_power_of_two().trailing_zeros());
+    Cost { flops: times * steps, log_of: n.max(1) as u64, ..moving }
 }
