@@ -74,15 +74,10 @@ impl LBFGS {
 
     /// A state with room for `pairs` remembered steps: the structure to load a saved one into.
     pub fn start_with<P: Tree>(&self, parameters: &P, pairs: usize) -> Memory {
-        let zeros = Tensor::scalar(0.0, dtype(parameters)).broadcast_to([flat(parameters).size()]);
-        let many = vec![zeros.clone(); pairs];
-        Memory {
-            iterations: Tensor::from(0),
-            gradient: zeros.clone(),
-            moved: zeros,
-            steps: many.clone(),
-            changes: many,
-        }
+        let size: usize = parameters.leaves().iter().map(Tensor::size).sum();
+        let zeros = || Tensor::scalar(0.0, dtype(parameters)).broadcast_to([size]);
+        let many = || (0..pairs).map(|_| zeros()).collect();
+        Memory { iterations: Tensor::from(0), gradient: zeros(), moved: zeros(), steps: many(), changes: many() }
     }
 
     /// The parameters and the state after a step of several directions, and the loss before it. Everything is computed.
