@@ -1,7 +1,7 @@
 //! Layers with PyTorch's parameter names and layouts.
 
-use covector::ops::index::embedding;
 use covector::ops::einsum::einsum;
+use covector::ops::index::embedding;
 use covector::ops::random::{normal, uniform};
 use covector::{DType, Key, Tensor, Tree};
 

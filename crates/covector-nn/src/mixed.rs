@@ -34,13 +34,7 @@ pub struct LossScale {
 impl Default for LossScale {
     /// PyTorch's defaults: 65536, doubled after 2000 steps, halved after an overflow.
     fn default() -> Self {
-        LossScale {
-            scale: Tensor::from(65536.0f32),
-            steps: Tensor::from(0),
-            growth: 2.0,
-            backoff: 0.5,
-            interval: 2000,
-        }
+        LossScale { scale: Tensor::from(65536.0f32), steps: Tensor::from(0), growth: 2.0, backoff: 0.5, interval: 2000 }
     }
 }
 

@@ -101,7 +101,8 @@ impl<const D: usize> AvgPool<D> {
         if self.count_include_pad || self.padding == [0; D] {
             return y;
         }
-        let size: Vec<usize> = std::iter::once(1).chain(x.shape()[x.ndim().saturating_sub(D)..].iter().copied()).collect();
+        let size: Vec<usize> =
+            std::iter::once(1).chain(x.shape()[x.ndim().saturating_sub(D)..].iter().copied()).collect();
         let dtype = if x.dtype().is_float() { x.dtype() } else { DType::F32 };
         y / self.mean(&Tensor::scalar(1.0, dtype).broadcast_to(size))
     }

@@ -424,5 +424,6 @@ impl Plateau {
 
 /// From `from` to `to` along half a cosine, of which the part `done` is done.
 fn fall(from: f64, to: f64, done: f64) -> f64 {
-    to + (from - to) * 0.5 * (1.0 + (PI * done).cos())
+    let left = 0.5 * (1.0 + (PI * done).cos());
+    from * left + to * (1.0 - left)
 }

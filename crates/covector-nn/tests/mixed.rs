@@ -89,7 +89,12 @@ fn scaled_losses_save_gradients_that_f16_would_lose() {
 fn accumulated_gradients_are_those_of_the_whole_batch() {
     let (x, y) = data(4);
     let net = in_dtype(&mlp(), DType::F64);
-    let gradient = |x: &Tensor, y: &Tensor| value_and_grad(|net: &Mlp| mse_loss(&net.eval(&x.cast(DType::F64), &net.start()), &y.cast(DType::F64), "mean"))(&net).1;
+    let gradient = |x: &Tensor, y: &Tensor| {
+        value_and_grad(|net: &Mlp| mse_loss(&net.eval(&x.cast(DType::F64), &net.start()), &y.cast(DType::F64), "mean"))(
+            &net,
+        )
+        .1
+    };
     let (xs, ys) = (x.chunk(4, 0), y.chunk(4, 0));
     let mut sum = Accumulated::of(gradient(&xs[0], &ys[0]));
     for i in 1..4 {
@@ -125,7 +130,7 @@ fn a_convolutional_net_learns_with_statistics_dropout_and_groups_in_flat_memory(
     let pictures = |key: &Key| {
         let y = randint(&key.fold_in(0), [24], 0, 3);
         let rows = Tensor::from((0..6i64).collect::<Vec<_>>()).floor_divide(2).reshape([1, 6, 1]);
-        let stripe = rows.equal(&y.reshape([24, 1, 1])).cast(DType::F32);
+        let stripe = rows.equal(y.reshape([24, 1, 1])).cast(DType::F32);
         ((stripe + normal(&key.fold_in(1), [24, 6, 6], DType::F32) * 0.3).unsqueeze(1), y)
     };
     let mut state = optimizer.start(&net);

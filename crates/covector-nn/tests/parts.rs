@@ -94,7 +94,10 @@ fn what_does_not_fit_is_named_at_once() {
     part.insert("middle.bias".into(), Tensor::from([1.0f32; 4]));
     part.insert("mittle.bias".into(), Tensor::from([1.0f32; 3]));
     let text = put(&tied(0), &part).unwrap_err().to_string();
-    assert!(text.contains("`middle.bias` is [4], not [3]") && text.contains("`mittle.bias` is no part of it"), "{text}");
+    assert!(
+        text.contains("`middle.bias` is [4], not [3]") && text.contains("`mittle.bias` is no part of it"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -133,7 +136,10 @@ fn parts_are_loaded_under_other_names_and_what_is_left_is_listed() {
     assert_eq!(known.missing, ["middle.weight", "middle.bias"]);
     assert_eq!(known.unexpected, ["model.extra"]);
     assert_eq!(known.tree.output.weight.dtype(), DType::F32);
-    assert_eq!(known.tree.output.weight.to_vec::<f32>(), narrow(&tied(0).embedding.weight).cast(DType::F32).to_vec::<f32>());
+    assert_eq!(
+        known.tree.output.weight.to_vec::<f32>(),
+        narrow(&tied(0).embedding.weight).cast(DType::F32).to_vec::<f32>()
+    );
     let text = contents.fill_known(&tied(1), |_| "model.extra".to_owned()).unwrap_err().to_string();
     assert!(text.contains("`model.extra` is f32[1], not f32[3, 3]") && text.contains("f32[5, 3]"), "{text}");
 }
@@ -143,14 +149,28 @@ fn parameters_and_running_statistics_are_one_state_dict() {
     let folder = Folder::new("dict");
     let path = folder.0.join("dict.safetensors");
     let net = |seed| {
-        (Linear::new(&Key::new(seed), 3, 4, true), BatchNorm::new(4), Activation::Gelu, vec![Linear::new(&Key::new(9), 4, 4, false)])
+        (
+            Linear::new(&Key::new(seed), 3, 4, true),
+            BatchNorm::new(4),
+            Activation::Gelu,
+            vec![Linear::new(&Key::new(9), 4, 4, false)],
+        )
     };
     let trained = net(0);
     let (_, state) = trained.train(&normal(&Key::new(1), [6, 3], DType::F32), &trained.start(), &Key::new(2));
     let mut dict = select(&trained, all);
     dict.extend(select(&state, all));
     let names = dict.keys().map(String::as_str).collect::<Vec<_>>();
-    let torch = ["0.bias", "0.weight", "1.bias", "1.num_batches_tracked", "1.running_mean", "1.running_var", "1.weight", "3.0.weight"];
+    let torch = [
+        "0.bias",
+        "0.weight",
+        "1.bias",
+        "1.num_batches_tracked",
+        "1.running_mean",
+        "1.running_var",
+        "1.weight",
+        "3.0.weight",
+    ];
     assert_eq!(names, torch);
     file::save(&path, &dict, &BTreeMap::new()).unwrap();
     let contents = file::load(&path).unwrap();
@@ -171,10 +191,15 @@ fn states_of_optimisers_are_saved_and_loaded() {
     file::save(&path, &state, &BTreeMap::new()).unwrap();
     let loaded = file::load(&path).unwrap().fill(&adam.start(&lstm)).unwrap();
     assert_eq!(loaded.steps.item::<i64>(), 1);
-    assert_eq!(loaded.slots["bias_hh_l0_reverse"]["exp_avg"].to_vec::<f32>(), state.slots["bias_hh_l0_reverse"]["exp_avg"].to_vec::<f32>());
+    assert_eq!(
+        loaded.slots["bias_hh_l0_reverse"]["exp_avg"].to_vec::<f32>(),
+        state.slots["bias_hh_l0_reverse"]["exp_avg"].to_vec::<f32>()
+    );
 
     let lbfgs = LBFGS { max_iter: 3, ..LBFGS::default() };
-    let step = |w, state| lbfgs.step(&w, state, |w: &Tensor| covector::try_value_and_grad(|w| (w - 1.0).pow(4.0).sum(..), w)).unwrap();
+    let step = |w, state| {
+        lbfgs.step(&w, state, |w: &Tensor| covector::try_value_and_grad(|w| (w - 1.0).pow(4.0).sum(..), w)).unwrap()
+    };
     let (w, memory, _) = step(Tensor::from([0.0f64, 3.0]), lbfgs.start(&Tensor::from([0.0f64; 2])));
     let path = folder.0.join("lbfgs.safetensors");
     file::save(&path, &memory, &BTreeMap::new()).unwrap();

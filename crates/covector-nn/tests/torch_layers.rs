@@ -84,7 +84,8 @@ impl Case<'_> {
         let options = || self.conv_options::<D>();
         match text(&self.0["layer"]) {
             "Conv" => {
-                let layer = Conv::<D>::new(&key(), self.n("inputs"), self.n("outputs"), self.sizes("kernel", 0), options());
+                let layer =
+                    Conv::<D>::new(&key(), self.n("inputs"), self.n("outputs"), self.sizes("kernel", 0), options());
                 self.map(&layer, Conv::forward);
             }
             "ConvTranspose" => {
@@ -187,7 +188,11 @@ impl Case<'_> {
     fn transformer(&self) {
         let options = TransformerOptions {
             feedforward: self.n("feedforward"),
-            activation: if text(&self.0["options"]["activation"]) == "gelu" { Activation::Gelu } else { Activation::Relu },
+            activation: if text(&self.0["options"]["activation"]) == "gelu" {
+                Activation::Gelu
+            } else {
+                Activation::Relu
+            },
             norm_first: self.is("norm_first"),
             bias: self.is("bias"),
             ..TransformerOptions::default()
@@ -223,7 +228,8 @@ impl Case<'_> {
                 self.check(&layer, |layer, x| vec![layer.forward(&x[0], &x[1])]);
             }
             "Embedding" => {
-                let (indices, padding) = (self.list("indices")[0].cast(DType::I64), self.0["options"]["padding"].as_i64());
+                let (indices, padding) =
+                    (self.list("indices")[0].cast(DType::I64), self.0["options"]["padding"].as_i64());
                 self.check(&Embedding::new(&key(), 5, 3), |table, _| {
                     vec![table.forward_padded(&indices, padding.unwrap())]
                 });

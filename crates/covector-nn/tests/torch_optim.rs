@@ -182,10 +182,7 @@ fn schedules_give_pytorchs_rates() {
         ("linear", Box::new(Linear { rate, start: 0.2, end: 0.9, steps: 33 })),
         ("polynomial", Box::new(Polynomial { rate, steps: 60, power: 2.5 })),
         ("one_cycle", Box::new(one_cycle)),
-        (
-            "one_cycle_linear",
-            Box::new(OneCycle { rise: 0.4, linear: true, div: 10.0, final_div: 100.0, ..one_cycle }),
-        ),
+        ("one_cycle_linear", Box::new(OneCycle { rise: 0.4, linear: true, div: 10.0, final_div: 100.0, ..one_cycle })),
         ("one_cycle_three", Box::new(OneCycle { three_phase: true, ..one_cycle })),
         ("warmup", Box::new(Warmup { steps: 12, start: 0.1, then: Cosine { rate, floor: 0.0, steps: 80 } })),
     ];
@@ -209,7 +206,8 @@ fn plateaus_are_found_where_pytorch_finds_them() {
         floor: 0.02,
         ..Plateau::default()
     };
-    for (name, plateau) in [("plateau", Plateau { patience: 3, factor: 0.5, ..Plateau::default() }), ("plateau_rising", rising)]
+    for (name, plateau) in
+        [("plateau", Plateau { patience: 3, factor: 0.5, ..Plateau::default() }), ("plateau_rising", rising)]
     {
         let mut state = plateau.start(0.3);
         for (measure, wanted) in numbers(&goldens["measures"]).into_iter().zip(numbers(&goldens[name])) {

@@ -121,7 +121,8 @@ impl LBFGS {
             }
             let direction = direction(&gradient, &steps, &changes);
             last = gradient.clone();
-            let first = if iterations == 1 { (1.0 / gradient.abs().sum(..).to_f64()).min(1.0) } else { 1.0 } * self.rate;
+            let first =
+                if iterations == 1 { (1.0 / gradient.abs().sum(..).to_f64()).min(1.0) } else { 1.0 } * self.rate;
             let slope = dot(&gradient, &direction);
             moved = &direction * first;
             if slope > -self.tolerance_change {

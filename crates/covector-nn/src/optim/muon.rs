@@ -89,7 +89,12 @@ impl Rule for Muon {
     }
 
     fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, _: u64, rate: f64) -> (Tensor, Slots) {
-        assert_eq!(p.ndim(), 2, "Muon moves matrices, not {}; give other parameters a group with another rule", p.spec());
+        assert_eq!(
+            p.ndim(),
+            2,
+            "Muon moves matrices, not {}; give other parameters a group with another rule",
+            p.spec()
+        );
         let buffer = running(one(state, "momentum_buffer"), g, self.momentum);
         let direction = if self.nesterov { running(&buffer, g, self.momentum) } else { buffer.clone() };
         let [rows, columns] = [0, 1].map(|i| p.shape()[i] as f64);
