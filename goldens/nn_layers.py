@@ -226,6 +226,12 @@ def transformers() -> None:
         causal = torch.ones(3, 3, dtype=torch.bool).triu(1)
         run = lambda x, memory: module(x, memory, tgt_mask=causal)
         case("TransformerDecoderLayer", module, [torch.randn(2, 3, 4), torch.randn(2, 5, 4)], options, run)
+        norm = lambda: nn.LayerNorm(4, bias=bias) if first else None
+        stack = nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, **more), 2, norm(), enable_nested_tensor=False)
+        case("TransformerEncoder", stack, [torch.randn(1, 3, 4)], options)
+        decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(4, 2, **more), 2, norm())
+        run = lambda x, memory: decoder(x, memory, tgt_mask=causal)
+        case("TransformerDecoder", decoder, [torch.randn(1, 3, 4), torch.randn(1, 2, 4)], options, run)
 
 
 def sequential() -> None:

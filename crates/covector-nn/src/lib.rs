@@ -42,4 +42,5 @@ pub use positions::{Positions, Rotary};
 pub use recurrent::{GRU, LSTM, RNN};
 pub use schedule::{Schedule, WarmupCosine};
 pub use sequential::{Activation, Layer};
-pub use transformer::{TransformerDecoderLayer, TransformerEncoderLayer, TransformerOptions};
+pub use transformer::{TransformerDecoder, TransformerDecoderLayer, TransformerEncoder};
+pub use transformer::{TransformerEncoderLayer, TransformerOptions};

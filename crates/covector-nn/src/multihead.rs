@@ -56,6 +56,13 @@ impl Default for Attending {
     }
 }
 
+impl Attending {
+    /// The same for the `i`-th of several layers, which drops by a key of its own.
+    pub fn layer(&self, i: usize) -> Self {
+        Attending { dropout: self.dropout.layer(i), ..self.clone() }
+    }
+}
+
 /// The keys and values of the tokens seen so far.
 #[derive(Clone, Debug, Tree)]
 pub struct KvCache {

@@ -152,6 +152,96 @@ impl TransformerDecoderLayer {
     }
 }
 
+/// Layers of an encoder one after the other, and a norm after them; PyTorch's module of this name.
+///
+/// ```
+/// use covector::{DType, Key, ops::create::ones};
+/// use covector_nn::{Attending, Dropout, TransformerEncoder, TransformerOptions};
+/// let options = TransformerOptions { feedforward: 16, norm_first: true, ..TransformerOptions::default() };
+/// let encoder = TransformerEncoder::new(&Key::new(0), 3, 8, 2, options);
+/// let y = encoder.forward(&ones([2, 3, 8], DType::F32), &Attending::default(), &Dropout::off());
+/// assert_eq!(y.shape()[..], [2, 3, 8]);
+/// ```
+#[derive(Clone, Debug, Tree)]
+pub struct TransformerEncoder {
+    /// The layers.
+    pub layers: Vec<TransformerEncoderLayer>,
+    /// The norm of the result: for layers whose norms come first.
+    pub norm: Option<LayerNorm>,
+}
+
+impl TransformerEncoder {
+    /// Layers of different weights; the last norm is there if the norms of the layers come first.
+    ///
+    /// # Panics
+    /// If the width is not divisible by the number of heads.
+    #[track_caller]
+    pub fn new(key: &Key, layers: usize, width: usize, heads: usize, options: TransformerOptions) -> Self {
+        let layer = |i: usize| TransformerEncoderLayer::new(&key.fold_in(i as i64), width, heads, options);
+        let norm = options.norm_first.then(|| norm(width, options));
+        TransformerEncoder { layers: (0..layers).map(layer).collect(), norm }
+    }
+
+    /// `x [batch, tokens, width]`, as `x`. Each layer drops by keys of its own.
+    #[track_caller]
+    pub fn forward(&self, x: &Tensor, how: &Attending, dropout: &Dropout) -> Tensor {
+        let mut x = x.clone();
+        for (i, layer) in self.layers.iter().enumerate() {
+            x = layer.forward(&x, &how.layer(i), &dropout.layer(i));
+        }
+        normed(&self.norm, x)
+    }
+}
+
+/// Layers of a decoder one after the other, and a norm after them; PyTorch's module of this name.
+///
+/// ```
+/// use covector::{DType, Key, ops::create::ones};
+/// use covector_nn::{Attending, Dropout, TransformerDecoder, TransformerOptions};
+/// let options = TransformerOptions { feedforward: 16, ..TransformerOptions::default() };
+/// let decoder = TransformerDecoder::new(&Key::new(0), 2, 8, 2, options);
+/// let (x, memory) = (ones([2, 3, 8], DType::F32), ones([2, 5, 8], DType::F32));
+/// let causal = Attending { causal: true, ..Attending::default() };
+/// assert_eq!(decoder.forward(&x, &memory, &causal, &Attending::default(), &Dropout::off()).shape()[..], [2, 3, 8]);
+/// ```
+#[derive(Clone, Debug, Tree)]
+pub struct TransformerDecoder {
+    /// The layers.
+    pub layers: Vec<TransformerDecoderLayer>,
+    /// The norm of the result: for layers whose norms come first.
+    pub norm: Option<LayerNorm>,
+}
+
+impl TransformerDecoder {
+    /// Layers of different weights; the last norm is there if the norms of the layers come first.
+    ///
+    /// # Panics
+    /// If the width is not divisible by the number of heads.
+    #[track_caller]
+    pub fn new(key: &Key, layers: usize, width: usize, heads: usize, options: TransformerOptions) -> Self {
+        let layer = |i: usize| TransformerDecoderLayer::new(&key.fold_in(i as i64), width, heads, options);
+        let norm = options.norm_first.then(|| norm(width, options));
+        TransformerDecoder { layers: (0..layers).map(layer).collect(), norm }
+    }
+
+    /// `x [batch, tokens, width], memory [batch, others, width]`, as `x`. Each layer drops by keys of its own.
+    #[track_caller]
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        memory: &Tensor,
+        own: &Attending,
+        across: &Attending,
+        dropout: &Dropout,
+    ) -> Tensor {
+        let mut x = x.clone();
+        for (i, layer) in self.layers.iter().enumerate() {
+            x = layer.forward(&x, memory, &own.layer(i), &across.layer(i), &dropout.layer(i));
+        }
+        normed(&self.norm, x)
+    }
+}
+
 /// `x + f(norm(x))`, or `norm(x + f(x))`.
 fn added(x: &Tensor, norm: &LayerNorm, norm_first: bool, f: impl Fn(&Tensor) -> Tensor) -> Tensor {
     if norm_first { x + f(&norm.forward(x)) } else { norm.forward(&(x + f(x))) }
@@ -164,4 +254,11 @@ fn feedforward(x: &Tensor, first: &Linear, second: &Linear, activation: Activati
 
 fn norm(width: usize, options: TransformerOptions) -> LayerNorm {
     LayerNorm { eps: options.eps, ..LayerNorm::new(width, options.bias) }
+}
+
+fn normed(norm: &Option<LayerNorm>, x: Tensor) -> Tensor {
+    match norm {
+        Some(norm) => norm.forward(&x),
+        None => x,
+    }
 }

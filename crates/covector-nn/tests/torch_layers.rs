@@ -198,13 +198,25 @@ impl Case<'_> {
             ..TransformerOptions::default()
         };
         let (width, heads, all, off) = (self.n("width"), self.n("heads"), Attending::default(), Dropout::off());
-        if text(&self.0["layer"]) == "TransformerEncoderLayer" {
-            let layer = TransformerEncoderLayer::new(&key(), width, heads, options);
-            return self.map(&layer, |layer, x| layer.forward(x, &all, &off));
-        }
-        let layer = TransformerDecoderLayer::new(&key(), width, heads, options);
         let causal = Attending { causal: true, ..Attending::default() };
-        self.check(&layer, |layer, x| vec![layer.forward(&x[0], &x[1], &causal, &all, &off)]);
+        match text(&self.0["layer"]) {
+            "TransformerEncoderLayer" => {
+                let layer = TransformerEncoderLayer::new(&key(), width, heads, options);
+                self.map(&layer, |layer, x| layer.forward(x, &all, &off));
+            }
+            "TransformerEncoder" => {
+                let stack = TransformerEncoder::new(&key(), 2, width, heads, options);
+                self.map(&stack, |stack, x| stack.forward(x, &all, &off));
+            }
+            "TransformerDecoderLayer" => {
+                let layer = TransformerDecoderLayer::new(&key(), width, heads, options);
+                self.check(&layer, |layer, x| vec![layer.forward(&x[0], &x[1], &causal, &all, &off)]);
+            }
+            _ => {
+                let stack = TransformerDecoder::new(&key(), 2, width, heads, options);
+                self.check(&stack, |stack, x| vec![stack.forward(&x[0], &x[1], &causal, &all, &off)]);
+            }
+        }
     }
 
     fn sequential(&self) {
@@ -249,7 +261,7 @@ impl Case<'_> {
             "LSTM" => self.recurrent(recurrent::LstmCell),
             "GRU" => self.recurrent(recurrent::GruCell),
             "MultiheadAttention" | "GroupedAttention" => self.attention(),
-            "TransformerEncoderLayer" | "TransformerDecoderLayer" => self.transformer(),
+            kind if kind.starts_with("Transformer") => self.transformer(),
             "Sequential" => self.sequential(),
             _ => match self.n("d") {
                 1 => self.spatial::<1>(),
@@ -304,6 +316,7 @@ fn attention_with_masks_positions_shared_heads_and_a_cache() {
 #[test]
 fn transformer_layers() {
     cases(&["TransformerEncoderLayer", "TransformerDecoderLayer"], 6);
+    cases(&["TransformerEncoder", "TransformerDecoder"], 6);
 }
 
 #[test]
