@@ -9,6 +9,7 @@ pub mod attention;
 pub mod conv;
 pub mod data;
 pub mod decode;
+pub mod doctor;
 pub mod dropout;
 pub mod file;
 pub mod gpt;
