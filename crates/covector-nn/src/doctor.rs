@@ -292,7 +292,7 @@ pub fn overlap(train: &Tensor, held_out: &Tensor) -> Vec<Finding> {
 /// use covector_nn::doctor::sees_ahead;
 /// let tokens = Tensor::from([[3, 1, 2]]);
 /// assert!(sees_ahead(|t| t.cast(DType::F32).cumsum(1), &tokens).is_empty());
-/// assert_eq!(sees_ahead(|t| t.cast(DType::F32) + t.max(..), &tokens).len(), 1);
+/// assert_eq!(sees_ahead(|t| t.cast(DType::F32) + t.sum(..), &tokens).len(), 1);
 /// ```
 pub fn sees_ahead(f: impl Fn(&Tensor) -> Tensor, tokens: &Tensor) -> Vec<Finding> {
     let (time, half) = (tokens.shape()[1], tokens.shape()[1].div_ceil(2));

@@ -15,6 +15,7 @@ pub mod file;
 pub mod gpt;
 pub mod init;
 pub mod layers;
+pub mod lora;
 pub mod mixed;
 pub mod multihead;
 pub mod norm;

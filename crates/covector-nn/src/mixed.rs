@@ -1,8 +1,8 @@
 //! Mixed precision: computing in bf16 or f16 with weights in f32, and losses scaled so that small gradients are not lost.
 
-use covector::{DType, Result, Tensor, Tree, try_value_and_grad};
+use covector::{DType, Result, Tensor, Tree};
 
-use crate::optim::zip;
+use crate::optim::{value_and_grad_with, zip};
 
 /// The tree with its floats in another dtype; other leaves stay.
 ///
@@ -40,9 +40,11 @@ impl Default for LossScale {
 
 /// What [`LossScale::value_and_grad`] gives.
 #[derive(Clone, Debug)]
-pub struct Scaled<T> {
+pub struct Scaled<T, A = ()> {
     /// The loss, in f32 and not scaled.
     pub loss: Tensor,
+    /// What the function gave besides.
+    pub more: A,
     /// The gradients in the dtypes of the weights, not scaled; where they overflowed they are not finite.
     pub gradients: T,
     /// A 0-d bool: whether all are finite.
@@ -76,18 +78,30 @@ impl LossScale {
     /// As [`covector::try_value_and_grad`].
     #[track_caller]
     pub fn value_and_grad<T: Tree>(&self, loss: impl Fn(&T) -> Tensor, weights: &T, dtype: DType) -> Result<Scaled<T>> {
-        let kept = std::cell::RefCell::new(None);
+        self.value_and_grad_with(|weights: &T| (loss(weights), ()), weights, dtype)
+    }
+
+    /// As [`value_and_grad`](Self::value_and_grad), of a function that gives something besides its loss: running statistics.
+    ///
+    /// # Errors
+    /// As [`covector::try_value_and_grad`].
+    #[track_caller]
+    pub fn value_and_grad_with<T: Tree, A: Tree>(
+        &self,
+        loss: impl Fn(&T) -> (Tensor, A),
+        weights: &T,
+        dtype: DType,
+    ) -> Result<Scaled<T, A>> {
         let scaled = |weights: &T| {
-            let loss = loss(&in_dtype(weights, dtype)).cast(DType::F32);
-            kept.replace(Some(loss.clone()));
-            loss * &self.scale
+            let (loss, more) = loss(&in_dtype(weights, dtype));
+            let loss = loss.cast(DType::F32);
+            (&loss * &self.scale, (loss, more))
         };
-        let (scaled, gradients) = try_value_and_grad(scaled, weights)?;
-        let loss = kept.into_inner().unwrap_or(scaled);
+        let (_, (loss, more), gradients) = value_and_grad_with(scaled, weights)?;
         let gradients = gradients.map_leaves(|g| g / self.scale.cast(g.dtype()));
         let all = gradients.leaves().iter().map(|g| g.isfinite().all(..)).reduce(|a, b| a.logical_and(b));
         let finite = all.unwrap_or_else(|| Tensor::from(true));
-        Ok(Scaled { loss, gradients, finite })
+        Ok(Scaled { loss, more, gradients, finite })
     }
 
     /// The scale after a step whose gradients were finite, or not.
@@ -95,7 +109,9 @@ impl LossScale {
     pub fn update(&self, finite: &Tensor) -> Self {
         let steps = &self.steps + 1;
         let grown = steps.greater_equal(self.interval as i64);
-        let good = grown.where_(&self.scale * self.growth, &self.scale);
+        let larger = &self.scale * self.growth;
+        // A scale of infinity would never come back.
+        let good = grown.logical_and(larger.isfinite()).where_(larger, &self.scale);
         LossScale {
             scale: finite.where_(good, &self.scale * self.backoff),
             steps: finite.logical_and(grown.logical_not()).where_(steps, 0),

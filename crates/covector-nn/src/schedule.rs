@@ -286,7 +286,7 @@ impl Schedule for OneCycle {
     fn at(&self, step: usize) -> f64 {
         let first = self.peak / self.div;
         let last = first / self.final_div;
-        let end = self.steps as f64 - 1.0;
+        let end = self.steps.max(1) as f64 - 1.0;
         let top = self.rise * self.steps as f64 - 1.0;
         let legs = if self.three_phase {
             vec![(top, first, self.peak), (2.0 * top, self.peak, first), (end, first, last)]
@@ -296,7 +296,7 @@ impl Schedule for OneCycle {
         let (step, mut begin) = ((step as f64).min(end), 0.0);
         for (stop, from, to) in legs {
             if step <= stop || stop == end {
-                let done = (step - begin) / (stop - begin);
+                let done = if stop > begin { (step - begin) / (stop - begin) } else { 1.0 };
                 return if self.linear { from + (to - from) * done } else { fall(from, to, done) };
             }
             begin = stop;

@@ -9,7 +9,9 @@ use covector_nn::mixed::{LossScale, in_dtype, keep};
 use covector_nn::optim::{Accumulated, Lion, Muon, Optimizer, SGD, State, value_and_grad_with};
 use covector_nn::schedule::{Cosine, Schedule, Warmup};
 use covector_nn::sequential::{Activation, Flatten, Layer, Rate};
-use covector_nn::{AdamW, BatchNorm, Conv2d, Embedding, GRU, Linear, conv::ConvOptions, pool::MaxPool2d};
+use covector_nn::{
+    AdamW, BatchNorm, Conv2d, Embedding, GRU, Linear, conv::ConvOptions, data::Batches, file, pool::MaxPool2d,
+};
 
 /// One test counts nodes, so they take turns.
 static TURN: Mutex<()> = Mutex::new(());
@@ -83,6 +85,15 @@ fn scaled_losses_save_gradients_that_f16_would_lose() {
     let gradient = |scale: LossScale| scale.value_and_grad(tiny, &w, DType::F16).unwrap().gradients.item::<f32>();
     assert_eq!(gradient(LossScale::none()), 0.0);
     assert!((gradient(LossScale::default()) - 2e-8).abs() < 1e-11);
+}
+
+#[test]
+fn scales_never_reach_infinity() {
+    let mut scale = LossScale { scale: Tensor::from(2f32.powi(125)), interval: 1, ..LossScale::default() };
+    for _ in 0..9 {
+        scale = scale.update(&Tensor::from(true));
+    }
+    assert_eq!(scale.scale.item::<f32>(), 2f32.powi(127));
 }
 
 #[test]
@@ -189,4 +200,70 @@ fn a_gated_network_learns_which_token_came_first() {
     let (x, y) = batch(1000);
     let right = predicted(&net, &x).argmax(1).equal(&y).cast(DType::F32).mean(..).item::<f32>();
     assert!(right > 0.9, "{right}");
+}
+
+/// Everything a run of the network below is made of.
+#[derive(Clone, Tree)]
+struct Run {
+    net: (Linear, BatchNorm, Activation, Rate, Linear),
+    statistics: ((), covector_nn::RunningStats, (), (), ()),
+    optimizer: State,
+    scale: LossScale,
+    average: (Linear, BatchNorm, Activation, Rate, Linear),
+}
+
+impl Run {
+    fn new() -> Self {
+        let key = Key::new(20);
+        let (first, last) = (Linear::new(&key.fold_in(0), 4, 16, true), Linear::new(&key.fold_in(1), 16, 1, true));
+        let net = (first, BatchNorm::new(16), Activation::Relu, Rate(0.2), last);
+        let (statistics, optimizer) = (net.start(), Self::rules().start(&net));
+        let scale = LossScale { interval: 7, ..LossScale::default() };
+        Run { average: net.clone(), net, statistics, optimizer, scale }
+    }
+
+    fn rules() -> Optimizer {
+        Optimizer::new(Muon::default()).group(|_, p| p.ndim() < 2, AdamW::default(), 0.5)
+    }
+
+    /// A step whose batch, rate and dropout are functions of its number alone.
+    fn step(&self, step: usize) -> Run {
+        let (x, y) = data(7);
+        let chosen = Batches::new(32, 8, Key::new(21)).at(step);
+        let (x, y) = (x.take(&chosen, 0), y.take(&chosen, 0));
+        let loss = |net: &(Linear, BatchNorm, Activation, Rate, Linear)| {
+            let key = Key::new(22).fold_in(step as i64);
+            let (out, statistics) = net.train(&x.cast(DType::BF16), &self.statistics, &key);
+            (mse_loss(&out.cast(DType::F32), &y, "mean"), statistics)
+        };
+        let out = self.scale.value_and_grad_with(loss, &self.net, DType::BF16).unwrap();
+        let rate = Warmup { steps: 5, start: 0.1, then: Cosine { rate: 0.02, floor: 0.0, steps: 60 } }.at(step);
+        let (net, optimizer) = Self::rules().step(&self.net, &out.gradients, &self.optimizer, rate);
+        let run = Run {
+            net: keep(&out.finite, &net, &self.net),
+            optimizer: keep(&out.finite, &optimizer, &self.optimizer),
+            statistics: keep(&out.finite, &out.more, &self.statistics),
+            scale: self.scale.update(&out.finite),
+            average: covector_nn::Ema { decay: 0.9 }.update(&self.average, &net),
+        };
+        evaluate(&[run.leaves()]);
+        run
+    }
+}
+
+#[test]
+fn a_run_saved_in_the_middle_goes_on_to_the_same_bits() {
+    let _turn = TURN.lock().unwrap();
+    let path = std::env::temp_dir().join(format!("covector-nn-run-{}.safetensors", std::process::id()));
+    let whole = (0..30).fold(Run::new(), |run, step| run.step(step));
+    let half = (0..13).fold(Run::new(), |run, step| run.step(step));
+    file::save(&path, &half, &Default::default()).unwrap();
+    drop(half);
+    let loaded = file::load(&path).unwrap().fill(&Run::new()).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let resumed = (13..30).fold(loaded, |run, step| run.step(step));
+    for ((path, a), b) in whole.named().iter().zip(resumed.leaves()) {
+        assert_eq!(a.value().to_bytes(), b.value().to_bytes(), "{path}");
+    }
+    assert_eq!(whole.optimizer.steps.item::<i64>(), 30);
 }

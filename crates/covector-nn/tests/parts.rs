@@ -8,7 +8,7 @@ use covector::{DType, Key, Tensor, Tree, grad, value_and_grad};
 use covector_nn::optim::{Adam, LBFGS, Optimizer};
 use covector_nn::parts::{Part, listed, put, select};
 use covector_nn::sequential::{Activation, Layer};
-use covector_nn::{BatchNorm, Embedding, LSTM, Linear, file};
+use covector_nn::{BatchNorm, Embedding, LSTM, Linear, file, lora::Lora};
 
 /// A model whose output map is its embedding.
 #[derive(Clone, Debug, Tree)]
@@ -205,4 +205,33 @@ fn states_of_optimisers_are_saved_and_loaded() {
     file::save(&path, &memory, &BTreeMap::new()).unwrap();
     let loaded = file::load(&path).unwrap().fill(&lbfgs.start_with(&w, memory.steps.len())).unwrap();
     assert_eq!(step(w.clone(), loaded).0.to_vec::<f64>(), step(w, memory).0.to_vec::<f64>());
+}
+
+#[test]
+fn adapters_begin_as_nothing_and_train_alone() {
+    let lora = Lora { rank: 2, alpha: 4.0 };
+    let model = tied(3);
+    let mut adapters = lora.start(&model, &Key::new(4), |_, t| t.ndim() == 2);
+    let paths = ["embedding.lora_A.weight", "embedding.lora_B.weight", "middle.lora_A.weight", "middle.lora_B.weight"];
+    assert_eq!(adapters.keys().collect::<Vec<_>>(), paths);
+    let before = loss(&model).item::<f32>();
+    assert_eq!(loss(&lora.applied(&model, &adapters).unwrap()).item::<f32>(), before);
+    let adam = Optimizer::new(Adam::default());
+    let mut state = adam.start(&adapters);
+    for _ in 0..20 {
+        let (_, gradients) = value_and_grad(|a: &Part| loss(&lora.applied(&model, a).unwrap()))(&adapters);
+        (adapters, state) = adam.step(&adapters, &gradients, &state, 0.05);
+    }
+    let merged = lora.applied(&model, &adapters).unwrap();
+    assert!(loss(&merged).item::<f32>() < 0.5 * before);
+    assert_eq!(merged.embedding.weight.id(), merged.output.weight.id(), "what was tied stays tied");
+    let change = (&merged.middle.weight - &model.middle.weight).to_vec::<f32>();
+    // A product of rank two: its determinant is 0.
+    let at = |i: usize, j: usize| f64::from(change[3 * i + j]);
+    let minor = |j: usize, k: usize| at(1, j) * at(2, k) - at(1, k) * at(2, j);
+    let determinant = at(0, 0) * minor(1, 2) - at(0, 1) * minor(0, 2) + at(0, 2) * minor(0, 1);
+    assert!(determinant.abs() < 1e-5 && change.iter().any(|x| x.abs() > 0.1), "{determinant}");
+    adapters.remove("middle.lora_B.weight");
+    let text = lora.applied(&model, &adapters).unwrap_err().to_string();
+    assert!(text.contains("`middle.lora_A.weight`") && !text.contains("embedding"), "{text}");
 }

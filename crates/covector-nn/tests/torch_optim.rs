@@ -217,3 +217,19 @@ fn plateaus_are_found_where_pytorch_finds_them() {
         assert!(state.rate() < 0.1, "{name} did something");
     }
 }
+
+#[test]
+fn adamw_by_groups_has_the_bits_of_adamw_alone() {
+    let start = [Tensor::from([[1.0f32, -2.0], [0.5, 3.0]]), Tensor::from([0.25f32, -1.0])];
+    let alone = AdamW { weight_decay: 0.1, ..AdamW::default() };
+    let groups = Optimizer::new(alone).group(|_, p| p.ndim() < 2, AdamW { weight_decay: 0.0, ..alone }, 1.0);
+    let (mut a, mut b) = (start.clone(), start);
+    let (mut moments, mut state) = (alone.start(&a), groups.start(&b));
+    let f = |p: &[Tensor; 2]| (&p[0] * 3.0).sin().sum(..) + p[1].square().sum(..);
+    for _ in 0..20 {
+        let gradients = [&a, &b].map(|p| value_and_grad(f)(p).1);
+        (a, moments) = alone.step(&a, &gradients[0], moments, 0.01, |_, p| p.ndim() >= 2);
+        (b, state) = groups.step(&b, &gradients[1], &state, 0.01);
+    }
+    assert_eq!(a.map(|t| t.to_vec::<f32>()), b.map(|t| t.to_vec::<f32>()));
+}
