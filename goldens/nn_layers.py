@@ -154,6 +154,22 @@ def recurrent() -> None:
             case(kind, module, [torch.randn(2, 5, 3), *start], {**options, **more}, run)
 
 
+def packed() -> None:
+    """Sequences of different lengths, as packed sequences."""
+    lengths = [4, 1, 3]
+    for kind, both in (("RNN", False), ("LSTM", True), ("GRU", True), ("LSTM", False)):
+        module = getattr(nn, kind)(2, 2, 2, bidirectional=both, batch_first=True)
+
+        def run(x: Tensor) -> tuple:
+            given = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+            y, last = module(given)
+            y, _ = nn.utils.rnn.pad_packed_sequence(y, batch_first=True)
+            return (y, *last) if kind == "LSTM" else (y, last)
+
+        options = {"inputs": 2, "hidden": 2, "layers": 2, "bias": True, "bidirectional": both, "state": False, "lengths": lengths}
+        case(kind, module, [torch.randn(3, 4, 2)], options, run)
+
+
 def rotated(x: Tensor, base: float, interleaved: bool) -> Tensor:
     """Rotary embedding, by complex numbers."""
     tokens, features = x.shape[-2:]
@@ -242,7 +258,7 @@ def sequential() -> None:
 def main() -> None:
     torch.manual_seed(0)
     torch.set_default_dtype(torch.float64)
-    for family in (linear, convolutions, poolings, norms, recurrent, attention, transformers, sequential):
+    for family in (linear, convolutions, poolings, norms, recurrent, packed, attention, transformers, sequential):
         family()
     data = {"source": f"torch {version('torch')}", "cases": CASES}
     Path(__file__).with_name("nn_layers.json").write_text(json.dumps(data, separators=(",", ":")) + "\n")

@@ -374,6 +374,53 @@ pub fn one_batch<P: Tree>(
     Ok((found, losses))
 }
 
+/// Learning rates and the losses they were met with, and the one to begin with: a third of the one at which the loss fell
+/// fastest. The model given stays as it is.
+///
+/// The rate rises by a factor from step to step, from `rates.0` to `rates.1`, until the loss is four times the least. `loss` is told the
+/// number of the step, for another batch.
+///
+/// Source: Smith 2017, "Cyclical learning rates for training neural networks".
+///
+/// ```
+/// use covector::Tensor;
+/// use covector_nn::{Optimizer, doctor::rate_range, optim::SGD};
+/// let (w, sgd) = (Tensor::from([3.0f32, -2.0]), Optimizer::new(SGD::default()));
+/// let (rate, tried) = rate_range(&w, &sgd, (1e-5, 10.0), 60, |w, _| w.square().sum(..)).unwrap();
+/// assert!(0.01 < rate && rate < 1.0, "from 1 on the steps grow");
+/// assert!(tried.len() < 60);
+/// ```
+///
+/// # Errors
+/// If the loss has no gradient, or an op refuses its data.
+pub fn rate_range<P: Tree>(
+    model: &P,
+    optimizer: &Optimizer,
+    rates: (f64, f64),
+    steps: usize,
+    loss: impl Fn(&P, usize) -> Tensor,
+) -> Result<(f64, Vec<(f64, f64)>)> {
+    let (mut model, mut state) = (model.map_leaves(Tensor::clone), optimizer.start(model));
+    let (mut tried, mut least) = (Vec::with_capacity(steps), f64::INFINITY);
+    let factor = (rates.1 / rates.0).powf(1.0 / steps.saturating_sub(1).max(1) as f64);
+    for step in 0..steps {
+        let rate = rates.0 * factor.powi(step as i32);
+        let (loss, gradients) = try_value_and_grad(|model: &P| loss(model, step), &model)?;
+        (model, state) = optimizer.step(&model, &gradients, &state, rate);
+        drop(gradients);
+        try_eval(&[vec![loss.clone()], model.leaves(), state.leaves()].concat())?;
+        let loss = loss.to_f64();
+        if !loss.is_finite() || loss > 4.0 * least {
+            break;
+        }
+        least = least.min(loss);
+        tried.push((rate, loss));
+    }
+    let falls = tried.windows(2).map(|pair| (pair[0].1 - pair[1].1, pair[0].0));
+    let steepest = falls.max_by(|a, b| a.0.total_cmp(&b.0)).map_or(rates.0, |(_, rate)| rate);
+    Ok((steepest / 3.0, tried))
+}
+
 /// Whether the losses of a run fall, and those of the held-out part with them; the latter may be few or none.
 ///
 /// ```

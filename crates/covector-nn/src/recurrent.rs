@@ -154,6 +154,44 @@ impl<C: Cell> Recurrent<C> {
     /// If there are no layers or no steps, or the state has another shape.
     #[track_caller]
     pub fn forward(&self, x: &Tensor, state: Option<&RecurrentState>, dropout: &Dropout) -> (Tensor, RecurrentState) {
+        self.run(x, None, state, dropout)
+    }
+
+    /// As [`forward`](Self::forward), of sequences of different lengths: `mask [batch, time]` is true where there is something, as
+    /// [`data::padded`](crate::data::padded) gives it. Elsewhere results are 0 and states stay; PyTorch's packed sequences.
+    ///
+    /// ```
+    /// use covector::{DType, Key, Tensor, ops::create::ones};
+    /// use covector_nn::{Dropout, GRU};
+    /// let (gru, x) = (GRU::new(&Key::new(0), 1, 1, 1, true, false), ones([2, 3, 1], DType::F32));
+    /// let mask = Tensor::from([[true, true, true], [true, false, false]]);
+    /// let (y, state) = gru.forward_masked(&x, &mask, None, &Dropout::off());
+    /// let (y, last) = (y.to_vec::<f32>(), state.h.to_vec::<f32>());
+    /// assert_eq!(y[4..], [0.0, 0.0]);
+    /// assert_eq!((last[0], last[1]), (y[2], y[0]));
+    /// ```
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    #[track_caller]
+    pub fn forward_masked(
+        &self,
+        x: &Tensor,
+        mask: &Tensor,
+        state: Option<&RecurrentState>,
+        dropout: &Dropout,
+    ) -> (Tensor, RecurrentState) {
+        self.run(x, Some(&mask.unsqueeze(-1)), state, dropout)
+    }
+
+    #[track_caller]
+    fn run(
+        &self,
+        x: &Tensor,
+        mask: Option<&Tensor>,
+        state: Option<&RecurrentState>,
+        dropout: &Dropout,
+    ) -> (Tensor, RecurrentState) {
         assert!(!self.layers.is_empty() && x.ndim() == 3 && x.shape()[1] > 0, "no layers, or no [batch, time, inputs]");
         let hidden = self.layers[0][0].weight_hh.shape()[1];
         let empty = || Tensor::scalar(0.0, x.dtype()).broadcast_to([x.shape()[0], hidden]);
@@ -168,7 +206,7 @@ impl<C: Cell> Recurrent<C> {
             let mut sides = Vec::new();
             for (reverse, direction) in directions.iter().enumerate() {
                 let start = (at(&h, last_h.len()), C::MEMORY.then(|| at(&c, last_h.len())));
-                let (side, h, c) = self.unrolled(direction, &x, start, reverse == 1);
+                let (side, h, c) = self.unrolled(direction, &x, mask, start, reverse == 1);
                 sides.push(side);
                 last_h.push(h);
                 last_c.extend(c);
@@ -184,6 +222,7 @@ impl<C: Cell> Recurrent<C> {
         &self,
         weights: &Direction,
         x: &Tensor,
+        mask: Option<&Tensor>,
         (mut h, mut c): (Tensor, Option<Tensor>),
         reverse: bool,
     ) -> (Tensor, Tensor, Option<Tensor>) {
@@ -191,24 +230,33 @@ impl<C: Cell> Recurrent<C> {
         if let Some([bias, _]) = &weights.biases {
             entering = entering + bias;
         }
-        let mut steps = moments(&entering);
+        let (mut steps, mut masks) = (moments(&entering), mask.map(moments).unwrap_or_default());
         if reverse {
             steps.reverse();
+            masks.reverse();
         }
         let back = weights.weight_hh.t();
         let mut states = Vec::with_capacity(steps.len());
-        for input in &steps {
+        for (i, input) in steps.iter().enumerate() {
             let mut hidden = h.matmul(&back);
             if let Some([_, bias]) = &weights.biases {
                 hidden = hidden + bias;
             }
-            (h, c) = self.cell.step(input, &hidden, &h, c.as_ref());
+            let (new_h, new_c) = self.cell.step(input, &hidden, &h, c.as_ref());
+            (h, c) = match masks.get(i) {
+                None => (new_h, new_c),
+                Some(there) => {
+                    let kept = |new: Tensor, old: &Tensor| there.where_(new, old);
+                    (kept(new_h, &h), new_c.zip(c.as_ref()).map(|(new, old)| kept(new, old)))
+                }
+            };
             states.push(h.clone());
         }
         if reverse {
             states.reverse();
         }
-        (stack(&states, 1), h, c)
+        let all = stack(&states, 1);
+        (mask.map_or(all.clone(), |mask| mask.where_(all, 0.0)), h, c)
     }
 }
 

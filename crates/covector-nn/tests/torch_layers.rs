@@ -119,7 +119,13 @@ impl Case<'_> {
         let net = Recurrent::<C>::new(&key(), inputs, hidden, layers, bias, both).with(cell);
         self.check(&net, |net, x| {
             let state = self.is("state").then(|| RecurrentState { h: x[1].clone(), c: x.get(2).cloned() });
-            let (y, state) = net.forward(&x[0], state.as_ref(), &Dropout::off());
+            let (y, state) = match self.0["options"].get("lengths") {
+                None => net.forward(&x[0], state.as_ref(), &Dropout::off()),
+                Some(lengths) => {
+                    let tokens: Vec<Vec<i64>> = numbers(lengths).iter().map(|&n| vec![0; n as usize]).collect();
+                    net.forward_masked(&x[0], &data::padded(&tokens, 0).1, state.as_ref(), &Dropout::off())
+                }
+            };
             [y, state.h].into_iter().chain(state.c).collect()
         });
     }
@@ -305,7 +311,7 @@ fn norms() {
 
 #[test]
 fn recurrences() {
-    cases(&["RNN", "LSTM", "GRU"], 16);
+    cases(&["RNN", "LSTM", "GRU"], 20);
 }
 
 #[test]
