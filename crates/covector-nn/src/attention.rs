@@ -1,4 +1,4 @@
-//! Attention with several heads.
+//! Causal self-attention with several heads, as in GPT-2, and what heads are made of.
 
 use covector::ops::create::ones;
 use covector::{DType, Key, Tensor, Tree};
@@ -57,51 +57,6 @@ impl CausalSelfAttention {
     }
 }
 
-/// Attention of queries to keys and values that may come from elsewhere, with PyTorch's parameter names.
-#[derive(Clone, Debug, Tree)]
-pub struct MultiheadAttention {
-    /// Maps of queries, keys and values, stacked: `[3 width, width]`.
-    pub in_proj_weight: Tensor,
-    /// `[3 width]`.
-    pub in_proj_bias: Option<Tensor>,
-    /// `width -> width`.
-    pub out_proj: Linear,
-    /// The number of heads.
-    pub heads: usize,
-}
-
-impl MultiheadAttention {
-    /// Initial weights uniform as those of `nn.Linear`; biases 0.
-    ///
-    /// # Panics
-    /// If the width is not divisible by the number of heads.
-    #[track_caller]
-    pub fn new(key: &Key, width: usize, heads: usize, bias: bool) -> Self {
-        assert!(heads > 0 && width.is_multiple_of(heads), "a width of {width} does not divide into {heads} heads");
-        let zeros = |n: usize| bias.then(|| Tensor::from(vec![0.0f32; n]));
-        let map = |i: i64, outputs: usize| Linear::new(&key.fold_in(i), width, outputs, false).weight;
-        MultiheadAttention {
-            in_proj_weight: map(0, 3 * width),
-            in_proj_bias: zeros(3 * width),
-            out_proj: Linear { weight: map(1, width), bias: zeros(width) },
-            heads,
-        }
-    }
-
-    /// `query [batch, m, width], key and value [batch, n, width] -> [batch, m, width]`.
-    ///
-    /// A bool mask broadcasts to `[batch, heads, m, n]` and is true where a query may attend; a float mask is added to the
-    /// scores.
-    #[track_caller]
-    pub fn forward(&self, query: &Tensor, key: &Tensor, value: &Tensor, mask: Option<&Tensor>) -> Tensor {
-        let all = Linear { weight: self.in_proj_weight.clone(), bias: self.in_proj_bias.clone() };
-        let parts = thirds(&all);
-        let [q, k, v] = [(0, query), (1, key), (2, value)].map(|(i, x)| split_heads(&parts[i].forward(x), self.heads));
-        let y = q.scaled_dot_product_attention(&k, &v, mask, false);
-        self.out_proj.forward(&merge_heads(&y, query.shape()[2]))
-    }
-}
-
 /// The three maps that are stacked in one.
 ///
 /// Cutting the weight and not the result keeps the transposes (zeros around a slice, added up) small.
@@ -111,13 +66,13 @@ fn thirds(all: &Linear) -> [Linear; 3] {
 }
 
 /// `[batch, time, width] -> [batch, heads, time, width / heads]`.
-fn split_heads(x: &Tensor, heads: usize) -> Tensor {
+pub(crate) fn split_heads(x: &Tensor, heads: usize) -> Tensor {
     let [batch, time, width] = [0, 1, 2].map(|i| x.shape()[i]);
     x.reshape([batch, time, heads, width / heads]).transpose(1, 2)
 }
 
 /// `[batch, heads, time, width / heads] -> [batch, time, width]`.
-fn merge_heads(x: &Tensor, width: usize) -> Tensor {
+pub(crate) fn merge_heads(x: &Tensor, width: usize) -> Tensor {
     let (batch, time) = (x.shape()[0], x.shape()[2]);
     x.transpose(1, 2).reshape([batch, time, width])
 }

@@ -1,10 +1,12 @@
 //! Trees of tensors in safetensors files, each leaf under its path.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use covector::{Error, Result, Tensor, Tree};
 use covector_io::{load_safetensors, save_safetensors};
+
+use crate::parts::{Part, put};
 
 /// Writes every leaf under its path, and the metadata, atomically: the file is complete or as it was before.
 ///
@@ -51,6 +53,17 @@ pub struct Contents {
     pub metadata: BTreeMap<String, String>,
 }
 
+/// What a file had of a tree.
+#[derive(Clone, Debug)]
+pub struct Known<T> {
+    /// The tree with what the file had.
+    pub tree: T,
+    /// The paths of the tree that it did not have.
+    pub missing: Vec<String>,
+    /// The names in the file that belong to nothing in the tree.
+    pub unexpected: Vec<String>,
+}
+
 impl Contents {
     /// The tensors in the structure of `like`, whose values do not matter and are not computed.
     ///
@@ -70,6 +83,48 @@ impl Contents {
             Some(more) => Err(self.error(format!("array `{more}` belongs to nothing in the model"))),
             None => Ok(like.with_leaves(leaves)),
         }
+    }
+
+    /// What the file has of `like`: the tree, and what it lacks and has besides. `name` says under which name the file has a
+    /// path, for files of others.
+    ///
+    /// Floats are cast to the dtypes of `like`; its other leaves stay. What is tied in `like` stays tied, and needs one name.
+    ///
+    /// ```
+    /// use covector::Key;
+    /// use covector_nn::{Linear, file, parts::select};
+    /// # let folder = std::env::temp_dir().join(format!("covector-nn-part-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder).unwrap();
+    /// let path = folder.join("weight.safetensors");
+    /// let layer = Linear::new(&Key::new(0), 3, 2, true);
+    /// file::save(&path, &select(&layer, |path, _| path == "weight"), &Default::default()).unwrap();
+    /// let some = file::load(&path).unwrap().fill_known(&Linear::new(&Key::new(1), 3, 2, true), str::to_owned).unwrap();
+    /// assert_eq!(some.tree.weight.to_vec::<f32>(), layer.weight.to_vec::<f32>());
+    /// assert_eq!((some.missing, some.unexpected), (vec!["bias".to_owned()], vec![]));
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// If a leaf has another shape in the file, or only one of both is float; all such leaves are named.
+    pub fn fill_known<T: Tree>(&self, like: &T, name: impl Fn(&str) -> String) -> Result<Known<T>> {
+        let (mut found, mut ids, mut used) = (Part::new(), HashSet::new(), HashSet::new());
+        let (named, mut problems) = (like.named(), Vec::new());
+        for (path, wanted) in &named {
+            let name = name(path);
+            let Some(t) = self.tensors.get(&name) else { continue };
+            if t.shape() != wanted.shape() || t.dtype().is_float() != wanted.dtype().is_float() {
+                problems.push(format!("`{name}` is {}, not {}", t.spec(), wanted.spec()));
+            }
+            found.insert(path.clone(), t.cast(wanted.dtype()));
+            ids.insert(wanted.id());
+            used.insert(name);
+        }
+        if !problems.is_empty() {
+            return Err(self.error(format!("these arrays do not fit: {}", problems.join(", "))));
+        }
+        let missing = named.into_iter().filter(|(_, t)| !ids.contains(&t.id())).map(|(path, _)| path).collect();
+        let unexpected = self.tensors.keys().filter(|&name| !used.contains(name)).cloned().collect();
+        Ok(Known { tree: put(like, &found)?, missing, unexpected })
     }
 
     /// The tensor of this path.

@@ -1,10 +1,12 @@
 //! Layers with PyTorch's parameter names and layouts.
 
+use covector::ops::einsum::einsum;
 use covector::ops::index::embedding;
 use covector::ops::random::{normal, uniform};
 use covector::{DType, Key, Tensor, Tree};
 
 use crate::Dropout;
+use crate::init::{constant, fan_bounded};
 
 /// An affine map of the last axis: `y = x Wᵀ + b`, `[.., inputs] -> [.., outputs]`.
 #[derive(Clone, Debug, Tree)]
@@ -35,13 +37,49 @@ impl Linear {
     #[track_caller]
     pub fn normal(key: &Key, inputs: usize, outputs: usize, bias: bool, std: f64) -> Self {
         let weight = normal(key, [outputs, inputs], DType::F32) * std;
-        Linear { weight, bias: bias.then(|| constant(0.0, outputs)) }
+        Linear { weight, bias: bias.then(|| constant(0.0, [outputs])) }
     }
 
     /// `[.., inputs] -> [.., outputs]`.
     #[track_caller]
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let y = x.matmul(&self.weight.t());
+        match &self.bias {
+            Some(bias) => y + bias,
+            None => y,
+        }
+    }
+}
+
+/// A form in two arguments for each output: `y_o = aᵀ W_o b + bias_o`, `[.., inputs1], [.., inputs2] -> [.., outputs]`.
+///
+/// ```
+/// use covector::{Key, Tensor};
+/// use covector_nn::Bilinear;
+/// let layer = Bilinear::new(&Key::new(0), 2, 3, 4, true);
+/// let (a, b) = (Tensor::from([[1.0f32, 2.0]]), Tensor::from([[1.0f32, 2.0, 3.0]]));
+/// assert_eq!(layer.forward(&a, &b).shape()[..], [1, 4]);
+/// ```
+#[derive(Clone, Debug, Tree)]
+pub struct Bilinear {
+    /// `[outputs, inputs1, inputs2]`.
+    pub weight: Tensor,
+    /// `[outputs]`.
+    pub bias: Option<Tensor>,
+}
+
+impl Bilinear {
+    /// Weight and bias uniform in ±1/√inputs1, as PyTorch's `nn.Bilinear`, in f32.
+    #[track_caller]
+    pub fn new(key: &Key, inputs1: usize, inputs2: usize, outputs: usize, bias: bool) -> Self {
+        let weight = fan_bounded(&key.fold_in(0), [outputs, inputs1, inputs2], inputs1);
+        Bilinear { weight, bias: bias.then(|| fan_bounded(&key.fold_in(1), [outputs], inputs1)) }
+    }
+
+    /// `[.., inputs1], [.., inputs2] -> [.., outputs]`.
+    #[track_caller]
+    pub fn forward(&self, a: &Tensor, b: &Tensor) -> Tensor {
+        let y = einsum("...i,oij,...j->...o", &[a.clone(), self.weight.clone(), b.clone()]);
         match &self.bias {
             Some(bias) => y + bias,
             None => y,
@@ -63,34 +101,29 @@ impl Embedding {
         Embedding { weight: normal(key, [entries, width], DType::F32) * std }
     }
 
+    /// Normal with standard deviation 1, as PyTorch's `nn.Embedding`, in f32.
+    ///
+    /// ```
+    /// use covector::{Key, Tensor};
+    /// let table = covector_nn::Embedding::new(&Key::new(0), 10, 3);
+    /// assert_eq!(table.forward(&Tensor::from([[1, 2], [9, 1]])).shape()[..], [2, 2, 3]);
+    /// ```
+    #[track_caller]
+    pub fn new(key: &Key, entries: usize, width: usize) -> Self {
+        Embedding { weight: normal(key, [entries, width], DType::F32) }
+    }
+
     /// The vectors at `indices`, which are integers of any shape.
     #[track_caller]
     pub fn forward(&self, indices: &Tensor) -> Tensor {
         embedding(&self.weight, indices)
     }
-}
 
-/// Normalisation of the last axis to mean 0 and variance 1, then scaled and shifted.
-#[derive(Clone, Debug, Tree)]
-pub struct LayerNorm {
-    /// `[width]`.
-    pub weight: Tensor,
-    /// `[width]`.
-    pub bias: Option<Tensor>,
-    /// Added to the variance, so that constant rows do not divide by 0.
-    pub eps: f64,
-}
-
-impl LayerNorm {
-    /// Scale 1, shift 0, eps 1e-5, as PyTorch's `nn.LayerNorm`, in f32.
-    pub fn new(width: usize, bias: bool) -> Self {
-        LayerNorm { weight: constant(1.0, width), bias: bias.then(|| constant(0.0, width)), eps: 1e-5 }
-    }
-
-    /// As `x`.
+    /// As [`forward`](Self::forward), where the vector at `padding` does not learn: PyTorch's `padding_idx`.
     #[track_caller]
-    pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.layer_norm(1, Some(&self.weight), self.bias.as_ref(), self.eps)
+    pub fn forward_padded(&self, indices: &Tensor, padding: i64) -> Tensor {
+        let y = self.forward(indices);
+        indices.equal(padding).unsqueeze(-1).where_(y.stop_gradient(), y)
     }
 }
 
@@ -119,9 +152,4 @@ impl Mlp {
         let hidden = self.c_fc.forward(x).gelu();
         dropout.apply(&self.c_proj.forward(&hidden))
     }
-}
-
-/// A vector of one number, in f32.
-fn constant(value: f64, len: usize) -> Tensor {
-    Tensor::from(vec![value as f32; len])
 }

@@ -4,39 +4,17 @@ use covector::{DType, Key, Tensor, Tree, value_and_grad};
 use covector_nn::{AdamW, Dropout, Gpt, GptConfig, MultiheadAttention, clip_grad_norm};
 use serde_json::Value;
 
+mod golden;
+use golden::{close, filled, numbers, tensor};
+
 fn goldens() -> Value {
     serde_json::from_str(include_str!("../../../goldens/layers.json")).unwrap()
-}
-
-fn numbers(json: &Value) -> Vec<f64> {
-    json.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
-}
-
-fn tensor(json: &Value) -> Tensor {
-    let shape: Vec<usize> = json["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect();
-    Tensor::from_slice(&numbers(&json["values"]), shape)
 }
 
 fn tokens(json: &Value) -> Tensor {
     let rows = json.as_array().unwrap();
     let flat: Vec<i64> = rows.iter().flat_map(|r| r.as_array().unwrap()).map(|x| x.as_i64().unwrap()).collect();
     Tensor::from_slice(&flat, [rows.len(), flat.len() / rows.len()])
-}
-
-/// The structure of `like` with PyTorch's values, found by path.
-fn filled<T: Tree>(like: &T, named: &Value) -> T {
-    let leaves: Vec<Tensor> = like.named().iter().map(|(path, _)| tensor(&named[path.as_str()])).collect();
-    assert_eq!(leaves.len(), named.as_object().unwrap().len(), "every parameter has its path");
-    like.named().iter().zip(&leaves).for_each(|((path, a), b)| assert_eq!(a.shape(), b.shape(), "{path}"));
-    like.with_leaves(leaves)
-}
-
-#[track_caller]
-fn close(got: &Tensor, wanted: &Tensor, bound: f64, what: &str) {
-    assert_eq!(got.spec(), wanted.spec(), "{what}");
-    for (a, b) in got.to_vec::<f64>().iter().zip(wanted.to_vec::<f64>()) {
-        assert!((a - b).abs() <= bound * (1.0 + b.abs()), "{what}: {a} against {b}");
-    }
 }
 
 #[test]

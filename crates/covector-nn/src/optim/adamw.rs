@@ -1,6 +1,8 @@
-//! Optimisers: functions from parameters, gradients and state to parameters and state.
+//! AdamW as one rule for a whole tree, as the GPT is trained.
 
 use covector::{Tensor, Tree};
+
+use super::rule::{Rule, Slots, one, slots, zeros_like};
 
 /// Adam with decoupled weight decay.
 ///
@@ -38,7 +40,7 @@ pub struct Moments<P> {
 impl AdamW {
     /// The state before the first step.
     pub fn start<P: Tree>(&self, parameters: &P) -> Moments<P> {
-        let zeros = || parameters.map_leaves(|p| Tensor::scalar(0.0, p.dtype()).broadcast_to(p.shape()));
+        let zeros = || parameters.map_leaves(zeros_like);
         Moments { mean: zeros(), square: zeros(), steps: 0 }
     }
 
@@ -104,21 +106,14 @@ impl AdamW {
     }
 }
 
-/// The gradients scaled down, all by the same factor, so that their joint norm is at most `limit`; and the norm before.
-///
-/// Source: PyTorch's `clip_grad_norm_`.
-///
-/// ```
-/// use covector::Tensor;
-/// use covector_nn::clip_grad_norm;
-/// let (g, norm) = clip_grad_norm(&vec![Tensor::from([3.0f32]), Tensor::from([4.0f32])], 1.0);
-/// assert_eq!(norm.item::<f32>(), 5.0);
-/// assert!((g[0].item::<f32>() - 0.6).abs() < 1e-6);
-/// ```
-#[track_caller]
-pub fn clip_grad_norm<P: Tree>(gradients: &P, limit: f64) -> (P, Tensor) {
-    let squares = gradients.leaves().into_iter().map(|g| g.square().sum(..));
-    let norm = squares.reduce(|a, b| a + b).map_or_else(|| Tensor::from(0.0f32), |sum| sum.sqrt());
-    let factor = (limit / (&norm + 1e-6)).minimum(1.0);
-    (gradients.map_leaves(|g| g * factor.cast(g.dtype())), norm)
+impl Rule for AdamW {
+    fn start(&self, p: &Tensor) -> Slots {
+        slots([("exp_avg", zeros_like(p)), ("exp_avg_sq", zeros_like(p))])
+    }
+
+    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, step: u64, rate: f64) -> (Tensor, Slots) {
+        let (mean, square) = (one(state, "exp_avg"), one(state, "exp_avg_sq"));
+        let (p, mean, square) = self.one(p, g, mean, square, rate, rate * self.weight_decay, step);
+        (p, slots([("exp_avg", mean), ("exp_avg_sq", square)]))
+    }
 }
