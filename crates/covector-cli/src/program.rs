@@ -46,7 +46,8 @@ impl Source {
                 .map_err(|e| Failure::Outside(format!("cannot read standard input: {e}")))?;
             ("standard input", text, false)
         } else if Path::new(what).is_file() {
-            let text = std::fs::read_to_string(what).map_err(|e| Failure::Outside(format!("cannot read {what}: {e}")))?;
+            let text =
+                std::fs::read_to_string(what).map_err(|e| Failure::Outside(format!("cannot read {what}: {e}")))?;
             (what, text, false)
         } else if let Some(model) = Model::find(what) {
             for (name, number) in model.numbers() {

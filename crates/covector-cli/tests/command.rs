@@ -243,7 +243,11 @@ fn ctrl_c_ends_training_with_a_checkpoint_and_leaves_the_old_model() {
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let last = talk.lines().last().unwrap().unwrap();
-    assert!(last.starts_with("error: stopped after step ") && last.ends_with("`covector train --resume gpt.checkpoint.safetensors`"), "{last}");
+    assert!(
+        last.starts_with("error: stopped after step ")
+            && last.ends_with("`covector train --resume gpt.checkpoint.safetensors`"),
+        "{last}"
+    );
     assert_eq!(std::fs::read(folder.0.join("gpt.safetensors")).unwrap(), b"an older file");
     assert_eq!(folder.names(), ["gpt.checkpoint.safetensors", "gpt.safetensors", "text.txt"]);
 }

@@ -10,8 +10,11 @@ impl Folder {
     fn new(name: &str) -> Folder {
         let path = std::env::temp_dir().join(format!("covector-resume-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
-        std::fs::write(path.join("text.txt"), "Twinkle, twinkle, little star,\nHow I wonder what you are!\n".repeat(40))
-            .unwrap();
+        std::fs::write(
+            path.join("text.txt"),
+            "Twinkle, twinkle, little star,\nHow I wonder what you are!\n".repeat(40),
+        )
+        .unwrap();
         Folder(path)
     }
 
@@ -41,8 +44,27 @@ impl Drop for Folder {
 }
 
 const TINY: [&str; 21] = [
-    "train", "--layers", "1", "--heads", "2", "--width", "8", "--block", "8", "--batch", "4", "--tokens", "5", "--text",
-    "text.txt", "--dropout", "0.1", "--eval-interval", "40", "--checkpoint-interval", "1",
+    "train",
+    "--layers",
+    "1",
+    "--heads",
+    "2",
+    "--width",
+    "8",
+    "--block",
+    "8",
+    "--batch",
+    "4",
+    "--tokens",
+    "5",
+    "--text",
+    "text.txt",
+    "--dropout",
+    "0.1",
+    "--eval-interval",
+    "40",
+    "--checkpoint-interval",
+    "1",
 ];
 
 fn tiny<'a>(more: &[&'a str]) -> Vec<&'a str> {
@@ -89,7 +111,8 @@ fn a_training_killed_at_random_moments_ends_in_the_same_bits() {
     assert!(folder.read("cut.safetensors") == folder.read("whole.safetensors"), "after {kills} kills");
     assert!(!folder.has("cut.checkpoint.safetensors"), "it has served its purpose");
     let log = String::from_utf8(folder.read("log.csv")).unwrap();
-    let steps: Vec<&str> = log.lines().skip(1).filter(|l| !l.contains(",,")).map(|l| l.split(',').next().unwrap()).collect();
+    let steps: Vec<&str> =
+        log.lines().skip(1).filter(|l| !l.contains(",,")).map(|l| l.split(',').next().unwrap()).collect();
     let all: Vec<String> = (1..=300).map(|i| i.to_string()).collect();
     assert_eq!(steps, all, "every step is in the log once");
 }

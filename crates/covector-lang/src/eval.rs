@@ -372,7 +372,8 @@ impl<'a> Interpreter<'a> {
 
     /// Gives the results of one op their names: `q, k, v`.
     fn name_parts(&mut self, names: &[(String, Span)], value: &Value) {
-        let Some(made) = self.record.made.last_mut().filter(|m| m.name.is_none() && m.tensors.len() == names.len()) else {
+        let Some(made) = self.record.made.last_mut().filter(|m| m.name.is_none() && m.tensors.len() == names.len())
+        else {
             return;
         };
         if value.tensors().iter().map(Tensor::id).eq(made.tensors.iter().map(Tensor::id)) {

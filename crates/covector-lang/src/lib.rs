@@ -13,15 +13,15 @@ mod program;
 mod session;
 mod spelling;
 pub mod text;
-mod tracing;
 mod token;
+mod tracing;
 pub mod value;
 
 pub use error::{Fault, Help, Label, Report};
+pub use eval::signature;
 pub use models::{MODELS, Model};
 pub use parse::{parse, parse_expression};
-pub use eval::signature;
+pub use program::{Checked, Numbers, Program, RUNS, hollow};
 pub use session::Inputs;
 pub use spelling::nearest;
 pub use tracing::Differentiated;
-pub use program::{Checked, Numbers, Program, RUNS, hollow};

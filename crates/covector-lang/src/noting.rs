@@ -24,7 +24,8 @@ impl Program {
                 notes.name(only, name);
             }
             // An op's inner steps stand where the op was called.
-            for node in made.tensors.iter().chain(&made.tensors.iter().flat_map(|t| walk.fresh(t)).collect::<Vec<_>>()) {
+            for node in made.tensors.iter().chain(&made.tensors.iter().flat_map(|t| walk.fresh(t)).collect::<Vec<_>>())
+            {
                 notes.module(node, made.module.clone());
                 notes.source(node, source.clone());
             }
@@ -40,7 +41,9 @@ impl Checked {
             for (k, tensor) in made.tensors.iter().enumerate() {
                 let shapes: Option<Vec<_>> =
                     self.records.iter().map(|r| r.made.get(i)?.tensors.get(k).map(Tensor::shape)).collect();
-                let Some(shapes) = shapes.filter(|s| s.iter().all(|shape| shape.len() == tensor.ndim())) else { continue };
+                let Some(shapes) = shapes.filter(|s| s.iter().all(|shape| shape.len() == tensor.ndim())) else {
+                    continue;
+                };
                 let axis = |a: usize| {
                     let values: Vec<u64> = shapes.iter().map(|s| s[a] as u64).collect();
                     self.runs.fit(&values).map_or("?".to_owned(), |e| e.to_string())

@@ -390,7 +390,8 @@ pub(crate) fn runs_of(names: &[String], sizes: &[&[(String, i64)]], wishes: &mut
 /// A message about several runs, with symbols in place of the numbers that differ between them.
 fn in_symbols(faults: Vec<(Fault, Vec<(String, i64)>)>, wishes: &mut Wishes) -> Fault {
     let (mut fault, first) = faults[0].clone();
-    let alike = faults.len() == RUNS && faults.iter().all(|(f, sizes)| f.span() == fault.span() && sizes.len() == first.len());
+    let alike =
+        faults.len() == RUNS && faults.iter().all(|(f, sizes)| f.span() == fault.span() && sizes.len() == first.len());
     if !alike {
         return fault;
     }

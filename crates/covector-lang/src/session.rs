@@ -91,7 +91,10 @@ impl Inputs {
             if given.shape() != &spec.shape {
                 return Err(format!("`{}` is declared as {spec}, but {} was given", leaf.name, given.spec()));
             }
-            if !spec.dtype.is_float() && given.dtype().is_float() && given.value().to_f64_vec().iter().any(|x| x.fract() != 0.0) {
+            if !spec.dtype.is_float()
+                && given.dtype().is_float()
+                && given.value().to_f64_vec().iter().any(|x| x.fract() != 0.0)
+            {
                 return Err(format!("`{}` is declared as {spec}: it takes whole numbers", leaf.name));
             }
             return Ok(cast(given, spec.dtype));
@@ -99,7 +102,8 @@ impl Inputs {
         if !spec.dtype.is_float() {
             return Ok(crate::program::hollow(leaf));
         }
-        let name: u64 = leaf.name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        let name: u64 =
+            leaf.name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
         let drawn = normal(&Key::new(self.seed ^ name), spec.shape.clone(), DType::F32);
         let fan_in = spec.shape.first().copied().unwrap_or(1).max(1) as f64;
         let scaled = if leaf.param { drawn * (1.0 / fan_in.sqrt()) } else { drawn };

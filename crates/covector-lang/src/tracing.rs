@@ -283,5 +283,6 @@ fn kept_bytes(taken: &Taken) -> Vec<Work> {
     let own = |t: &&Tensor| !taken.leaves.contains(&t.id()) && t.primitive().class() != Class::Leaf;
     let kept = taken.backward.iter().flat_map(|b| b.kept.iter()).filter(own);
     let bytes = |t: &Tensor| (t.size() * t.dtype().size()) as u64;
-    kept.map(|t| Work { flops: 0, log_of: 1, product: false, moved: bytes(t), shapes: vec![t.shape().clone()] }).collect()
+    kept.map(|t| Work { flops: 0, log_of: 1, product: false, moved: bytes(t), shapes: vec![t.shape().clone()] })
+        .collect()
 }

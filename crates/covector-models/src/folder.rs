@@ -109,7 +109,9 @@ impl Weights {
         for (path, place) in &wanted {
             match self.tensors.get(path) {
                 None => missing.push(format!("{path} {}", place.spec())),
-                Some(t) if t.shape() != place.shape() => different.push(format!("{path} {} (not {})", t.spec(), place.spec())),
+                Some(t) if t.shape() != place.shape() => {
+                    different.push(format!("{path} {} (not {})", t.spec(), place.spec()))
+                }
                 Some(t) => leaves.push(t.cast(place.dtype())),
             }
         }
@@ -122,7 +124,9 @@ impl Weights {
             let more = if more > 0 { format!("\n    and {more} more") } else { String::new() };
             if names.is_empty() { String::new() } else { format!("\n  {what}:{shown}{more}") }
         };
-        let wrong = listed("missing", &missing) + &listed("of another shape", &different) + &listed("without a place", &surplus);
+        let wrong = listed("missing", &missing)
+            + &listed("of another shape", &different)
+            + &listed("without a place", &surplus);
         match wrong.is_empty() {
             true => Ok(like.with_leaves(leaves)),
             false => Err(Error::new(format!("{}: the weights do not fit the model{wrong}", self.name))),

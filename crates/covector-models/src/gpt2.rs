@@ -113,7 +113,10 @@ impl Gpt2 {
             let key = |k: i64| key.fold_in(2 + i as i64).fold_in(k);
             Block {
                 ln_1: norm(),
-                attn: Attention { c_attn: Map::new(&key(0), width, 3 * width), c_proj: Map::new(&key(1), width, width) },
+                attn: Attention {
+                    c_attn: Map::new(&key(0), width, 3 * width),
+                    c_proj: Map::new(&key(1), width, width),
+                },
                 ln_2: norm(),
                 mlp: FeedForward {
                     c_fc: Map::new(&key(2), width, 4 * width),

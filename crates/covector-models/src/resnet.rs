@@ -166,11 +166,7 @@ impl ResNet {
                     LayerType::Bottleneck => {
                         let (first, second) = if config.downsample_in_bottleneck { (stride, 1) } else { (1, stride) };
                         let narrow = width / 4;
-                        vec![
-                            conv(inputs, narrow, 1, first),
-                            conv(narrow, narrow, 3, second),
-                            conv(narrow, width, 1, 1),
-                        ]
+                        vec![conv(inputs, narrow, 1, first), conv(narrow, narrow, 3, second), conv(narrow, width, 1, 1)]
                     }
                 };
                 inputs = width;

@@ -142,7 +142,11 @@ impl Vit {
         let mut linear = |inputs, outputs| Linear::normal(&next(), inputs, outputs, true, 0.02);
         let layers = (0..config.num_hidden_layers).map(|_| Layer {
             attention: Attention {
-                attention: Heads { query: linear(width, width), key: linear(width, width), value: linear(width, width) },
+                attention: Heads {
+                    query: linear(width, width),
+                    key: linear(width, width),
+                    value: linear(width, width),
+                },
                 output: Dense { dense: linear(width, width) },
             },
             intermediate: Dense { dense: linear(width, config.intermediate_size) },
@@ -174,7 +178,9 @@ impl Vit {
     pub fn load(folder: &Folder) -> Result<(Vit, VitConfig)> {
         let config: VitConfig = folder.json("config.json")?;
         if config.hidden_act != "gelu" {
-            return Err(Error::new(format!("the activation `{}` is not known", config.hidden_act)).hint("known is `gelu`"));
+            return Err(
+                Error::new(format!("the activation `{}` is not known", config.hidden_act)).hint("known is `gelu`")
+            );
         }
         let weights = folder.weights()?;
         let classes = weights.tensors.get("classifier.bias").map_or(config.id2label.len(), Tensor::size);

@@ -101,7 +101,11 @@ fn what_does_not_fit_is_listed_at_once() {
     weights.tensors.insert("ln_f.beta".into(), moved);
     weights.tensors.insert("wpe.weight".into(), Tensor::from([1.0f32]));
     let error = weights.fill(&model, |_| false).unwrap_err().to_string();
-    for part in ["missing:\n    ln_f.bias f32[24]", "another shape:\n    wpe.weight f32[1] (not f32[16, 24])", "without a place:\n    ln_f.beta"] {
+    for part in [
+        "missing:\n    ln_f.bias f32[24]",
+        "another shape:\n    wpe.weight f32[1] (not f32[16, 24])",
+        "without a place:\n    ln_f.beta",
+    ] {
         assert!(error.contains(part), "{error}");
     }
 }

@@ -18,7 +18,9 @@ pub fn why(options: &Why) -> Result<(), Failure> {
     let found = why_record(&record, &notes)?;
     let mut out = stdout().lock();
     match found {
-        None => writeln!(out, "Nothing is wrong: every value and every gradient is finite, and no gradient is all zero.")?,
+        None => {
+            writeln!(out, "Nothing is wrong: every value and every gradient is finite, and no gradient is all zero.")?
+        }
         Some(finding) => {
             writeln!(out, "{finding}")?;
             return Err(Failure::Said);

@@ -52,7 +52,8 @@ pub fn run(options: &Cost) -> Result<(), Failure> {
     }
     write!(out, "{}\n{}", trace.table(options.depth), trace.summary_text())?;
     if let Some(plan) = optimiser {
-        let parameters = both.iter().flat_map(|b| &b.tensors).map(|t| (t.size() * t.dtype().size()) as u64).sum::<u64>();
+        let parameters =
+            both.iter().flat_map(|b| &b.tensors).map(|t| (t.size() * t.dtype().size()) as u64).sum::<u64>();
         writeln!(out, "AdamW       {} FLOPs, {} for its two moments", grouped(plan.flops()), bytes(2 * parameters))?;
     }
     let per = |of: &Count, by: &Count| Some(of.number? as f64 / by.number.filter(|n| *n > 0)? as f64);

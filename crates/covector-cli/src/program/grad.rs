@@ -43,7 +43,10 @@ pub fn run(options: &Grad) -> Result<(), Failure> {
             all.insert("hessian".into(), serde_json::json!({ "of": problem.entries(), "values": super::json(h)? }));
         }
         if let Some(errors) = &checked {
-            all.insert("check".into(), serde_json::json!({ "largest_relative_error": errors.iter().copied().fold(0.0, f64::max) }));
+            all.insert(
+                "check".into(),
+                serde_json::json!({ "largest_relative_error": errors.iter().copied().fold(0.0, f64::max) }),
+            );
         }
         writeln!(out, "{:#}", serde_json::Value::Object(all))?;
     } else {
@@ -69,7 +72,7 @@ pub fn run(options: &Grad) -> Result<(), Failure> {
         }
     }
     match checked {
-        Some(errors) if errors.iter().any(|e| !(*e < CLOSE)) => {
+        Some(errors) if errors.iter().any(|e| e.is_nan() || *e >= CLOSE) => {
             Err(Failure::Outside("finite differences do not agree with the derivatives".into()))
         }
         _ => Ok(()),
@@ -87,12 +90,14 @@ struct Problem<'a> {
 impl<'a> Problem<'a> {
     fn new(loaded: &'a Loaded, leaves: &'a [Leaf]) -> Result<Self, Failure> {
         let record = loaded.program.evaluate(&loaded.inputs)?;
-        let at = leaves.iter().map(|l| loaded.inputs.leaf(l)).collect::<Result<_, String>>().map_err(Failure::Outside)?;
+        let at =
+            leaves.iter().map(|l| loaded.inputs.leaf(l)).collect::<Result<_, String>>().map_err(Failure::Outside)?;
         Ok(Problem { loaded, record, leaves, at })
     }
 
     fn value(&self, tensors: &[Tensor]) -> Tensor {
-        let again = self.loaded.program.again(&self.record, self.leaves, tensors, &|leaf| self.loaded.inputs.leaf(leaf));
+        let again =
+            self.loaded.program.again(&self.record, self.leaves, tensors, &|leaf| self.loaded.inputs.leaf(leaf));
         let output = again.ok().and_then(|record| record.output());
         output.expect("it ran before, with tensors of the same shapes")
     }
@@ -142,7 +147,11 @@ impl<'a> Problem<'a> {
                     rest /= size;
                 }
                 index.reverse();
-                names.push(if x.ndim() == 0 { leaf.name.clone() } else { format!("{}[{}]", leaf.name, index.join(", ")) });
+                names.push(if x.ndim() == 0 {
+                    leaf.name.clone()
+                } else {
+                    format!("{}[{}]", leaf.name, index.join(", "))
+                });
             }
         }
         names

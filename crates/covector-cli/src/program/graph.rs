@@ -70,7 +70,8 @@ fn picture(loaded: &Loaded, options: &Graph) -> Result<Picture, Failure> {
     };
     let record = match values {
         true => {
-            let shape = |name: &str| loaded.inputs.tensors.get(name).filter(|t| t.ndim() > 0).map(|t| t.shape().clone());
+            let shape =
+                |name: &str| loaded.inputs.tensors.get(name).filter(|t| t.ndim() > 0).map(|t| t.shape().clone());
             program.run_shaped(&loaded.inputs.numbers, &shape, &mut |l| leaf(l))?
         }
         false => {

@@ -43,7 +43,8 @@ pub fn run(options: &Ops) -> Result<(), Failure> {
 }
 
 fn first_sentence(doc: &str) -> String {
-    let paragraph: String = doc.trim().lines().take_while(|l| !l.trim().is_empty()).map(|l| l.trim().to_owned() + " ").collect();
+    let paragraph: String =
+        doc.trim().lines().take_while(|l| !l.trim().is_empty()).map(|l| l.trim().to_owned() + " ").collect();
     let paragraph = paragraph.trim();
     paragraph.split_inclusive(". ").next().unwrap_or(paragraph).trim().to_owned()
 }
@@ -58,7 +59,7 @@ fn page(op: &'static OpDef) -> String {
             "```" => "",
             other => other,
         };
-        text.push_str(&format!("  {line}").trim_end().to_owned());
+        text.push_str(format!("  {line}").trim_end());
         text.push('\n');
     }
     let rules = rules(op);

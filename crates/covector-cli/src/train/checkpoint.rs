@@ -56,7 +56,9 @@ pub fn save(
         },
         best: best.map(copy),
     };
-    let json = |what: serde_json::Result<String>| what.map_err(|e| Failure::Outside(format!("cannot write {}: {e}", path.display())));
+    let json = |what: serde_json::Result<String>| {
+        what.map_err(|e| Failure::Outside(format!("cannot write {}: {e}", path.display())))
+    };
     let metadata = BTreeMap::from([
         ("format", FORMAT.to_owned()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
@@ -95,11 +97,7 @@ impl Resumed {
     pub fn restore(&self, like: Training<Gpt>) -> Result<(Training<Gpt>, Option<Gpt>), Failure> {
         let copy = |tree: &Gpt| tree.map_leaves(covector::Tensor::clone);
         let best = self.contents.metadata.get("best").is_some_and(|b| b == "true");
-        let shape = State {
-            best: best.then(|| copy(&like.model)),
-            model: like.model,
-            optimizer: like.state,
-        };
+        let shape = State { best: best.then(|| copy(&like.model)), model: like.model, optimizer: like.state };
         let State { model, optimizer, best } = self.contents.fill(&shape)?;
         let state = Moments { steps: self.step as u64, ..optimizer };
         Ok((Training { model, state, optimizer: like.optimizer, clip: like.clip }, best))

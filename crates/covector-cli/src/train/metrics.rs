@@ -39,13 +39,13 @@ impl Metrics {
                 Some("jsonl" | "json") => Kind::JsonLines,
                 _ if path.is_dir() || path.extension().is_none() => Kind::TensorBoard,
                 _ => {
-                    let problem = format!("{}: a log ends in .jsonl or .csv, or is a folder for TensorBoard", path.display());
+                    let problem =
+                        format!("{}: a log ends in .jsonl or .csv, or is a folder for TensorBoard", path.display());
                     return Err(Failure::Usage(problem));
                 }
             };
-            let log = Log::open(path, kind, step).map_err(|e| {
-                Failure::Outside(format!("{}: cannot write the log: {e}", path.display()))
-            })?;
+            let log = Log::open(path, kind, step)
+                .map_err(|e| Failure::Outside(format!("{}: cannot write the log: {e}", path.display())))?;
             files.push(log);
         }
         Ok(Metrics { files })
@@ -69,18 +69,23 @@ impl Metrics {
                     format!("{{\"step\":{step}{parts}}}\n").into_bytes()
                 }
                 Kind::Csv => {
-                    let cell = |name: &str| values.iter().find(|(n, _)| *n == name).map_or(String::new(), |(_, x)| x.to_string());
+                    let cell = |name: &str| {
+                        values.iter().find(|(n, _)| *n == name).map_or(String::new(), |(_, x)| x.to_string())
+                    };
                     let cells: Vec<String> = HEADER.split(',').skip(1).map(cell).collect();
                     format!("{step},{}\n", cells.join(",")).into_bytes()
                 }
                 Kind::TensorBoard => {
                     let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
-                    values.iter().flat_map(|(name, x)| tensorboard::scalar(time, step as i64, name, *x as f32)).collect()
+                    values
+                        .iter()
+                        .flat_map(|(name, x)| tensorboard::scalar(time, step as i64, name, *x as f32))
+                        .collect()
                 }
             };
-            log.file.write_all(&bytes).map_err(|e| {
-                Failure::Outside(format!("{}: cannot write the log: {e}", log.path.display()))
-            })?;
+            log.file
+                .write_all(&bytes)
+                .map_err(|e| Failure::Outside(format!("{}: cannot write the log: {e}", log.path.display())))?;
         }
         Ok(())
     }
@@ -97,7 +102,9 @@ impl Log {
             return Ok(Log { path: name, file, kind });
         }
         let kept: Vec<String> = match (step, File::open(path)) {
-            (1.., Ok(file)) => BufReader::new(file).lines().map_while(Result::ok).filter(|l| step_of(l) <= Some(step)).collect(),
+            (1.., Ok(file)) => {
+                BufReader::new(file).lines().map_while(Result::ok).filter(|l| step_of(l) <= Some(step)).collect()
+            }
             _ => Vec::new(),
         };
         let mut file = OpenOptions::new().create(true).write(true).truncate(true).open(path)?;

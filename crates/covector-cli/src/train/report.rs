@@ -27,7 +27,8 @@ fn page(history: &History, facts: &Facts) -> String {
     let mut settings = String::new();
     for (name, value) in options.as_object().into_iter().flatten().filter(|(_, v)| !v.is_null()) {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let _ = writeln!(settings, "<tr><th>{}</th><td>{}</td></tr>", escaped(&name.replace('_', "-")), escaped(&value));
+        let _ =
+            writeln!(settings, "<tr><th>{}</th><td>{}</td></tr>", escaped(&name.replace('_', "-")), escaped(&value));
     }
     let figures = [
         ("held-out loss", format!("{:.4}", facts.loss)),

@@ -77,9 +77,7 @@ impl Interpreter<'_> {
                 self.tensors(sign, [(*left_span, number), operands[1].clone()], span)
             }
             (Value::Int(a), Value::Int(b)) => self.integers(sign, *a, *b, span),
-            (Value::List(a), Value::List(b)) if sign == "+" => {
-                Ok(Value::List(a.iter().chain(b).cloned().collect()))
-            }
+            (Value::List(a), Value::List(b)) if sign == "+" => Ok(Value::List(a.iter().chain(b).cloned().collect())),
             (Value::List(a), Value::Int(n)) if sign == "*" => {
                 let n = usize::try_from(n.value).unwrap_or(0).min(1 << 16);
                 Ok(Value::List(std::iter::repeat_n(a, n).flatten().cloned().collect()))

@@ -35,7 +35,11 @@ impl Interpreter<'_> {
             }
             ExprKind::Compare(first, rest) => self.comparisons(first, rest)?,
             ExprKind::Choice { then, condition, otherwise } => {
-                if self.truth(condition)? { self.expr(then)? } else { self.expr(otherwise)? }
+                if self.truth(condition)? {
+                    self.expr(then)?
+                } else {
+                    self.expr(otherwise)?
+                }
             }
             ExprKind::Attribute(of, name) => {
                 let value = self.expr(of)?;
@@ -94,9 +98,10 @@ impl Interpreter<'_> {
         match crate::spelling::nearest(name, known) {
             Some(meant) => {
                 let mut fault = fault.help(format!("`{meant}` is known"));
-                let at = span.of(self.text).rfind(name).map_or(span, |i| {
-                    Span::new(span.start + i..span.start + i + name.len())
-                });
+                let at = span
+                    .of(self.text)
+                    .rfind(name)
+                    .map_or(span, |i| Span::new(span.start + i..span.start + i + name.len()));
                 fault.help[0].fix = Some((at, meant.to_owned()));
                 fault.into()
             }
