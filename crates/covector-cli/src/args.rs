@@ -157,7 +157,7 @@ pub struct Graph {
     pub forward: bool,
     /// Compute and show numbers; for expressions always
     #[arg(long)]
-    pub values: bool,
+    pub numbers: bool,
     /// How many levels of modules stand open [default: as many as there is room for]
     #[arg(long, value_name = "N")]
     pub depth: Option<usize>,

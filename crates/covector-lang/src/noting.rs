@@ -21,7 +21,8 @@ impl Program {
                 text: if made.leaf.is_some() { String::new() } else { text },
             };
             if let (Some(name), [only]) = (&made.name, &made.tensors[..]) {
-                notes.name(only, name);
+                // A parameter by its whole path, which also says that it is one.
+                notes.name(only, made.leaf.as_ref().map_or(name, |leaf| &leaf.name));
             }
             // An op's inner steps stand where the op was called.
             for node in made.tensors.iter().chain(&made.tensors.iter().flat_map(|t| walk.fresh(t)).collect::<Vec<_>>())

@@ -372,8 +372,7 @@ fn factors(mut n: u64, mut known: Vec<(String, i64)>) -> Vec<Factor> {
 
 /// A tensor of the leaf's shape without numbers of its own.
 pub fn hollow(leaf: &Leaf) -> Tensor {
-    let zero = Tensor::scalar(0.0, leaf.spec.dtype);
-    covector::ops::view::broadcast_to(&zero, leaf.spec.shape.clone())
+    Tensor::from_array(covector::Array::full(leaf.spec.shape.clone(), 0.0, leaf.spec.dtype))
 }
 
 /// The sizes of the free names in each run, with their primes.

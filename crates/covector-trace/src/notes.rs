@@ -21,6 +21,7 @@ pub struct Notes {
     modules: HashMap<u64, Vec<String>>,
     sources: HashMap<u64, Source>,
     shapes: HashMap<u64, String>,
+    symbolic: bool,
 }
 
 /// A place in a program's text.
@@ -60,6 +61,25 @@ impl Notes {
     /// Says the shape of a tensor in symbols: `[B, T, d]`.
     pub fn shape(&mut self, x: &Tensor, shape: impl Into<String>) {
         self.shapes.insert(x.id(), shape.into());
+    }
+
+    /// Says that sizes are symbols: the numbers that tensors and their shapes have stand for nothing, and are not shown.
+    pub fn symbols_only(&mut self) {
+        self.symbolic = true;
+    }
+
+    /// True if sizes are symbols.
+    pub fn is_symbolic(&self) -> bool {
+        self.symbolic
+    }
+
+    /// The dtype and shape of a tensor: in symbols where sizes are symbols, else in numbers.
+    pub fn spec_of(&self, x: &Tensor) -> String {
+        match (self.symbolic, self.shape_of(x)) {
+            (true, Some(shape)) => format!("{}{shape}", x.dtype()),
+            (true, None) => format!("{}[…]", x.dtype()),
+            (false, _) => x.spec().to_string(),
+        }
     }
 
     /// The shape of a tensor in symbols, if it is noted.

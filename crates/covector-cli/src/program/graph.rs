@@ -63,7 +63,7 @@ fn terminal_width() -> usize {
 fn picture(loaded: &Loaded, options: &Graph) -> Result<Picture, Failure> {
     let program = &loaded.program;
     let checked = program.check(&loaded.inputs.numbers)?;
-    let values = options.values || loaded.expression;
+    let values = options.numbers || loaded.expression;
     let leaf = |leaf: &covector_lang::eval::Leaf| -> Result<Tensor, String> {
         let tensor = if values { loaded.inputs.leaf(leaf)? } else { hollow(leaf) };
         Ok(if leaf.spec.dtype.is_float() && !options.forward { tensor.requires_grad() } else { tensor })
@@ -83,6 +83,9 @@ fn picture(loaded: &Loaded, options: &Graph) -> Result<Picture, Failure> {
     let mut notes = program.notes(&record);
     if checked.concrete.is_none() || !values {
         checked.note_shapes(&record, &mut notes);
+    }
+    if checked.concrete.is_none() && !values {
+        notes.symbols_only();
     }
     let gradients = !options.forward && output.ndim() == 0 && output.dtype().is_float();
     let drawn = Options { gradients, values, ops: !options.primitives, depth: options.depth, ..Options::default() };

@@ -71,7 +71,10 @@ fn node(parts: &[Part], part: &Part, labels: &[String], place: &[Option<usize>],
     let mut operands = Vec::new();
     for (k, &j) in part.operands().iter().enumerate() {
         let Some(node) = place[j] else { continue };
-        let term = part.terms()[k].as_ref().map(|t| (t.spec().to_string(), summary::of(t)));
+        let term = part.terms()[k].as_ref().map(|t| match notes.is_symbolic() {
+            true => (notes.spec_of(parts[j].tensor()), None),
+            false => (t.spec().to_string(), summary::of(t)),
+        });
         let rule = term.as_ref().and_then(|_| rules[k].clone()).map(|rule| match widened(parts, part, j) {
             true if !rule.starts_with('Σ') => rule.replacen("= ", "= Σ over repeated axes of ", 1),
             _ => rule,
@@ -85,11 +88,16 @@ fn node(parts: &[Part], part: &Part, labels: &[String], place: &[Option<usize>],
         named: part.name().is_some(),
         kind,
         settings: if leaf { String::new() } else { part.settings() },
-        spec: tensor.spec().to_string(),
-        symbolic: notes.shape_of(tensor).map(str::to_owned),
-        value: summary::of(tensor),
-        gradient: part.gradient().and_then(summary::of),
-        formula: if leaf { String::new() } else { written(op, &names, &part.settings()) },
+        spec: notes.spec_of(tensor),
+        symbolic: notes.shape_of(tensor).filter(|_| !notes.is_symbolic()).map(str::to_owned),
+        value: if notes.is_symbolic() { None } else { summary::of(tensor) },
+        gradient: part.gradient().filter(|_| !notes.is_symbolic()).and_then(summary::of),
+        formula: match leaf {
+            true => String::new(),
+            // Numbers made of sizes stand for nothing; the text has their names.
+            false if notes.is_symbolic() && !source.text.is_empty() => source.text.clone(),
+            false => written(op, &names, &part.settings()),
+        },
         source: format!("{}:{}", source.file, source.line),
         text: source.text,
         operands,

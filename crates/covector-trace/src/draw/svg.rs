@@ -85,9 +85,10 @@ impl Picture {
         let ops = all.iter().filter(|&&i| !self.nodes[i].kind.is_leaf()).count();
         let parameters = all.iter().filter(|&&i| self.nodes[i].kind == Kind::Parameter).count();
         let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-        match parameters {
-            0 => plural(ops, "op"),
-            n => format!("{}, {}", plural(ops, "op"), plural(n, "parameter")),
+        match (ops, parameters) {
+            (_, 0) => plural(ops, "op"),
+            (0, n) => plural(n, "parameter"),
+            (_, n) => format!("{}, {}", plural(ops, "op"), plural(n, "parameter")),
         }
     }
 
