@@ -220,7 +220,7 @@ impl Tensor {
     /// If an integer is out of range, a step is 0, there are more indices than axes or more than one `...`.
     #[track_caller]
     pub fn try_i(&self, index: impl Into<Indices>) -> Result<Tensor> {
-        let operand = |specs: &mut Vec<_>| specs.push(self.spec().clone());
+        let operand = |specs: &mut Vec<_>| specs.push(self.described());
         site::call("i", Location::caller(), operand, || index.into().apply(self))
     }
 }

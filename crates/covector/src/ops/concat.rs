@@ -11,7 +11,7 @@ use super::shape::part;
 use super::view::{add_batch, reshaped};
 use crate::axes::resolve;
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
-use crate::{Axes, Axis, Cost, Error, Ints, Result, Spec, Tensor};
+use crate::{Axes, Axis, Cost, Error, Flow, Ints, Result, Spec, Tensor};
 
 /// Tensors one after another along an axis.
 #[derive(Clone, Debug, Hash)]
@@ -52,6 +52,10 @@ impl Primitive for Concat {
             total = total.checked_add(b[self.axis]).ok_or_else(|| Error::new("the joined axis overflows"))?;
         }
         Ok(Spec::new(first.dtype, first.shape.with_axis(self.axis, total)))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.alike();
+        flow.end_to_end(self.axis);
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::concat(&x, self.axis))

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::scan::products_of_others;
 use super::view::{expand, linear, reshaped};
 use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive};
-use crate::{Axes, Error, Result, Spec, Tensor, keep};
+use crate::{Axes, Error, Flow, Result, Spec, Tensor, keep};
 
 /// The axes a reduction folds away, sorted.
 pub(super) type Folded = SmallVec<[usize; 6]>;
@@ -62,6 +62,9 @@ impl Primitive for Sum {
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         Ok(Spec::new(x[0].dtype, dropped(x[0], &self.axes)))
     }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.dropped(&self.axes);
+    }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::reduce(Reduction::Sum, &x[0], &self.axes))
     }
@@ -91,6 +94,9 @@ impl Primitive for Product {
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         Ok(Spec::new(x[0].dtype, dropped(x[0], &[self.axis])))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.dropped(&[self.axis]);
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::reduce(Reduction::Prod, &x[0], &[self.axis]))
@@ -142,6 +148,9 @@ impl Primitive for Extreme {
             return Err(Error::new(format!("axis {axis} of {} is empty: it has no {}", x[0].shape, self.name())));
         }
         Ok(Spec::new(x[0].dtype, dropped(x[0], &self.axes)))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.dropped(&self.axes);
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         let op = if self.largest { Reduction::Max } else { Reduction::Min };

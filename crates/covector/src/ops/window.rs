@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::pad::Pad;
 use super::view::{Slice, linear, permuted, reshaped};
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
-use crate::{Error, Ints, Result, Spec, Tensor};
+use crate::{Error, Flow, Ints, Result, Spec, Tensor};
 
 /// One number per spatial axis.
 pub(crate) type Sizes = SmallVec<[usize; 6]>;
@@ -162,6 +162,13 @@ impl Primitive for Windows {
         shape.push(self.size);
         Ok(Spec::new(x[0].dtype, shape))
     }
+    fn label(&self, flow: &mut Flow<'_>) {
+        let axes = flow.shape(0).len();
+        flow.carried(0, (0..axes).map(|a| (a != self.axis).then_some(a)));
+        if self.step == 1 {
+            flow.resized(self.axis, (0, self.axis));
+        }
+    }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(x[0].windows(self.axis, self.size, self.step, self.dilation))
     }
@@ -209,6 +216,10 @@ impl Primitive for OverlapAdd {
             return Err(Error::new(format!("windows {shape} reach beyond {} elements", self.len)));
         }
         Ok(Spec::new(x[0].dtype, shape.without(|i| i == last).with_axis(self.axis, self.len)))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        let last = flow.shape(0).len() - 1;
+        flow.carried(0, (0..last).map(|a| (a != self.axis).then_some(a)));
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::overlap_add(&x[0], self.axis, self.len, self.step, self.dilation))

@@ -1,0 +1,260 @@
+//! How labels of operands become those of a result: axes that meet must agree, unknowns are solved for.
+
+use covector_array::Shape;
+
+use super::label::Solution;
+use super::{Described, Label, Labels, Name, Names};
+use crate::{Error, Result, Spec, Tensor};
+
+/// Where an axis is: the operand and the axis.
+type Place = (usize, usize);
+
+/// Where a primitive says how the axes of its operands and of its result hang together.
+///
+/// What it says nothing of has no label. Nothing here fails: the first clash is kept and reported by the op.
+pub struct Flow<'a> {
+    pub(super) inputs: &'a [Tensor],
+    pub(super) out: &'a Shape,
+    pub(super) names: Vec<Name>,
+    /// What unknowns have turned out to be, each in terms of what is still unknown.
+    solved: Vec<(u64, Label)>,
+    clash: Option<([Label; 2], [Place; 2])>,
+}
+
+impl<'a> Flow<'a> {
+    pub(super) fn new(inputs: &'a [Tensor], out: &'a Spec) -> Flow<'a> {
+        let names = vec![Name::default(); out.shape.len()];
+        Flow { inputs, out: &out.shape, names, solved: Vec::new(), clash: None }
+    }
+
+    /// Every axis of the result is that axis of all operands.
+    pub fn alike(&mut self) {
+        for axis in 0..self.out.len() {
+            self.names[axis] = self.joined((0..self.inputs.len()).map(|i| (i, axis)));
+        }
+    }
+
+    /// The result's axes are, in this order, axes of an operand; `None` for one that is new.
+    pub fn carried(&mut self, operand: usize, axes: impl IntoIterator<Item = Option<usize>>) {
+        for (to, from) in axes.into_iter().enumerate() {
+            if let Some(from) = from {
+                self.names[to] = self.at((operand, from));
+            }
+        }
+    }
+
+    /// The axes of the first operand without some of them.
+    pub fn dropped(&mut self, axes: &[usize]) {
+        let kept = (0..self.inputs[0].ndim()).filter(|a| !axes.contains(a));
+        self.carried(0, kept.map(Some));
+    }
+
+    /// The result is the first operand, whatever the others are.
+    pub fn first(&mut self) {
+        self.dropped(&[]);
+    }
+
+    /// A number for each axis of every operand and of the result: equal numbers stand for the same axis.
+    ///
+    /// Operands that are not there may be spoken of.
+    pub fn linked(&mut self, operands: &[&[usize]], result: &[usize]) {
+        let axes =
+            |(i, keys): (usize, &&[usize])| keys.iter().enumerate().map(move |(axis, &key)| (key, (i, axis))).collect();
+        let axes: Vec<Vec<(usize, Place)>> = operands.iter().take(self.inputs.len()).enumerate().map(axes).collect();
+        let mut known: Vec<(usize, Name)> = Vec::new();
+        for &(key, _) in axes.iter().flatten() {
+            if known.iter().all(|(k, _)| *k != key) {
+                let name = self.joined(axes.iter().flatten().filter(|(k, _)| *k == key).map(|&(_, place)| place));
+                known.push((key, name));
+            }
+        }
+        for (to, key) in result.iter().enumerate() {
+            if let Some((_, name)) = known.iter().find(|(k, _)| k == key) {
+                self.names[to] = name.clone();
+            }
+        }
+    }
+
+    /// As [`linked`](Self::linked), written as the subscripts of einsum: `...mk,...kn->...mn`.
+    pub fn subscripts(&mut self, text: &str) {
+        const DOTS: usize = 1 << 32;
+        let spelled = |term: &str, ndim: usize| -> Vec<usize> {
+            let letters = |text: &str| text.chars().map(|c| c as usize).collect::<Vec<_>>();
+            match term.split_once("...") {
+                None => letters(term),
+                Some((before, after)) => {
+                    let hidden = DOTS..DOTS + ndim.saturating_sub(before.len() + after.len());
+                    letters(before).into_iter().chain(hidden).chain(letters(after)).collect()
+                }
+            }
+        };
+        let (terms, result) = text.split_once("->").unwrap_or((text, ""));
+        let operands: Vec<Vec<usize>> = terms.split(',').zip(self.inputs).map(|(t, x)| spelled(t, x.ndim())).collect();
+        let operands: Vec<&[usize]> = operands.iter().map(Vec::as_slice).collect();
+        let result = spelled(result, self.out.len());
+        self.linked(&operands, &result);
+    }
+
+    /// The result's axis is an operand's, longer or shorter by a number: the difference of their sizes here.
+    pub fn resized(&mut self, to: usize, (operand, axis): (usize, usize)) {
+        let by = self.out[to] as i64 - self.shape(operand)[axis] as i64;
+        let name = self.at((operand, axis));
+        self.names[to] = match by {
+            0 => name,
+            _ => Name::of(name.label.and_then(|label| label.plus(&Label::number(by)))),
+        };
+    }
+
+    /// The shape of an operand.
+    pub fn shape(&self, operand: usize) -> &'a Shape {
+        self.inputs[operand].shape()
+    }
+
+    /// The result's axis is made of this axis of all operands, one after another; an unlabelled one of size 1 counts as 1.
+    pub fn end_to_end(&mut self, axis: usize) {
+        let one = |i: usize| match self.at((i, axis)).label {
+            None if self.inputs[i].shape()[axis] == 1 => Some(Label::number(1)),
+            label => label,
+        };
+        let sum = (0..self.inputs.len()).map(one).reduce(|a, b| a?.plus(&b?)).flatten();
+        // A sum of numbers alone says nothing that has a name.
+        self.names[axis] = Name::of(sum.filter(|l| l.as_number().is_none()));
+    }
+
+    /// The name of an operand's axis, as far as it is known by now.
+    pub(super) fn at(&self, (operand, axis): Place) -> Name {
+        self.resolved(self.inputs[operand].names().get(axis))
+    }
+
+    fn resolved(&self, mut name: Name) -> Name {
+        for (unknown, value) in &self.solved {
+            let replaced = |label: Option<Label>| label.and_then(|l| l.replaced(*unknown, value));
+            name.label = replaced(name.label);
+            name.parts.iter_mut().for_each(|part| part.0 = replaced(part.0.take()));
+        }
+        name
+    }
+
+    /// What is known of an axis that is all of these.
+    fn joined(&mut self, places: impl IntoIterator<Item = Place>) -> Name {
+        let mut known: Option<(Name, Place)> = None;
+        for place in places {
+            let name = self.at(place);
+            known = Some(match known {
+                None => (name, place),
+                Some((first, origin)) => {
+                    let first = self.resolved(first);
+                    let origin = if first.label.is_none() { place } else { origin };
+                    (self.met(first, name, [origin, place]), origin)
+                }
+            });
+        }
+        known.map_or_else(Name::default, |(name, _)| self.resolved(name))
+    }
+
+    /// One name for an axis that has two.
+    fn met(&mut self, a: Name, b: Name, places: [Place; 2]) -> Name {
+        let parts = if a.parts.is_empty() { b.parts } else { a.parts };
+        let (x, y) = match (a.label, b.label) {
+            (Some(x), Some(y)) => (x, y),
+            (x, y) => return Name { label: x.or(y), parts },
+        };
+        let label = match x.solve(&y) {
+            Solution::Equal => x,
+            Solution::Bind(unknown, value) => {
+                self.bind(unknown, value);
+                x
+            }
+            Solution::Open => {
+                if y.is_known() {
+                    y
+                } else {
+                    x
+                }
+            }
+            Solution::Differ => {
+                self.clash.get_or_insert(([x.clone(), y], places));
+                x
+            }
+        };
+        self.resolved(Name { label: Some(label), parts })
+    }
+
+    fn bind(&mut self, unknown: u64, value: Label) {
+        for (_, known) in &mut self.solved {
+            if let Some(replaced) = known.replaced(unknown, &value) {
+                *known = replaced;
+            }
+        }
+        self.solved.push((unknown, value));
+    }
+
+    /// The names of the result, and the first clash.
+    pub(super) fn finish(mut self, primitive: &'static str) -> (Names, Option<Clash>) {
+        let names = std::mem::take(&mut self.names);
+        let names = names.into_iter().map(|name| self.resolved(name)).collect();
+        let clash = self.clash.map(|(labels, places)| Clash {
+            labels: labels.map(|l| l.shown()),
+            places: places.map(|(i, axis)| (self.inputs[i].described(), axis)),
+            primitive,
+        });
+        (Names::new(names), clash)
+    }
+}
+
+/// The names of `x` when its axes are also called `labels`.
+///
+/// # Errors
+/// If one contradicts what is known.
+pub(super) fn stated(x: &Tensor, labels: &Labels) -> Result<Names> {
+    let mut flow = Flow::new(std::slice::from_ref(x), x.spec());
+    for (axis, label) in labels.iter().enumerate() {
+        let known = flow.at((0, axis));
+        let Some(label) = label else { continue };
+        flow.met(known.clone(), Name::of(Some(label.clone())), [(0, axis); 2]);
+        if flow.clash.is_some() {
+            let known = known.label.map_or(String::new(), |l| l.shown().to_string());
+            return Err(Error::new(format!("axis {axis} of {} is `{known}`, not `{label}`", x.described()))
+                .hint("`relabelled` replaces what an axis was called"));
+        }
+    }
+    let named = |(axis, label): (usize, &Option<Label>)| {
+        let known = flow.at((0, axis));
+        let label = if known.label.as_ref().is_some_and(Label::is_known) { None } else { label.clone() };
+        Name { label: label.or(known.label), parts: known.parts }
+    };
+    Ok(Names::new(labels.iter().enumerate().map(named).collect()))
+}
+
+/// Two labels that met and are not equal.
+pub(crate) struct Clash {
+    labels: [Label; 2],
+    /// The operands of the primitive where they met, each with the axis.
+    places: [(Described, usize); 2],
+    primitive: &'static str,
+}
+
+impl Clash {
+    /// The error, told of the operands of the op the user called, where the labels are found there.
+    pub fn error(self, operands: &[Described]) -> Error {
+        let [a, b] = &self.labels;
+        let find = |label: &Label, not: Option<usize>| {
+            let axis = |x: &Described| x.labels.iter().position(|l| l.as_ref() == Some(label));
+            let places = operands.iter().enumerate().filter(|(i, _)| Some(*i) != not);
+            places.filter_map(|(i, x)| Some((i, axis(x)?))).next()
+        };
+        let first = find(a, None);
+        let second = find(b, first.map(|(i, _)| i)).or_else(|| find(b, None));
+        let met = format!("labels clash: `{a}` meets `{b}`");
+        let message = match (first, second) {
+            (Some((i, m)), Some((j, n))) => format!("{met} (axis {m} of operand {i} and axis {n} of operand {j})"),
+            _ => {
+                let [(x, m), (y, n)] = &self.places;
+                format!("{met} (axis {m} of {x} and axis {n} of {y}, in its `{}`)", self.primitive)
+            }
+        };
+        Error::new(message)
+            .hint("are these the axes you meant? `relabelled` gives an axis another name where two names mean the same")
+            .clashing(self.labels)
+    }
+}
