@@ -3,7 +3,7 @@
 use covector_array::Shape;
 
 use super::label::Solution;
-use super::{Described, Label, Labels, Name, Names};
+use super::{Described, Label, Labels, Name, Names, Part};
 use crate::{Error, Result, Spec, Tensor};
 
 /// Where an axis is: the operand and the axis.
@@ -95,6 +95,11 @@ impl<'a> Flow<'a> {
         self.linked(&operands, &result);
     }
 
+    /// The result's axis is this axis of all these operands.
+    pub fn same(&mut self, to: usize, places: impl IntoIterator<Item = (usize, usize)>) {
+        self.names[to] = self.joined(places);
+    }
+
     /// The result's axis is an operand's, longer or shorter by a number: the difference of their sizes here.
     pub fn resized(&mut self, to: usize, (operand, axis): (usize, usize)) {
         let by = self.out[to] as i64 - self.shape(operand)[axis] as i64;
@@ -105,20 +110,34 @@ impl<'a> Flow<'a> {
         };
     }
 
+    /// The result's axis grows `times` as fast as an operand's, of which only the size was taken into account; where it has a
+    /// label.
+    pub fn varied(&mut self, to: usize, (operand, axis): (usize, usize), times: i64) {
+        let Some(varies) = self.at((operand, axis)).label else { return };
+        let size = Label::number(-(self.shape(operand)[axis] as i64));
+        let more = varies.plus(&size).and_then(|more| more.times(&Label::number(times)));
+        let label = self.names[to].label.take();
+        self.names[to] = Name::of(label.zip(more).and_then(|(label, more)| label.plus(&more)));
+    }
+
     /// The shape of an operand.
     pub fn shape(&self, operand: usize) -> &'a Shape {
         self.inputs[operand].shape()
     }
 
-    /// The result's axis is made of this axis of all operands, one after another; an unlabelled one of size 1 counts as 1.
-    pub fn end_to_end(&mut self, axis: usize) {
-        let one = |i: usize| match self.at((i, axis)).label {
-            None if self.inputs[i].shape()[axis] == 1 => Some(Label::number(1)),
+    /// The operands stand one after another along an axis, and are alike along the others. There an unlabelled one of size 1
+    /// counts as 1.
+    pub fn end_to_end(&mut self, along: usize) {
+        for axis in (0..self.out.len()).filter(|&axis| axis != along) {
+            self.same(axis, (0..self.inputs.len()).map(|i| (i, axis)));
+        }
+        let one = |i: usize| match self.at((i, along)).label {
+            None if self.inputs[i].shape()[along] == 1 => Some(Label::number(1)),
             label => label,
         };
         let sum = (0..self.inputs.len()).map(one).reduce(|a, b| a?.plus(&b?)).flatten();
         // A sum of numbers alone says nothing that has a name.
-        self.names[axis] = Name::of(sum.filter(|l| l.as_number().is_none()));
+        self.names[along] = Name::of(sum.filter(|l| l.as_number().is_none()));
     }
 
     /// The name of an operand's axis, as far as it is known by now.
@@ -154,6 +173,14 @@ impl<'a> Flow<'a> {
 
     /// One name for an axis that has two.
     fn met(&mut self, a: Name, b: Name, places: [Place; 2]) -> Name {
+        let alike = a.label == b.label || a.parts.len() != b.parts.len();
+        if !alike && !a.parts.is_empty() && a.parts.iter().zip(&b.parts).all(|(p, q)| p.1 == q.1) {
+            // Both were merged of the same sizes: their factors meet.
+            let met = |(p, q): (Part, Part)| (self.met(Name::of(p.0), Name::of(q.0), places).label, p.1);
+            let parts: Vec<Part> = a.parts.into_iter().zip(b.parts).map(met).collect();
+            let label = parts.iter().map(|p| p.0.clone()).reduce(|a, b| a?.times(&b?)).flatten();
+            return self.resolved(Name { label, parts });
+        }
         let parts = if a.parts.is_empty() { b.parts } else { a.parts };
         let (x, y) = match (a.label, b.label) {
             (Some(x), Some(y)) => (x, y),
@@ -165,6 +192,9 @@ impl<'a> Flow<'a> {
                 self.bind(unknown, value);
                 x
             }
+            // A number is the size that it is, under any name.
+            Solution::Open | Solution::Differ if x.as_number().is_some() => y,
+            Solution::Open | Solution::Differ if y.as_number().is_some() => x,
             Solution::Open => {
                 if y.is_known() {
                     y
@@ -173,7 +203,7 @@ impl<'a> Flow<'a> {
                 }
             }
             Solution::Differ => {
-                self.clash.get_or_insert(([x.clone(), y], places));
+                self.clash.get_or_insert_with(|| ([x.clone(), y], places));
                 x
             }
         };
@@ -220,7 +250,8 @@ pub(super) fn stated(x: &Tensor, labels: &Labels) -> Result<Names> {
     }
     let named = |(axis, label): (usize, &Option<Label>)| {
         let known = flow.at((0, axis));
-        let label = if known.label.as_ref().is_some_and(Label::is_known) { None } else { label.clone() };
+        let firm = known.label.as_ref().is_some_and(|l| l.is_known() && l.as_number().is_none());
+        let label = if firm { None } else { label.clone() };
         Name { label: label.or(known.label), parts: known.parts }
     };
     Ok(Names::new(labels.iter().enumerate().map(named).collect()))

@@ -109,7 +109,9 @@ impl Label {
             }
         }
         sum.retain(|t| t.coefficient.0 != 0);
-        sum.sort_by(|a, b| (a.powers.is_empty(), &a.powers).cmp(&(b.powers.is_empty(), &b.powers)));
+        let degree = |t: &Term| t.powers.iter().map(|(_, e)| i64::from(*e)).sum::<i64>();
+        let key = |t: &Term| (t.powers.is_empty(), -degree(t));
+        sum.sort_by(|a, b| (key(a), &a.powers).cmp(&(key(b), &b.powers)));
         (sum.len() <= MOST_TERMS).then_some(Label(sum))
     }
 

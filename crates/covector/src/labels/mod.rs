@@ -213,9 +213,14 @@ fn flowing(prim: &Prim, inputs: &Operands, out: &Spec) -> Result<Names> {
     if !FOLLOWED.get() {
         return Ok(Names::default());
     }
+    joined(inputs, out, prim.name(), |flow| prim.label(flow))
+}
+
+/// The names of a result of which `say` says how it hangs together with the operands.
+fn joined(inputs: &[Tensor], out: &Spec, by: &'static str, say: impl FnOnce(&mut Flow<'_>)) -> Result<Names> {
     let mut flow = Flow::new(inputs, out);
-    prim.label(&mut flow);
-    let (names, clash) = flow.finish(prim.name());
+    say(&mut flow);
+    let (names, clash) = flow.finish(by);
     match (clash, site::current()) {
         (None, _) => Ok(names),
         (Some(clash), None) => {
@@ -372,6 +377,15 @@ impl Tensor {
         if named.names() == &names || names.is_none() { named } else { named.renamed(names) }
     }
 
+    /// This part of `whole`, the `n`-th along an axis, with that fraction of its label.
+    pub(crate) fn fraction(self, whole: &Tensor, axis: usize, n: usize) -> Tensor {
+        let Names(Some(names)) = whole.names() else { return self };
+        let mut names = names.to_vec();
+        let label = names[axis].label.take();
+        names[axis] = Name::of(label.and_then(|label| label.over(&Label::number(n as i64))));
+        self.named(&Names::new(names))
+    }
+
     /// Says that the size of an axis is a number, not one that has a name; only where there are labels.
     pub(crate) fn literal(self, axis: usize) -> Tensor {
         if self.names().is_none() {
@@ -416,6 +430,14 @@ pub(crate) fn one_name<'a>(axes: impl Iterator<Item = (&'a Tensor, usize)>) -> R
         }
     }
     Ok(known.map_or_else(Names::default, |(_, _, label)| Names::new(vec![Name::of(Some(label))])))
+}
+
+/// Lets the axes of tensors of one shape meet, from whose values a result will be made that is no node on them.
+pub(crate) fn meet(tensors: &[Tensor; 2], by: &'static str) -> Result<()> {
+    if FOLLOWED.get() && tensors.iter().any(|t| !t.names().is_none()) {
+        joined(tensors, tensors[0].spec(), by, |flow| flow.alike())?;
+    }
+    Ok(())
 }
 
 /// Refuses labels that give one name two sizes, or a number that is not the size.

@@ -109,7 +109,7 @@ pub fn self_attention(qkv: &Tensor, heads: usize, mask: Option<&Tensor>, causal:
     let n = lead.len();
     // The parts first, then the leading axes, heads, tokens and features.
     let order: Vec<usize> = [n + 1].into_iter().chain(0..n).chain([n + 2, n, n + 3]).collect();
-    let x = permuted(&reshaped(&widened(&qkv.cast(dtype)), split), &order);
+    let x = permuted(&reshaped(&widened(&qkv.cast(dtype)), split).literal(n + 1), &order);
     let scores: Shape = x.shape()[1..n + 2].iter().copied().chain([t, t]).collect();
     let mask = mask.map(|mask| fitting(mask, &scores, x.dtype())).transpose()?;
     let y = Tensor::apply(Attention { causal, packed: true }, [x].into_iter().chain(mask))?;

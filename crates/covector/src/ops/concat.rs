@@ -54,7 +54,6 @@ impl Primitive for Concat {
         Ok(Spec::new(first.dtype, first.shape.with_axis(self.axis, total)))
     }
     fn label(&self, flow: &mut Flow<'_>) {
-        flow.alike();
         flow.end_to_end(self.axis);
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
@@ -226,7 +225,7 @@ fn rolled(x: &Tensor, shift: i64, axis: usize) -> Tensor {
     if shift == 0 {
         return x.clone();
     }
-    joined(&[part(x, axis, size - shift, size), part(x, axis, 0, size - shift)], axis)
+    joined(&[part(x, axis, size - shift, size), part(x, axis, 0, size - shift)], axis).named(x.names())
 }
 
 /// The whole tensor repeated along its axes.
@@ -251,7 +250,8 @@ pub fn tile(x: &Tensor, reps: Ints) -> Result<Tensor> {
     addressable(&(0..ndim).map(|i| rep(i).saturating_mul(dim(i))).collect(), x.dtype())?;
     let split: Shape = (0..ndim).flat_map(|i| [1, dim(i)]).collect();
     let wide: Shape = (0..ndim).flat_map(|i| [rep(i), dim(i)]).collect();
-    merged(&reshaped(x, split).try_broadcast_to(wide)?, (0..ndim).map(|i| (rep(i), dim(i))))
+    let wide = reshaped(x, split).try_broadcast_to(wide)?;
+    merged(&(0..ndim).fold(wide, |wide, i| wide.literal(2 * i)), (0..ndim).map(|i| (rep(i), dim(i))))
 }
 
 /// Every element repeated `n` times along an axis.
@@ -271,7 +271,7 @@ pub fn repeat(x: &Tensor, n: usize, axis: Axis) -> Result<Tensor> {
     addressable(&x.shape().with_axis(axis, x.shape()[axis].saturating_mul(n)), x.dtype())?;
     let split = x.shape().with_inserted(axis + 1, 1);
     let wide = reshaped(x, split).try_broadcast_to(x.shape().with_inserted(axis + 1, n))?;
-    merged(&wide, x.shape().iter().enumerate().map(|(i, &d)| (if i == axis { n } else { 1 }, d)))
+    merged(&wide.literal(axis + 1), x.shape().iter().enumerate().map(|(i, &d)| (if i == axis { n } else { 1 }, d)))
 }
 
 /// `x` with pairs of neighbouring axes made one.

@@ -73,11 +73,11 @@ impl Primitive for Convolve {
         };
         let operands = self.operands();
         flow.linked(&operands.map(channels).each_ref().map(|keys| &keys[..]), &channels(self.part));
-        let along = operands.iter().position(|&part| part != Part::Weight).filter(|_| self.part != Part::Weight);
-        for axis in 0..self.sizes.len() {
-            if let (Some(operand), 1) = (along, self.convolution.slides[axis].step) {
-                flow.resized(axis + 2, (operand, axis + 2));
-            }
+        let Some(weight) = operands.iter().position(|&part| part == Part::Weight) else { return };
+        let sign = if self.part == Part::Output { -1 } else { 1 };
+        for (i, slide) in self.convolution.slides.iter().enumerate().filter(|(_, slide)| slide.step == 1) {
+            flow.resized(i + 2, (1 - weight, i + 2));
+            flow.varied(i + 2, (weight, i + 2), sign * slide.dilation as i64);
         }
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {

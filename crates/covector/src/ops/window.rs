@@ -115,7 +115,7 @@ pub(crate) fn windows_along(x: &Tensor, axis: usize, slide: &Slide) -> Tensor {
     }
     let split = x.shape().with_axis(axis, len / slide.size).with_inserted(axis + 1, slide.size);
     let order: Sizes = (0..=ndim).filter(|&i| i != axis + 1).chain([axis + 1]).collect();
-    permuted(&reshaped(x, split), &order)
+    permuted(&reshaped(x, split).literal(axis + 1), &order)
 }
 
 /// The elements from `starts[i]`, `sizes[i]` of them, along the last axes.
