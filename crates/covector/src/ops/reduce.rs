@@ -199,7 +199,13 @@ pub(super) fn widened(x: &Tensor) -> Tensor {
 pub(super) fn reduced<P: Into<crate::Prim>>(x: &Tensor, axes: &Axes, make: impl FnOnce(Folded) -> P) -> Result<Tensor> {
     let folded = axes.resolve(x.ndim())?;
     let y = Tensor::apply(make(folded.clone()), [x.clone()])?;
-    Ok(if axes.keepdims { reshaped(&y, kept(x.shape(), &folded)) } else { y })
+    Ok(if axes.keepdims { put_back(x, &folded, &y) } else { y })
+}
+
+/// `y`, reduced from `x`, with the reduced axes as size 1.
+fn put_back(x: &Tensor, folded: &[usize], y: &Tensor) -> Tensor {
+    let axes = (0..x.ndim()).map(|i| (!folded.contains(&i)).then_some(i));
+    reshaped(y, kept(x.shape(), folded)).named(&x.names().picked(axes))
 }
 
 /// The sum over `axes`.
@@ -252,7 +258,7 @@ pub fn prod(x: &Tensor, axes: Axes) -> Result<Tensor> {
         }
     }
     let y = y.cast(x.dtype());
-    Ok(if axes.keepdims { reshaped(&y, kept(x.shape(), &folded)) } else { y })
+    Ok(if axes.keepdims { put_back(x, &folded, &y) } else { y })
 }
 
 /// The mean over `axes`.

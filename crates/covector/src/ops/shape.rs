@@ -42,7 +42,8 @@ pub fn squeeze(x: &Tensor, axes: Axes) -> Result<Tensor> {
 
 /// `x` without some axes of size 1.
 fn without(x: &Tensor, drop: impl Fn(usize) -> bool) -> Tensor {
-    reshaped(x, x.shape().without(&drop)).named(&x.names().without(drop))
+    let y = reshaped(x, x.shape().without(&drop));
+    y.named(&x.names().picked((0..x.ndim()).filter(|&i| !drop(i)).map(Some)))
 }
 
 /// New axes of size 1, which stand at `axes` of the result.
@@ -64,7 +65,11 @@ pub fn expand_dims(x: &Tensor, axes: Axes) -> Result<Tensor> {
         return Err(Error::new("`..` does not say where the new axes stand").hint("name them: `expand_dims([0, -1])`"));
     };
     let axes = axes.resolve(x.ndim() + given.len())?;
-    Ok(axes.iter().fold(x.clone(), |y, &a| reshaped(&y, y.shape().with_inserted(a, 1))))
+    let mut old = 0..x.ndim();
+    let kept: SmallVec<[_; 6]> =
+        (0..x.ndim() + axes.len()).map(|i| if axes.contains(&i) { None } else { old.next() }).collect();
+    let shape: Shape = kept.iter().map(|axis| axis.map_or(1, |a| x.shape()[a])).collect();
+    Ok(reshaped(x, shape).named(&x.names().picked(kept)))
 }
 
 /// The last two axes exchanged: every matrix of a stack transposed. Short: [`x.t()`](Tensor::t).

@@ -178,8 +178,8 @@ fn leaf_name(path: &str) -> String {
 
 /// The spec of one example, and the names of its axes.
 fn example(t: &Tensor, batched: bool) -> (crate::Spec, Names) {
-    let examples = |i| batched && i == 0;
-    (crate::Spec::new(t.dtype(), t.shape().without(examples)), t.names().without(examples))
+    let names = t.names().picked((usize::from(batched)..t.ndim()).map(Some));
+    (crate::Spec::new(t.dtype(), t.shape().without(|i| batched && i == 0)), names)
 }
 
 /// `x` with the axis `from` moved to `to`.
