@@ -125,14 +125,14 @@ impl<'a> Flow<'a> {
         self.inputs[operand].shape()
     }
 
-    /// The operands stand one after another along an axis, and are alike along the others. There an unlabelled one of size 1
-    /// counts as 1.
+    /// The operands stand one after another along an axis, and are alike along the others. Where there is no label, sizes 0
+    /// and 1 count as numbers.
     pub fn end_to_end(&mut self, along: usize) {
         for axis in (0..self.out.len()).filter(|&axis| axis != along) {
             self.same(axis, (0..self.inputs.len()).map(|i| (i, axis)));
         }
         let one = |i: usize| match self.at((i, along)).label {
-            None if self.inputs[i].shape()[along] == 1 => Some(Label::number(1)),
+            None if self.shape(i)[along] <= 1 => Some(Label::number(self.shape(i)[along] as i64)),
             label => label,
         };
         let sum = (0..self.inputs.len()).map(one).reduce(|a, b| a?.plus(&b?)).flatten();
@@ -269,13 +269,16 @@ impl Clash {
     /// The error, told of the operands of the op the user called, where the labels are found there.
     pub fn error(self, operands: &[Described]) -> Error {
         let [a, b] = &self.labels;
-        let find = |label: &Label, not: Option<usize>| {
-            let axis = |x: &Described| x.labels.iter().position(|l| l.as_ref() == Some(label));
-            let places = operands.iter().enumerate().filter(|(i, _)| Some(*i) != not);
-            places.filter_map(|(i, x)| Some((i, axis(x)?))).next()
+        // Of several operands with the label, the one whose axes are called as those that met.
+        let find = |k: usize, not: Option<usize>| {
+            let (label, (met, _)) = (&self.labels[k], &self.places[k]);
+            let named = |x: &Described| x.labels.iter().flatten().cloned().collect::<Vec<Label>>();
+            let all = || operands.iter().enumerate().filter(|(i, _)| Some(*i) != not);
+            let place = |(i, x): (usize, &Described)| Some((i, axis_of(x, label)?));
+            all().filter(|(_, x)| named(x) == named(met)).find_map(place).or_else(|| all().find_map(place))
         };
-        let first = find(a, None);
-        let second = find(b, first.map(|(i, _)| i)).or_else(|| find(b, None));
+        let first = find(0, None);
+        let second = find(1, first.map(|(i, _)| i)).or_else(|| find(1, None));
         let met = format!("labels clash: `{a}` meets `{b}`");
         let message = match (first, second) {
             (Some((i, m)), Some((j, n))) => format!("{met} (axis {m} of operand {i} and axis {n} of operand {j})"),
@@ -284,8 +287,17 @@ impl Clash {
                 format!("{met} (axis {m} of {x} and axis {n} of {y}, in its `{}`)", self.primitive)
             }
         };
-        Error::new(message)
-            .hint("are these the axes you meant? `relabelled` gives an axis another name where two names mean the same")
-            .clashing(self.labels)
+        // The axis that would have fitted is often there, in another place.
+        let elsewhere = second.and_then(|(j, _)| Some((j, axis_of(&operands[j], a)?)));
+        let hint = match elsewhere.filter(|_| first.map(|f| f.0) != second.map(|s| s.0)) {
+            Some((j, axis)) => format!("axis {axis} of operand {j} is `{a}`: are its axes in another order?"),
+            None => "where two names mean the same, `relabelled` gives an axis the other".to_owned(),
+        };
+        Error::new(message).hint(hint).clashing(self.labels)
     }
+}
+
+/// The first axis with this label.
+fn axis_of(x: &Described, label: &Label) -> Option<usize> {
+    x.labels.iter().position(|l| l.as_ref() == Some(label))
 }
