@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use covector::{Label, Tensor, jvp, registry, vjp};
+use covector::{Label, Tensor, jvp, registry, try_vmap, vjp};
 
 use crate::derivatives::directions;
 use crate::{Verdict, call::Call};
@@ -81,7 +81,14 @@ fn check(call: &Call, named: impl Fn(usize) -> bool) -> Verdict {
         }
     }
     let tensors = labelled(&tensors, &labels);
-    let call = Call { op: call.op, sample: call.sample_of(&tensors) };
+    let call = &Call { op: call.op, sample: call.sample_of(&tensors) };
+    derivatives(call)?;
+    let alone = call.op.note("vmap").is_some_and(|n| n.parse::<f64>().is_err());
+    if alone { Ok(()) } else { batched(call, &results) }
+}
+
+/// Gradients have the labels of the arguments, tangents those of the results.
+fn derivatives(call: &Call) -> Verdict {
     let floats = call.floats();
     let (y, pullback) = vjp(|x: &Vec<Tensor>| call.on_floats(x), &floats);
     let gradients = pullback.call(&directions(&y, 0.5));
@@ -89,6 +96,22 @@ fn check(call: &Call, named: impl Fn(usize) -> bool) -> Verdict {
     for (kind, found, of) in [("gradient", &gradients, &floats), ("tangent", &tangents, &y)] {
         if let Some((g, x)) = found.iter().zip(of).find(|(g, x)| g.labels() != x.labels()) {
             return Err(format!("the {kind} of {} is {}", x.described(), g.described()));
+        }
+    }
+    Ok(())
+}
+
+/// Over a batch of examples called `N`, results are called as without it, behind `N`.
+fn batched(call: &Call, results: &[Tensor]) -> Verdict {
+    let examples = |x: &Tensor| x.expand_dims(0).repeat(2, 0).relabelled(&format!("N {}", x.labels()));
+    let arguments: Vec<Tensor> = call.tensors().iter().map(examples).collect();
+    let f = |x: &Vec<Tensor>| call.with_tensors(x).unwrap_or_else(|e| panic!("{e}"));
+    let found = try_vmap(f, &arguments, &0.into(), &0.into()).map_err(|e| e.to_string())?;
+    for (y, one) in found.iter().zip(results) {
+        // Nothing of the examples may be in a result.
+        let first = y.labels()[0].as_ref().map(Label::to_string);
+        if y.labels()[1..] != one.labels()[..] || first.is_some_and(|first| first != "N") {
+            return Err(format!("of a batch of {} vmap makes {}", one.described(), y.described()));
         }
     }
     Ok(())

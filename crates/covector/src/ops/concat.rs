@@ -176,7 +176,8 @@ pub fn pad(x: &Tensor, widths: Widths, mode: &str, value: f64) -> Result<Tensor>
     // For every mode the check that the result fits in memory.
     let zeros_around = Tensor::apply(pad.clone(), [x.clone()])?;
     if mode != Mode::Constant {
-        return (0..x.ndim()).try_fold(x.clone(), |y, axis| mode.extend(&y, axis, lo[axis], hi[axis]));
+        let extended = (0..x.ndim()).try_fold(x.clone(), |y, axis| mode.extend(&y, axis, lo[axis], hi[axis]))?;
+        return Ok(extended.named(zeros_around.names()));
     }
     if value == 0.0 {
         return Ok(zeros_around);
