@@ -132,10 +132,10 @@ impl Tensor {
 
     /// This node under these names, if there are any and nobody else holds it; else as it is.
     pub(crate) fn named(mut self, names: &Names) -> Tensor {
-        if !names.is_none() {
-            if let Some(node) = Arc::get_mut(&mut self.0) {
-                node.names = names.clone();
-            }
+        if !names.is_none()
+            && let Some(node) = Arc::get_mut(&mut self.0)
+        {
+            node.names = names.clone();
         }
         self
     }

@@ -11,7 +11,8 @@ type Place = (usize, usize);
 
 /// Where a primitive says how the axes of its operands and of its result hang together.
 ///
-/// What it says nothing of has no label. Nothing here fails: the first clash is kept and reported by the op.
+/// What it says nothing of has no label. Nothing here fails: the first clash is kept and reported by the op. A product of
+/// matrices says `flow.subscripts("...mk,...kn->...mn")`, a sum `flow.dropped(&axes)`, a cumulative sum `flow.alike()`.
 pub struct Flow<'a> {
     pub(super) inputs: &'a [Tensor],
     pub(super) out: &'a Shape,

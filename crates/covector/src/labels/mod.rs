@@ -85,7 +85,14 @@ impl Names {
     }
 }
 
-/// The labels of a tensor's axes, printed and read as `B T _ d/h`: `_` for an axis without one.
+/// The labels of a tensor's axes, one entry per axis, printed and read as `B T _ d/h`: `_` for an axis without one.
+///
+/// ```
+/// use covector::Tensor;
+/// let labels = Tensor::from([[1.0f32, 2.0]]).labelled("B _").labels();
+/// assert_eq!((labels.len(), labels.to_string()), (2, "B _".to_owned()));
+/// assert_eq!(labels[0], Some("B".parse().unwrap()));
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Labels(SmallVec<[Option<Label>; 4]>);
 
@@ -152,6 +159,11 @@ impl From<&Labels> for Written {
 }
 
 /// A spec and the labels of its axes, printed `f32[B=2, T=5, 16]`; without labels as the spec, `f32[2, 5, 16]`.
+///
+/// ```
+/// use covector::Tensor;
+/// assert_eq!(Tensor::from([1.0f32, 2.0]).labelled("d").described().to_string(), "f32[d=2]");
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Described {
     /// The dtype and shape.
