@@ -25,6 +25,11 @@ impl Call {
 
     /// The op's results with its tensors replaced.
     pub fn with_tensors(&self, tensors: &[Tensor]) -> Result<Vec<Tensor>> {
+        self.op.apply(self.sample_of(tensors).args)
+    }
+
+    /// The sample with its tensors replaced.
+    pub fn sample_of(&self, tensors: &[Tensor]) -> Sample {
         let mut rest = tensors.iter().cloned();
         let mut next = || rest.next().expect("as many tensors as the sample has");
         let replaced = |arg: &Arg| match arg {
@@ -32,8 +37,7 @@ impl Call {
             Arg::Tensors(list) => Arg::Tensors(list.iter().map(|_| next()).collect()),
             other => other.clone(),
         };
-        let args = self.sample.args.iter().map(replaced).collect();
-        self.op.apply(args)
+        Sample { args: self.sample.args.iter().map(replaced).collect() }
     }
 
     /// The float tensors among the arguments.

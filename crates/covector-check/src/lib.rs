@@ -9,6 +9,7 @@ mod call;
 mod compare;
 mod derivatives;
 pub mod golden;
+mod labels;
 mod layouts;
 pub mod matrix;
 mod robustness;
@@ -16,6 +17,7 @@ mod robustness;
 pub use batching::check_vmap;
 pub use compare::{Tolerance, close};
 pub use derivatives::{check_adjoint, check_first_order, check_second_order};
+pub use labels::signatures as label_signatures;
 pub use layouts::{LAYOUTS, relaid};
 
 /// What a check found: nothing, or the first figure that is wrong.

@@ -9,7 +9,7 @@ use covector::registry::{self, OpDef};
 use crate::call::Call;
 use crate::compare::Tolerance;
 use crate::golden::Goldens;
-use crate::{Verdict, batching, derivatives, layouts, robustness};
+use crate::{Verdict, batching, derivatives, labels, layouts, robustness};
 
 /// What became of one property of one op.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +23,7 @@ pub enum Outcome {
 }
 
 /// The names of the properties, in the order of the table.
-pub const PROPERTIES: [&str; 13] = [
+pub const PROPERTIES: [&str; 14] = [
     "golden",
     "spec",
     "layout",
@@ -35,6 +35,7 @@ pub const PROPERTIES: [&str; 13] = [
     "vmap",
     "vmap of grad",
     "fused",
+    "labels",
     "errors",
     "docs",
 ];
@@ -111,6 +112,7 @@ fn nothing_to_check(op: &OpDef, property: &str) -> &'static str {
             op.note("derivative").unwrap_or("the registry does not say why")
         }
         "dtypes" => "no float goes in",
+        "labels" => "it takes no tensor with axes",
         _ => "it takes no tensor",
     }
 }
@@ -132,6 +134,7 @@ fn verdict(property: &str, call: &Call, index: usize, goldens: &Goldens) -> Opti
             crate::check_vmap(&pulled, x, Tolerance::relative(1e-13))
         }),
         "fused" => fused(call),
+        "labels" => labels::on_sample(call),
         "errors" => robustness::wrong_arguments(call),
         "docs" => robustness::documented(call),
         other => unreachable!("no property `{other}`"),

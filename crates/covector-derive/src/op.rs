@@ -97,11 +97,11 @@ fn expand_functions(op: &Op, names: &Names) -> TokenStream {
     });
     let operands = params.iter().map(|Param { name, operand, .. }| match operand {
         Operand::None => quote!(),
-        Operand::One => quote!(__operands.push(#name.spec().clone());),
-        Operand::Many => quote!(__operands.extend(#name.iter().map(|x| x.spec().clone()));),
+        Operand::One => quote!(__operands.push(#name.described());),
+        Operand::Many => quote!(__operands.extend(#name.iter().map(|x| x.described()));),
         Operand::OrNumber => quote! {
             if let ::covector::Operand::Tensor(x) = &#name {
-                __operands.push(x.spec().clone());
+                __operands.push(x.described());
             }
         },
     });

@@ -79,7 +79,7 @@ fn an_op_is_a_body_two_functions_two_methods_and_a_record() {
                     &__OP_softmax,
                     ::core::panic::Location::caller(),
                     |__operands| {
-                        __operands.push(x.spec().clone());
+                        __operands.push(x.described());
                     },
                     || __softmax_impl(x, axis),
                 )

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 
-use crate::{Spec, site};
+use crate::{Described, Label, site};
 
 /// The result of everything that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -17,10 +17,11 @@ pub struct Error(Box<Report>);
 #[derive(Clone, Default)]
 struct Report {
     op: Option<String>,
-    operands: Vec<Spec>,
+    operands: Vec<Described>,
     message: String,
     hint: Option<String>,
     site: Option<&'static Location<'static>>,
+    labels: Option<[Label; 2]>,
 }
 
 impl Error {
@@ -41,12 +42,18 @@ impl Error {
         self
     }
 
+    /// Notes the labels that clash.
+    pub(crate) fn clashing(mut self, labels: [Label; 2]) -> Self {
+        self.0.labels = Some(labels);
+        self
+    }
+
     /// Names the op, its operands and the line, where they are not yet named.
     pub fn located(
         mut self,
         op: &str,
         site: &'static Location<'static>,
-        operands: impl FnOnce(&mut Vec<Spec>),
+        operands: impl FnOnce(&mut Vec<Described>),
     ) -> Self {
         if self.0.op.is_none() {
             self.0.op = Some(op.to_owned());
@@ -69,6 +76,16 @@ impl Error {
     /// What to do, if it was said.
     pub fn hinted(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    /// The operands of that op, if known.
+    pub fn operands(&self) -> &[Described] {
+        &self.0.operands
+    }
+
+    /// The labels that met and are not equal, if it is that.
+    pub fn labels(&self) -> Option<&[Label; 2]> {
+        self.0.labels.as_ref()
     }
 
     /// The line of the user's program, if known.
@@ -95,7 +112,7 @@ impl fmt::Display for Error {
         }
         f.write_str(&report.message)?;
         if !report.operands.is_empty() {
-            let operands: Vec<String> = report.operands.iter().map(Spec::to_string).collect();
+            let operands: Vec<String> = report.operands.iter().map(Described::to_string).collect();
             write!(f, "\n  operands: {}", operands.join(", "))?;
         }
         if let Some(site) = report.site {

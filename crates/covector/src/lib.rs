@@ -12,6 +12,7 @@ mod display;
 pub mod draw;
 mod error;
 mod formula;
+mod labels;
 mod literal;
 mod marks;
 mod operand;
@@ -35,6 +36,7 @@ pub use covector_array::{Array, DType, Element, Shape, bf16, f16, kernels, live_
 pub use covector_derive::Tree;
 pub use error::{Error, Result};
 pub use formula::Formula;
+pub use labels::{Described, Flow, Label, Labels, Written};
 #[doc(hidden)]
 pub use literal::{Literal, literal};
 pub use operand::Operand;

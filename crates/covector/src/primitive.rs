@@ -10,7 +10,7 @@ use covector_array::{Array, DType};
 
 use crate::marks::Marks;
 use crate::ops::leaf::{Argument, Variable};
-use crate::{Cost, Result, Spec, Tensor};
+use crate::{Cost, Flow, Result, Spec, Tensor};
 
 /// How interpreters see a primitive: never by its concrete type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -76,6 +76,15 @@ pub trait Primitive: Debug + StructuralHash + Send + Sync + 'static {
     /// What running it takes; by default what its class does.
     fn cost(&self, inputs: &[&Spec], out: &Spec) -> Cost {
         Cost::of_class(self.class(), inputs, out)
+    }
+
+    /// How the axes of the result hang together with those of the operands, asked only where some have labels.
+    ///
+    /// By default the axes of elementwise results are those of all operands, and of others nothing is known.
+    fn label(&self, flow: &mut Flow<'_>) {
+        if self.class() == Class::Elementwise {
+            flow.alike();
+        }
     }
 
     /// The derivative rules, or why the derivative is zero.

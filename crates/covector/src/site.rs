@@ -7,7 +7,8 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Result, Spec};
+use crate::Result;
+use crate::labels::{self, Described};
 
 /// The op a user called and the line that called it.
 #[derive(Clone, Copy, Debug)]
@@ -82,12 +83,21 @@ pub(crate) fn within<R>(site: Option<Site>, body: impl FnOnce() -> R) -> R {
 pub(crate) fn call<R>(
     op: &'static str,
     location: &'static Location<'static>,
-    operands: impl FnOnce(&mut Vec<Spec>),
+    operands: impl FnOnce(&mut Vec<Described>),
     body: impl FnOnce() -> Result<R>,
 ) -> Result<R> {
-    match CURRENT.get() {
-        Some(_) => body(),
-        None => within(Some(Site::new(op, location)), body).map_err(|e| e.located(op, location, operands)),
+    if CURRENT.get().is_some() {
+        return body();
+    }
+    let site = Site::new(op, location);
+    let result = within(Some(site), body);
+    match labels::waiting(site) {
+        None => result.map_err(|e| e.located(op, location, operands)),
+        Some(clash) => {
+            let mut all = Vec::new();
+            operands(&mut all);
+            Err(clash.error(&all).located(op, location, |described| *described = all))
+        }
     }
 }
 

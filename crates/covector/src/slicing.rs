@@ -145,11 +145,12 @@ impl Indices {
         if named > ndim {
             return Err(Error::new(format!("{named} indices for {ndim} axes")));
         }
-        let mut part = Part { sizes: x.shape(), runs: SmallVec::new(), shape: SmallVec::new() };
+        let mut part = Part { sizes: x.shape(), runs: SmallVec::new(), shape: SmallVec::new(), axes: SmallVec::new() };
         before.iter().try_for_each(|index| part.take(index))?;
         part.skip_to(ndim - behind);
         after.iter().try_for_each(|index| part.take(index))?;
-        Ok(reshaped(&select(x, &part.runs), part.shape.into_iter().collect::<Shape>()))
+        let y = select(x, &part.runs);
+        Ok(reshaped(&y, part.shape.into_iter().collect::<Shape>()).named(&y.names().picked(part.axes)))
     }
 }
 
@@ -163,6 +164,8 @@ struct Part<'a> {
     sizes: &'a [usize],
     runs: SmallVec<[Run; 6]>,
     shape: SmallVec<[usize; 6]>,
+    /// For each axis of the result where it comes from, if it is not new.
+    axes: SmallVec<[Option<usize>; 6]>,
 }
 
 impl Part<'_> {
@@ -174,8 +177,12 @@ impl Part<'_> {
                 let run = span.run(axis, self.sizes[axis])?;
                 self.runs.push(run);
                 self.shape.push(run.count);
+                self.axes.push(Some(axis));
             }
-            Index::New => self.shape.push(1),
+            Index::New => {
+                self.shape.push(1);
+                self.axes.push(None);
+            }
             Index::Ellipsis => self.skip_to(self.sizes.len()),
         }
         Ok(())
@@ -184,6 +191,7 @@ impl Part<'_> {
     /// Takes whole axes up to `axis`.
     fn skip_to(&mut self, axis: usize) {
         let whole = &self.sizes[self.runs.len()..axis];
+        self.axes.extend((self.runs.len()..axis).map(Some));
         self.runs.extend(whole.iter().map(|&size| Run { start: 0, count: size, step: 1 }));
         self.shape.extend_from_slice(whole);
     }
@@ -220,7 +228,7 @@ impl Tensor {
     /// If an integer is out of range, a step is 0, there are more indices than axes or more than one `...`.
     #[track_caller]
     pub fn try_i(&self, index: impl Into<Indices>) -> Result<Tensor> {
-        let operand = |specs: &mut Vec<_>| specs.push(self.spec().clone());
+        let operand = |specs: &mut Vec<_>| specs.push(self.described());
         site::call("i", Location::caller(), operand, || index.into().apply(self))
     }
 }

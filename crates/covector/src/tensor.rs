@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 use covector_array::{Array, DType, Shape};
 use smallvec::SmallVec;
 
+use crate::labels::{self, Names};
 use crate::marks::Marks;
 use crate::ops::leaf::Constant;
 use crate::primitive::Prim;
@@ -51,6 +52,7 @@ pub(crate) struct Node {
     spec: Spec,
     site: Site,
     marks: Marks,
+    names: Names,
     value: OnceLock<Array>,
     /// Emptied once the value is known and no transformation can ask for the history any more.
     inputs: RwLock<Operands>,
@@ -84,15 +86,16 @@ impl Tensor {
         // Inside an op the error is the op's, which names itself and the operands the user gave it.
         let located = |e: Error| match site::current() {
             Some(_) => e,
-            None => e.located(prim.name(), site.location, |all| all.extend(inputs.iter().map(|t| t.spec().clone()))),
+            None => e.located(prim.name(), site.location, |all| all.extend(inputs.iter().map(Tensor::described))),
         };
         let spec = prim.infer(&specs).map_err(located)?;
         if spec.shape.checked_size(spec.dtype.size()).is_none() {
             return Err(located(Error::new(format!("the result {spec} has more elements than memory can address"))));
         }
         drop(specs);
+        let names = labels::inferred(&prim, &inputs, &spec).map_err(located)?;
         let marks = prim.marks(&inputs);
-        Ok(Tensor::node(prim, spec, site, marks, inputs, OnceLock::new()))
+        Ok(Tensor::node(prim, spec, site, marks, names, inputs, OnceLock::new()))
     }
 
     /// A node whose operands were made to fit: its spec is what the primitive's `infer` would say.
@@ -100,8 +103,9 @@ impl Tensor {
     pub(crate) fn fitted(prim: Prim, spec: Spec, inputs: Operands) -> Tensor {
         debug_assert_eq!(prim.infer(&inputs.iter().map(Tensor::spec).collect::<Vec<_>>()).ok().as_ref(), Some(&spec));
         let site = site::here(prim.name());
+        let names = crate::ops::made(labels::inferred(&prim, &inputs, &spec));
         let marks = prim.marks(&inputs);
-        Tensor::node(prim, spec, site, marks, inputs, OnceLock::new())
+        Tensor::node(prim, spec, site, marks, names, inputs, OnceLock::new())
     }
 
     /// A leaf that holds `array`, with these tokens.
@@ -110,12 +114,36 @@ impl Tensor {
         let prim = prim.into();
         let site = site::here(prim.name());
         let value = value.map_or_else(OnceLock::new, OnceLock::from);
-        Tensor::node(prim, spec, site, marks, Operands::new(), value)
+        Tensor::node(prim, spec, site, marks, Names::default(), Operands::new(), value)
     }
 
-    fn node(prim: Prim, spec: Spec, site: Site, marks: Marks, inputs: Operands, value: OnceLock<Array>) -> Tensor {
+    fn node(
+        prim: Prim,
+        spec: Spec,
+        site: Site,
+        marks: Marks,
+        names: Names,
+        inputs: Operands,
+        value: OnceLock<Array>,
+    ) -> Tensor {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Tensor(Arc::new(Node { id, prim, spec, site, marks, value, inputs: RwLock::new(inputs) }))
+        Tensor(Arc::new(Node { id, prim, spec, site, marks, names, value, inputs: RwLock::new(inputs) }))
+    }
+
+    /// This node under these names, if there are any and nobody else holds it; else as it is.
+    pub(crate) fn named(mut self, names: &Names) -> Tensor {
+        if !names.is_none()
+            && let Some(node) = Arc::get_mut(&mut self.0)
+        {
+            node.names = names.clone();
+        }
+        self
+    }
+
+    /// What is known of the axes besides their sizes.
+    #[inline]
+    pub(crate) fn names(&self) -> &Names {
+        &self.0.names
     }
 
     /// A constant that holds `array`.

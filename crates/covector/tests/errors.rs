@@ -457,6 +457,50 @@ fn what_is_too_large_is_an_error_of_the_try_forms() {
 }
 
 #[test]
+fn labels_that_clash() {
+    // Every axis has size 4: nothing but the labels differs.
+    let x = |labels: &str| zeros(vec![4; labels.split(' ').count()]).labelled(labels);
+    let classes = Tensor::from([[0, 1, 2, 3]; 4]).labelled("B S");
+    let (heads, ws) = (x("B T d").reshape([4, 4, 2, 2]), x("d k"));
+    let all = [
+        told(|| x("B T") + x("T B")),
+        told(|| x("B T d") * x("k")),
+        told(|| x("B d").matmul(&x("k d"))),
+        told(|| x("B h T d").matmul(&x("B g d T"))),
+        told(|| x("B T d").flatten(0, 1).matmul(&ws) + x("B S k").flatten(0, 1)),
+        told(|| einsum::einsum("btd,dk->btk", &[x("B T d"), x("e k")])),
+        told(|| concat::concat(&[x("B T"), x("N S")], 1)),
+        told(|| x("B T").greater(0.0).where_(x("B T"), x("B S"))),
+        told(|| x("T d").take_along_axis(&Tensor::from([[0; 4]; 4]).labelled("T k"), 0)),
+        told(|| x("B C T").cross_entropy(&classes, None, None, 0.0, "mean")),
+        told(|| x("B T d").layer_norm(1, Some(&x("k")), None, 1e-5)),
+        told(|| x("B T d").scaled_dot_product_attention(&x("B S d"), &x("B S d"), Some(&x("S T")), false)),
+        told(|| {
+            zeros([4, 4, 5, 5]).labelled("B C H W").conv2d(&zeros([4, 4, 3, 3]).labelled("k D _ _"), None, 1, 0, 1, 1)
+        }),
+        told(|| x("T+1 d") - x("T d")),
+        told(|| heads.labelled("B T h k")),
+        told(|| vmap(|(a, b): &(Tensor, Tensor)| a + b)(&(x("B d"), x("N d")))),
+        told(|| grad(|w: &Tensor| (x("B d").matmul(w) + x("B j")).sum(..))(&ws)),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
+fn labels_that_make_no_sense() {
+    let x = zeros([2, 3]);
+    let all = [
+        told(|| x.labelled("B")),
+        told(|| x.labelled("B T+")),
+        told(|| x.labelled("B B")),
+        told(|| x.labelled("B 4")),
+        told(|| x.labelled("B T").labelled("B S")),
+        told(|| x.relabelled("B 2·B")),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+}
+
+#[test]
 fn rules_of_ones_own_that_do_not_fit() {
     let (x, w) = (zeros(3), zeros(3));
     let scale = |w: &Tensor| {

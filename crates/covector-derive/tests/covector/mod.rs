@@ -49,8 +49,8 @@ impl Tensor {
         Self { values: values.to_vec(), spec: Spec(values.len()) }
     }
 
-    pub fn spec(&self) -> &Spec {
-        &self.spec
+    pub fn described(&self) -> Spec {
+        self.spec.clone()
     }
 }
 

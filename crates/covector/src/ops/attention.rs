@@ -13,7 +13,7 @@ use super::reduce::widened;
 use super::shape::part;
 use super::view::{add_batch, expand, permuted, reshaped};
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
-use crate::{Cost, Error, Result, Spec, Tensor, jvp, keep, vjp};
+use crate::{Cost, Error, Flow, Result, Spec, Tensor, jvp, keep, vjp};
 
 /// Attention: each query's mean of the values, weighted by `softmax(q kᵀ / sqrt(d))` over the keys.
 ///
@@ -109,7 +109,7 @@ pub fn self_attention(qkv: &Tensor, heads: usize, mask: Option<&Tensor>, causal:
     let n = lead.len();
     // The parts first, then the leading axes, heads, tokens and features.
     let order: Vec<usize> = [n + 1].into_iter().chain(0..n).chain([n + 2, n, n + 3]).collect();
-    let x = permuted(&reshaped(&widened(&qkv.cast(dtype)), split), &order);
+    let x = permuted(&reshaped(&widened(&qkv.cast(dtype)), split).literal(n + 1), &order);
     let scores: Shape = x.shape()[1..n + 2].iter().copied().chain([t, t]).collect();
     let mask = mask.map(|mask| fitting(mask, &scores, x.dtype())).transpose()?;
     let y = Tensor::apply(Attention { causal, packed: true }, [x].into_iter().chain(mask))?;
@@ -254,6 +254,9 @@ impl Primitive for Attention {
             return Ok(Spec::new(x[0].dtype, x[0].shape.without(|i| i == 0)));
         }
         Ok(Spec::new(x[0].dtype, result(&x[0].shape, &x[2].shape)))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.subscripts(if self.packed { "p...td,...tt->...td" } else { "...td,...sd,...se,...ts->...te" });
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(self.kernel(&x, x.get(self.parts())).forward())

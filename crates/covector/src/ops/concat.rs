@@ -11,7 +11,7 @@ use super::shape::part;
 use super::view::{add_batch, reshaped};
 use crate::axes::resolve;
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
-use crate::{Axes, Axis, Cost, Error, Ints, Result, Spec, Tensor};
+use crate::{Axes, Axis, Cost, Error, Flow, Ints, Result, Spec, Tensor};
 
 /// Tensors one after another along an axis.
 #[derive(Clone, Debug, Hash)]
@@ -52,6 +52,9 @@ impl Primitive for Concat {
             total = total.checked_add(b[self.axis]).ok_or_else(|| Error::new("the joined axis overflows"))?;
         }
         Ok(Spec::new(first.dtype, first.shape.with_axis(self.axis, total)))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.end_to_end(self.axis);
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::concat(&x, self.axis))
@@ -176,7 +179,8 @@ pub fn pad(x: &Tensor, widths: Widths, mode: &str, value: f64) -> Result<Tensor>
     // For every mode the check that the result fits in memory.
     let zeros_around = Tensor::apply(pad.clone(), [x.clone()])?;
     if mode != Mode::Constant {
-        return (0..x.ndim()).try_fold(x.clone(), |y, axis| mode.extend(&y, axis, lo[axis], hi[axis]));
+        let extended = (0..x.ndim()).try_fold(x.clone(), |y, axis| mode.extend(&y, axis, lo[axis], hi[axis]))?;
+        return Ok(extended.named(zeros_around.names()));
     }
     if value == 0.0 {
         return Ok(zeros_around);
@@ -225,7 +229,7 @@ fn rolled(x: &Tensor, shift: i64, axis: usize) -> Tensor {
     if shift == 0 {
         return x.clone();
     }
-    joined(&[part(x, axis, size - shift, size), part(x, axis, 0, size - shift)], axis)
+    joined(&[part(x, axis, size - shift, size), part(x, axis, 0, size - shift)], axis).named(x.names())
 }
 
 /// The whole tensor repeated along its axes.
@@ -250,7 +254,8 @@ pub fn tile(x: &Tensor, reps: Ints) -> Result<Tensor> {
     addressable(&(0..ndim).map(|i| rep(i).saturating_mul(dim(i))).collect(), x.dtype())?;
     let split: Shape = (0..ndim).flat_map(|i| [1, dim(i)]).collect();
     let wide: Shape = (0..ndim).flat_map(|i| [rep(i), dim(i)]).collect();
-    merged(&reshaped(x, split).try_broadcast_to(wide)?, (0..ndim).map(|i| (rep(i), dim(i))))
+    let wide = reshaped(x, split).try_broadcast_to(wide)?;
+    merged(&(0..ndim).fold(wide, |wide, i| wide.literal(2 * i)), (0..ndim).map(|i| (rep(i), dim(i))))
 }
 
 /// Every element repeated `n` times along an axis.
@@ -270,7 +275,7 @@ pub fn repeat(x: &Tensor, n: usize, axis: Axis) -> Result<Tensor> {
     addressable(&x.shape().with_axis(axis, x.shape()[axis].saturating_mul(n)), x.dtype())?;
     let split = x.shape().with_inserted(axis + 1, 1);
     let wide = reshaped(x, split).try_broadcast_to(x.shape().with_inserted(axis + 1, n))?;
-    merged(&wide, x.shape().iter().enumerate().map(|(i, &d)| (if i == axis { n } else { 1 }, d)))
+    merged(&wide.literal(axis + 1), x.shape().iter().enumerate().map(|(i, &d)| (if i == axis { n } else { 1 }, d)))
 }
 
 /// `x` with pairs of neighbouring axes made one.

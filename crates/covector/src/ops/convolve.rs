@@ -9,7 +9,7 @@ use super::view::{permuted, reshaped};
 use super::window::joined;
 use crate::plan::cost::size;
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
-use crate::{Cost, Error, Result, Spec, Tensor};
+use crate::{Cost, Error, Flow, Result, Spec, Tensor};
 
 /// One of input `[N, C, len..]`, weight `[O, C / groups, k..]` and output `[N, O, out..]`, from the other two in this order.
 ///
@@ -62,6 +62,23 @@ impl Primitive for Convolve {
         let shape = joined(&[&first, &self.sizes]);
         addressable(&shape, x[0].dtype)?;
         Ok(Spec::new(x[0].dtype, shape))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        // Channels of a group are not those of the input.
+        let (examples, outputs, inputs, of_group) = (0, 1, 2, if self.convolution.groups == 1 { 2 } else { 3 });
+        let channels = |part: Part| match part {
+            Part::Input => [examples, inputs],
+            Part::Weight => [outputs, of_group],
+            Part::Output => [examples, outputs],
+        };
+        let operands = self.operands();
+        flow.linked(&operands.map(channels).each_ref().map(|keys| &keys[..]), &channels(self.part));
+        let Some(weight) = operands.iter().position(|&part| part == Part::Weight) else { return };
+        let sign = if self.part == Part::Output { -1 } else { 1 };
+        for (i, slide) in self.convolution.slides.iter().enumerate().filter(|(_, slide)| slide.step == 1) {
+            flow.resized(i + 2, (1 - weight, i + 2));
+            flow.varied(i + 2, (weight, i + 2), sign * slide.dilation as i64);
+        }
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(self.convolution.run(self.part, &x[0], &x[1], &self.sizes))

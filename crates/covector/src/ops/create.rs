@@ -133,7 +133,7 @@ pub fn ones(shape: Shape, dtype: DType) -> Result<Tensor> {
 /// Source: NumPy's `full_like`.
 #[op(samples = [(real([2, 3]), 1.5), (ints(0, 5, [3]), 7)], notes = "derivative=only the shape of x is used")]
 pub fn full_like(x: &Tensor, value: Operand) -> Result<Tensor> {
-    filled(x.shape().clone(), value, x.dtype())
+    Ok(filled(x.shape().clone(), value, x.dtype())?.named(x.names()))
 }
 
 /// Zeros in the shape and dtype of another tensor.
@@ -147,7 +147,7 @@ pub fn full_like(x: &Tensor, value: Operand) -> Result<Tensor> {
 /// Source: NumPy's `zeros_like`.
 #[op(samples = [(real([2, 3]),), (bools([3]),)], notes = "derivative=only the shape of x is used")]
 pub fn zeros_like(x: &Tensor) -> Result<Tensor> {
-    filled(x.shape().clone(), Operand::Int(0), x.dtype())
+    Ok(filled(x.shape().clone(), Operand::Int(0), x.dtype())?.named(x.names()))
 }
 
 /// Ones in the shape and dtype of another tensor.
@@ -161,7 +161,7 @@ pub fn zeros_like(x: &Tensor) -> Result<Tensor> {
 /// Source: NumPy's `ones_like`.
 #[op(samples = [(real([2, 3]),), (bools([3]),)], notes = "derivative=only the shape of x is used")]
 pub fn ones_like(x: &Tensor) -> Result<Tensor> {
-    filled(x.shape().clone(), Operand::Int(1), x.dtype())
+    Ok(filled(x.shape().clone(), Operand::Int(1), x.dtype())?.named(x.names()))
 }
 
 /// `start, start + step, ..` up to `stop`, which is not included; downwards for a negative step.

@@ -11,7 +11,7 @@ use super::view::{add_batch, expand, permuted, reshaped};
 use crate::error::counted;
 use crate::plan::cost::{bytes, size};
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
-use crate::{Cost, Error, Memory, Result, Spec, Tensor};
+use crate::{Cost, Error, Flow, Memory, Result, Spec, Tensor};
 
 /// Where the indices point.
 #[derive(Clone, Debug, Hash, PartialEq)]
@@ -57,6 +57,19 @@ impl Places {
             return Ok(indices.shape.clone());
         }
         Err(Error::new(format!("shapes {} and {} must be equal except at axis {axis}", x.shape, indices.shape)))
+    }
+
+    /// Which axes are the same in what is read from, the indices and what is read: a number for each.
+    fn links(&self, ndim: usize, indices: usize) -> [Vec<usize>; 3] {
+        let x: Vec<usize> = (0..ndim).collect();
+        let new = ndim..ndim + indices;
+        let (before, after) = (&x[..self.axis], &x[self.axis + 1..]);
+        if self.along {
+            let along = [before, &[ndim], after].concat();
+            return [x, along.clone(), along];
+        }
+        let read = before.iter().copied().chain(new.clone()).chain(after.iter().copied()).collect();
+        [x, new.collect(), read]
     }
 
     fn named(&self, e: IndexError) -> Error {
@@ -106,6 +119,10 @@ impl Primitive for Gather {
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         Ok(Spec::new(x[0].dtype, self.places.read(x[0], x[1])?))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        let [x, indices, read] = self.places.links(flow.shape(0).len(), flow.shape(1).len());
+        flow.linked(&[&x, &indices], &read);
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         let read = if self.places.along { kernels::take_along } else { kernels::take };
@@ -194,6 +211,10 @@ impl Primitive for Scatter {
             return Err(Error::new(format!("updates must be {wanted} for these indices, not {}", x[2])));
         }
         Ok(x[0].clone())
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        let [x, indices, read] = self.places.links(flow.shape(0).len(), flow.shape(1).len());
+        flow.linked(&[&x, &indices, &read], &x);
     }
     fn run(&self, mut x: Inputs, _: &Spec) -> Result<Array> {
         // The base moves into the kernel: if nobody else holds it, it is overwritten in place.
@@ -304,6 +325,9 @@ impl Primitive for Checked {
                 .hint("cast first: `.cast(DType::I64)`"));
         }
         Ok(Spec::new(DType::I64, x[0].shape.clone()))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.alike();
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         let counted = kernels::take(&kernels::iota(self.size, DType::I64), &x[0], 0);

@@ -10,6 +10,7 @@ use covector_derive::{op, op_list};
 use super::create::addressable;
 use super::gather::{Checked, Gather, Places, try_scatter};
 use super::view::{broadcast, expand, reshaped};
+use crate::labels;
 use crate::{Axis, Error, Result, Tensor};
 
 /// `updates` in the dtype of `x`.
@@ -362,6 +363,7 @@ pub fn masked_fill(x: &Tensor, mask: &Tensor, value: f64) -> Result<Tensor> {
 #[op(samples = [(real([2, 3]), bools([2, 3])), (real([2, 3]), bools([3]))], notes = "vmap=the size of the result depends on the mask")]
 pub fn masked_select(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
     let (x, mask) = broadcast(x, &mask.cast(DType::Bool))?;
+    labels::meet(&[x.clone(), mask.clone()], "masked_select")?;
     let flat = positions(&reshaped(&mask, [mask.size()]))?.swap_remove(0);
     Tensor::apply(Gather { places: Places::rows(0) }, [reshaped(&x, [x.size()]), flat])
 }

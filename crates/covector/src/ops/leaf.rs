@@ -7,7 +7,7 @@ use covector_array::{Array, DType};
 
 use crate::marks::Marks;
 use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive};
-use crate::{Cost, Error, Result, Spec, Tensor};
+use crate::{Cost, Error, Flow, Result, Spec, Tensor};
 
 fn no_rule() -> ! {
     unreachable!("a leaf has its spec from birth and is never run, batched or differentiated through")
@@ -161,6 +161,9 @@ impl Primitive for Argument {
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         Ok(x[0].clone())
     }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.alike();
+    }
     fn run(&self, mut x: Inputs, _: &Spec) -> Result<Array> {
         Ok(x.swap_remove(0))
     }
@@ -206,6 +209,9 @@ impl Primitive for StopGradient {
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         Ok(x[0].clone())
     }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.alike();
+    }
     fn run(&self, mut x: Inputs, _: &Spec) -> Result<Array> {
         Ok(x.swap_remove(0))
     }
@@ -217,6 +223,34 @@ impl Primitive for StopGradient {
     }
     fn batch(&self, x: &[Tensor], _: &[bool], _: usize) -> Result<Tensor> {
         Tensor::apply(StopGradient, [x[0].clone()])
+    }
+}
+
+/// An identity whose result has labels of its own.
+#[derive(Debug, Hash)]
+pub(crate) struct Restated;
+
+impl Primitive for Restated {
+    fn name(&self) -> &'static str {
+        "labelled"
+    }
+    fn class(&self) -> Class {
+        Class::View
+    }
+    fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        Ok(x[0].clone())
+    }
+    fn run(&self, mut x: Inputs, _: &Spec) -> Result<Array> {
+        Ok(x.swap_remove(0))
+    }
+    fn fused(&self, _: DType) -> Fused<'_> {
+        Fused::Same
+    }
+    fn derivative(&self) -> Derivative<'_> {
+        Derivative::Rules(&Identity)
+    }
+    fn batch(&self, x: &[Tensor], _: &[bool], _: usize) -> Result<Tensor> {
+        Tensor::apply(Restated, [x[0].clone()])
     }
 }
 
@@ -233,6 +267,9 @@ impl Primitive for After {
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         Ok(x[0].clone())
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.first();
     }
     fn run(&self, mut x: Inputs, _: &Spec) -> Result<Array> {
         Ok(x.swap_remove(0))

@@ -8,7 +8,7 @@ use super::create::addressable;
 use super::view::{add_batch, expand, linear, permuted, reshaped};
 use crate::plan::cost::{halvings, size};
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
-use crate::{Cost, Error, Result, Spec, Tensor};
+use crate::{Cost, Error, Flow, Result, Spec, Tensor};
 
 /// `[B, m, k] @ [B, k, n] -> [B, m, n]`.
 #[derive(Clone, Debug, Hash)]
@@ -37,6 +37,9 @@ impl Primitive for MatMul {
             return Err(Error::new(format!("no batched matrix product of {a} and {b}")));
         }
         Ok(Spec::new(x[0].dtype, [a[0], a[1], b[2]]))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.subscripts("bmk,bkn->bmn");
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::matmul(&x[0], &x[1]))
@@ -199,6 +202,9 @@ impl Primitive for Hadamard {
                 .hint("pad it with zeros up to the next power of two")),
             None => Err(Error::new("a scalar has no axis to transform")),
         }
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.alike();
     }
     fn run(&self, x: Inputs, out: &Spec) -> Result<Array> {
         Ok(covector_array::with_dtype!(out.dtype, T => {

@@ -7,7 +7,7 @@ use covector_derive::{op, op_list};
 use super::reduce::widened;
 use super::view::reshaped;
 use crate::primitive::{Class, Derivative, Primitive};
-use crate::{Error, Result, Spec, Tensor, keep};
+use crate::{Error, Flow, Result, Spec, Tensor, keep};
 
 /// How the losses of the examples become the result.
 #[derive(Clone, Copy, PartialEq)]
@@ -64,6 +64,9 @@ impl Primitive for Checked {
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         Ok(Spec::new(DType::I64, x[0].shape.clone()))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.alike();
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         let mut classes = x[0].to_i64_vec();

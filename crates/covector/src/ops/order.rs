@@ -11,7 +11,7 @@ use super::scan::{padded, piece};
 use super::view::{add_batch, expand, reshaped};
 use crate::plan::cost::{halvings, size};
 use crate::primitive::{Class, Derivative, Primitive};
-use crate::{Axis, Cost, Error, Result, Spec, Tensor};
+use crate::{Axis, Cost, Error, Flow, Result, Spec, Tensor};
 
 /// The indices that sort along an axis.
 #[derive(Clone, Debug, Hash)]
@@ -29,6 +29,9 @@ impl Primitive for ArgSort {
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         Ok(Spec::new(DType::I64, x[0].shape.clone()))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.alike();
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::argsort(&x[0], self.axis, self.descending))
@@ -65,6 +68,9 @@ impl Primitive for SearchSorted {
                 .hint("sorted must be one row, or have the leading axes of the values"));
         }
         Ok(Spec::new(DType::I64, values.clone()))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.subscripts("...n,...m->...m");
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::searchsorted(&x[0], &x[1], self.right))

@@ -9,7 +9,7 @@ use super::shape::part;
 use super::view::{Slice, expand, linear};
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
 use crate::registry::{Arg, FromArg};
-use crate::{Cost, Error, Result, Spec, Tensor};
+use crate::{Cost, Error, Flow, Result, Spec, Tensor};
 
 /// `lo` zeros before, `hi` after and `interior` between neighbours, per axis.
 #[derive(Clone, Debug, Hash)]
@@ -46,6 +46,10 @@ impl Primitive for Pad {
         let shape: Option<Shape> = (0..x[0].shape.len()).map(size).collect();
         let shape = shape.ok_or_else(|| Error::new("the padded size does not fit in memory"))?;
         Ok(Spec::new(x[0].dtype, shape))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        let dense = (0..self.interior.len()).filter(|&axis| self.interior[axis] == 0);
+        dense.for_each(|axis| flow.resized(axis, (0, axis)));
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::pad(&x[0], &self.lo, &self.hi, &self.interior))

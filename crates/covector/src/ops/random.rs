@@ -17,7 +17,7 @@ use super::view::{add_batch, expand};
 use crate::plan::cost::size;
 use crate::primitive::{Class, Derivative, Primitive};
 use crate::tree::Path;
-use crate::{Axis, Cost, Error, Operand, Result, Spec, Tensor, Tree};
+use crate::{Axis, Cost, Error, Flow, Operand, Result, Spec, Tensor, Tree};
 
 /// What random numbers are made from: 64 bits, held in a tensor `u32[2]`.
 ///
@@ -143,6 +143,9 @@ impl Primitive for DeriveKey {
         }
         Ok(x[0].clone())
     }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.subscripts("...k,...->...k");
+    }
     fn run(&self, x: Inputs, out: &Spec) -> Result<Array> {
         let (keys, data) = (x[0].to_vec::<u32>(), x[1].to_vec::<u64>());
         Ok(Array::build::<u32>(out.shape.clone(), |out| {
@@ -181,6 +184,10 @@ impl Primitive for RandomBits {
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         let keys = &x[0].shape[..x[0].shape.len() - 1];
         Ok(Spec::new(DType::U32, keys.iter().chain(self.shape.iter()).copied().collect::<Shape>()))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        let keys = flow.shape(0).len() - 1;
+        flow.carried(0, (0..keys).map(Some));
     }
     fn run(&self, x: Inputs, out: &Spec) -> Result<Array> {
         let keys = x[0].to_vec::<u32>();

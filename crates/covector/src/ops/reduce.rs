@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::scan::products_of_others;
 use super::view::{expand, linear, reshaped};
 use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive};
-use crate::{Axes, Error, Result, Spec, Tensor, keep};
+use crate::{Axes, Error, Flow, Result, Spec, Tensor, keep};
 
 /// The axes a reduction folds away, sorted.
 pub(super) type Folded = SmallVec<[usize; 6]>;
@@ -62,6 +62,9 @@ impl Primitive for Sum {
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         Ok(Spec::new(x[0].dtype, dropped(x[0], &self.axes)))
     }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.dropped(&self.axes);
+    }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::reduce(Reduction::Sum, &x[0], &self.axes))
     }
@@ -91,6 +94,9 @@ impl Primitive for Product {
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         Ok(Spec::new(x[0].dtype, dropped(x[0], &[self.axis])))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.dropped(&[self.axis]);
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::reduce(Reduction::Prod, &x[0], &[self.axis]))
@@ -146,6 +152,9 @@ impl Primitive for Extreme {
         }
         Ok(Spec::new(x[0].dtype, dropped(x[0], &self.axes)))
     }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.dropped(&self.axes);
+    }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         let op = if self.largest { Reduction::Max } else { Reduction::Min };
         Ok(kernels::reduce(op, &x[0], &self.axes))
@@ -196,7 +205,13 @@ pub(super) fn widened(x: &Tensor) -> Tensor {
 pub(super) fn reduced<P: Into<crate::Prim>>(x: &Tensor, axes: &Axes, make: impl FnOnce(Folded) -> P) -> Result<Tensor> {
     let folded = axes.resolve(x.ndim())?;
     let y = Tensor::apply(make(folded.clone()), [x.clone()])?;
-    Ok(if axes.keepdims { reshaped(&y, kept(x.shape(), &folded)) } else { y })
+    Ok(if axes.keepdims { put_back(x, &folded, &y) } else { y })
+}
+
+/// `y`, reduced from `x`, with the reduced axes as size 1.
+fn put_back(x: &Tensor, folded: &[usize], y: &Tensor) -> Tensor {
+    let axes = (0..x.ndim()).map(|i| (!folded.contains(&i)).then_some(i));
+    reshaped(y, kept(x.shape(), folded)).named(&x.names().picked(axes))
 }
 
 /// The sum over `axes`.
@@ -249,7 +264,7 @@ pub fn prod(x: &Tensor, axes: Axes) -> Result<Tensor> {
         }
     }
     let y = y.cast(x.dtype());
-    Ok(if axes.keepdims { reshaped(&y, kept(x.shape(), &folded)) } else { y })
+    Ok(if axes.keepdims { put_back(x, &folded, &y) } else { y })
 }
 
 /// The mean over `axes`.

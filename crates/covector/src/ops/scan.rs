@@ -12,7 +12,7 @@ use super::reduce::counted;
 use super::view::{Slice, add_batch, linear};
 use crate::plan::cost::size;
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
-use crate::{Axis, Cost, Error, Prim, Result, Spec, Tensor};
+use crate::{Axis, Cost, Error, Flow, Prim, Result, Spec, Tensor};
 
 /// `size` elements along `axis`, from `start`.
 pub(super) fn piece(x: &Tensor, axis: usize, start: usize, size: usize) -> Tensor {
@@ -86,6 +86,9 @@ impl Primitive for CumSum {
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         Ok(x[0].clone())
     }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.alike();
+    }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::scan(Reduction::Sum, &x[0], self.axis, self.reverse))
     }
@@ -113,6 +116,9 @@ impl Primitive for CumProd {
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         Ok(x[0].clone())
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.alike();
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::scan(Reduction::Prod, &x[0], self.axis, self.reverse))
@@ -179,6 +185,9 @@ impl Primitive for Recurrence {
             return Err(Error::new(format!("factors {} and terms {} must look alike", x[0], x[1])));
         }
         Ok(x[0].clone())
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.alike();
     }
     fn run(&self, x: Inputs, out: &Spec) -> Result<Array> {
         let (a, b) = (x[0].contiguous(), x[1].contiguous());
@@ -253,6 +262,9 @@ impl Primitive for CumExtreme {
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         Ok(x[0].clone())
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.alike();
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         let op = if self.largest { Reduction::Max } else { Reduction::Min };

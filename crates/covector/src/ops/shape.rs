@@ -31,13 +31,19 @@ use crate::{Axes, Axis, Error, Ints, Result, Tensor};
 pub fn squeeze(x: &Tensor, axes: Axes) -> Result<Tensor> {
     let shape = x.shape();
     if axes.given().is_none() {
-        return Ok(reshaped(x, shape.without(|i| shape[i] == 1)));
+        return Ok(without(x, |i| shape[i] == 1));
     }
     let axes = axes.resolve(x.ndim())?;
     if let Some(&axis) = axes.iter().find(|&&a| shape[a] != 1) {
         return Err(Error::new(format!("axis {axis} of {shape} has size {}, not 1", shape[axis])));
     }
-    Ok(reshaped(x, shape.without(|i| axes.contains(&i))))
+    Ok(without(x, |i| axes.contains(&i)))
+}
+
+/// `x` without some axes of size 1.
+fn without(x: &Tensor, drop: impl Fn(usize) -> bool) -> Tensor {
+    let y = reshaped(x, x.shape().without(&drop));
+    y.named(&x.names().picked((0..x.ndim()).filter(|&i| !drop(i)).map(Some)))
 }
 
 /// New axes of size 1, which stand at `axes` of the result.
@@ -59,7 +65,11 @@ pub fn expand_dims(x: &Tensor, axes: Axes) -> Result<Tensor> {
         return Err(Error::new("`..` does not say where the new axes stand").hint("name them: `expand_dims([0, -1])`"));
     };
     let axes = axes.resolve(x.ndim() + given.len())?;
-    Ok(axes.iter().fold(x.clone(), |y, &a| reshaped(&y, y.shape().with_inserted(a, 1))))
+    let mut old = 0..x.ndim();
+    let kept: SmallVec<[_; 6]> =
+        (0..x.ndim() + axes.len()).map(|i| if axes.contains(&i) { None } else { old.next() }).collect();
+    let shape: Shape = kept.iter().map(|axis| axis.map_or(1, |a| x.shape()[a])).collect();
+    Ok(reshaped(x, shape).named(&x.names().picked(kept)))
 }
 
 /// The last two axes exchanged: every matrix of a stack transposed. Short: [`x.t()`](Tensor::t).
@@ -273,7 +283,11 @@ pub fn chunk(x: &Tensor, n: usize, axis: Axis) -> Result<Vec<Tensor>> {
     match x.shape()[axis] {
         _ if n == 0 => Err(Error::new("0 parts cannot make a whole")),
         0 => Ok(vec![x.clone(); n]),
-        size => try_split(x, size.div_ceil(n), axis),
+        size => {
+            let parts = try_split(x, size.div_ceil(n), axis)?;
+            let even = size.is_multiple_of(n);
+            Ok(if even { parts.into_iter().map(|part| part.fraction(x, axis, n)).collect() } else { parts })
+        }
     }
 }
 
@@ -297,7 +311,7 @@ pub fn unbind(x: &Tensor, axis: Axis) -> Result<Vec<Tensor>> {
 
 /// Element `i` of `axis`, without the axis.
 fn element(x: &Tensor, axis: usize, i: usize) -> Tensor {
-    reshaped(&part(x, axis, i, i + 1), x.shape().without(|a| a == axis))
+    without(&part(x, axis, i, i + 1), |a| a == axis)
 }
 
 /// The lower triangle of every matrix, 0 elsewhere: elements whose column is at most `k` to the right of the diagonal.

@@ -7,7 +7,7 @@ use covector_derive::{op, op_list};
 use super::reduce::{Extreme, count, dropped, kept, reduced, widened};
 use super::view::reshaped;
 use crate::primitive::{Class, Derivative, Primitive};
-use crate::{Axes, Axis, Error, Result, Spec, Tensor, keep};
+use crate::{Axes, Axis, Error, Flow, Result, Spec, Tensor, keep};
 
 /// The square root whose derivative at 0 is 0: that of a norm, of which 0 is a subgradient.
 fn root(x: &Tensor) -> Tensor {
@@ -272,6 +272,9 @@ impl Primitive for ArgExtreme {
             return Err(Error::new(format!("axis {axis} of {shape} is empty: it has no {name}")));
         }
         Ok(Spec::new(DType::I64, dropped(x[0], &[self.axis])))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.dropped(&[self.axis]);
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::arg_reduce(self.largest, &x[0], self.axis))

@@ -12,7 +12,7 @@ use super::pad::Pad;
 use super::reduce::sum_axes;
 use crate::axes::resolve;
 use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive};
-use crate::{Axes, Axis, Error, Ints, Result, Spec, Tensor};
+use crate::{Axes, Axis, Error, Flow, Ints, Result, Spec, Tensor};
 
 /// Implements both modes of a one-operand linear primitive from `apply` (itself) and `transpose`, which `rule` says in words.
 macro_rules! linear {
@@ -131,6 +131,9 @@ impl Primitive for Reshape {
         }
         Ok(Spec::new(x[0].dtype, self.shape.clone()))
     }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.regrouped();
+    }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(x[0].reshape(&self.shape))
     }
@@ -179,6 +182,9 @@ impl Primitive for Permute {
         }
         Ok(Spec::new(x[0].dtype, self.axes.iter().map(|&a| x[0].shape[a]).collect::<Shape>()))
     }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.carried(0, self.axes.iter().map(|&a| Some(a)));
+    }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(x[0].permute(&self.axes))
     }
@@ -225,6 +231,11 @@ impl Primitive for BroadcastTo {
                 .hint("shapes are aligned at the right; only axes of size 1 are repeated"));
         }
         Ok(Spec::new(x[0].dtype, self.shape.clone()))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        let x = flow.shape(0);
+        let lead = self.shape.len() - x.len();
+        flow.carried(0, (0..self.shape.len()).map(|i| i.checked_sub(lead).filter(|&a| x[a] == self.shape[i])));
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(x[0].broadcast_to(&self.shape))
@@ -283,6 +294,10 @@ impl Primitive for Slice {
         }
         Ok(Spec::new(x[0].dtype, self.sizes.iter().copied().collect::<Shape>()))
     }
+    fn label(&self, flow: &mut Flow<'_>) {
+        let x = flow.shape(0);
+        flow.carried(0, (0..x.len()).map(|i| (self.sizes[i] == x[i]).then_some(i)));
+    }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         let steps: SmallVec<[isize; 6]> = self.steps.iter().map(|&s| s as isize).collect();
         Ok(x[0].slice(&self.starts, &self.sizes, &steps))
@@ -323,6 +338,9 @@ impl Primitive for Flip {
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         Ok(x[0].clone())
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.alike();
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         let shape = x[0].shape().clone();

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::pad::Pad;
 use super::view::{Slice, linear, permuted, reshaped};
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
-use crate::{Error, Ints, Result, Spec, Tensor};
+use crate::{Error, Flow, Ints, Result, Spec, Tensor};
 
 /// One number per spatial axis.
 pub(crate) type Sizes = SmallVec<[usize; 6]>;
@@ -115,7 +115,7 @@ pub(crate) fn windows_along(x: &Tensor, axis: usize, slide: &Slide) -> Tensor {
     }
     let split = x.shape().with_axis(axis, len / slide.size).with_inserted(axis + 1, slide.size);
     let order: Sizes = (0..=ndim).filter(|&i| i != axis + 1).chain([axis + 1]).collect();
-    permuted(&reshaped(x, split), &order)
+    permuted(&reshaped(x, split).literal(axis + 1), &order)
 }
 
 /// The elements from `starts[i]`, `sizes[i]` of them, along the last axes.
@@ -161,6 +161,13 @@ impl Primitive for Windows {
         let mut shape = x[0].shape.with_axis(self.axis, slide.count(x[0].shape[self.axis])?);
         shape.push(self.size);
         Ok(Spec::new(x[0].dtype, shape))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        let axes = flow.shape(0).len();
+        flow.carried(0, (0..axes).map(|a| (a != self.axis).then_some(a)));
+        if self.step == 1 {
+            flow.resized(self.axis, (0, self.axis));
+        }
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(x[0].windows(self.axis, self.size, self.step, self.dilation))
@@ -209,6 +216,10 @@ impl Primitive for OverlapAdd {
             return Err(Error::new(format!("windows {shape} reach beyond {} elements", self.len)));
         }
         Ok(Spec::new(x[0].dtype, shape.without(|i| i == last).with_axis(self.axis, self.len)))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        let last = flow.shape(0).len() - 1;
+        flow.carried(0, (0..last).map(|a| (a != self.axis).then_some(a)));
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::overlap_add(&x[0], self.axis, self.len, self.step, self.dilation))

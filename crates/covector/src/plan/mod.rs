@@ -191,7 +191,7 @@ fn refused(node: &Tensor, e: Error) -> Error {
     if node.primitive().class() == Class::Leaf {
         return e;
     }
-    let specs = |all: &mut Vec<_>| all.extend(node.inputs().iter().map(|t| t.spec().clone()));
+    let specs = |all: &mut Vec<_>| all.extend(node.inputs().iter().map(Tensor::described));
     e.located(node.site().op, node.site().location, specs)
 }
 
@@ -229,7 +229,7 @@ impl Tensor {
         site::call(
             reader,
             Location::caller(),
-            |specs| specs.push(self.spec().clone()),
+            |operands| operands.push(self.described()),
             || {
                 evaluate([self], cache::plan)?;
                 self.cached().cloned().ok_or_else(|| Error::new("evaluation left no value: please report this"))

@@ -46,6 +46,6 @@ pub(super) fn compare(list: &Listing, planned: &Values, plain: &Values) -> Resul
     let message = "the fused plan and one primitive at a time give different bits".to_owned();
     let hint =
         "if a primitive of yours has a fused kernel, it must compute exactly what `run` does; else please report this";
-    let specs = |all: &mut Vec<_>| all.extend(node.inputs().iter().map(|t| t.spec().clone()));
+    let specs = |all: &mut Vec<_>| all.extend(node.inputs().iter().map(crate::Tensor::described));
     Err(Error::new(message).hint(hint).located(node.site().op, node.site().location, specs))
 }

@@ -10,7 +10,7 @@ use std::panic::Location;
 pub use args::{Arg, Args, FromArg, Outputs};
 
 use crate::site;
-use crate::{Result, Spec, Tensor};
+use crate::{Described, Result, Tensor};
 
 /// One public op.
 pub struct OpDef {
@@ -111,7 +111,7 @@ pub fn find(name: &str) -> Option<&'static OpDef> {
 pub fn enter<R>(
     op: &'static OpDef,
     site: &'static Location<'static>,
-    operands: impl FnOnce(&mut Vec<Spec>),
+    operands: impl FnOnce(&mut Vec<Described>),
     body: impl FnOnce() -> Result<R>,
 ) -> Result<R> {
     site::call(op.name, site, operands, body)

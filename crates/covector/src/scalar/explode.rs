@@ -67,8 +67,8 @@ pub fn try_explode<'t>(output: &Tensor, leaves: &[(&Tensor, &[Value<'t>])]) -> R
             }
         };
         let (site, inputs) = (node.site(), node.inputs());
-        let specs = |all: &mut Vec<Spec>| all.extend(inputs.iter().map(|t| t.spec().clone()));
-        elements.push(made.map_err(|e| e.located(site.op, site.location, specs))?);
+        let operands = |all: &mut Vec<_>| all.extend(inputs.iter().map(Tensor::described));
+        elements.push(made.map_err(|e| e.located(site.op, site.location, operands))?);
     }
     let at = list.find(output).expect("the output is listed");
     Ok(elements.swap_remove(at))

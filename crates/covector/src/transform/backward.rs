@@ -38,11 +38,12 @@ impl Tensor {
         if !self.dtype().is_float() {
             let error = Error::new("only floats can require a gradient")
                 .hint("cast first, for example with `.cast(DType::F32)`");
-            let operand = |specs: &mut Vec<_>| specs.push(self.spec().clone());
+            let operand = |specs: &mut Vec<_>| specs.push(self.described());
             return Err(error.located("requires_grad", Location::caller(), operand));
         }
         let marks = VARIABLES.marks(&Marks::default());
-        Ok(Tensor::leaf(Prim::Variable(Arc::default()), self.spec().clone(), Some(self.try_value()?), marks))
+        let leaf = Tensor::leaf(Prim::Variable(Arc::default()), self.spec().clone(), Some(self.try_value()?), marks);
+        Ok(leaf.named(self.names()))
     }
 
     /// The gradient that [`backward`](Self::backward) has left on this leaf; `None` before, and for other tensors.
@@ -103,7 +104,7 @@ impl Tensor {
         for (leaf, grad) in leaves.iter().zip(grads) {
             let (Some(variable), Some(grad)) = (leaf.variable(), grad) else { continue };
             let before = variable.0.lock().unwrap_or_else(|e| e.into_inner()).clone();
-            let sum = before.map_or(grad.clone(), |before| before + grad).stop_gradient();
+            let sum = before.map_or(grad.clone(), |before| before + grad).stop_gradient().named(leaf.names());
             fresh.push((leaf, sum));
         }
         crate::try_eval(fresh.iter().map(|(_, g)| g).chain(outputs))?;

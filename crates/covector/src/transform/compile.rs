@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use covector_array::Array;
 
+use crate::labels::Names;
 use crate::plan::{Prepared, Wide};
 use crate::site::{self, Site};
 use crate::transform::program::Program;
@@ -108,7 +109,12 @@ fn key<T: Tree>(x: &T, leaves: &[Tensor]) -> Option<Key> {
     if !x.fixed(&mut hasher) {
         return None;
     }
-    leaves.iter().for_each(|t| t.spec().hash(&mut hasher));
+    for t in leaves {
+        t.spec().hash(&mut hasher);
+        if !t.names().is_none() {
+            t.labels().hash(&mut hasher);
+        }
+    }
     Some(hasher.both())
 }
 
@@ -116,6 +122,7 @@ fn key<T: Tree>(x: &T, leaves: &[Tensor]) -> Option<Key> {
 struct Compiled<Y> {
     prepared: Prepared,
     structure: Y,
+    names: Vec<Names>,
 }
 
 impl<Y: Tree> Compiled<Y> {
@@ -128,14 +135,18 @@ impl<Y: Tree> Compiled<Y> {
             leaves
         });
         let structure = structure.expect("the function was traced");
-        Ok(program.prepared()?.map(|prepared| Compiled { prepared, structure }))
+        let names = program.names().cloned().collect();
+        Ok(program.prepared()?.map(|prepared| Compiled { prepared, structure, names }))
     }
 
     fn call(&self, leaves: &[Tensor], site: Site) -> Result<Y> {
         try_eval(leaves)?;
         let arguments: Vec<Array> = leaves.iter().map(|t| t.cached().cloned().expect("evaluated above")).collect();
         let results = self.prepared.run(&arguments)?;
-        let results = site::outermost(site, || results.into_iter().map(Tensor::from_array).collect::<Vec<_>>());
+        let made = results.into_iter().zip(&self.names);
+        let results = site::outermost(site, || {
+            made.map(|(array, names)| Tensor::from_array(array).named(names)).collect::<Vec<_>>()
+        });
         Ok(self.structure.with_leaves(results))
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use covector_array::Array;
 use covector_array::kernels::Inputs;
 
+use crate::labels;
 use crate::ops::leaf::After;
 use crate::ops::view::add_batch;
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
@@ -20,7 +21,7 @@ use crate::transform::program::Program;
 use crate::transform::reverse::{same_specs, vjp};
 use crate::transform::vmap::vmap;
 use crate::walk::Listing;
-use crate::{Cost, Error, Result, Spec, Tensor, Tree};
+use crate::{Cost, Error, Flow, Result, Spec, Tensor, Tree};
 
 /// Both modes of a function given as one block, on the leaves of its arguments and results.
 trait BlockRules: Send + Sync {
@@ -132,6 +133,9 @@ impl Primitive for Block {
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         Ok(x[0].clone())
     }
+    fn label(&self, flow: &mut Flow<'_>) {
+        flow.first();
+    }
     fn run(&self, mut x: Inputs, _: &Spec) -> Result<Array> {
         Ok(x.swap_remove(0))
     }
@@ -186,7 +190,7 @@ fn values_of<T: Tree, Y: Tree>(site: Site, f: impl Fn(&T) -> Y, x: &T) -> Y {
 
 /// Runs the user's rule: what it builds has lines of its own, and its result must look like `like`.
 fn by_rule<T: Tree>(site: Site, like: &T, of: &str, rule: impl FnOnce() -> T) -> Vec<Tensor> {
-    let found = site::within(None, rule);
+    let found = labels::following(true, || site::within(None, rule));
     if let Err(e) = same_specs(like, &found, "what the rule returns", of) {
         e.located(site.op, site.location, |_| ()).raise()
     }

@@ -2,6 +2,7 @@
 
 use std::panic::Location;
 
+use crate::labels;
 use crate::marks::Scope;
 use crate::primitive::Derivative;
 use crate::site;
@@ -24,22 +25,25 @@ pub(crate) fn push(
             found[i] = tangent.clone();
         }
     }
-    for i in 0..list.nodes.len() {
+    let mut step = |i: usize| {
         let operands = &list.operands[i];
         let tangents: Vec<Option<Tensor>> = operands.iter().map(|&j| found[j as usize].clone()).collect();
         if tangents.iter().all(Option::is_none) {
-            continue;
+            return;
         }
         let node = &list.nodes[i];
-        let Derivative::Rules(rules) = node.primitive().derivative() else { continue };
+        let Derivative::Rules(rules) = node.primitive().derivative() else { return };
         if !node.dtype().is_float() {
-            continue;
+            return;
         }
         let inputs: Vec<Tensor> = operands.iter().map(|&j| list.nodes[j as usize].clone()).collect();
         let tangent = site::within(Some(node.site().of_rules()), || rules.jvp(&inputs, node, &tangents));
         debug_assert_eq!(tangent.spec(), node.spec(), "jvp of {}", node.primitive().name());
-        found[i] = Some(tangent);
-    }
+        // A tangent has the labels of its primal.
+        found[i] = Some(tangent.named(node.names()));
+    };
+    // Rules build what nobody wrote: labels are given to it, not inferred.
+    labels::following(false, || (0..list.nodes.len()).for_each(&mut step));
     outputs.iter().map(|y| list.find(y).and_then(|i| found[i].clone())).collect()
 }
 
@@ -68,7 +72,7 @@ pub(crate) fn pushed<T: Tree, Y: Tree>(
     let outputs = y.leaves();
     outputs.iter().try_for_each(|y| check(y, &scope))?;
     let pushed = push(&outputs, &args.leaves(), &scope, &tangents);
-    let filled = pushed.into_iter().zip(&outputs).map(|(t, y)| t.unwrap_or_else(|| Tensor::zeros_of(y.spec())));
+    let filled = pushed.into_iter().zip(&outputs).map(|(t, y)| labels::like(t, y));
     let tangent = y.with_leaves(filled.collect::<Vec<_>>());
     Ok((y, tangent))
 }

@@ -1,5 +1,6 @@
 //! A closed piece of graph: arguments in, results out, and nothing of the function that made it.
 
+use crate::labels::{self, Names};
 use crate::marks::{Marks, Scope};
 use crate::ops::leaf::{Argument, Placeholder};
 use crate::plan::Prepared;
@@ -19,17 +20,21 @@ impl Program {
     /// Records what `f` does with arguments of the specs of `like`; they have no value while it runs.
     #[track_caller]
     pub fn trace(like: &[Tensor], who: &'static str, f: impl FnOnce(&[Tensor]) -> Vec<Tensor>) -> Program {
-        let specs: Vec<Spec> = like.iter().map(|t| t.spec().clone()).collect();
-        Program::trace_specs(&specs, who, f)
+        let specs: Vec<(Spec, Names)> = like.iter().map(|t| (t.spec().clone(), t.names().clone())).collect();
+        Program::trace_specs(specs, who, f)
     }
 
-    /// As [`trace`](Self::trace), from specs.
+    /// As [`trace`](Self::trace), from specs and the names of axes.
     #[track_caller]
-    pub fn trace_specs(specs: &[Spec], who: &'static str, f: impl FnOnce(&[Tensor]) -> Vec<Tensor>) -> Program {
+    pub fn trace_specs(
+        specs: Vec<(Spec, Names)>,
+        who: &'static str,
+        f: impl FnOnce(&[Tensor]) -> Vec<Tensor>,
+    ) -> Program {
         let scope = Scope::structural();
         let marks = scope.marks(&Marks::default());
-        let arguments: Vec<Tensor> =
-            specs.iter().map(|s| Tensor::leaf(Placeholder(who), s.clone(), None, marks.clone())).collect();
+        let placeholder = |(spec, names)| Tensor::leaf(Placeholder(who), spec, None, marks.clone()).named(&names);
+        let arguments: Vec<Tensor> = specs.into_iter().map(placeholder).collect();
         let results = f(&arguments);
         let mut list = Listing::walk(&results, |t| scope.covers(t.marks()));
         list.open = true;
@@ -55,7 +60,7 @@ impl Program {
     /// The results for other arguments: every recorded step is made again, on fresh nodes.
     pub fn call(&self, arguments: &[Tensor]) -> Vec<Tensor> {
         let made = self.interpret(arguments.to_vec(), Tensor::clone, |node, inputs| {
-            Tensor::apply(node.primitive().clone(), inputs.into_iter().cloned())
+            Ok(Tensor::apply(node.primitive().clone(), inputs.into_iter().cloned())?.named(node.names()))
         });
         crate::ops::made(made)
     }
@@ -84,7 +89,8 @@ impl Program {
                 let inputs =
                     operands.iter().map(|&j| made[j as usize].as_ref().expect("operands stand first")).collect();
                 let site = node.site();
-                site::within(Some(site), || step(node, inputs))
+                // What was clear when the step was recorded is not asked again.
+                labels::following(false, || site::within(Some(site), || step(node, inputs)))
                     .map_err(|e| e.located(site.op, site.location, |_| ()))?
             });
         }
@@ -92,21 +98,32 @@ impl Program {
         Ok(self.results.iter().map(result).collect())
     }
 
-    /// The results for arguments some of which carry a batch axis at 0; each result with whether it carries one.
-    pub fn call_batched(&self, arguments: &[(Tensor, bool)], size: usize) -> Result<Vec<(Tensor, bool)>> {
+    /// The results for arguments some of which carry a batch axis at 0, which has the name of the first of `examples`; each
+    /// result with whether it carries one.
+    pub fn call_batched(
+        &self,
+        arguments: &[(Tensor, bool)],
+        size: usize,
+        examples: &Names,
+    ) -> Result<Vec<(Tensor, bool)>> {
         self.interpret(
             arguments.to_vec(),
             |t| (t.clone(), false),
             |node, inputs| {
                 let (tensors, batched): (Vec<Tensor>, Vec<bool>) = inputs.into_iter().cloned().unzip();
                 if !batched.contains(&true) {
-                    return Ok((Tensor::apply(node.primitive().clone(), tensors)?, false));
+                    return Ok((Tensor::apply(node.primitive().clone(), tensors)?.named(node.names()), false));
                 }
                 let y = node.primitive().batch(&tensors, &batched, size)?;
                 debug_assert_eq!(y.shape(), &node.shape().with_inserted(0, size), "batch of {:?}", node.primitive());
-                Ok((y, true))
+                Ok((y.named(&node.names().behind(examples, 0, node.ndim())), true))
             },
         )
+    }
+
+    /// The names of the results' axes.
+    pub fn names(&self) -> impl Iterator<Item = &Names> {
+        self.results.iter().map(Tensor::names)
     }
 
     /// Tensors the function captured through which a derivative may be asked for.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::labels;
 use crate::marks::Scope;
 use crate::primitive::Derivative;
 use crate::site::{self, Site};
@@ -46,30 +47,34 @@ impl Sweep {
                 accumulate(&mut sums[self.list.find(output).expect("outputs are listed")], cotangent.clone());
             }
         }
-        for i in (0..sums.len()).rev() {
-            let operands = &self.list.operands[i];
-            if operands.is_empty() {
-                continue;
-            }
-            let Some(cotangent) = sums[i].clone() else { continue };
-            let node = &self.list.nodes[i];
-            let Derivative::Rules(rules) = node.primitive().derivative() else { continue };
-            let (mut inputs, mut wrt) = (Operands::new(), SmallVec::<[bool; 8]>::new());
-            for &j in operands {
-                let x = &self.list.nodes[j as usize];
-                inputs.push(x.clone());
-                wrt.push(x.dtype().is_float() && self.scope.covers(x.marks()));
-            }
-            let site = node.site().of_rules();
-            let terms = site::within(Some(site), || rules.vjp(&inputs, node, &cotangent, &wrt));
-            for (k, (&operand, term)) in operands.iter().zip(terms).enumerate() {
-                let Some(term) = term else { continue };
-                debug_assert_eq!(term.spec(), inputs[k].spec(), "vjp of {}", node.primitive().name());
-                seen(node, k, &term);
-                site::within(Some(site), || accumulate(&mut sums[operand as usize], term));
-            }
-        }
+        // Rules build what nobody wrote: labels are given to it, not inferred.
+        labels::following(false, || (0..sums.len()).rev().for_each(|i| self.step(i, &mut sums, &mut seen)));
         sums
+    }
+
+    /// Pulls the cotangent of one node to its operands.
+    fn step(&self, i: usize, sums: &mut [Option<Tensor>], seen: &mut impl FnMut(&Tensor, usize, &Tensor)) {
+        let operands = &self.list.operands[i];
+        let node = &self.list.nodes[i];
+        let (Some(cotangent), false) = (sums[i].clone(), operands.is_empty()) else { return };
+        let Derivative::Rules(rules) = node.primitive().derivative() else { return };
+        let (mut inputs, mut wrt) = (Operands::new(), SmallVec::<[bool; 8]>::new());
+        for &j in operands {
+            let x = &self.list.nodes[j as usize];
+            inputs.push(x.clone());
+            wrt.push(x.dtype().is_float() && self.scope.covers(x.marks()));
+        }
+        let site = node.site().of_rules();
+        let terms = site::within(Some(site), || rules.vjp(&inputs, node, &cotangent, &wrt));
+        for (k, (&operand, term)) in operands.iter().zip(terms).enumerate() {
+            let Some(term) = term else { continue };
+            debug_assert_eq!(term.spec(), inputs[k].spec(), "vjp of {}", node.primitive().name());
+            seen(node, k, &term);
+            let sum = &mut sums[operand as usize];
+            site::within(Some(site), || accumulate(sum, term));
+            // A cotangent has the labels of its primal.
+            *sum = sum.take().map(|sum| sum.named(inputs[k].names()));
+        }
     }
 }
 
@@ -94,7 +99,7 @@ pub(crate) fn refuse_cut(y: &Tensor, scope: &Scope) -> Result<()> {
             return Err(Error::new(format!("no derivative passes here from the result to the arguments: {why}"))
                 .hint("make the result from the arguments without this step, or take no derivative of it")
                 .located(site.op, site.location, |specs| {
-                    specs.extend(operands.iter().map(|&i| list.nodes[i as usize].spec().clone()));
+                    specs.extend(operands.iter().map(|&i| list.nodes[i as usize].described()));
                 }));
         }
     }
@@ -167,7 +172,7 @@ fn differentiated<T: Tree>(f: impl Fn(&T) -> Tensor, x: &T) -> Result<(Tensor, T
 /// Cotangents in the structure of the primals, zero where nothing arrived.
 fn gradient_tree<T: Tree>(x: &T, grads: Vec<Option<Tensor>>) -> T {
     let leaves = x.leaves();
-    x.with_leaves(grads.into_iter().zip(&leaves).map(|(g, x)| g.unwrap_or_else(|| Tensor::zeros_of(x.spec()))))
+    x.with_leaves(grads.into_iter().zip(&leaves).map(|(g, x)| labels::like(g, x)))
 }
 
 /// The gradient of a scalar function: a function of the same argument that returns what `x` is made of.

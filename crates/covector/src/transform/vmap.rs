@@ -2,6 +2,7 @@
 
 use std::panic::Location;
 
+use crate::labels::{self, Names};
 use crate::ops::view::{add_batch, permuted};
 use crate::transform::program::Program;
 use crate::{Axis, Error, Result, Tensor, Tree, axes};
@@ -126,9 +127,10 @@ fn batched<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y, x: &T, in_axes: &BatchAxes, ou
     let Some((size, _)) = size else {
         return Err(Error::new("no leaf has a batch axis").hint("give at least one input axis"));
     };
+    let named = labels::one_name(arguments.iter().filter(|(_, batched)| *batched).map(|(t, _)| (t, 0)))?;
     let examples: Vec<_> = arguments.iter().map(|(t, batched)| example(t, *batched)).collect();
     let mut structure = None;
-    let program = Program::trace_specs(&examples, "vmap", |placeholders| {
+    let program = Program::trace_specs(examples, "vmap", |placeholders| {
         let inputs = placeholders.iter().zip(&arguments).map(|(p, (t, batched))| if *batched { p } else { t }.clone());
         let y = f(&x.with_leaves(inputs.collect::<Vec<_>>()));
         let leaves = y.leaves();
@@ -136,7 +138,7 @@ fn batched<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y, x: &T, in_axes: &BatchAxes, ou
         leaves
     });
     let structure = structure.expect("the function was traced");
-    let results = program.call_batched(&arguments, size)?;
+    let results = program.call_batched(&arguments, size, &named)?;
     out_axes.check(results.len(), "output")?;
     let placed = |(i, (y, batched)): (usize, (Tensor, bool))| match out_axes.of(i) {
         None if batched => Err(Error::new("a result differs between examples, so it needs an output axis")
@@ -148,7 +150,12 @@ fn batched<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y, x: &T, in_axes: &BatchAxes, ou
             Ok(move_axis(&y, 0, axis))
         }
     };
-    let placed: Vec<Tensor> = results.into_iter().enumerate().map(placed).collect::<Result<_>>()?;
+    let whole = |((y, batched), names): ((Tensor, bool), &Names)| {
+        let names = if batched { names.behind(&named, 0, y.ndim() - 1) } else { names.clone() };
+        (y.under(names), batched)
+    };
+    let results = results.into_iter().zip(program.names()).map(whole);
+    let placed: Vec<Tensor> = results.enumerate().map(placed).collect::<Result<_>>()?;
     Ok(structure.with_leaves(placed))
 }
 
@@ -169,9 +176,10 @@ fn leaf_name(path: &str) -> String {
     if path.is_empty() { "the argument".to_owned() } else { format!("argument `{path}`") }
 }
 
-/// The spec of one example.
-fn example(t: &Tensor, batched: bool) -> crate::Spec {
-    crate::Spec::new(t.dtype(), t.shape().without(|i| batched && i == 0))
+/// The spec of one example, and the names of its axes.
+fn example(t: &Tensor, batched: bool) -> (crate::Spec, Names) {
+    let names = t.names().picked((usize::from(batched)..t.ndim()).map(Some));
+    (crate::Spec::new(t.dtype(), t.shape().without(|i| batched && i == 0)), names)
 }
 
 /// `x` with the axis `from` moved to `to`.
