@@ -27,7 +27,7 @@ mod windows;
 
 pub use attention::{Attention, thirds};
 pub use cast::{cast, cast_kernel};
-pub use chain::{Chain, Link, LinkOp, Source, run_chain};
+pub use chain::{folds_channels, Chain, Link, LinkOp, Source, run_chain};
 pub use concat::concat;
 pub use conv::{Convolution, Part, Slide};
 pub use copy::copy;

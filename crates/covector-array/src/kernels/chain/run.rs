@@ -72,6 +72,9 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     let targets = results.iter().map(|x| Shared(x.ptr::<u8>().cast_mut())).collect();
     let partial = |i: usize| match chain.output(i).op {
         LinkOp::Rows(op) => Some(Partial::rows(op, chain.output(i).dtype, chain.row, rows)),
+        LinkOp::Channels(op, c) => {
+            Some(Partial::channels(op, chain.output(i).dtype, [rows / c, c, chain.row], chunk / c))
+        }
         LinkOp::Total(op) => Some(Partial::total(op, chain.output(i).dtype, rows * chain.row, chunk * chain.row)),
         _ => None,
     };
@@ -156,7 +159,7 @@ impl Ready {
             },
             LinkOp::Fold(op) => Step::Fold(fold_rows(op, call.dtype)),
             LinkOp::Repeat => Step::Repeat(repetition(call.dtype)),
-            LinkOp::Rows(_) | LinkOp::Total(_) => {
+            LinkOp::Rows(_) | LinkOp::Total(_) | LinkOp::Channels(..) => {
                 Step::Final(usize::from(call.result) - chain.registers - chain.narrow_inputs.len())
             }
         };
@@ -280,7 +283,7 @@ impl Job<'_> {
                     Step::Fold(fold) => fold(x, out, rows, chain.row),
                     Step::Repeat(repeat) => repeat(x, out, rows, chain.row),
                     Step::Final(output) => {
-                        self.partials[output].as_ref().expect("final results have a partial one").push(out, x, n);
+                        self.partials[output].as_ref().expect("final results have a partial one").push(out, x, n, start);
                     }
                 }
             }
