@@ -33,7 +33,7 @@ pub use conv::{Convolution, Part, Slide};
 pub use copy::copy;
 pub use index::{IndexError, Scatter, scatter, scatter_along, take, take_along};
 pub use kernel::{Kernel, TILE};
-pub use map::map;
+pub use map::{map, map_small};
 pub(crate) use map::overwritten;
 pub use matmul::matmul;
 pub use pad::pad;

@@ -9,7 +9,6 @@ mod run;
 
 use smallvec::SmallVec;
 
-use super::Inputs;
 use super::kernel::{Kernel, TILE};
 use super::reduce::{Partial, Reduction};
 use crate::DType;
@@ -68,6 +67,8 @@ pub struct Chain {
     calls: Vec<Call>,
     outputs: Vec<usize>,
     narrow_inputs: Vec<bool>,
+    /// For each input the dtype that links read it as, if any does.
+    input_dtypes: Vec<Option<DType>>,
     /// For each input the last link that reads it.
     last_reader: Vec<usize>,
     /// Elements per row; 1 if nothing is folded or repeated.
@@ -113,6 +114,7 @@ impl Chain {
                 assert!(fits, "a kernel with other operands or another result than its link");
             }
         }
+        let input_dtypes = input_dtypes(&links, narrow_inputs.len());
         let channels = channels(&links);
         let rows = links.iter().any(|link| matches!(link.op, LinkOp::Rows(_)));
         assert!(!(channels.is_some() && rows), "final results that cut a pass at different places");
@@ -177,7 +179,7 @@ impl Chain {
         };
         let calls = (0..links.len()).filter(|&i| !implied[i]).map(call).collect();
         let widest = links.iter().map(|link| link.dtype.size()).max().unwrap_or(8);
-        Chain { calls, links, outputs, narrow_inputs, last_reader, row, registers, widest }
+        Chain { calls, links, outputs, narrow_inputs, input_dtypes, last_reader, row, registers, widest }
     }
 
     fn output(&self, output: usize) -> &Link {
@@ -266,23 +268,26 @@ fn implied_repetitions(links: &[Link], outputs: &[usize], row: usize) -> Vec<boo
 /// Where cells of outputs begin while registers are still being counted.
 const OUTPUTS: usize = 1 << 15;
 
-impl Chain {
-    /// # Panics
-    /// If a link does not read what it was made for.
-    fn check_dtypes(&self, inputs: &Inputs) {
-        for link in &self.links {
-            let dtype = |source: &Source| match *source {
-                Source::Input(k) => inputs[k].dtype(),
-                Source::Link(j) => self.links[j].dtype,
+/// For each input the dtype that links read it as, if any does.
+///
+/// # Panics
+/// If a link does not read what it was made for, or two links differ.
+fn input_dtypes(links: &[Link], inputs: usize) -> Vec<Option<DType>> {
+    let mut dtypes = vec![None; inputs];
+    for link in links {
+        for (i, source) in link.sources.iter().enumerate() {
+            let wanted = match link.op {
+                LinkOp::Map(kernel) => kernel.inputs()[i],
+                _ => link.dtype,
             };
-            let mut read = link.sources.iter().map(dtype);
-            let fits = match link.op {
-                LinkOp::Map(kernel) => read.eq(kernel.inputs().iter().copied()),
-                _ => read.all(|d| d == link.dtype),
+            let read = match *source {
+                Source::Input(k) => *dtypes[k].get_or_insert(wanted),
+                Source::Link(j) => links[j].dtype,
             };
-            assert!(fits, "a link got operands of other dtypes");
+            assert_eq!(read, wanted, "a link got an operand of another dtype");
         }
     }
+    dtypes
 }
 
 #[cfg(test)]

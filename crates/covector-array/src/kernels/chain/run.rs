@@ -45,7 +45,8 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
         assert!(!chain.has(LinkOp::is_final), "nothing is folded by itself");
         return all().map(|(i, s)| Array::uninit((*s).clone(), chain.output(i).dtype)).collect();
     }
-    chain.check_dtypes(&inputs);
+    let read = inputs.iter().zip(&chain.input_dtypes);
+    assert!(read.clone().all(|(x, wanted)| wanted.is_none_or(|d| d == x.dtype())), "a chain got inputs of other dtypes");
     if chain.repeats_one(&inputs, rows) {
         let first = |x: &Array| x.slice(&vec![0; x.ndim()], &vec![1; x.ndim()], &vec![1; x.ndim()]);
         let ones: Vec<Shape> = shapes.iter().map(|s| Shape::from(vec![1; s.len()])).collect();
@@ -108,11 +109,15 @@ impl Chain {
     /// was read for the last time by then than one that has to be copied first.
     pub(crate) fn overwritten(&self, inputs: &mut Inputs, shapes: &[&Shape]) -> SmallVec<[Option<usize>; 2]> {
         let mut taken: SmallVec<[Option<usize>; 2]> = SmallVec::new();
+        // Each input is asked once: counting handles is not free.
+        let mut reusable: SmallVec<[Option<bool>; 16]> = SmallVec::from_elem(None, inputs.len());
         for (i, shape) in shapes.iter().enumerate() {
             let (link, at) = (self.output(i), self.outputs[i]);
             let mut fits = |k: &usize| {
                 let x = &mut inputs[*k];
-                x.dtype() == link.dtype && x.size() == shape.size() && !taken.contains(&Some(*k)) && x.is_reusable()
+                x.dtype() == link.dtype && x.size() == shape.size() && !taken.contains(&Some(*k)) && {
+                    *reusable[*k].get_or_insert_with(|| x.is_reusable())
+                }
             };
             let mut free = None;
             if !link.op.is_final() {
