@@ -249,7 +249,13 @@ impl Real for f32 {
         let value = ln_reduced((i >> 23) as f32, f);
         let value = if self < f32::INFINITY { value } else { self };
         let value = if self.abs() < 1e-30 { self } else { value };
-        if self > -1.0 { value } else if self == -1.0 { f32::NEG_INFINITY } else { f32::NAN }
+        if self > -1.0 {
+            value
+        } else if self == -1.0 {
+            f32::NEG_INFINITY
+        } else {
+            f32::NAN
+        }
     }
 
     #[inline(always)]

@@ -141,7 +141,8 @@ fn fold(op: Reduction, axes: &[usize], dtype: DType, shape: &Shape) -> Option<Ro
     let kept = |a: &usize| !axes.contains(a);
     let (start, end) = ((0..shape.len()).find(kept)?, (0..shape.len()).rfind(kept)? + 1);
     if start > 0 && end < shape.len() && (start..end).all(|a| kept(&a)) {
-        let [outer, channels, line] = [0..start, start..end, end..shape.len()].map(|r| shape[r].iter().product::<usize>());
+        let [outer, channels, line] =
+            [0..start, start..end, end..shape.len()].map(|r| shape[r].iter().product::<usize>());
         let fits = (SHORTEST_FINAL_ROW..=LONGEST_ROW).contains(&line) && folds_channels([outer, channels, line]);
         return fits.then_some(Role::Final(LinkOp::Channels(op, channels), line));
     }

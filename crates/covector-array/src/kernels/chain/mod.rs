@@ -429,18 +429,17 @@ mod tests {
     #[test]
     fn channels_have_the_bits_of_reductions() {
         use crate::kernels::reduce;
-        for [outer, channels, line] in [[1, 1, 2], [3, 5, 7], [64, 3, 33], [600, 4, 48], [9, 6, 1024], [16, 5, 256], [5, 2, 5000]] {
-            for (dtype, op) in [(DType::F32, Reduction::Sum), (DType::F64, Reduction::Sum), (DType::F32, Reduction::Max)] {
+        for [outer, channels, line] in
+            [[1, 1, 2], [3, 5, 7], [64, 3, 33], [600, 4, 48], [9, 6, 1024], [16, 5, 256], [5, 2, 5000]]
+        {
+            for (dtype, op) in
+                [(DType::F32, Reduction::Sum), (DType::F64, Reduction::Sum), (DType::F32, Reduction::Max)]
+            {
                 let x = Array::build::<f32>([outer, channels, line].into(), |o| {
                     o.iter_mut().enumerate().for_each(|(i, v)| *v = 1.0 + 0.001 * (i as f32).sin())
                 });
                 let x = cast(&x, dtype);
-                let fold = |op| Link {
-                    op,
-                    sources: [Source::Input(0)].into_iter().collect(),
-                    dtype,
-                    narrow: false,
-                };
+                let fold = |op| Link { op, sources: [Source::Input(0)].into_iter().collect(), dtype, narrow: false };
                 let links = vec![fold(LinkOp::Channels(op, channels)), fold(LinkOp::Total(op))];
                 let chain = Chain::new(links, vec![0, 1], line, vec![false]);
                 let shapes: [Shape; 2] = [[channels].into(), ().into()];

@@ -46,7 +46,10 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
         return all().map(|(i, s)| Array::uninit((*s).clone(), chain.output(i).dtype)).collect();
     }
     let read = inputs.iter().zip(&chain.input_dtypes);
-    assert!(read.clone().all(|(x, wanted)| wanted.is_none_or(|d| d == x.dtype())), "a chain got inputs of other dtypes");
+    assert!(
+        read.clone().all(|(x, wanted)| wanted.is_none_or(|d| d == x.dtype())),
+        "a chain got inputs of other dtypes"
+    );
     if chain.repeats_one(&inputs, rows) {
         let first = |x: &Array| x.slice(&vec![0; x.ndim()], &vec![1; x.ndim()], &vec![1; x.ndim()]);
         let ones: Vec<Shape> = shapes.iter().map(|s| Shape::from(vec![1; s.len()])).collect();
@@ -288,7 +291,10 @@ impl Job<'_> {
                     Step::Fold(fold) => fold(x, out, rows, chain.row),
                     Step::Repeat(repeat) => repeat(x, out, rows, chain.row),
                     Step::Final(output) => {
-                        self.partials[output].as_ref().expect("final results have a partial one").push(out, x, n, start);
+                        self.partials[output]
+                            .as_ref()
+                            .expect("final results have a partial one")
+                            .push(out, x, n, start);
                     }
                 }
             }
