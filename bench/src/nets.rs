@@ -101,7 +101,7 @@ fn embedding_step() -> Option<Prepared> {
 fn decode() -> Option<Prepared> {
     const BEFORE: usize = 128;
     let config = GptConfig { vocabulary: 50257, block: 1024, layers: 12, heads: 12, width: 768, bias: false };
-    let model = filled(&Gpt::new(&Key::new(0), &config));
+    let model = filled(&Gpt::new(&Key::new(0), &config)).for_decoding();
     let seen = |seed| data(&[12, BEFORE, 64], seed).permute_dims([1, 0, 2]).reshape([1, BEFORE, 768]);
     let room = Tensor::from_slice(&vec![0.0f32; BEFORE * 2 * 768], [1, BEFORE, 2 * 768]);
     let layer = |i: u32| concat(&[concat(&[seen(100 + 2 * i), seen(101 + 2 * i)], -1), room.clone()], 1);

@@ -1,7 +1,7 @@
 //! One token after the other: what the model computed of earlier tokens is kept.
 
 use covector::ops::create::{arange, zeros};
-use covector::{DType, Error, Result, Tensor, try_eval};
+use covector::{DType, Error, Result, Tensor, Tree, eval, try_eval};
 
 use crate::{Block, Dropout, Gpt};
 
@@ -62,6 +62,32 @@ impl Gpt {
         let capacity = capacity.min(block);
         let empty = |_: &Block| zeros([batch, capacity, 2 * width], self.wpe.weight.dtype());
         Cache { layers: self.h.iter().map(empty).collect(), capacity, len: 0 }
+    }
+
+    /// The same model with matrices laid out in memory as [`decode`](Self::decode) of single tokens reads them: across outputs
+    /// rather than along inputs.
+    ///
+    /// Shapes and results, to the bit, are those of this model; a token of a large model takes less time, as its weights
+    /// are read at the rate of memory. The weights are copied, and no gradient leads back to this model.
+    ///
+    /// ```
+    /// use covector::{Key, Tensor};
+    /// use covector_nn::{Gpt, GptConfig};
+    /// let config = GptConfig { vocabulary: 5, block: 8, layers: 2, heads: 2, width: 4, bias: false };
+    /// let model = Gpt::new(&Key::new(0), &config);
+    /// let [one, other] = [&model, &model.for_decoding()]
+    ///     .map(|model| model.decode(&Tensor::from([[3]]), &mut model.cache(1, 8)).unwrap().to_vec::<f32>());
+    /// assert_eq!(one, other);
+    /// ```
+    #[track_caller]
+    pub fn for_decoding(&self) -> Gpt {
+        let turned = |x: &Tensor| match x.ndim() {
+            2 => Tensor::from_array(x.t().value().contiguous()).t(),
+            _ => x.clone(),
+        };
+        let model = Gpt { wte: self.wte.map_leaves(turned), h: self.h.map_leaves(turned), ..self.clone() };
+        eval(&model.leaves());
+        model
     }
 
     /// The logits of the token after `tokens [batch, time]`, which follow those in the cache and are added to it:

@@ -94,3 +94,17 @@ fn a_cache_taken_apart_goes_on_where_it_was() {
     let odd = vec![cache.layers()[0].clone(), Tensor::from([1.0f32])];
     assert!(Cache::from_layers(odd, 1).unwrap_err().to_string().contains("not f32[1]"));
 }
+
+#[test]
+fn a_model_laid_out_for_decoding_gives_the_same_bits() {
+    let (model, tokens) = (model(), Tensor::from([[1, 5, 9], [7, 7, 0]]));
+    let laid_out = model.for_decoding();
+    let bits = |model: &Gpt| {
+        let mut cache = model.cache(2, 6);
+        let first = model.decode(&tokens, &mut cache).unwrap();
+        [first, model.decode(&Tensor::from([[2], [30]]), &mut cache).unwrap()].map(|x| x.to_vec::<f32>())
+    };
+    assert_eq!(bits(&laid_out), bits(&model));
+    let strides = laid_out.wte.weight.value().strides().to_vec();
+    assert_eq!(strides, [1, CONFIG.vocabulary as isize], "one output after the other");
+}

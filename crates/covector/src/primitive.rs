@@ -58,6 +58,11 @@ pub trait Primitive: Debug + StructuralHash + Send + Sync + 'static {
     /// Computes the result; operands that nobody else holds may be overwritten.
     fn run(&self, inputs: Inputs, out: &Spec) -> Result<Array>;
 
+    /// As [`run`](Self::run) of borrowed operands, if that is quicker and cannot fail.
+    fn run_small(&self, _inputs: &[&Array]) -> Option<Array> {
+        None
+    }
+
     /// As [`run`](Self::run), preferably with a result that lies in memory as its transpose would: asked of products.
     fn run_exchanged(&self, inputs: Inputs, out: &Spec) -> Result<Array> {
         self.run(inputs, out)

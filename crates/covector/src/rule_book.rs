@@ -196,6 +196,10 @@ impl Primitive for Elementwise {
         Ok(kernels::map(self.kernel, key, inputs))
     }
 
+    fn run_small(&self, inputs: &[&Array]) -> Option<Array> {
+        kernels::map_small(self.kernel, inputs)
+    }
+
     fn fused(&self, key: DType) -> Fused<'_> {
         (self.kernel)(key).map_or(Fused::No, Fused::Map)
     }

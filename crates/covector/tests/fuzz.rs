@@ -54,7 +54,7 @@ fn program(seed: u64, steps: usize) -> Program {
         let j = dice.roll(p.all.len());
         let (x, other) = (p.all[i].clone(), p.all[j].clone());
         let axis = x.ndim().saturating_sub(1) as isize;
-        let made = match dice.roll(23) {
+        let made = match dice.roll(25) {
             0..=2 => x.try_add(&other).map(|y| ("add", y)),
             3..=4 => x.try_multiply(&other).map(|y| ("mul", y)),
             5 => x.try_subtract(&other).map(|y| ("sub", y)),
@@ -77,7 +77,9 @@ fn program(seed: u64, steps: usize) -> Program {
             19 if x.ndim() > 0 => x.try_softmax(axis).map(|y| ("softmax", y)),
             20 => x.try_sum(..).map(|y| ("sum of all", y)),
             21 if x.ndim() > 2 => x.try_sum([0, 1]).map(|y| ("sum over two leading axes", y)),
-            22 => {
+            22 if x.ndim() > 2 => x.try_sum([0, 2]).map(|y| ("sum to the channels", y)),
+            23 if **x.shape() == [rows] => x.try_reshape([rows, 1]).map(|y| ("reshape of channels", y)),
+            24 => {
                 let to = [DType::F32, DType::F64, DType::F16, DType::BF16, DType::I32, DType::Bool][dice.roll(6)];
                 x.try_cast(to).map(|y| ("cast", y))
             }

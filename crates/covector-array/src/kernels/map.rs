@@ -47,7 +47,7 @@ pub(crate) fn map_runs(kernel: Kernel, half: Option<DType>, mut inputs: Inputs) 
         return Array::uninit(shape, out);
     }
     if size <= TILE && half.is_none() && inputs.iter().all(Array::is_contiguous) {
-        return map_run(&kernel, &inputs, shape);
+        return map_run(&kernel, inputs.iter(), shape);
     }
     if inputs.iter().all(constant) {
         let (zeros, ones, steps) = (vec![0; shape.len()], vec![1; shape.len()], vec![1; shape.len()]);
@@ -73,13 +73,22 @@ pub(crate) fn overwritten(inputs: &mut Inputs, out: DType) -> Option<usize> {
     inputs.iter_mut().position(|x| x.dtype() == out && x.is_reusable())
 }
 
+/// [`map`] of borrowed arrays, if they fit a tile and lie as kernels read them: nothing is copied, counted or overwritten.
+pub fn map_small(select: fn(DType) -> Option<Kernel>, inputs: &[&Array]) -> Option<Array> {
+    let (kernel, shape) = (select(inputs.last()?.dtype())?, inputs[0].shape());
+    let small = shape.size() <= TILE && inputs.iter().all(|x| x.is_contiguous() && x.shape() == shape);
+    let fits = small && inputs.iter().map(|x| x.dtype()).eq(kernel.inputs().iter().copied());
+    fits.then(|| map_run(&kernel, inputs.iter().copied(), shape.clone()))
+}
+
 /// A single run, where every nanosecond of preparation counts.
-fn map_run(kernel: &Kernel, inputs: &Inputs, shape: Shape) -> Array {
+fn map_run<'a>(kernel: &Kernel, inputs: impl Iterator<Item = &'a Array>, shape: Shape) -> Array {
     let size = shape.size();
     let result = Array::uninit(shape, kernel.output());
-    let x = |i: usize| inputs.get(i).unwrap_or(&inputs[0]).ptr::<u8>();
+    let mut x = [result.ptr::<u8>(); 3];
+    x.iter_mut().zip(inputs).for_each(|(at, input)| *at = input.ptr());
     // SAFETY: contiguous arrays of `size` elements of the kernel's dtypes, and a fresh output.
-    unsafe { (kernel.compiled())(x(0), x(1), x(2), result.ptr::<u8>().cast_mut(), size) };
+    unsafe { (kernel.compiled())(x[0], x[1], x[2], result.ptr::<u8>().cast_mut(), size) };
     result
 }
 

@@ -27,14 +27,14 @@ mod windows;
 
 pub use attention::{Attention, thirds};
 pub use cast::{cast, cast_kernel};
-pub use chain::{Chain, Link, LinkOp, Source, run_chain};
+pub use chain::{Chain, Link, LinkOp, Source, folds_channels, run_chain};
 pub use concat::concat;
 pub use conv::{Convolution, Part, Slide};
 pub use copy::copy;
 pub use index::{IndexError, Scatter, scatter, scatter_along, take, take_along};
 pub use kernel::{Kernel, TILE};
-pub use map::map;
 pub(crate) use map::overwritten;
+pub use map::{map, map_small};
 pub use matmul::matmul;
 pub use pad::pad;
 pub use random::{iota, philox, random_bits};

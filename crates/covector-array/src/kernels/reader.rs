@@ -43,13 +43,16 @@ impl Reader {
     pub(super) fn new(x: &Array, tile: usize, row: usize, half: Option<DType>, aliased: bool) -> Reader {
         let dtype = x.dtype();
         let widen = (half == Some(dtype)).then(|| cast_kernel(dtype, DType::F32).compiled());
-        let (layout, size) = (Layout::of(x), x.size());
         let dense = match (widen, aliased) {
             (Some(_), _) => Form::Widened,
             (None, true) => Form::Aliased,
             (None, false) => Form::Direct,
         };
         let mut reader = Reader { form: dense, ptr: Shared(x.ptr::<u8>().cast_mut()), dtype, widen, _owner: None };
+        if x.is_contiguous() {
+            return reader;
+        }
+        let (layout, size) = (Layout::of(x), x.size());
         if layout.is_contiguous() || size == 1 {
             return reader;
         }

@@ -2,6 +2,7 @@
 
 use super::Reduction;
 use super::strided::{CHUNK, Fold, Reader, Source, Walk, around, par_chunks, par_columns, readable_rows, with_fold};
+use crate::isa::{Work, dispatch};
 use crate::{Array, DType, Element, kernels};
 
 /// Columns that one task carries through a scan over a leading axis.
@@ -66,36 +67,76 @@ fn along<T: Element, C: Element>(
     let (source, walk) = (Source::<T>::of(x), Walk::new(x.shape(), x.strides()));
     let [outer, n, inner] = around(x.shape(), axis);
     let cost = out.len();
+    let step = move |carry: &mut C, value: &mut T| {
+        *carry = f(*carry, widen(*value));
+        *value = narrow(*carry);
+    };
     if inner == 1 {
         let rows = (CHUNK / n.max(1)).max(1);
         par_chunks(out, rows * n, cost, |start, piece| {
             Reader::new(&source, &walk, 0, start).read(piece);
-            for row in piece.chunks_exact_mut(n) {
-                let first = if reverse { n - 1 } else { 0 };
-                let mut carry = widen(row[first]);
-                let step = |v: &mut T| {
-                    carry = f(carry, widen(*v));
-                    *v = narrow(carry);
-                };
-                if reverse { row[..n - 1].iter_mut().rev().for_each(step) } else { row[1..].iter_mut().for_each(step) }
-            }
+            let mut groups = piece.chunks_exact_mut(TOGETHER * n);
+            groups.by_ref().for_each(|rows| scan_rows::<TOGETHER, T, C>(rows, reverse, widen, step));
+            groups.into_remainder().chunks_exact_mut(n).for_each(|row| scan_rows::<1, T, C>(row, reverse, widen, step));
         });
         return;
     }
     par_columns(out, [outer, n, inner], WIDTH, cost, |o, columns, mut out| {
         let mut carry = vec![C::default(); out.width()];
         for k in 0..n {
-            let at = if reverse { n - 1 - k } else { k };
-            let row = out.row(at);
-            Reader::new(&source, &walk, 0, (o * n + at) * inner + columns.start).read(row);
+            let at = |k: usize| if reverse { n - 1 - k } else { k };
+            let first = |k: usize| (o * n + at(k)) * inner + columns.start;
+            if let (true, Some(stride)) = (k + AHEAD < n, walk.uniform()) {
+                source.foresee(first(k + AHEAD) as isize * stride, columns.len());
+                out.foresee(at(k + AHEAD));
+            }
+            let row = out.row(at(k));
+            Reader::new(&source, &walk, 0, first(k)).read(row);
             if k == 0 {
                 carry.iter_mut().zip(row).for_each(|(c, v)| *c = widen(*v));
-                continue;
-            }
-            for (c, v) in carry.iter_mut().zip(row) {
-                *c = f(*c, widen(*v));
-                *v = narrow(*c);
+            } else if T::DTYPE.is_float() {
+                dispatch(Row { carry: &mut carry, row, step });
+            } else {
+                carry.iter_mut().zip(row).for_each(|(c, v)| step(c, v));
             }
         }
     });
+}
+
+/// Rows scanned side by side: each element waits for the one before it.
+const TOGETHER: usize = 8;
+/// Rows asked for before they are read.
+const AHEAD: usize = 4;
+
+/// Scans `ROWS` rows that lie one after another.
+#[inline(always)]
+fn scan_rows<const ROWS: usize, T: Element, C: Element>(
+    rows: &mut [T],
+    reverse: bool,
+    widen: impl Fn(T) -> C,
+    step: impl Fn(&mut C, &mut T),
+) {
+    let n = rows.len() / ROWS;
+    let at = |k: usize| if reverse { n - 1 - k } else { k };
+    let mut carry: [C; ROWS] = std::array::from_fn(|row| widen(rows[row * n + at(0)]));
+    for k in 1..n {
+        for (row, carry) in carry.iter_mut().enumerate() {
+            step(carry, &mut rows[row * n + at(k)]);
+        }
+    }
+}
+
+/// Takes a row into what is carried down its columns.
+struct Row<'a, T, C, F> {
+    carry: &'a mut [C],
+    row: &'a mut [T],
+    step: F,
+}
+
+impl<T, C, F: Fn(&mut C, &mut T)> Work for Row<'_, T, C, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        self.carry.iter_mut().zip(self.row).for_each(|(c, v)| (self.step)(c, v));
+    }
 }

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::stream::ask_for;
 use crate::shape::Strides;
 use crate::{Array, DType, Element, Shape, threads};
 
@@ -78,6 +79,12 @@ impl<'a, T: Element> Source<'a, T> {
     pub(super) fn run(&self, offset: isize, len: usize) -> &'a [T] {
         let start = (self.origin + offset) as usize;
         &self.data[start..start + len]
+    }
+
+    /// Asks for the cache lines of a run.
+    #[inline(always)]
+    pub(super) fn foresee(&self, offset: isize, len: usize) {
+        ask_for(self.data.as_ptr().wrapping_offset(self.origin + offset), len);
     }
 }
 
@@ -277,6 +284,12 @@ impl<T> Columns<'_, T> {
     /// Number of columns.
     pub(super) fn width(&self) -> usize {
         self.width
+    }
+
+    /// Asks for the cache lines of a row.
+    #[inline(always)]
+    pub(super) fn foresee(&self, row: usize) {
+        ask_for(self.first.wrapping_add(row * self.pitch), self.width);
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! f32: branch-free functions without calls, so that loops over them vectorise.
 //!
-//! What networks use most (exp, ln, tanh, expm1, erf) is computed in f32, with at most 1.5 units in the last place of error
+//! What networks use most (exp, ln, log1p, tanh, expm1, erf) is computed in f32, with at most 1.5 units in the last place of error
 //! (the normal distribution: 5); the rest in f64 by the functions of [`super::wide`], rounded once (0.51 units). Only lgamma, digamma, polygamma, erfinv
 //! and the remainder are scalar. The tests at the end state and check the bounds.
 
@@ -56,6 +56,27 @@ fn hold(x: f32, low: f32, high: f32) -> f32 {
 #[inline(always)]
 fn flip(value: f32, x: f32) -> f32 {
     f32::from_bits(value.to_bits() ^ (x.to_bits() & 0x8000_0000))
+}
+
+/// The bits of the square root of one half.
+const SQRT_HALF: i32 = 0x3f35_04f3;
+
+/// The bits of `x` less those of the root of one half: above the mantissa stands the `e` of `x = 2^e (1 + f)`, where
+/// 1 + f lies between the roots of one half and of two.
+#[inline(always)]
+fn from_sqrt_half(x: f32) -> i32 {
+    (x.to_bits() as i32).wrapping_sub(SQRT_HALF)
+}
+
+/// `ln(2^e (1 + f))`.
+#[inline(always)]
+fn ln_reduced(e: f32, f: f32) -> f32 {
+    let p = poly!(f;
+        0.33333313, -0.2500007, 0.20002098, -0.16664857, 0.14217815, -0.12456438, 0.119462125, -0.114136584,
+        0.063241825);
+    let z = f * f;
+    let low = e.mul_add(LN2_LO, (f * z).mul_add(p, -0.5 * z));
+    e.mul_add(LN2_HI, f + low)
 }
 
 /// Sine (`shift` 0) or cosine (1) of `x >= 0`.
@@ -132,11 +153,9 @@ impl Real for f32 {
     #[inline(always)]
     fn exp(self) -> Self {
         let (t, r) = split(hold(self, -104.0, 89.0));
-        // Two factors: 2^n alone may be no normal number.
-        let n = t.to_bits().wrapping_sub(MAGIC.to_bits()) as i32;
-        let half = n >> 1;
-        let factor = |n: i32| f32::from_bits((n.wrapping_add(127) as u32) << 23);
-        exp_reduced(r) * factor(half) * factor(n - half)
+        // 2^n alone may be no normal number: the last factor rounds what is smaller, and makes infinite what is larger.
+        let (lift, back) = if self < -86.0 { (64, f32::from_bits((127 - 64) << 23)) } else { (-1, 2.0) };
+        exp_reduced(r) * power_of_two(t, lift) * back
     }
 
     #[inline(always)]
@@ -152,18 +171,12 @@ impl Real for f32 {
 
     #[inline(always)]
     fn ln(self) -> Self {
-        const SQRT_HALF: u32 = 0x3f35_04f3;
         let tiny = self < f32::MIN_POSITIVE;
         let x = if tiny { self * 8388608.0 } else { self };
-        let i = x.to_bits().wrapping_sub(SQRT_HALF) as i32;
+        let i = from_sqrt_half(x);
         let e = ((i >> 23) - if tiny { 23 } else { 0 }) as f32;
-        let f = f32::from_bits((i & 0x007f_ffff).wrapping_add(SQRT_HALF as i32) as u32) - 1.0;
-        let p = poly!(f;
-            0.33333313, -0.2500007, 0.20002098, -0.16664857, 0.14217815, -0.12456438, 0.119462125, -0.114136584,
-            0.063241825);
-        let z = f * f;
-        let low = e.mul_add(LN2_LO, (f * z).mul_add(p, -0.5 * z));
-        let value = e.mul_add(LN2_HI, f + low);
+        let f = f32::from_bits((i & 0x007f_ffff).wrapping_add(SQRT_HALF) as u32) - 1.0;
+        let value = ln_reduced(e, f);
         let value = if self == f32::INFINITY { self } else { value };
         let value = if self == 0.0 { f32::NEG_INFINITY } else { value };
         if self >= 0.0 { value } else { f32::NAN }
@@ -229,11 +242,20 @@ impl Real for f32 {
 
     #[inline(always)]
     fn log1p(self) -> Self {
-        let value = wide::ln_1p(f64::from(self)) as f32;
-        let value = if self == f32::INFINITY { self } else { value };
-        let value = if self == -1.0 { f32::NEG_INFINITY } else { value };
-        let value = if self == 0.0 { self } else { value };
-        if self >= -1.0 { value } else { f32::NAN }
+        // 1 + x = 2^e (1 + f), where f comes from x, not from the rounded sum. Quarters keep 2^-e a normal number.
+        let i = from_sqrt_half(1.0 + self) & !0x007f_ffff;
+        let scale = f32::from_bits(0x4080_0000i32.wrapping_sub(i) as u32);
+        let f = (0.25 * self).mul_add(scale, scale.mul_add(0.25, -1.0));
+        let value = ln_reduced((i >> 23) as f32, f);
+        let value = if self < f32::INFINITY { value } else { self };
+        let value = if self.abs() < 1e-30 { self } else { value };
+        if self > -1.0 {
+            value
+        } else if self == -1.0 {
+            f32::NEG_INFINITY
+        } else {
+            f32::NAN
+        }
     }
 
     #[inline(always)]

@@ -1,13 +1,13 @@
 //! Which nodes run in one pass over memory.
 //!
 //! A group is a set of nodes whose tiles can be computed together: elementwise steps, folds of trailing axes, the
-//! repetitions that lead back from a folded row, and folds over leading or all axes, whose results are *final*: there when
+//! repetitions that lead back from a folded row, and folds over leading, all, or all but some middle axes, whose results are *final*: there when
 //! the pass is over, so nothing in the group can read them. Values only the group uses exist as tiles alone. Nodes join the
 //! groups of their operands, level by level: what has to wait for something that runs by itself comes after what has not. A
 //! group that somebody outside has read takes no more members: so nothing outside ever has to run both after and before a
 //! group.
 
-use covector_array::kernels::{LinkOp, Reduction};
+use covector_array::kernels::{LinkOp, Reduction, folds_channels};
 use covector_array::{DType, Shape};
 use smallvec::SmallVec;
 
@@ -23,9 +23,37 @@ pub(super) struct Group {
     pub size: usize,
     /// Elements per row; 1 as long as nothing is folded or repeated.
     pub row: usize,
-    /// True if a member's result is final: then rows stay rows, and elements elements.
-    finals: bool,
+    finals: Finals,
     read: Read,
+}
+
+/// Which final results a group has: with any, rows stay rows and elements elements.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Finals {
+    None,
+    Totals,
+    Rows,
+    /// One for each of so many channels.
+    Channels(usize),
+}
+
+impl Finals {
+    fn of(role: Role) -> Finals {
+        match role {
+            Role::Final(LinkOp::Rows(_), _) => Finals::Rows,
+            Role::Final(LinkOp::Channels(_, channels), _) => Finals::Channels(channels),
+            Role::Final(..) => Finals::Totals,
+            _ => Finals::None,
+        }
+    }
+
+    /// Both, if one cut of the pass serves them.
+    fn and(self, other: Finals) -> Option<Finals> {
+        match (self, other) {
+            (Finals::None, x) | (x, Finals::None) | (Finals::Totals, x) | (x, Finals::Totals) => Some(x),
+            (a, b) => (a == b).then_some(a),
+        }
+    }
 }
 
 /// Who outside a group reads its values.
@@ -109,6 +137,15 @@ fn fold(op: Reduction, axes: &[usize], dtype: DType, shape: &Shape) -> Option<Ro
             _ => (first == 0).then_some(Role::Final(LinkOp::Total(op), 1)),
         };
     }
+    // Between leading and trailing axes that are folded: channels.
+    let kept = |a: &usize| !axes.contains(a);
+    let (start, end) = ((0..shape.len()).find(kept)?, (0..shape.len()).rfind(kept)? + 1);
+    if start > 0 && end < shape.len() && (start..end).all(|a| kept(&a)) {
+        let [outer, channels, line] =
+            [0..start, start..end, end..shape.len()].map(|r| shape[r].iter().product::<usize>());
+        let fits = (SHORTEST_FINAL_ROW..=LONGEST_ROW).contains(&line) && folds_channels([outer, channels, line]);
+        return fits.then_some(Role::Final(LinkOp::Channels(op, channels), line));
+    }
     let row: usize = shape[axes.len()..].iter().product();
     let fits = (0..axes.len()).all(|a| axes.contains(&a)) && (SHORTEST_FINAL_ROW..=LONGEST_ROW).contains(&row);
     fits.then_some(Role::Final(LinkOp::Rows(op), row))
@@ -173,8 +210,8 @@ impl Groups {
         let (Role::Link(_, row) | Role::Final(_, row)) = role else { return };
         let &key = list.operands[i].last().expect("a link has operands");
         self.of[i] = self.groups.len() as u32;
-        let finals = matches!(role, Role::Final(..));
-        self.narrow[i] = row > 1 && !finals;
+        let finals = Finals::of(role);
+        self.narrow[i] = row > 1 && finals == Finals::None;
         let size = list.nodes[key as usize].size();
         self.groups.push(Group { members: vec![i as u32], size, row, finals, read: Read::Nobody });
     }
@@ -206,9 +243,10 @@ impl Groups {
             Role::Final(_, row) if fits(row) => (group.size, row, false),
             Role::Repeat(row) if was_narrow && group.row == row => (group.size, row, false),
             // What was computed so far is one element per row of what follows.
-            Role::Repeat(row) if group.row == 1 && !group.finals => (group.size * row, row, false),
+            Role::Repeat(row) if group.row == 1 && group.finals == Finals::None => (group.size * row, row, false),
             _ => return false,
         };
+        let Some(finals) = group.finals.and(Finals::of(role)) else { return false };
         if group.members.len() >= MOST_MEMBERS || group.read != Read::Nobody {
             return false;
         }
@@ -216,8 +254,7 @@ impl Groups {
             group.members.clone().into_iter().for_each(|m| self.narrow[m as usize] = true);
         }
         let group = &mut self.groups[g as usize];
-        (group.size, group.row) = (size, row);
-        group.finals |= matches!(role, Role::Final(..));
+        (group.size, group.row, group.finals) = (size, row, finals);
         let at = group.members.partition_point(|&m| (m as usize) < i);
         group.members.insert(at, i as u32);
         (self.of[i], self.narrow[i]) = (g, narrow);
@@ -230,9 +267,9 @@ impl Groups {
         // (size, row, whether home's members, whether the other's become narrow)
         let fit = if a.size == b.size && (a.row == b.row || a.row == 1 || b.row == 1) {
             Some((a.size, a.row.max(b.row), false, false))
-        } else if b.row == 1 && !b.finals && a.size == b.size * a.row {
+        } else if b.row == 1 && b.finals == Finals::None && a.size == b.size * a.row {
             Some((a.size, a.row, false, true))
-        } else if a.row == 1 && !a.finals && b.size == a.size * b.row {
+        } else if a.row == 1 && a.finals == Finals::None && b.size == a.size * b.row {
             Some((b.size, b.row, true, false))
         } else {
             None
@@ -242,7 +279,7 @@ impl Groups {
         if a.members.len() + b.members.len() > MOST_MEMBERS || !private(a, other) || !private(b, home) {
             return home;
         }
-        let finals = a.finals || b.finals;
+        let Some(finals) = a.finals.and(b.finals) else { return home };
         let moved = std::mem::take(&mut self.groups[other as usize].members);
         for &m in &moved {
             self.of[m as usize] = home;

@@ -78,6 +78,14 @@ fn evaluate<'a>(
 
 /// Computes a node whose operands are all known, as when tensors are read op by op; false if they are not.
 fn at_once(node: &Tensor) -> Result<bool> {
+    let small = |operands: &[Tensor]| {
+        let known: Option<SmallVec<[&Array; 3]>> = operands.iter().map(Tensor::cached).collect();
+        node.primitive().run_small(&known?)
+    };
+    if let Some(value) = node.with_inputs(small) {
+        node.store(value);
+        return Ok(true);
+    }
     let mut inputs = Inputs::new();
     let known = node
         .with_inputs(|operands| operands.iter().all(|x| x.cached().map(|value| inputs.push(value.clone())).is_some()));

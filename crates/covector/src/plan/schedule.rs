@@ -182,7 +182,8 @@ fn pass(list: &Listing, all: &Groups, group: &Group, shown: &[bool], keep: &[boo
         };
         // A fold reads full rows and a repetition narrow ones; all others read what they write.
         let reads_narrow = match op {
-            Some(LinkOp::Fold(_) | LinkOp::Rows(_) | LinkOp::Total(_)) => false,
+            Some(LinkOp::Fold(_)) => false,
+            Some(op) if op.is_final() => false,
             Some(LinkOp::Repeat) => true,
             _ => narrow,
         };

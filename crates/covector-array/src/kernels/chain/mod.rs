@@ -2,14 +2,13 @@
 //! cache. The same kernels on the same elements give the same bits as one pass per link.
 //!
 //! A chain may fold rows: then every array is seen as `[rows, row]`, or as `[rows]` where a link is *narrow*, tiles are
-//! whole rows, and a softmax or a layer normalisation is one pass over memory. It may also fold rows into one, or
-//! everything into one element: such a *final* result is there when the pass is over.
+//! whole rows, and a softmax or a layer normalisation is one pass over memory. It may also fold rows into one, everything
+//! into one element, or every channel of an image into one: such a *final* result is there when the pass is over.
 
 mod run;
 
 use smallvec::SmallVec;
 
-use super::Inputs;
 use super::kernel::{Kernel, TILE};
 use super::reduce::{Partial, Reduction};
 use crate::DType;
@@ -37,12 +36,14 @@ pub enum LinkOp {
     Rows(Reduction),
     /// Folds everything into one element; final.
     Total(Reduction),
+    /// Rows belong to so many channels in turn: folds those of each channel to one element; final.
+    Channels(Reduction, usize),
 }
 
 impl LinkOp {
     /// True if the result is there only when the pass is over.
     pub fn is_final(self) -> bool {
-        matches!(self, LinkOp::Rows(_) | LinkOp::Total(_))
+        matches!(self, LinkOp::Rows(_) | LinkOp::Total(_) | LinkOp::Channels(..))
     }
 }
 
@@ -66,6 +67,8 @@ pub struct Chain {
     calls: Vec<Call>,
     outputs: Vec<usize>,
     narrow_inputs: Vec<bool>,
+    /// For each input the dtype that links read it as, if any does.
+    input_dtypes: Vec<Option<DType>>,
     /// For each input the last link that reads it.
     last_reader: Vec<usize>,
     /// Elements per row; 1 if nothing is folded or repeated.
@@ -100,7 +103,7 @@ impl Chain {
     /// A chain of these links over rows of `row` elements (1 for none), which writes the results of the links `outputs`.
     ///
     /// # Panics
-    /// If there is no link or no output, a link reads one that does not stand before it or is final, or dtypes do not fit.
+    /// If there is no link or no output, rows are folded into one as well as to channels, a link reads one that does not stand before it or is final, or dtypes do not fit.
     pub fn new(links: Vec<Link>, outputs: Vec<usize>, row: usize, narrow_inputs: Vec<bool>) -> Chain {
         assert!(!links.is_empty() && !outputs.is_empty(), "a chain has links and outputs");
         for (i, link) in links.iter().enumerate() {
@@ -111,6 +114,10 @@ impl Chain {
                 assert!(fits, "a kernel with other operands or another result than its link");
             }
         }
+        let input_dtypes = input_dtypes(&links, narrow_inputs.len());
+        let channels = channels(&links);
+        let rows = links.iter().any(|link| matches!(link.op, LinkOp::Rows(_)));
+        assert!(!(channels.is_some() && rows), "final results that cut a pass at different places");
         let implied = implied_repetitions(&links, &outputs, row);
         // What a link reads in fact: a repetition that is implied is read as what it repeats.
         let direct = |source: Source| match source {
@@ -172,7 +179,7 @@ impl Chain {
         };
         let calls = (0..links.len()).filter(|&i| !implied[i]).map(call).collect();
         let widest = links.iter().map(|link| link.dtype.size()).max().unwrap_or(8);
-        Chain { calls, links, outputs, narrow_inputs, last_reader, row, registers, widest }
+        Chain { calls, links, outputs, narrow_inputs, input_dtypes, last_reader, row, registers, widest }
     }
 
     fn output(&self, output: usize) -> &Link {
@@ -184,6 +191,7 @@ impl Chain {
         let link = self.output(output);
         match link.op {
             LinkOp::Total(_) => 1,
+            LinkOp::Channels(_, channels) => channels,
             LinkOp::Rows(_) => self.row,
             _ if link.narrow => rows,
             _ => rows * self.row,
@@ -205,12 +213,36 @@ impl Chain {
             // A power of two, so that pieces are whole tiles.
             tall = 1 << tall.min(Partial::ROWS).ilog2();
             chunk = Partial::ROWS;
+        } else if let Some(channels) = channels(&self.links) {
+            let least = channels * Partial::rows_per_block(self.row);
+            chunk = (piece / (least * self.row)).max(1) * least;
         } else if self.has(|op| matches!(op, LinkOp::Total(_))) {
             chunk = chunk.next_multiple_of(Partial::rows_per_block(self.row));
         }
         (tall, chunk)
     }
 }
+
+/// The number of channels that links fold to, if they do.
+fn channels(links: &[Link]) -> Option<usize> {
+    let mut all = links.iter().filter_map(|link| match link.op {
+        LinkOp::Channels(_, channels) => Some(channels),
+        _ => None,
+    });
+    let first = all.next()?;
+    assert!(all.all(|c| c == first), "a pass over channels of one number");
+    Some(first)
+}
+
+/// True if a pass over an array with these three axes can fold it to the channels, the middle one, without keeping threads
+/// idle: pieces are whole blocks of every channel.
+pub fn folds_channels([outer, channels, line]: [usize; 3]) -> bool {
+    let pieces = outer / Partial::rows_per_block(line);
+    channels <= MOST_CHANNELS && (pieces >= 4 || outer * channels * line <= CHUNK)
+}
+
+/// What is known of each channel stays in the second-level cache.
+const MOST_CHANNELS: usize = 512;
 
 /// Rows of fewer elements are repeated in memory: calling a kernel for each would cost more.
 const SPREAD_ROW: usize = 128;
@@ -236,23 +268,26 @@ fn implied_repetitions(links: &[Link], outputs: &[usize], row: usize) -> Vec<boo
 /// Where cells of outputs begin while registers are still being counted.
 const OUTPUTS: usize = 1 << 15;
 
-impl Chain {
-    /// # Panics
-    /// If a link does not read what it was made for.
-    fn check_dtypes(&self, inputs: &Inputs) {
-        for link in &self.links {
-            let dtype = |source: &Source| match *source {
-                Source::Input(k) => inputs[k].dtype(),
-                Source::Link(j) => self.links[j].dtype,
+/// For each input the dtype that links read it as, if any does.
+///
+/// # Panics
+/// If a link does not read what it was made for, or two links differ.
+fn input_dtypes(links: &[Link], inputs: usize) -> Vec<Option<DType>> {
+    let mut dtypes = vec![None; inputs];
+    for link in links {
+        for (i, source) in link.sources.iter().enumerate() {
+            let wanted = match link.op {
+                LinkOp::Map(kernel) => kernel.inputs()[i],
+                _ => link.dtype,
             };
-            let mut read = link.sources.iter().map(dtype);
-            let fits = match link.op {
-                LinkOp::Map(kernel) => read.eq(kernel.inputs().iter().copied()),
-                _ => read.all(|d| d == link.dtype),
+            let read = match *source {
+                Source::Input(k) => *dtypes[k].get_or_insert(wanted),
+                Source::Link(j) => links[j].dtype,
             };
-            assert!(fits, "a link got operands of other dtypes");
+            assert_eq!(read, wanted, "a link got an operand of another dtype");
         }
     }
+    dtypes
 }
 
 #[cfg(test)]
@@ -386,6 +421,32 @@ mod tests {
                 let wanted = [reduce(op, &got[0], &[0, 1]), reduce(op, &got[0], &[0])];
                 for (got, wanted) in got[1..].iter().zip(wanted) {
                     assert_eq!(got.to_bytes(), wanted.to_bytes(), "{op:?} of {dtype} {rows} x {row}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn channels_have_the_bits_of_reductions() {
+        use crate::kernels::reduce;
+        for [outer, channels, line] in
+            [[1, 1, 2], [3, 5, 7], [64, 3, 33], [600, 4, 48], [9, 6, 1024], [16, 5, 256], [5, 2, 5000]]
+        {
+            for (dtype, op) in
+                [(DType::F32, Reduction::Sum), (DType::F64, Reduction::Sum), (DType::F32, Reduction::Max)]
+            {
+                let x = Array::build::<f32>([outer, channels, line].into(), |o| {
+                    o.iter_mut().enumerate().for_each(|(i, v)| *v = 1.0 + 0.001 * (i as f32).sin())
+                });
+                let x = cast(&x, dtype);
+                let fold = |op| Link { op, sources: [Source::Input(0)].into_iter().collect(), dtype, narrow: false };
+                let links = vec![fold(LinkOp::Channels(op, channels)), fold(LinkOp::Total(op))];
+                let chain = Chain::new(links, vec![0, 1], line, vec![false]);
+                let shapes: [Shape; 2] = [[channels].into(), ().into()];
+                let got = run_chain(&chain, [x.clone()].into_iter().collect(), outer * channels, &shapes.each_ref());
+                let wanted = [reduce(op, &x, &[0, 2]), reduce(op, &x, &[0, 1, 2])];
+                for (got, wanted) in got.iter().zip(wanted) {
+                    assert_eq!(got.to_bytes(), wanted.to_bytes(), "{op:?} of {dtype} {outer} x {channels} x {line}");
                 }
             }
         }

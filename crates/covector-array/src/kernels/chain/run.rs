@@ -45,7 +45,11 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
         assert!(!chain.has(LinkOp::is_final), "nothing is folded by itself");
         return all().map(|(i, s)| Array::uninit((*s).clone(), chain.output(i).dtype)).collect();
     }
-    chain.check_dtypes(&inputs);
+    let read = inputs.iter().zip(&chain.input_dtypes);
+    assert!(
+        read.clone().all(|(x, wanted)| wanted.is_none_or(|d| d == x.dtype())),
+        "a chain got inputs of other dtypes"
+    );
     if chain.repeats_one(&inputs, rows) {
         let first = |x: &Array| x.slice(&vec![0; x.ndim()], &vec![1; x.ndim()], &vec![1; x.ndim()]);
         let ones: Vec<Shape> = shapes.iter().map(|s| Shape::from(vec![1; s.len()])).collect();
@@ -72,6 +76,9 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     let targets = results.iter().map(|x| Shared(x.ptr::<u8>().cast_mut())).collect();
     let partial = |i: usize| match chain.output(i).op {
         LinkOp::Rows(op) => Some(Partial::rows(op, chain.output(i).dtype, chain.row, rows)),
+        LinkOp::Channels(op, c) => {
+            Some(Partial::channels(op, chain.output(i).dtype, [rows / c, c, chain.row], chunk / c))
+        }
         LinkOp::Total(op) => Some(Partial::total(op, chain.output(i).dtype, rows * chain.row, chunk * chain.row)),
         _ => None,
     };
@@ -105,11 +112,15 @@ impl Chain {
     /// was read for the last time by then than one that has to be copied first.
     pub(crate) fn overwritten(&self, inputs: &mut Inputs, shapes: &[&Shape]) -> SmallVec<[Option<usize>; 2]> {
         let mut taken: SmallVec<[Option<usize>; 2]> = SmallVec::new();
+        // Each input is asked once: counting handles is not free.
+        let mut reusable: SmallVec<[Option<bool>; 16]> = SmallVec::from_elem(None, inputs.len());
         for (i, shape) in shapes.iter().enumerate() {
             let (link, at) = (self.output(i), self.outputs[i]);
             let mut fits = |k: &usize| {
                 let x = &mut inputs[*k];
-                x.dtype() == link.dtype && x.size() == shape.size() && !taken.contains(&Some(*k)) && x.is_reusable()
+                x.dtype() == link.dtype && x.size() == shape.size() && !taken.contains(&Some(*k)) && {
+                    *reusable[*k].get_or_insert_with(|| x.is_reusable())
+                }
             };
             let mut free = None;
             if !link.op.is_final() {
@@ -156,7 +167,7 @@ impl Ready {
             },
             LinkOp::Fold(op) => Step::Fold(fold_rows(op, call.dtype)),
             LinkOp::Repeat => Step::Repeat(repetition(call.dtype)),
-            LinkOp::Rows(_) | LinkOp::Total(_) => {
+            LinkOp::Rows(_) | LinkOp::Total(_) | LinkOp::Channels(..) => {
                 Step::Final(usize::from(call.result) - chain.registers - chain.narrow_inputs.len())
             }
         };
@@ -280,7 +291,10 @@ impl Job<'_> {
                     Step::Fold(fold) => fold(x, out, rows, chain.row),
                     Step::Repeat(repeat) => repeat(x, out, rows, chain.row),
                     Step::Final(output) => {
-                        self.partials[output].as_ref().expect("final results have a partial one").push(out, x, n);
+                        self.partials[output]
+                            .as_ref()
+                            .expect("final results have a partial one")
+                            .push(out, x, n, start);
                     }
                 }
             }

@@ -1,5 +1,5 @@
-//! Folds whose elements come tile by tile, while other work is done on them: of everything to one element, or of rows to
-//! one row. Blocks are those of [`reduce`](super::reduce), and so are the bits.
+//! Folds whose elements come tile by tile, while other work is done on them: of everything to one element, of rows to
+//! one row, or of rows that belong to channels in turn to one element for each channel. Blocks are those of [`reduce`](super::reduce), and so are the bits.
 
 use super::columns::{append_row, append_to_lane, combine_lanes};
 use super::fold::{Fold, block};
@@ -14,11 +14,14 @@ use crate::{Array, DType, Element, Shape};
 pub(in crate::kernels) struct Partial {
     op: Reduction,
     dtype: DType,
-    /// The length of the rows that are folded into one; 0 if everything becomes one element.
+    /// The length of the rows that are folded into one; 0 if rows become elements.
     row: usize,
-    /// Blocks per piece.
+    /// Elements of the result, if rows become elements; their rows have this length.
+    channels: usize,
+    line: usize,
+    /// Blocks per piece, of each channel.
     piece: usize,
-    /// The results of all blocks, one after another.
+    /// The results of all blocks, one after another, channel by channel.
     blocks: Array,
 }
 
@@ -43,20 +46,37 @@ impl Partial {
     /// A fold of so many rows of `row` elements.
     pub fn rows(op: Reduction, dtype: DType, row: usize, rows: usize) -> Partial {
         let blocks = Array::uninit(Shape::from([rows.div_ceil(BLOCK), row]), dtype);
-        Partial { op, dtype, row, piece: 1, blocks }
+        Partial { op, dtype, row, channels: 1, line: row, piece: 1, blocks }
     }
 
     /// A fold of so many elements, which come in pieces of `piece`: whole blocks, but for the last.
     pub fn total(op: Reduction, dtype: DType, elements: usize, piece: usize) -> Partial {
+        Partial::channels(op, dtype, [elements, 1, 1], piece)
+    }
+
+    /// A fold over the first and the last of three axes, which come in pieces of so many steps of the first: whole blocks of
+    /// each channel, but for the last piece.
+    pub fn channels(op: Reduction, dtype: DType, [outer, channels, line]: [usize; 3], piece: usize) -> Partial {
+        let (elements, piece) = (outer * line, piece * line);
         assert!(elements <= piece || piece.is_multiple_of(BLOCK), "pieces are whole blocks");
-        let blocks = Array::uninit(Shape::from([elements.div_ceil(BLOCK)]), dtype);
-        Partial { op, dtype, row: 0, piece: piece.div_ceil(BLOCK), blocks }
+        let blocks = Array::uninit(Shape::from([channels, elements.div_ceil(BLOCK)]), dtype);
+        Partial { op, dtype, row: 0, channels, line, piece: piece.div_ceil(BLOCK), blocks }
     }
 
     /// Bytes of scratch a piece needs, whole cache lines.
     pub fn state_bytes(&self) -> usize {
+        self.channels * self.channel_bytes()
+    }
+
+    /// Bytes of scratch of one channel.
+    fn channel_bytes(&self) -> usize {
         let elements = if self.row == 0 { BLOCK } else { LANES * self.row };
         size_of::<State>() + (elements * self.dtype.size()).next_multiple_of(align_of::<State>())
+    }
+
+    /// The first block of a piece of a channel.
+    fn first(&self, channel: usize, piece: usize) -> usize {
+        channel * self.blocks.shape()[1] + piece * self.piece
     }
 
     /// Begins a piece.
@@ -64,28 +84,38 @@ impl Partial {
     /// # Safety
     /// `state` must begin a cache line and have room for [`state_bytes`](Self::state_bytes) that nobody else uses.
     pub unsafe fn begin(&self, state: *mut u8, piece: usize) {
-        // SAFETY: the caller's promise.
-        unsafe { state.cast::<State>().write(State { seen: 0, block: piece * self.piece }) };
+        for channel in 0..self.channels {
+            let fresh = State { seen: 0, block: self.first(channel, piece) };
+            // SAFETY: the caller's promise.
+            unsafe { state.add(channel * self.channel_bytes()).cast::<State>().write(fresh) };
+        }
     }
 
-    /// Takes the next `count` elements of a piece (whole rows, if rows are folded).
+    /// Takes the next `count` elements of a piece (whole rows, from row `start` on).
     ///
     /// # Safety
     /// The state must be one that was begun, and the elements readable.
-    pub unsafe fn push(&self, state: *mut u8, x: *const u8, count: usize) {
+    pub unsafe fn push(&self, state: *mut u8, x: *const u8, count: usize, start: usize) {
         with_fold!(self.dtype, self.op, T, F => {
-            // SAFETY: the caller's promise; elements follow the state.
-            let (x, at, rest) = unsafe {
-                let rest = state.add(size_of::<State>()).cast::<T>();
-                (std::slice::from_raw_parts(x.cast::<T>(), count), &mut *state.cast::<State>(), rest)
-            };
+            // SAFETY: the caller's promise.
+            let x = unsafe { std::slice::from_raw_parts(x.cast::<T>(), count) };
             if self.row > 0 {
-                // SAFETY: room for the lanes follows the state; those read were written.
-                let lanes = unsafe { std::slice::from_raw_parts_mut(rest, LANES * self.row) };
+                // SAFETY: lanes follow the state of the piece; those read were written.
+                let (at, lanes) = unsafe {
+                    let lanes = state.add(size_of::<State>()).cast::<T>();
+                    (&mut *state.cast::<State>(), std::slice::from_raw_parts_mut(lanes, LANES * self.row))
+                };
                 dispatch(Append::<T, F> { lanes, x, row: self.row, seen: &mut at.seen, fold: Default::default() });
-            } else {
-                // SAFETY: room for a block follows the state.
-                let pending = unsafe { std::slice::from_raw_parts_mut(rest, BLOCK) };
+                return;
+            }
+            let run = if self.channels == 1 { count } else { self.line };
+            for (row, x) in x.chunks_exact(run).enumerate() {
+                // SAFETY: room for a block follows the state of each channel.
+                let (at, pending) = unsafe {
+                    let state = state.add((start + row) % self.channels * self.channel_bytes());
+                    let pending = state.add(size_of::<State>()).cast::<T>();
+                    (&mut *state.cast::<State>(), std::slice::from_raw_parts_mut(pending, BLOCK))
+                };
                 self.push_elements::<T, F>(at, pending, x);
             }
         });
@@ -121,26 +151,29 @@ impl Partial {
     /// The state must have been begun for this piece and have taken all its elements.
     pub unsafe fn end(&self, state: *mut u8, piece: usize) {
         with_fold!(self.dtype, self.op, T, F => {
-            // SAFETY: the caller's promise; elements follow the state, and results of this piece are its alone.
-            unsafe {
-                let (at, rest) = (&*state.cast::<State>(), state.add(size_of::<State>()).cast::<T>());
-                let results = self.blocks.ptr::<T>().cast_mut();
-                if self.row > 0 {
-                    let lanes = std::slice::from_raw_parts_mut(rest, LANES * self.row);
-                    combine_lanes::<T, F>(lanes, self.row, at.seen.min(LANES));
-                    results.add(piece * self.row).copy_from_nonoverlapping(rest, self.row);
-                    return;
-                }
-                let mut end = at.block;
-                if at.seen > 0 {
-                    let last = std::slice::from_raw_parts(rest, at.seen);
-                    *results.add(end) = block::<T, F>(last, Lanes::of(T::DTYPE, self.op));
-                    end += 1;
-                }
-                if self.piece.is_power_of_two() {
-                    let first = piece * self.piece;
-                    let own = std::slice::from_raw_parts_mut(results.add(first), end - first);
-                    pairwise::<T, F>(own, 1, 1);
+            let results = self.blocks.ptr::<T>().cast_mut();
+            for channel in 0..self.channels {
+                // SAFETY: the caller's promise; elements follow the state, and results of this piece are its alone.
+                unsafe {
+                    let state = state.add(channel * self.channel_bytes());
+                    let (at, rest) = (&*state.cast::<State>(), state.add(size_of::<State>()).cast::<T>());
+                    if self.row > 0 {
+                        let lanes = std::slice::from_raw_parts_mut(rest, LANES * self.row);
+                        combine_lanes::<T, F>(lanes, self.row, at.seen.min(LANES));
+                        results.add(piece * self.row).copy_from_nonoverlapping(rest, self.row);
+                        return;
+                    }
+                    let mut end = at.block;
+                    if at.seen > 0 {
+                        let last = std::slice::from_raw_parts(rest, at.seen);
+                        *results.add(end) = block::<T, F>(last, Lanes::of(T::DTYPE, self.op));
+                        end += 1;
+                    }
+                    if self.piece.is_power_of_two() {
+                        let first = self.first(channel, piece);
+                        let own = std::slice::from_raw_parts_mut(results.add(first), end - first);
+                        pairwise::<T, F>(own, 1, 1);
+                    }
                 }
             }
         });
@@ -154,9 +187,15 @@ impl Partial {
                 let blocks = std::slice::from_raw_parts_mut(self.blocks.ptr::<T>().cast_mut(), self.blocks.size());
                 (blocks, std::slice::from_raw_parts_mut(out.ptr::<T>().cast_mut(), out.size()))
             };
-            let combined = if self.row == 0 && self.piece.is_power_of_two() { self.piece } else { 1 };
-            pairwise::<T, F>(blocks, self.row.max(1), combined);
-            out.copy_from_slice(&blocks[..out.len()]);
+            if self.row > 0 {
+                pairwise::<T, F>(blocks, self.row, 1);
+                return out.copy_from_slice(&blocks[..out.len()]);
+            }
+            let combined = if self.piece.is_power_of_two() { self.piece } else { 1 };
+            for (blocks, out) in blocks.chunks_exact_mut(self.blocks.shape()[1]).zip(out) {
+                pairwise::<T, F>(blocks, 1, combined);
+                *out = blocks[0];
+            }
         });
     }
 }
