@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 
+use crate::about::About;
+use crate::shapes::Shapes;
 use crate::text::Span;
 
 /// What is wrong, where, why, and what to do.
@@ -19,6 +21,10 @@ pub struct Fault {
     pub help: Vec<Help>,
     /// The op that refused, if one did.
     pub op: Option<String>,
+    /// The shapes that do not go together, for a drawing of them.
+    pub shapes: Option<Shapes>,
+    /// What there is to know for those who look for a way out.
+    pub(crate) about: About,
 }
 
 /// A place in the text and what is to be said of it.
@@ -43,7 +49,15 @@ impl Fault {
     /// A fault at a place.
     pub fn new(message: impl Into<String>, span: Span) -> Fault {
         let at = vec![Label { span, text: String::new() }];
-        Fault { message: message.into(), at, notes: Vec::new(), help: Vec::new(), op: None }
+        Fault {
+            message: message.into(),
+            at,
+            notes: Vec::new(),
+            help: Vec::new(),
+            op: None,
+            shapes: None,
+            about: About::default(),
+        }
     }
 
     /// Says something of another place.
@@ -104,15 +118,25 @@ impl Report {
             Some(op) => format!("{op}: {}", fault.message),
             None => fault.message.clone(),
         };
+        let drawn = fault.shapes.as_ref().map(Shapes::to_string);
         let mut group = Group::with_title(Level::ERROR.primary_title(title)).element(snippet);
-        for note in &fault.notes {
+        for note in drawn.iter().chain(&fault.notes) {
             group = group.element(Level::NOTE.message(note));
         }
+        let mut groups = Vec::new();
         for help in &fault.help {
-            group = group.element(Level::HELP.message(&help.text));
+            match &help.fix {
+                None => group = group.element(Level::HELP.message(&help.text)),
+                Some((span, text)) => {
+                    let patched = Snippet::source(&self.text).path(&self.name).line_start(1);
+                    let patched = patched.patch(Patch::new(span.start..span.end, text));
+                    groups.push(Group::with_title(Level::HELP.secondary_title(&help.text)).element(patched));
+                }
+            }
         }
+        groups.insert(0, group);
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        renderer.render(&[group])
+        renderer.render(&groups)
     }
 
     /// The span, moved off the text's end, where there is nothing to be seen.
@@ -143,6 +167,7 @@ impl Report {
         json!({
             "file": self.name, "op": self.fault.op, "message": self.fault.message,
             "labels": labels, "notes": self.fault.notes, "help": help,
+            "shapes": self.fault.shapes.as_ref().map(Shapes::json),
         })
     }
 }

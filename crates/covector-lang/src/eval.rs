@@ -1,6 +1,7 @@
 //! Running a program: names, statements, and what is written down on the way.
 
 mod arith;
+mod blame;
 mod builtin;
 mod call;
 mod expr;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use covector::{DType, Shape, Spec, Tensor};
 
+use crate::about::Kind;
 use crate::ast::{Expr, Stmt, StmtKind};
 use crate::error::Fault;
 use crate::text::Span;
@@ -30,8 +32,8 @@ pub enum Stop {
 pub enum Wish {
     /// One of these sizes decides what the program does, not only how large its tensors are.
     Fixed(SizeSet, Span),
-    /// One of these sizes must be divisible by this.
-    Multiple(SizeSet, i64, Span),
+    /// One of these sizes must change so that the first number becomes divisible by the second.
+    Multiple(SizeSet, [i64; 2], Span),
 }
 
 impl From<Fault> for Stop {
@@ -97,6 +99,8 @@ pub struct Record {
     pub names: Vec<(String, Value)>,
     /// The last value that a statement computed, and where.
     pub last: Option<(Value, Span)>,
+    /// How often each statement was completed, by its first byte.
+    pub(crate) completed: HashMap<usize, u32>,
 }
 
 /// How many statements and expressions a run may execute.
@@ -119,6 +123,8 @@ struct Frame {
     calls: HashMap<String, usize>,
     /// The number of the pass through the innermost loop.
     pass: Option<usize>,
+    /// The call of the program's function that runs here.
+    call: Option<Span>,
 }
 
 /// Runs programs.
@@ -205,11 +211,30 @@ impl<'a> Interpreter<'a> {
 
     fn block(&mut self, body: &[Stmt]) -> Run<Flow> {
         for stmt in body {
-            if let Flow::Return(value) = self.statement(stmt)? {
+            let flow = self.statement(stmt).map_err(|stop| self.stopped(stop, stmt.span))?;
+            *self.record.completed.entry(stmt.span.start).or_default() += 1;
+            if let Flow::Return(value) = flow {
                 return Ok(Flow::Return(value));
             }
         }
         Ok(Flow::Next)
+    }
+
+    /// Notes on a fault where the run stood.
+    fn stopped(&self, stop: Stop, statement: Span) -> Stop {
+        let Stop::Fault(mut fault) = stop else { return stop };
+        if fault.about.statement.is_none() {
+            fault.about.statement = Some(statement);
+            fault.about.completed = self.record.completed.clone();
+            let tensors = |f: &Frame| -> Vec<(Span, String)> {
+                let tensor = |(n, b): (&String, &Bound)| matches!(b.value, Value::Tensor(_)).then(|| (b.span, n.clone()));
+                f.names.iter().filter_map(tensor).collect()
+            };
+            let mut all: Vec<(Span, String)> = self.frames.iter().flat_map(tensors).collect();
+            all.sort_by_key(|(span, _)| span.start);
+            fault.about.tensors = all.into_iter().map(|(_, name)| name).collect();
+        }
+        Stop::Fault(fault)
     }
 
     fn statement(&mut self, stmt: &Stmt) -> Run<Flow> {
@@ -321,8 +346,11 @@ impl<'a> Interpreter<'a> {
             return Err(fault.here(format!("this is {}", value.describe())).into());
         };
         if items.len() != names.len() {
-            let fault = Fault::new(format!("{} names for {} values", names.len(), items.len()), span);
-            return Err(fault.into());
+            let plural = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
+            let (left, right) = (plural(names.len(), "name"), plural(items.len(), "value"));
+            let mut fault = Fault::new(format!("{left} for {right}"), span).here(value.describe());
+            fault.about.kind = Kind::Unpack { names: names.to_vec(), items: items.len() };
+            return Err(fault.label(names[0].1.to(names[names.len() - 1].1), left).into());
         }
         Ok(names.iter().cloned().zip(items.iter().cloned()).collect())
     }
@@ -438,28 +466,5 @@ impl<'a> Interpreter<'a> {
         }
         let module = self.module.clone();
         self.record.made.push(Made { tensors: tensors.to_vec(), name: None, span, module, leaf: None });
-    }
-
-    /// A fault of an op, with what its operands are and where they got their shapes.
-    fn fault(&self, error: &covector::Error, span: Span, operands: &[(Span, Value)]) -> Stop {
-        let mut fault = Fault::new(error.message(), span);
-        fault.op = error.op().map(str::to_owned);
-        if let Some(hint) = error.hinted() {
-            fault = fault.help(hint);
-        }
-        for (place, value) in operands {
-            if matches!(value, Value::Tensor(_)) {
-                fault = fault.label(*place, value.describe());
-            }
-        }
-        for (place, value) in operands {
-            let name = place.of(self.text);
-            if let (Value::Tensor(_), Some((_, Some(from)))) = (value, self.lookup(name)) {
-                if !fault.at.iter().any(|l| l.span == from) && from != span {
-                    fault = fault.label(from, format!("`{name}` is made here"));
-                }
-            }
-        }
-        fault.into()
     }
 }

@@ -99,6 +99,7 @@ impl Value {
     pub fn describe(&self) -> String {
         match self {
             Value::Tensor(t) => t.spec().to_string(),
+            Value::Int(i) if !i.sizes.is_empty() => format!("the size {}", i.value),
             Value::Int(i) => format!("the integer {}", i.value),
             Value::Float(x) => format!("the number {x}"),
             Value::Bool(true) => "True".into(),
@@ -107,7 +108,12 @@ impl Value {
             Value::DType(d) => format!("the dtype {d}"),
             Value::None => "None".into(),
             Value::Ellipsis => "`...`".into(),
-            Value::List(items) => format!("a list of {}", items.len()),
+            Value::List(items) => match items.iter().map(Value::as_int).collect::<Option<Vec<i64>>>() {
+                Some(ints) if !ints.is_empty() && ints.len() <= 8 => {
+                    format!("the list [{}]", ints.iter().map(i64::to_string).collect::<Vec<_>>().join(", "))
+                }
+                _ => format!("a list of {}", items.len()),
+            },
             Value::Function(_) => "a function".into(),
         }
     }

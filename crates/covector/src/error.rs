@@ -3,6 +3,8 @@
 use std::fmt;
 use std::panic::Location;
 
+use covector_array::Shape;
+
 use crate::{Spec, site};
 
 /// The result of everything that can fail.
@@ -14,12 +16,22 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone)]
 pub struct Error(Box<Report>);
 
+/// Two axes that had to be of one size and are not.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Clash {
+    /// The shapes they are axes of, as the op's operands had them.
+    pub shapes: [Shape; 2],
+    /// For each shape its axis, counted from 0.
+    pub axes: [usize; 2],
+}
+
 #[derive(Clone, Default)]
 struct Report {
     op: Option<String>,
     operands: Vec<Spec>,
     message: String,
     hint: Option<String>,
+    clash: Option<Clash>,
     site: Option<&'static Location<'static>>,
 }
 
@@ -33,6 +45,20 @@ impl Error {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
+    }
+
+    /// Says which axis of the one shape clashes with which of the other.
+    pub fn clash(mut self, shapes: [&Shape; 2], axes: [usize; 2]) -> Self {
+        self.0.clash = Some(Clash { shapes: shapes.map(Clone::clone), axes });
+        self
+    }
+
+    /// As [`clash`](Self::clash) of shapes that had to be equal: at the first axis that differs, counted from the left.
+    pub(crate) fn differing(self, a: &Shape, b: &Shape) -> Self {
+        match a.iter().zip(b.iter()).position(|(m, n)| m != n) {
+            Some(axis) => self.clash([a, b], [axis, axis]),
+            None => self,
+        }
     }
 
     /// Begins the message with what it is about.
@@ -69,6 +95,11 @@ impl Error {
     /// What to do, if it was said.
     pub fn hinted(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    /// The axes that clash, if the op said so.
+    pub fn clashing(&self) -> Option<&Clash> {
+        self.0.clash.as_ref()
     }
 
     /// The line of the user's program, if known.

@@ -125,7 +125,7 @@ impl Interpreter<'_> {
             "/" | "//" => {
                 let floor = sign == "//" && sizes.and(self.free).is_empty();
                 if x % y != 0 && y > 0 && !floor {
-                    return Err(Stop::Wish(Wish::Multiple(a.sizes, y, span)));
+                    return Err(Stop::Wish(Wish::Multiple(a.sizes, [x, y], span)));
                 }
                 Some(x.div_euclid(y))
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use covector::registry::{Args, OpDef};
 
 use super::{Flow, Frame, Interpreter, MOST_CALLS, Run};
+use crate::about::Kind;
 use crate::ast::{Argument, Def, Expr, ExprKind};
 use crate::defaults;
 use crate::error::Fault;
@@ -71,7 +72,8 @@ impl Interpreter<'_> {
                 }
             })),
             other => {
-                let fault = Fault::new("only functions are called", callee.span);
+                let mut fault = Fault::new("only functions are called", callee.span);
+                fault.about.kind = Kind::Call;
                 Err(fault.here(format!("this is {}", other.describe())).into())
             }
         }
@@ -112,8 +114,9 @@ impl Interpreter<'_> {
         if positional.len() > op.params.len() {
             let (wanted, extra) = (op.params.len(), positional.len());
             let signature = signature(op);
-            let fault = Fault::new(format!("{} takes {wanted} arguments, {extra} were given", op.name), span);
-            return Err(fault.help(signature).into());
+            let mut fault = Fault::new(format!("{} takes {wanted} arguments, {extra} were given", op.name), span);
+            fault.about.kind = Kind::TooMany { wanted };
+            return Err(fault.note(called(&signature)).into());
         }
         given.extend(positional.drain(..).map(Some));
         given.resize_with(op.params.len(), || None);
@@ -145,15 +148,18 @@ impl Interpreter<'_> {
                     Some(arg) => Some(arg),
                     None => {
                         let fault = Fault::new(format!("{} does not take this as `{}`", op.name, param.name), *place);
-                        return Err(fault.here(format!("this is {}", value.describe())).help(signature(op)).into());
+                        let mut fault = fault.here(format!("this is {}", value.describe())).note(called(&signature(op)));
+                        fault.about.kind = Kind::Op;
+                        return Err(fault.into());
                     }
                 },
             };
             match arg {
                 Some(arg) => args.push(arg),
                 None => {
-                    let fault = Fault::new(format!("{} needs the argument `{}`", op.name, param.name), span);
-                    return Err(fault.help(signature(op)).into());
+                    let mut fault = Fault::new(format!("{} needs the argument `{}`", op.name, param.name), span);
+                    fault.about.kind = Kind::Missing { param: param.name.to_owned() };
+                    return Err(fault.note(called(&signature(op))).into());
                 }
             }
         }
@@ -202,7 +208,7 @@ impl Interpreter<'_> {
         signature: String,
     ) -> super::Stop {
         match self.unknown(message, name, known, span) {
-            super::Stop::Fault(fault) => fault.help(signature).into(),
+            super::Stop::Fault(fault) => fault.note(called(&signature)).into(),
             other => other,
         }
     }
@@ -223,7 +229,9 @@ impl Interpreter<'_> {
         let wanted = def.params.len();
         if positional.len() > wanted {
             let message = format!("{} takes {wanted} arguments, {} were given", def.name, positional.len());
-            return Err(Fault::new(message, span).label(def.name_span, "defined here").into());
+            let mut fault = Fault::new(message, span).label(def.name_span, "defined here");
+            fault.about.kind = Kind::TooMany { wanted };
+            return Err(fault.into());
         }
         let mut values: Vec<Option<(Span, Value)>> = positional.into_iter().map(Some).collect();
         values.resize_with(wanted, || None);
@@ -242,15 +250,16 @@ impl Interpreter<'_> {
                 }
             }
         }
-        let mut frame = Frame::default();
+        let mut frame = Frame { call: Some(span), ..Frame::default() };
         let mut bound = Vec::new();
         for ((name, name_span, default), value) in def.params.iter().zip(values) {
             let value = match (value, default) {
                 (Some((_, value)), _) => value,
                 (None, Some(default)) => self.expr(default)?,
                 (None, None) => {
-                    let fault = Fault::new(format!("{} needs the argument `{name}`", def.name), span);
-                    return Err(fault.label(*name_span, "without a default").into());
+                    let mut fault = Fault::new(format!("{} needs the argument `{name}`", def.name), span);
+                    fault.about.kind = Kind::Missing { param: name.clone() };
+                    return Err(fault.label(*name_span, "it has no default").into());
                 }
             };
             bound.push((name.clone(), value, *name_span));
@@ -334,6 +343,11 @@ fn number_only(op: &'static OpDef, operands: &[(Span, Value)]) -> Option<Value> 
     let y = Args::positional(op, args).and_then(|mut args| (op.call)(&mut args)).ok()?;
     let y = y.first().filter(|y| y.dtype().is_float())?;
     Some(Value::Float(y.to_f64()))
+}
+
+/// The note that shows how something is called.
+fn called(signature: &str) -> String {
+    format!("it is called as `{signature}`")
 }
 
 /// How an op is called: `softmax(x, axis=-1)`.

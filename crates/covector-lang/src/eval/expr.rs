@@ -1,6 +1,7 @@
 //! Expressions.
 
 use super::{Interpreter, Run, Stop};
+use crate::about::Kind;
 use crate::ast::{Expr, ExprKind};
 use crate::error::Fault;
 use crate::text::Span;
@@ -88,20 +89,15 @@ impl Interpreter<'_> {
         })
     }
 
-    /// A fault that names what is meant, if something known is spelt nearly so.
+    /// The fault of a name that is none of those known.
     pub(super) fn unknown(&self, message: String, name: &str, known: Vec<&str>, span: Span) -> Stop {
-        let fault = Fault::new(message, span);
-        match crate::spelling::nearest(name, known) {
-            Some(meant) => {
-                let mut fault = fault.help(format!("`{meant}` is known"));
-                let at = span.of(self.text).rfind(name).map_or(span, |i| {
-                    Span::new(span.start + i..span.start + i + name.len())
-                });
-                fault.help[0].fix = Some((at, meant.to_owned()));
-                fault.into()
-            }
-            None => fault.into(),
-        }
+        let mut fault = Fault::new(message, span);
+        let at = span.of(self.text).rfind(name).map_or(span, |i| {
+            Span::new(span.start + i..span.start + i + name.len())
+        });
+        let known = known.into_iter().map(str::to_owned).collect();
+        fault.about.kind = Kind::Name { at, name: name.to_owned(), known };
+        fault.into()
     }
 
     /// The truth of a condition, which must be known before anything runs.
@@ -112,10 +108,15 @@ impl Interpreter<'_> {
                 self.decide(i.sizes, condition.span)?;
                 Ok(i.value != 0)
             }
-            other => Err(Fault::new("a condition is true or false", condition.span)
-                .here(format!("this is {}", other.describe()))
-                .help("to choose element by element, use `where(condition, a, b)`")
-                .into()),
+            other => {
+                let fault = Fault::new("a condition is true or false", condition.span);
+                let mut fault = fault.here(format!("this is {}", other.describe()));
+                if matches!(other, Value::Tensor(_)) {
+                    fault = fault.note("`where(condition, a, b)` chooses element by element, `&` and `|` combine truth values");
+                }
+                fault.about.kind = Kind::Truth;
+                Err(fault.into())
+            }
         }
     }
 }

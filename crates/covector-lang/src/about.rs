@@ -1,0 +1,59 @@
+//! What a fault is about: kept beside its text, so that a way out is looked for among facts and not among words.
+
+use std::collections::HashMap;
+
+use covector::Spec;
+
+use crate::text::Span;
+
+/// What there is to know of a fault.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct About {
+    /// What kind of mistake it is.
+    pub kind: Kind,
+    /// The tensors an op was given.
+    pub operands: Vec<Operand>,
+    /// Which axes of which operands clash: numbers of operands and of axes.
+    pub clash: Option<[(usize, usize); 2]>,
+    /// The innermost statement that ran.
+    pub statement: Option<Span>,
+    /// How often each statement (by its first byte) had been completed.
+    pub completed: HashMap<usize, u32>,
+    /// The names of tensors that could be used there, the latest last.
+    pub tensors: Vec<String>,
+}
+
+/// A kind of mistake.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Kind {
+    /// Nothing more is known.
+    #[default]
+    Other,
+    /// An op refused its operands.
+    Op,
+    /// A name is not known; these are.
+    Name { at: Span, name: String, known: Vec<String> },
+    /// An argument is missing; `list` says whether it could stand behind the last.
+    Missing { param: String },
+    /// There are more arguments than parameters.
+    TooMany { wanted: usize },
+    /// Several names are given the items of a value.
+    Unpack { names: Vec<(String, Span)>, items: usize },
+    /// A number is divided by another that leaves a rest.
+    Rest { value: i64, by: i64 },
+    /// What is called is no function.
+    Call,
+    /// The condition of an `if`, `and` or `or` is a tensor.
+    Truth,
+}
+
+/// A tensor that an op was given.
+#[derive(Clone, Debug)]
+pub(crate) struct Operand {
+    /// Where it stands.
+    pub span: Span,
+    /// Its dtype and shape.
+    pub spec: Spec,
+    /// The statement that made it, if it is a name.
+    pub made: Option<Span>,
+}

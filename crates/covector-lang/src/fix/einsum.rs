@@ -1,0 +1,91 @@
+//! The letters of an einsum.
+
+use super::Search;
+use crate::ast::{Argument, Expr, ExprKind};
+use crate::text::Span;
+
+impl Search<'_> {
+    /// Other letters where two sizes clash, or where letters and axes differ in number.
+    pub(super) fn letters(&mut self) {
+        let Some(ExprKind::Call(_, arguments)) = self.whole().map(|e| &e.kind) else { return };
+        let Some(Argument { value: Expr { kind: ExprKind::Str(spec), span, .. }, .. }) = arguments.first() else { return };
+        let inside = Span::new(span.start + 1..span.end - 1);
+        let (left, right) = spec.split_once("->").map_or((spec.as_str(), None), |(l, r)| (l, Some(r)));
+        let terms: Vec<Vec<char>> = left.split(',').map(|t| t.chars().filter(|c| !c.is_whitespace()).collect()).collect();
+        let operands = self.fault.about.operands.clone();
+        let shown = |terms: &[Vec<char>], right: Option<&str>| {
+            let left: Vec<String> = terms.iter().map(|t| t.iter().collect()).collect();
+            right.map_or(left.join(","), |r| format!("{}->{r}", left.join(",")))
+        };
+        if let Some([a, b]) = self.fault.about.clash {
+            // Two letters exchanged within one operand; then another letter at the place.
+            for (k, axis) in [b, a] {
+                let Some(term) = terms.get(k) else { continue };
+                for i in (0..term.len()).filter(|&i| i != axis && axis < term.len()) {
+                    let mut changed = terms.clone();
+                    changed[k].swap(i, axis);
+                    self.offer("the letters follow the order of the axes", inside, shown(&changed, right));
+                }
+            }
+            let used: Vec<char> = terms.iter().flatten().copied().collect();
+            let fresh = ('a'..='z').find(|c| !used.contains(c)).into_iter();
+            let letters: Vec<char> = dedup(used.iter().copied()).into_iter().chain(fresh).collect();
+            for (k, axis) in [b, a] {
+                for &letter in letters.iter().filter(|c| c.is_alphabetic()) {
+                    let mut changed = terms.clone();
+                    let Some(place) = changed.get_mut(k).and_then(|t| t.get_mut(axis)) else { continue };
+                    *place = letter;
+                    let said = format!("call this axis `{letter}`");
+                    self.offer(&said, inside, shown(&changed, right));
+                }
+            }
+        }
+        // More or fewer letters than axes.
+        for (k, operand) in operands.iter().enumerate() {
+            let (n, Some(term)) = (operand.spec.shape.len(), terms.get(k)) else { continue };
+            if term.contains(&'.') {
+                continue;
+            }
+            let mut changed = terms.clone();
+            if term.len() < n {
+                changed[k].splice(0..0, "...".chars());
+                let right = right.map(|r| format!("...{r}"));
+                self.offer("`...` stands for the axes without a letter", inside, shown(&changed, right.as_deref()));
+            }
+            if term.len() > n {
+                for i in 0..term.len() {
+                    let mut fewer = terms.clone();
+                    fewer[k].remove(i);
+                    let gone = term[i];
+                    let kept = fewer.iter().flatten().any(|c| *c == gone);
+                    let right = right.map(|r| if kept { r.to_owned() } else { r.replace(gone, "") });
+                    self.offer("a letter for each axis", inside, shown(&fewer, right.as_deref()));
+                }
+            }
+        }
+        if let Some(right) = right {
+            // Letters of the output that no operand has, or that it has twice.
+            for unknown in right.chars().filter(|c| c.is_alphabetic() && !left.contains(*c)) {
+                let near = left.chars().find(|c| c.eq_ignore_ascii_case(&unknown));
+                for letter in near.into_iter().chain(left.chars().filter(|c| c.is_alphabetic() && !right.contains(*c))) {
+                    let right = right.replace(unknown, &letter.to_string());
+                    self.offer(format!("`{letter}` is in an operand"), inside, shown(&terms, Some(&right)));
+                }
+                let without = right.replace(unknown, "");
+                self.offer(format!("without `{unknown}`"), inside, shown(&terms, Some(&without)));
+            }
+            let once: String = dedup(right.chars()).into_iter().collect();
+            self.offer("each letter once in the output", inside, shown(&terms, Some(&once)));
+        }
+    }
+}
+
+/// Each letter once, where it first stood.
+fn dedup(letters: impl Iterator<Item = char>) -> Vec<char> {
+    letters.fold(Vec::new(), |mut all, c| {
+        if !all.contains(&c) || c == '.' {
+            all.push(c);
+        }
+        all
+    })
+}
