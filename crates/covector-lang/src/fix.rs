@@ -24,8 +24,10 @@ const MOST_TRIED: usize = 48;
 /// How many fixes are proposed.
 const MOST_SHOWN: usize = 3;
 
-/// A change of the text that may be the way out; the likely ones come first.
+/// A change of the text that may be the way out.
 struct Candidate {
+    /// How far-fetched it is: of those that work only the nearest rank is proposed.
+    rank: u8,
     text: String,
     span: Span,
     with: String,
@@ -35,14 +37,17 @@ struct Candidate {
 struct Search<'a> {
     program: &'a Program,
     fault: &'a Fault,
+    /// The rank of what is offered next.
+    rank: u8,
     found: Vec<Candidate>,
 }
 
 /// The report with fixes that have been tried.
 pub(crate) fn taught(program: &Program, mut report: Box<Report>, numbers: &Numbers) -> Box<Report> {
-    let mut search = Search { program, fault: &report.fault, found: Vec::new() };
+    let mut search = Search { program, fault: &report.fault, rank: 0, found: Vec::new() };
     search.look();
-    let found = std::mem::take(&mut search.found);
+    let mut found = std::mem::take(&mut search.found);
+    found.sort_by_key(|c| c.rank);
     let proven = proven(program, &report.fault.about, found, numbers);
     report.fault.help.extend(proven);
     report
@@ -72,8 +77,9 @@ fn applied(text: &str, span: Span, with: &str) -> String {
 fn proven(program: &Program, about: &About, candidates: Vec<Candidate>, numbers: &Numbers) -> Vec<Help> {
     let (mut whole, mut past) = (Vec::new(), Vec::new());
     let mut seen = HashSet::from([program.text.clone()]);
-    for Candidate { text, span, with } in candidates {
-        if whole.len() >= MOST_SHOWN || seen.len() > MOST_TRIED {
+    let mut best_rank = None;
+    for Candidate { rank, text, span, with } in candidates {
+        if whole.len() >= MOST_SHOWN || seen.len() > MOST_TRIED || best_rank.is_some_and(|best| rank > best) {
             break;
         }
         let changed = applied(&program.text, span, &with);
@@ -84,7 +90,10 @@ fn proven(program: &Program, about: &About, candidates: Vec<Candidate>, numbers:
         let shift = with.len() as isize - (span.end - span.start) as isize;
         let help = Help { text, fix: Some((span, with)) };
         match fixed.check_plainly(numbers) {
-            Ok(_) => whole.push(help),
+            Ok(_) => {
+                best_rank = Some(rank);
+                whole.push(help);
+            }
             Err(next) if passed(about, &next.fault.about, span, shift) => past.push(help),
             Err(_) => {}
         }
@@ -133,7 +142,7 @@ impl<'a> Search<'a> {
     }
 
     fn offer(&mut self, text: impl Into<String>, span: Span, with: impl Into<String>) {
-        self.found.push(Candidate { text: text.into(), span, with: with.into() });
+        self.found.push(Candidate { rank: self.rank, text: text.into(), span, with: with.into() });
     }
 
     /// A suffix behind an expression, in brackets if it needs them.

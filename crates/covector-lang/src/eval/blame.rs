@@ -27,8 +27,8 @@ impl Interpreter<'_> {
             let Some((Value::Tensor(of), Some(from))) = self.lookup(name) else { continue };
             if fault.at.iter().all(|l| l.span != from) && !(from.start <= span.start && span.end <= from.end) {
                 let is_whole = place.of(self.text) == name && of.spec() == x.spec();
-                let said = if is_whole { "comes from here".into() } else { format!("is {}", of.spec()) };
-                fault = fault.label(from, format!("`{name}` {said}"));
+                let said = if is_whole { self.origin(name, from).to_owned() } else { format!("`{name}` is {}", of.spec()) };
+                fault = fault.label(from, said);
             }
         }
         if let Some(call) = self.frames.last().and_then(|f| f.call).filter(|_| self.frames.len() > 1) {
@@ -44,6 +44,17 @@ impl Interpreter<'_> {
             fault = fault.note(spelt(hint));
         }
         fault.into()
+    }
+
+    /// How a name got its value.
+    fn origin(&self, name: &str, from: Span) -> &'static str {
+        let statement = from.of(self.text);
+        match statement.strip_prefix(name).map(|rest| rest.trim_start().chars().next()) {
+            _ if statement.starts_with("param ") => "declared here",
+            Some(Some(':')) => "declared here",
+            Some(None) => "the argument",
+            _ => "computed here",
+        }
     }
 
     /// The shapes that clash, drawn; false if the op said nothing of axes.
@@ -70,7 +81,20 @@ impl Interpreter<'_> {
             Some(k) => format!("operand {}", k + 1),
             None => "(within)".to_owned(),
         };
-        let row = |i: usize, k| Row::new(name(k), clash.shapes[i].iter().copied(), &[clash.axes[i]]);
+        // Shapes that are aligned may clash at several axes.
+        let [a, b] = &clash.shapes;
+        let back = |i: usize| clash.shapes[i].len().wrapping_sub(clash.axes[i]);
+        let aligned = back(0) == back(1) && error.hinted().is_some_and(|h| h.contains("aligned at the right"));
+        let clashes = |c: usize| {
+            let at = |s: &covector::Shape| s.len().checked_sub(c).map(|i| s[i]);
+            matches!((at(a), at(b)), (Some(m), Some(n)) if m != n && m != 1 && n != 1)
+        };
+        let marks = |i: usize| -> Vec<usize> {
+            let len = clash.shapes[i].len();
+            let least = if fault.op.as_deref() == Some("matmul") { 3 } else { 1 };
+            if aligned { (least..=len).rev().filter(|&c| clashes(c)).map(|c| len - c).collect() } else { vec![clash.axes[i]] }
+        };
+        let row = |i: usize, k| Row::new(name(k), clash.shapes[i].iter().copied(), &marks(i));
         let rule = match (fault.op.as_deref().unwrap_or_default(), error.hinted()) {
             ("matmul", _) if clash.axes != [0, 0] && fault.message.starts_with("inner") => {
                 "the last axis on the left meets the second-to-last on the right (a vector has one)".to_owned()

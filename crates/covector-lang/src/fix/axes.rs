@@ -27,24 +27,34 @@ impl<'a> Search<'a> {
         if !matches!(name, "reshape" | "view") || sizes.is_empty() {
             return;
         }
-        // The last first: what was forgotten is most often a factor of the features.
-        for size in sizes.iter().rev() {
-            self.offer("let this size be what is left", size.span, "-1");
-        }
-        for size in sizes.iter().rev() {
-            let text = self.text(size.span).to_owned();
-            for other in sizes.iter().filter(|o| o.span != size.span) {
-                let by = self.text(other.span).to_owned();
-                if self.is_tight(other.span) && !matches!(other.kind, ExprKind::Int(_)) {
-                    self.offer(format!("`{by}` is part of `{text}`"), size.span, format!("{} / {by}", self.tight(size.span)));
-                }
+        let rows = self.fault.shapes.as_ref().map(|s| &s.rows[..]);
+        let [have, wanted] = rows.unwrap_or_default() else { return };
+        // Sizes that the operand has too, and new ones: of `B, T, heads, d` the last is in truth `d / heads`.
+        let kept: Vec<bool> = wanted.axes.iter().map(|a| have.axes.contains(a)).collect();
+        let n = sizes.len().min(kept.len());
+        for i in (0..n).filter(|&i| !kept[i]) {
+            let near = [Some(i + 1), i.checked_sub(1)].into_iter().flatten().find(|&j| j < n && kept[j]);
+            if let Some(j) = near {
+                let (by, of) = (self.tight(sizes[i].span), self.tight(sizes[j].span));
+                self.offer(format!("`{by}` is a part of `{of}`"), sizes[j].span, format!("{of} / {by}"));
+                self.offer("-1 stands for what is left", sizes[j].span, "-1");
             }
         }
+        self.rank = 1;
+        for i in (0..n).rev().filter(|&i| !kept[i]) {
+            self.offer("-1 stands for what is left", sizes[i].span, "-1");
+        }
+        self.rank = 2;
+        for i in (0..n).rev().filter(|&i| kept[i]) {
+            self.offer("-1 stands for what is left", sizes[i].span, "-1");
+        }
+        self.rank = 1;
         let last = sizes[sizes.len() - 1].span;
         self.offer("an axis for what is left", Span::new(last.end..last.end), ", -1");
         let first = sizes[0].span;
         self.offer("an axis for what is left", Span::new(first.start..first.start), "-1, ");
         if let Some(from) = self.fault.about.operands.first().map(|o| o.span) {
+            self.rank = 2;
             self.offer_behind("joining axes keeps the others", from, ".flatten(1)");
         }
     }
@@ -59,6 +69,7 @@ impl<'a> Search<'a> {
         let named = arguments.iter().find(|a| a.name.as_ref().is_some_and(|(n, _)| alias(n) == "axes" || n == "axis"));
         let given = named.or_else(|| arguments.get(at.wrapping_sub(method)).filter(|a| a.name.is_none()));
         let axes = std::iter::once(-1).chain(0..ndim.min(6));
+        self.rank = if self.fault.about.clash.is_some() { 1 } else { 0 };
         match given {
             Some(argument) => {
                 let said = argument.value.span;

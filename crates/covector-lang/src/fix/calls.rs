@@ -20,6 +20,7 @@ impl Search<'_> {
             _ => values.extend(["0", "1", "2"].map(String::from)),
         }
         for value in values {
+            self.rank = u8::from(!value.eq_ignore_ascii_case(param));
             let with = if by_name { format!("{comma}{param}={value}") } else { format!("{comma}{value}") };
             self.offer(format!("`{value}` as the argument `{param}`"), close, with);
         }

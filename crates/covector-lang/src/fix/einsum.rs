@@ -27,6 +27,7 @@ impl Search<'_> {
                     self.offer("the letters follow the order of the axes", inside, shown(&changed, right));
                 }
             }
+            self.rank = 1;
             let used: Vec<char> = terms.iter().flatten().copied().collect();
             let fresh = ('a'..='z').find(|c| !used.contains(c)).into_iter();
             let letters: Vec<char> = dedup(used.iter().copied()).into_iter().chain(fresh).collect();
@@ -40,6 +41,7 @@ impl Search<'_> {
                 }
             }
         }
+        self.rank = 0;
         // More or fewer letters than axes.
         for (k, operand) in operands.iter().enumerate() {
             let (n, Some(term)) = (operand.spec.shape.len(), terms.get(k)) else { continue };

@@ -48,11 +48,13 @@ impl Search<'_> {
             self.offer("a transpose is no call", Span::new(at.start..at.end + 2), "T");
         }
         let mut candidates: Vec<&str> = known.iter().map(String::as_str).collect();
+        self.rank = 1;
         for _ in 0..4 {
             let Some(meant) = nearest(name, candidates.iter().copied()) else { break };
             self.offer(format!("`{meant}` is known"), at, meant);
             candidates.retain(|c| *c != meant);
         }
+        self.rank = 2;
         // Another name of the program that begins or ends alike: `weights` for `weight_1`.
         let short = |n: &String| n.len() >= 3 && (n.starts_with(name) || name.starts_with(n.as_str()));
         for meant in known.iter().filter(|n| short(n)).take(3) {
@@ -85,16 +87,17 @@ impl Search<'_> {
         let Some(close) = behind.find(')').filter(|_| behind.starts_with('(')) else { return };
         let inside = behind[1..close].to_owned();
         let call = Span::new(callee.end..callee.end + close + 1);
-        if inside.is_empty() {
-            self.offer("this is a property, no method", call, "");
-        }
         if let Some(Expr { kind: ExprKind::Attribute(of, name), .. }) = self.expr(callee)
             && name == "size"
         {
             let whole = Span::new(callee.start..call.end);
             let of = self.text(of.span);
             let with = if inside.is_empty() { format!("{of}.shape") } else { format!("{of}.shape[{inside}]") };
-            self.found.insert(0, super::Candidate { text: "sizes are read off the shape".into(), span: whole, with });
+            self.offer("sizes are read off the shape", whole, with);
+            self.rank = 1;
+        }
+        if inside.is_empty() {
+            self.offer("this is a property, no method", call, "");
         }
         self.offer("items are taken by square brackets", call, format!("[{inside}]"));
         self.offer("to multiply, write `*`", call, format!(" * ({inside})"));

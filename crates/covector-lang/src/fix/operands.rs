@@ -15,6 +15,7 @@ impl Search<'_> {
     /// An op refused its operands.
     pub(super) fn op(&mut self) {
         let op = self.fault.op.clone().unwrap_or_default();
+        let several = self.fault.about.clash.is_some() || self.fault.about.operands.len() > 1;
         self.values_in_place_of_axes();
         match op.as_str() {
             "matmul" | "dot" => self.products(),
@@ -25,13 +26,15 @@ impl Search<'_> {
             name if name.starts_with("conv") => self.convolutions(),
             _ => {}
         }
-        if self.fault.about.clash.is_some() || op != "reshape" && self.fault.about.operands.len() > 1 {
+        self.rank = 0;
+        if several {
             self.kept_axes();
         }
         self.argument_axes();
-        if self.fault.about.operands.len() > 1 || self.fault.about.clash.is_some() {
+        if several {
             self.fitted();
         }
+        self.rank = 2;
         self.arguments_exchanged();
         self.dtypes();
     }
@@ -57,6 +60,7 @@ impl Search<'_> {
                 self.offer_behind(format!("move the axis of `{at}` to the end"), a.span, &format!(".moveaxis({i}, -1)"));
             }
         }
+        self.rank = 1;
         for x in [b, a] {
             if x.spec.shape.len() >= 2 {
                 let text = self.text(x.span).to_owned();
@@ -131,6 +135,7 @@ impl Search<'_> {
         let numbers: Vec<usize> = pair.map_or((0..operands.len()).collect(), Vec::from);
         let most = numbers.iter().map(|&k| operands[k].spec.shape.len()).max().unwrap_or(0);
         // The one with fewer axes first: it is the one that was meant to be repeated.
+        self.rank = if self.fault.op.as_deref() == Some("matmul") { 1 } else { 0 };
         let mut order = numbers.clone();
         order.sort_by_key(|&k| (operands[k].spec.shape.len(), std::cmp::Reverse(k)));
         for &k in &order {
@@ -138,7 +143,8 @@ impl Search<'_> {
             let name = self.text(x.span).to_owned();
             if n < most {
                 for index in with_new_axes(n, most) {
-                    self.offer_behind(format!("give `{name}` the axes to be repeated along"), x.span, &format!("[{index}]"));
+                    let shape = self.shape_with(k, &index);
+                    self.offer_behind(format!("repeat `{name}` along new axes: {shape}"), x.span, &format!("[{index}]"));
                 }
             }
         }
@@ -149,10 +155,11 @@ impl Search<'_> {
                 let said = format!("drop the axis of size 1 of `{name}`");
                 self.offer_behind(said, x.span, &format!(".squeeze({})", from_end(axis, n)));
             }
-            if let Some(clash) = self.fault.about.clash {
+            if let Some(clash) = self.fault.about.clash.filter(|_| n < most && self.rank == 0) {
                 self.sliced(x, k, clash);
             }
         }
+        self.rank = 1;
         for &k in &order {
             let (x, n) = (&operands[k], operands[k].spec.shape.len());
             let name = self.text(x.span).to_owned();
@@ -166,13 +173,30 @@ impl Search<'_> {
                 self.offer_behind(format!("{last} `{name}` to the end"), x.span, ".moveaxis(0, -1)");
                 self.offer_behind(format!("move the last axis of `{name}` to place 1"), x.span, ".moveaxis(-1, 1)");
             }
+            self.rank = 2;
             if n == most && n < 5 {
                 for i in 1..=n {
                     let index = index_with(n, &[i]);
-                    self.offer_behind(format!("give `{name}` an axis to be repeated along"), x.span, &format!("[{index}]"));
+                    let shape = self.shape_with(k, &index);
+                    self.offer_behind(format!("repeat `{name}` along a new axis: {shape}"), x.span, &format!("[{index}]"));
                 }
             }
+            self.rank = 1;
         }
+    }
+
+    /// The shape of an operand behind an index of `:` and `None`, in symbols.
+    fn shape_with(&self, k: usize, index: &str) -> String {
+        let row = self.fault.about.clash.and_then(|[a, b]| {
+            let at = [a.0, b.0].iter().position(|n| *n == k)?;
+            self.fault.shapes.as_ref()?.rows.get(at).cloned()
+        });
+        let Some(row) = row else { return format!("[{index}]") };
+        let mut axes = row.axes.into_iter();
+        let mut items: Vec<String> =
+            index.split(", ").map(|i| if i == "None" { "1".to_owned() } else { axes.next().unwrap_or_default() }).collect();
+        items.extend(axes);
+        format!("[{}]", items.join(", "))
     }
 
     /// The first so many along the axis that clashes: `positions[:T]`.
@@ -254,6 +278,7 @@ impl Search<'_> {
             self.offer_behind(format!("move the channels of `{name}` to axis 1"), x.span, ".moveaxis(-1, 1)");
             self.offer_behind(format!("move the channels of `{name}` to axis 0"), x.span, ".moveaxis(-1, 0)");
         }
+        self.rank = 1;
         self.offer_behind(format!("exchange the channels of `{weight}`"), w.span, ".transpose(0, 1)");
         self.offer_behind(format!("move the channels of `{weight}` in front"), w.span, ".permute_dims(3, 2, 0, 1)");
         self.offer_behind(format!("give `{name}` an axis of examples"), x.span, "[None]");

@@ -9,7 +9,7 @@ pub(super) fn candidates(fault: &Fault, text: &str) -> Vec<Candidate> {
     let at = fault.span();
     let mut found = Vec::new();
     let mut offer = |said: &str, span: Span, with: &str| {
-        found.push(Candidate { text: said.to_owned(), span, with: with.to_owned() });
+        found.push(Candidate { rank: 0, text: said.to_owned(), span, with: with.to_owned() });
     };
     let line_start = text[..at.start].rfind('\n').map_or(0, |i| i + 1);
     let line_end = text[at.start..].find('\n').map_or(text.len(), |i| at.start + i);
@@ -36,8 +36,7 @@ pub(super) fn candidates(fault: &Fault, text: &str) -> Vec<Candidate> {
             offer(&format!("here it is written `{}`", here_is.trim()), Span::new(at.start..at.start + there.len()), here_is);
         }
     }
-    if let Some(i) = line.find(": ").filter(|_| fault.message.contains("sizes behind the dtype")) {
-        let _ = i;
+    if fault.message.contains("sizes behind the dtype") {
         offer("a scalar has no sizes", end, "[]");
     }
     if text[..at.start].ends_with("**") || here == "^" {
