@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use covector::Spec;
 
+use crate::shapes::Shapes;
 use crate::text::Span;
 
 /// What there is to know of a fault.
@@ -13,8 +14,12 @@ pub(crate) struct About {
     pub kind: Kind,
     /// The tensors an op was given.
     pub operands: Vec<Operand>,
+    /// The shapes that do not go together.
+    pub shapes: Option<Shapes>,
     /// Which axes of which operands clash: numbers of operands and of axes.
     pub clash: Option<[(usize, usize); 2]>,
+    /// The sizes that a reshape was asked for, in numbers of the run.
+    pub wanted: Vec<i64>,
     /// The innermost statement that ran.
     pub statement: Option<Span>,
     /// How often each statement (by its first byte) had been completed.
@@ -33,7 +38,7 @@ pub(crate) enum Kind {
     Op,
     /// A name is not known; these are.
     Name { at: Span, name: String, known: Vec<String> },
-    /// An argument is missing; `list` says whether it could stand behind the last.
+    /// An argument is missing.
     Missing { param: String },
     /// There are more arguments than parameters.
     TooMany { wanted: usize },
@@ -43,6 +48,8 @@ pub(crate) enum Kind {
     Rest { value: i64, by: i64 },
     /// What is called is no function.
     Call,
+    /// A number is the operand of `@`.
+    Number,
     /// The condition of an `if`, `and` or `or` is a tensor.
     Truth,
 }
@@ -52,8 +59,10 @@ pub(crate) enum Kind {
 pub(crate) struct Operand {
     /// Where it stands.
     pub span: Span,
-    /// Its dtype and shape.
+    /// Its dtype and shape, in numbers of the run.
     pub spec: Spec,
+    /// Its sizes, in symbols.
+    pub axes: Vec<String>,
     /// The statement that made it, if it is a name.
     pub made: Option<Span>,
 }

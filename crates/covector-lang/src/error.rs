@@ -20,11 +20,9 @@ pub struct Fault {
     /// What to do.
     pub help: Vec<Help>,
     /// The op that refused, if one did.
-    pub op: Option<String>,
-    /// The shapes that do not go together, for a drawing of them.
-    pub shapes: Option<Shapes>,
+    pub op: Option<Box<str>>,
     /// What there is to know for those who look for a way out.
-    pub(crate) about: About,
+    pub(crate) about: Box<About>,
 }
 
 /// A place in the text and what is to be said of it.
@@ -55,8 +53,7 @@ impl Fault {
             notes: Vec::new(),
             help: Vec::new(),
             op: None,
-            shapes: None,
-            about: About::default(),
+            about: Box::default(),
         }
     }
 
@@ -82,6 +79,11 @@ impl Fault {
     pub fn help(mut self, text: impl Into<String>) -> Fault {
         self.help.push(Help { text: text.into(), fix: None });
         self
+    }
+
+    /// The shapes that do not go together, with the axes at which they clash.
+    pub fn shapes(&self) -> Option<&Shapes> {
+        self.about.shapes.as_ref()
     }
 
     /// The place that broke the rule.
@@ -118,7 +120,7 @@ impl Report {
             Some(op) => format!("{op}: {}", fault.message),
             None => fault.message.clone(),
         };
-        let drawn = fault.shapes.as_ref().map(Shapes::to_string);
+        let drawn = fault.shapes().map(Shapes::to_string);
         let mut group = Group::with_title(Level::ERROR.primary_title(title)).element(snippet);
         for note in drawn.iter().chain(&fault.notes) {
             group = group.element(Level::NOTE.message(note));
@@ -146,6 +148,10 @@ impl Report {
             let last = self.text[..end].char_indices().next_back().map_or(0, |(i, _)| i);
             return last..end;
         }
+        // The end of a line is seen as a place, not as a stretch that reaches into the next.
+        if span.of(&self.text).trim().is_empty() {
+            return span.start..span.start;
+        }
         span.start..span.end.max(span.start)
     }
 
@@ -167,7 +173,7 @@ impl Report {
         json!({
             "file": self.name, "op": self.fault.op, "message": self.fault.message,
             "labels": labels, "notes": self.fault.notes, "help": help,
-            "shapes": self.fault.shapes.as_ref().map(Shapes::json),
+            "shapes": self.fault.shapes().map(Shapes::json),
         })
     }
 }

@@ -376,8 +376,11 @@ impl<'a> Interpreter<'a> {
     ) -> Run<()> {
         let Some(dtype) = dtype(dtype_name) else {
             let known: Vec<&str> = DType::ALL.iter().map(|d| d.name()).collect();
-            let fault = Fault::new(format!("there is no dtype `{dtype_name}`"), *dtype_span);
-            return Err(fault.help(format!("there are: {}", known.join(", "))).into());
+            let mut fault = Fault::new(format!("there is no dtype `{dtype_name}`"), *dtype_span);
+            let long = ["float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8"];
+            let all = known.iter().chain(&long).map(|n| (*n).to_owned()).collect();
+            fault.about.kind = Kind::Name { at: *dtype_span, name: dtype_name.clone(), known: all };
+            return Err(fault.note(format!("there are: {}", known.join(", "))).into());
         };
         let mut sizes = Vec::with_capacity(dims.len());
         for dim in dims {

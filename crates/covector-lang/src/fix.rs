@@ -65,6 +65,10 @@ pub(crate) fn taught_syntax(mut fault: Fault, text: &str) -> Fault {
             fault.help.push(Help { text: candidate.text, fix: Some((candidate.span, candidate.with)) });
         }
     }
+    // A fix says more than words.
+    if fault.help.iter().any(|h| h.fix.is_some()) {
+        fault.help.retain(|h| h.fix.is_some());
+    }
     fault
 }
 
@@ -123,6 +127,7 @@ impl<'a> Search<'a> {
             Kind::Rest { value, by } => self.rest(*value, *by),
             Kind::Call => self.not_a_function(),
             Kind::Truth => self.truth(),
+            Kind::Number => self.at_number(),
         }
     }
 

@@ -51,8 +51,14 @@ pub(crate) fn in_symbols(faults: Faults, wishes: &mut Wishes) -> Fault {
             fault.notes[i] = text;
         }
     }
-    if let Some(mut shapes) = fault.shapes.take() {
-        let row = |f: &Fault, i: usize| f.shapes.as_ref().and_then(|s| s.rows.get(i).cloned());
+    for k in 0..fault.about.operands.len() {
+        for a in 0..fault.about.operands[k].axes.len() {
+            let axis = |f: &Fault| f.about.operands.get(k).and_then(|o| o.axes.get(a)).cloned();
+            fault.about.operands[k].axes[a] = texts(&axis).unwrap_or_default();
+        }
+    }
+    if let Some(mut shapes) = fault.about.shapes.take() {
+        let row = |f: &Fault, i: usize| f.about.shapes.as_ref().and_then(|s| s.rows.get(i).cloned());
         for (i, drawn) in shapes.rows.iter_mut().enumerate() {
             for (a, axis) in drawn.axes.iter_mut().enumerate() {
                 *axis = texts(&|f| row(f, i).and_then(|r| r.axes.get(a).cloned())).unwrap_or_default();
@@ -60,8 +66,8 @@ pub(crate) fn in_symbols(faults: Faults, wishes: &mut Wishes) -> Fault {
             drawn.tail = texts(&|f| row(f, i).map(|r| r.tail)).unwrap_or_default();
             drawn.name = texts(&|f| row(f, i).map(|r| r.name)).unwrap_or_default();
         }
-        shapes.rule = texts(&|f| f.shapes.as_ref().map(|s| s.rule.clone())).unwrap_or_default();
-        fault.shapes = Some(shapes);
+        shapes.rule = texts(&|f| f.about.shapes.as_ref().map(|s| s.rule.clone())).unwrap_or_default();
+        fault.about.shapes = Some(shapes);
     }
     for i in 0..fault.help.len() {
         if let Some(text) = texts(&|f| f.help.get(i).map(|h| h.text.clone())) {
@@ -122,7 +128,7 @@ const fn primes(mut n: u64) -> [u64; 160] {
     while count < found.len() {
         let (mut d, mut prime) = (2, true);
         while d * d <= n && prime {
-            prime = n % d != 0;
+            prime = !n.is_multiple_of(d);
             d += 1;
         }
         if prime {

@@ -174,8 +174,19 @@ impl Value {
                     Arg::Tensors(items.iter().map(tensor).collect::<Option<_>>()?)
                 }
             },
+            // `f32` is a function too.
+            Value::Function(Function::Builtin(name)) if kind == "DType" => Arg::DType(dtype(name)?),
             Value::Ellipsis | Value::Function(_) => return None,
         })
+    }
+
+    /// The dtype, if it is one.
+    pub fn as_dtype(&self) -> Option<DType> {
+        match self {
+            Value::DType(d) => Some(*d),
+            Value::Function(Function::Builtin(name)) => dtype(name),
+            _ => None,
+        }
     }
 
     /// The integer, if it is one.

@@ -31,7 +31,7 @@ fn there_are_sixty_and_twenty_are_from_reports() {
 
 /// `x 1; W 0`
 fn marked(report: &Report) -> String {
-    let Some(shapes) = &report.fault.shapes else { return String::new() };
+    let Some(shapes) = report.fault.shapes() else { return String::new() };
     let row = |r: &covector_lang::Row| r.marked.iter().map(|a| format!("{} {a}", r.name)).collect::<Vec<_>>();
     shapes.rows.iter().flat_map(row).collect::<Vec<_>>().join("; ")
 }
@@ -85,13 +85,14 @@ fn no_number_of_the_checking_runs_is_seen() {
 /// True for products and quotients of the numbers in a program.
 fn known(case: &Case, n: u64) -> bool {
     let given = case.numbers();
-    let numbers: Vec<u64> = case
+    let mut numbers: Vec<u64> = case
         .program
         .split(|c: char| !c.is_ascii_digit())
         .filter_map(|n| n.parse().ok())
         .chain(given.values().map(|x| *x as u64))
         .filter(|n| *n > 0)
         .collect();
+    numbers.sort_by_key(|n| std::cmp::Reverse(*n));
     let mut rest = n;
     for _ in 0..8 {
         if let Some(d) = numbers.iter().find(|d| **d > 1 && rest.is_multiple_of(**d)) {

@@ -53,11 +53,11 @@ impl Error {
         self
     }
 
-    /// As [`clash`](Self::clash) of shapes that had to be equal: at the first axis that differs, counted from the left.
+    /// As [`clash`](Self::clash) of shapes of one rank that had to be equal: at the first axis that differs.
     pub(crate) fn differing(self, a: &Shape, b: &Shape) -> Self {
         match a.iter().zip(b.iter()).position(|(m, n)| m != n) {
-            Some(axis) => self.clash([a, b], [axis, axis]),
-            None => self,
+            Some(axis) if a.len() == b.len() => self.clash([a, b], [axis, axis]),
+            _ => self,
         }
     }
 

@@ -3,6 +3,7 @@
 use covector::{Operand, Tensor, registry};
 
 use super::{Interpreter, Run, Stop, Wish};
+use crate::about::Kind;
 use crate::ast::Expr;
 use crate::error::Fault;
 use crate::text::Span;
@@ -68,8 +69,9 @@ impl Interpreter<'_> {
             (Value::Tensor(_), Value::Tensor(_)) => self.tensors(sign, operands, span),
             (Value::Tensor(_), number) | (number, Value::Tensor(_)) if number.as_number().is_some() && sign == "@" => {
                 let fault = Fault::new("`@` multiplies matrices", span);
-                let fault = fault.label(*left_span, left.describe()).label(*right_span, right.describe());
-                Err(fault.help("to multiply by a number, write `*`").into())
+                let mut fault = fault.label(*left_span, left.describe()).label(*right_span, right.describe());
+                fault.about.kind = Kind::Number;
+                Err(fault.into())
             }
             (Value::Tensor(_), number) if number.as_number().is_some() => self.tensors(sign, operands, span),
             (number, Value::Tensor(x)) if number.as_number().is_some() => {
@@ -165,10 +167,10 @@ impl Interpreter<'_> {
         let order = match (a, b) {
             (Value::Str(a), Value::Str(b)) => Some(a.cmp(b)),
             (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
-            (Value::DType(a), Value::DType(b)) => Some(a.name().cmp(b.name())),
             (Value::None, Value::None) => Some(std::cmp::Ordering::Equal),
-            _ => match (a.as_number(), b.as_number()) {
-                (Some(a), Some(b)) => a.partial_cmp(&b),
+            _ => match (a.as_number().zip(b.as_number()), a.as_dtype().zip(b.as_dtype())) {
+                (Some((a, b)), _) => a.partial_cmp(&b),
+                (_, Some((a, b))) => Some(a.name().cmp(b.name())),
                 _ => return Ok(Value::Bool(sign == "!=")),
             },
         };

@@ -15,7 +15,12 @@ impl Interpreter<'_> {
     /// A fault of an op, with what its operands are and where they got their shapes.
     pub(super) fn fault(&self, error: &covector::Error, span: Span, operands: &[(Span, Value)]) -> Stop {
         let mut fault = Fault::new(spelt(error.message()), span);
-        fault.op = error.op().map(str::to_owned);
+        // What was written, where that is no name of an op.
+        fault.op = match error.op() {
+            Some("i") => None,
+            Some("matrix_transpose") if span.of(self.text).ends_with("T") => Some("`.T`".into()),
+            other => other.map(Box::from),
+        };
         let operands: Vec<(Span, Tensor)> = operands.iter().flat_map(|(at, v)| tensors_at(self.text, *at, v)).collect();
         for (place, x) in &operands {
             if *place != span {
@@ -36,11 +41,16 @@ impl Interpreter<'_> {
         }
         fault.about.kind = Kind::Op;
         let made = |at: &Span| self.lookup(at.of(self.text)).and_then(|(_, from)| from);
-        let operand = |(at, x): &(Span, Tensor)| Operand { span: *at, spec: x.spec().clone(), made: made(at) };
+        let operand = |(at, x): &(Span, Tensor)| Operand {
+            span: *at,
+            spec: x.spec().clone(),
+            axes: x.shape().iter().map(usize::to_string).collect(),
+            made: made(at),
+        };
         fault.about.operands = operands.iter().map(operand).collect();
         let drawn = self.clashing(&mut fault, error, &operands);
         // What a drawing shows, no hint has to say.
-        if let Some(hint) = error.hinted().filter(|_| !drawn || fault.shapes.is_none()) {
+        if let Some(hint) = error.hinted().filter(|_| !drawn || fault.about.shapes.is_none()) {
             fault = fault.note(spelt(hint));
         }
         fault.into()
@@ -62,6 +72,10 @@ impl Interpreter<'_> {
         if let ("reshape", Some((at, x))) = (fault.op.as_deref().unwrap_or_default(), operands.first())
             && let Some(wanted) = list_in(error.message())
         {
+            fault.about.wanted.clone_from(&wanted);
+            if wanted.iter().filter(|&&n| n < 0).count() > usize::from(wanted.contains(&-1)) {
+                return true;
+            }
             let mut have = Row::new(at.of(self.text), x.shape().iter().copied(), &[]);
             have.tail = format!("has {} elements", x.size());
             let known = wanted.iter().filter(|&&n| n != -1).product::<i64>();
@@ -69,10 +83,17 @@ impl Interpreter<'_> {
             let tail = if rest { format!("needs a multiple of {known}") } else { format!("needs {known}") };
             let axes = wanted.iter().map(i64::to_string).collect();
             let row = Row { name: "wanted".into(), axes, marked: Vec::new(), tail };
-            fault.shapes = Some(Shapes { rule: "a reshape keeps the number of elements".into(), rows: vec![have, row] });
+            fault.about.shapes = Some(Shapes { rule: "a reshape keeps the number of elements".into(), rows: vec![have, row] });
             return true;
         }
-        let Some(clash) = error.clashing() else { return false };
+        let Some(clash) = error.clashing() else {
+            if let [(a, x), (b, y)] = operands
+                && error.message().contains("differ in shape")
+            {
+                return one_more(fault, error.hinted(), [(a.of(self.text), x), (b.of(self.text), y)]);
+            }
+            return false;
+        };
         let is = |i: usize, k: usize| operands[k].1.shape() == &clash.shapes[i];
         let first = (0..operands.len()).find(|&k| is(0, k));
         let second = (0..operands.len()).rev().find(|&k| is(1, k) && Some(k) != first);
@@ -102,12 +123,22 @@ impl Interpreter<'_> {
             (_, Some(hint)) => spelt(hint),
             _ => "these axes need one size".to_owned(),
         };
-        fault.shapes = Some(Shapes { rule, rows: vec![row(0, first), row(1, second)] });
+        fault.about.shapes = Some(Shapes { rule, rows: vec![row(0, first), row(1, second)] });
         if let (Some(a), Some(b)) = (first, second) {
             fault.about.clash = Some([(a, clash.axes[0]), (b, clash.axes[1])]);
         }
         true
     }
+}
+
+/// Draws two shapes of which one has an axis more than the other.
+fn one_more(fault: &mut Fault, hint: Option<&str>, [(a, x), (b, y)]: [(&str, &Tensor); 2]) -> bool {
+    let extra = |more: &Tensor, less: &Tensor| (0..more.ndim()).rev().find(|&i| more.shape().without(|k| k == i) == *less.shape());
+    let (in_x, in_y) = (extra(x, y), extra(y, x));
+    let row = |name: &str, x: &Tensor, at: Option<usize>| Row::new(name, x.shape().iter().copied(), at.as_slice());
+    let rule = hint.map_or("the shapes have to be equal".to_owned(), spelt);
+    fault.about.shapes = Some(Shapes { rule, rows: vec![row(a, x, in_x), row(b, y, in_y)] });
+    true
 }
 
 /// The tensors of an argument, each with its place: lists and tuples are taken apart.

@@ -114,7 +114,7 @@ impl Interpreter<'_> {
         if positional.len() > op.params.len() {
             let (wanted, extra) = (op.params.len(), positional.len());
             let signature = signature(op);
-            let mut fault = Fault::new(format!("{} takes {wanted} arguments, {extra} were given", op.name), span);
+            let mut fault = Fault::new(format!("{} takes {}, {extra} were given", op.name, arguments(wanted)), span);
             fault.about.kind = Kind::TooMany { wanted };
             return Err(fault.note(called(&signature)).into());
         }
@@ -134,8 +134,11 @@ impl Interpreter<'_> {
                 let message = format!("{} has no parameter `{name}`", op.name);
                 return Err(self.unknown_parameter(message, &name, names.collect(), name_span, signature(op)));
             };
-            if given[at].is_some() {
-                return Err(Fault::new(format!("the parameter `{name}` was given twice"), name_span).into());
+            if let Some((first, _)) = &given[at] {
+                let fault = Fault::new(format!("{} is given `{name}` twice", op.name), span);
+                let mut fault = fault.label(*first, "by its place").label(name_span, "by name");
+                (fault.about.kind, fault.op) = (Kind::Op, None);
+                return Err(fault.note(called(&signature(op))).into());
             }
             given[at] = Some((value_span, value));
         }
@@ -228,7 +231,7 @@ impl Interpreter<'_> {
         }
         let wanted = def.params.len();
         if positional.len() > wanted {
-            let message = format!("{} takes {wanted} arguments, {} were given", def.name, positional.len());
+            let message = format!("{} takes {}, {} were given", def.name, arguments(wanted), positional.len());
             let mut fault = Fault::new(message, span).label(def.name_span, "defined here");
             fault.about.kind = Kind::TooMany { wanted };
             return Err(fault.into());
@@ -250,7 +253,7 @@ impl Interpreter<'_> {
                 }
             }
         }
-        let mut frame = Frame { call: Some(span), ..Frame::default() };
+        let frame = Frame { call: Some(span), ..Frame::default() };
         let mut bound = Vec::new();
         for ((name, name_span, default), value) in def.params.iter().zip(values) {
             let value = match (value, default) {
@@ -265,8 +268,7 @@ impl Interpreter<'_> {
             bound.push((name.clone(), value, *name_span));
         }
         self.enter_module(def, module);
-        std::mem::swap(&mut frame.pass, &mut None);
-        self.frames.push(frame);
+                self.frames.push(frame);
         self.captured.push(around.clone());
         for (name, value, name_span) in bound {
             self.bind(&name, value, name_span);
@@ -343,6 +345,14 @@ fn number_only(op: &'static OpDef, operands: &[(Span, Value)]) -> Option<Value> 
     let y = Args::positional(op, args).and_then(|mut args| (op.call)(&mut args)).ok()?;
     let y = y.first().filter(|y| y.dtype().is_float())?;
     Some(Value::Float(y.to_f64()))
+}
+
+fn arguments(n: usize) -> String {
+    match n {
+        0 => "no arguments".into(),
+        1 => "1 argument".into(),
+        n => format!("{n} arguments"),
+    }
 }
 
 /// The note that shows how something is called.

@@ -13,6 +13,7 @@ impl Search<'_> {
         let comma = if arguments.is_empty() { "" } else { ", " };
         let mut values: Vec<String> = self.fault.about.tensors.iter().rev().cloned().collect();
         values.sort_by_key(|v| (!v.eq_ignore_ascii_case(param), !v.to_lowercase().contains(&param.to_lowercase())));
+        values.retain(|v| arguments.iter().all(|a| self.text(a.value.span) != v));
         values.truncate(12);
         match param {
             "axis" | "axes" | "axis1" | "axis2" => values.splice(0..0, ["-1", "0"].map(String::from)).for_each(drop),
@@ -22,7 +23,7 @@ impl Search<'_> {
         for value in values {
             self.rank = u8::from(!value.eq_ignore_ascii_case(param));
             let with = if by_name { format!("{comma}{param}={value}") } else { format!("{comma}{value}") };
-            self.offer(format!("`{value}` as the argument `{param}`"), close, with);
+            self.offer(format!("give it `{value}`"), close, with);
         }
     }
 
@@ -40,7 +41,8 @@ impl Search<'_> {
         }
         self.offer("put them into a tuple", first.to(*last), format!("({})", self.text(first.to(*last))));
         if keep > 0 && keep < spans.len() {
-            self.offer("without the last", Span::new(spans[keep - 1].end..last.end), "");
+            let extra = Span::new(spans[keep - 1].end..last.end);
+            self.offer(format!("without `{}`", self.text(extra).trim_start_matches([',', ' '])), extra, "");
         } else if keep == 0 {
             self.offer("without arguments", first.to(*last), "");
         }

@@ -29,16 +29,42 @@ impl Search<'_> {
             }
             self.rank = 1;
             let used: Vec<char> = terms.iter().flatten().copied().collect();
-            let fresh = ('a'..='z').find(|c| !used.contains(c)).into_iter();
-            let letters: Vec<char> = dedup(used.iter().copied()).into_iter().chain(fresh).collect();
+            // Two axes that were called alike by mistake: a fresh letter, in the output where it has the old one twice.
             for (k, axis) in [b, a] {
-                for &letter in letters.iter().filter(|c| c.is_alphabetic()) {
+                let Some(&old) = terms.get(k).and_then(|t| t.get(axis)) else { continue };
+                let size = operands.get(k).and_then(|o| o.axes.get(axis)).and_then(|s| s.chars().next());
+                let wish = size.map(|c| c.to_ascii_lowercase()).into_iter().chain('a'..='z');
+                let Some(fresh) = wish.into_iter().find(|c| c.is_ascii_alphabetic() && !used.contains(c)) else { continue };
+                let mut changed = terms.clone();
+                changed[k][axis] = fresh;
+                if let Some((before, after)) = right.and_then(|r| r.rsplit_once(old))
+                    && before.contains(old)
+                {
+                    let right = format!("{before}{fresh}{after}");
+                    self.rank = 0;
+                    self.offer(format!("two letters for two sizes: `{old}` and `{fresh}`"), inside, shown(&changed, Some(&right)));
+                    self.rank = 1;
+                }
+                self.offer(format!("call this axis `{fresh}`"), inside, shown(&changed, right));
+            }
+            self.rank = 2;
+            for (k, axis) in [b, a] {
+                for letter in dedup(used.iter().copied()).into_iter().filter(|c| c.is_alphabetic()) {
                     let mut changed = terms.clone();
                     let Some(place) = changed.get_mut(k).and_then(|t| t.get_mut(axis)) else { continue };
                     *place = letter;
-                    let said = format!("call this axis `{letter}`");
-                    self.offer(&said, inside, shown(&changed, right));
+                    self.offer(format!("call this axis `{letter}`"), inside, shown(&changed, right));
                 }
+            }
+        }
+        self.rank = 0;
+        if terms.len() > operands.len()
+            && let Some(last) = arguments.last().map(|a| a.value.span.end)
+        {
+            for name in self.fault.about.tensors.clone().into_iter().rev().take(8) {
+                let used = operands.iter().any(|o| self.text(o.span) == name);
+                self.rank = u8::from(used);
+                self.offer(format!("hand over `{name}`"), Span::new(last..last), format!(", {name}"));
             }
         }
         self.rank = 0;
@@ -55,10 +81,9 @@ impl Search<'_> {
                 self.offer("`...` stands for the axes without a letter", inside, shown(&changed, right.as_deref()));
             }
             if term.len() > n {
-                for i in 0..term.len() {
+                for (i, &gone) in term.iter().enumerate() {
                     let mut fewer = terms.clone();
                     fewer[k].remove(i);
-                    let gone = term[i];
                     let kept = fewer.iter().flatten().any(|c| *c == gone);
                     let right = right.map(|r| if kept { r.to_owned() } else { r.replace(gone, "") });
                     self.offer("a letter for each axis", inside, shown(&fewer, right.as_deref()));
@@ -69,7 +94,10 @@ impl Search<'_> {
             // Letters of the output that no operand has, or that it has twice.
             for unknown in right.chars().filter(|c| c.is_alphabetic() && !left.contains(*c)) {
                 let near = left.chars().find(|c| c.eq_ignore_ascii_case(&unknown));
-                for letter in near.into_iter().chain(left.chars().filter(|c| c.is_alphabetic() && !right.contains(*c))) {
+                self.rank = u8::from(near.is_some());
+                let others = left.chars().filter(|c| c.is_alphabetic() && !right.contains(*c));
+                for letter in near.into_iter().chain(others) {
+                    self.rank = u8::from(near.is_some_and(|n| n != letter));
                     let right = right.replace(unknown, &letter.to_string());
                     self.offer(format!("`{letter}` is in an operand"), inside, shown(&terms, Some(&right)));
                 }

@@ -66,8 +66,7 @@ impl Search<'_> {
     fn module(&mut self, at: Span, name: &str) {
         let text = &self.program.text;
         let mut end = at.end;
-        loop {
-            let Some(rest) = text[end..].strip_prefix('.') else { break };
+        while let Some(rest) = text[end..].strip_prefix('.') {
             let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
             if !text[end + 1 + word..].starts_with('.') {
                 let last = &rest[..word];

@@ -3,6 +3,7 @@
 use covector::DType;
 
 use super::Search;
+use super::axes::is_name;
 use crate::about::Operand;
 use crate::ast::{Argument, Expr, ExprKind};
 use crate::text::Span;
@@ -14,7 +15,9 @@ const REDUCTIONS: [&str; 12] =
 impl Search<'_> {
     /// An op refused its operands.
     pub(super) fn op(&mut self) {
-        let op = self.fault.op.clone().unwrap_or_default();
+        let op = self.fault.op.clone().unwrap_or_default().into_string();
+        self.arguments();
+        self.index_items();
         let several = self.fault.about.clash.is_some() || self.fault.about.operands.len() > 1;
         self.values_in_place_of_axes();
         match op.as_str() {
@@ -23,7 +26,8 @@ impl Search<'_> {
             "einsum" => self.letters(),
             "cross_entropy" | "nll_loss" => self.classes(),
             "embedding" | "take" | "gather" => self.indices(),
-            name if name.starts_with("conv") => self.convolutions(),
+            name if name.starts_with("conv") && self.fault.about.clash.is_some() => self.convolutions(),
+            "`.T`" => self.vector(),
             _ => {}
         }
         self.rank = 0;
@@ -31,11 +35,13 @@ impl Search<'_> {
             self.kept_axes();
         }
         self.argument_axes();
-        if several {
+        if several && (self.fault.about.clash.is_some() || !op.starts_with("conv")) {
             self.fitted();
         }
         self.rank = 2;
-        self.arguments_exchanged();
+        if matches!(op.as_str(), "matmul" | "where" | "dot" | "embedding" | "cross_entropy") {
+            self.arguments_exchanged();
+        }
         self.dtypes();
     }
 
@@ -48,7 +54,7 @@ impl Search<'_> {
         let operands = self.operands();
         let [a, b] = &operands[..] else { return };
         let [at, bt] = [a, b].map(|x| self.text(x.span).to_owned());
-        if b.spec.shape.len() == 2 {
+        if b.spec.shape.len() == 2 || b.spec.shape.len() == a.spec.shape.len() {
             self.offer_behind(format!("transpose `{bt}`"), b.span, ".T");
         }
         self.exchanged();
@@ -87,6 +93,16 @@ impl Search<'_> {
         let ([a, b], Some(ExprKind::Binary(op, ..))) = (&operands[..], self.whole().map(|e| &e.kind)) else { return };
         let with = format!("{} {op} {}", self.tight(b.span), self.tight(a.span));
         self.offer("exchange the operands", a.span.to(b.span), with);
+    }
+
+    /// `*` in the place of `@`.
+    pub(super) fn at_number(&mut self) {
+        let Some(ExprKind::Binary("@", a, b)) = self.whole().map(|e| &e.kind) else { return };
+        let between = Span::new(a.span.end..b.span.start);
+        if let Some(at) = self.text(between).find('@') {
+            let at = between.start + at;
+            self.offer("a number is multiplied by `*`", Span::new(at..at + 1), "*");
+        }
     }
 
     /// The first two arguments of a call exchanged.
@@ -135,7 +151,8 @@ impl Search<'_> {
         let numbers: Vec<usize> = pair.map_or((0..operands.len()).collect(), Vec::from);
         let most = numbers.iter().map(|&k| operands[k].spec.shape.len()).max().unwrap_or(0);
         // The one with fewer axes first: it is the one that was meant to be repeated.
-        self.rank = if self.fault.op.as_deref() == Some("matmul") { 1 } else { 0 };
+        let special = self.fault.op.as_deref().is_some_and(|op| op == "matmul" || op.starts_with("conv"));
+        self.rank = u8::from(special);
         let mut order = numbers.clone();
         order.sort_by_key(|&k| (operands[k].spec.shape.len(), std::cmp::Reverse(k)));
         for &k in &order {
@@ -144,7 +161,7 @@ impl Search<'_> {
             if n < most {
                 for index in with_new_axes(n, most) {
                     let shape = self.shape_with(k, &index);
-                    self.offer_behind(format!("repeat `{name}` along new axes: {shape}"), x.span, &format!("[{index}]"));
+                    self.offer_behind(format!("repeat `{name}` along {}: {shape}", if most - n == 1 { "a new axis" } else { "new axes" }), x.span, &format!("[{index}]"));
                 }
             }
         }
@@ -166,7 +183,10 @@ impl Search<'_> {
             if n >= 2 {
                 self.offer_behind(format!("transpose `{name}`"), x.span, ".T");
             }
-            if n >= 3 {
+            if n == 3 {
+                self.offer_behind(format!("exchange axes 0 and 1 of `{name}`"), x.span, ".transpose(0, 1)");
+            }
+            if n > 3 {
                 self.offer_behind(format!("exchange axes 1 and 2 of `{name}`"), x.span, ".transpose(1, 2)");
                 self.offer_behind(format!("exchange axes 0 and 1 of `{name}`"), x.span, ".transpose(0, 1)");
                 let last = "move the first axis of";
@@ -187,12 +207,7 @@ impl Search<'_> {
 
     /// The shape of an operand behind an index of `:` and `None`, in symbols.
     fn shape_with(&self, k: usize, index: &str) -> String {
-        let row = self.fault.about.clash.and_then(|[a, b]| {
-            let at = [a.0, b.0].iter().position(|n| *n == k)?;
-            self.fault.shapes.as_ref()?.rows.get(at).cloned()
-        });
-        let Some(row) = row else { return format!("[{index}]") };
-        let mut axes = row.axes.into_iter();
+        let mut axes = self.fault.about.operands[k].axes.clone().into_iter();
         let mut items: Vec<String> =
             index.split(", ").map(|i| if i == "None" { "1".to_owned() } else { axes.next().unwrap_or_default() }).collect();
         items.extend(axes);
@@ -206,9 +221,8 @@ impl Search<'_> {
             return;
         }
         let row = usize::from(a.0 == k);
-        let size = self.fault.shapes.as_ref().and_then(|s| s.rows.get(row)).and_then(|r| r.axes.get(other.1));
-        let is_name = |s: &&String| s.starts_with(|c: char| c.is_alphabetic()) && s.chars().all(|c| c.is_alphanumeric() || c == '_');
-        let Some(size) = size.filter(is_name).cloned() else { return };
+        let size = self.fault.about.shapes.as_ref().and_then(|s| s.rows.get(row)).and_then(|r| r.axes.get(other.1));
+        let Some(size) = size.filter(|s| is_name(s)).cloned() else { return };
         let name = self.text(x.span).to_owned();
         let index = ":, ".repeat(mine.1) + ":" + &size;
         self.offer_behind(format!("take the first `{size}` of `{name}`"), x.span, &format!("[{index}]"));
@@ -227,6 +241,7 @@ impl Search<'_> {
             self.offer_behind(format!("drop the axis of size 1 of `{name}`"), target.span, ".squeeze(-1)");
         }
         if !target.spec.dtype.is_int() {
+            self.declared_as(target, DType::I64);
             self.offer("class numbers are integers", target.span, format!("cast({name}, i64)"));
             if target.spec.shape.last() == Some(&1) {
                 self.offer("class numbers are integers", target.span, format!("cast({}.squeeze(-1), i64)", self.tight(target.span)));
@@ -249,13 +264,31 @@ impl Search<'_> {
 
     /// Indices that are no integers, or stand where the table should.
     fn indices(&mut self) {
-        self.arguments_exchanged();
-        for operand in self.operands() {
-            if !operand.spec.dtype.is_int() {
-                self.declared_as(&operand, DType::I64);
-                self.offer("indices are integers", operand.span, format!("cast({}, i64)", self.text(operand.span)));
-            }
+        let operands = self.operands();
+        // Whole numbers in the place of the table are what was meant as indices.
+        if operands.first().is_some_and(|o| o.spec.dtype.is_int()) {
+            self.arguments_exchanged();
+            self.rank = 1;
         }
+        for operand in operands.iter().skip(1).filter(|o| !o.spec.dtype.is_int()) {
+            self.declared_as(operand, DType::I64);
+            let table = &operands[0].spec.shape;
+            if table.starts_with(&operand.spec.shape) {
+                self.offer("as a mask: truth values", operand.span, format!("cast({}, bool)", self.text(operand.span)));
+            }
+            self.offer("indices are integers", operand.span, format!("cast({}, i64)", self.text(operand.span)));
+        }
+    }
+
+    /// `.T` of a vector.
+    fn vector(&mut self) {
+        let operands = self.operands();
+        let [x] = &operands[..] else { return };
+        let property = Span::new(x.span.end..self.fault.span().end);
+        let size = x.axes.first().cloned().unwrap_or_default();
+        self.offer(format!("as a column: [{size}, 1]"), property, "[:, None]");
+        self.offer(format!("as a row: [1, {size}]"), property, "[None]");
+        self.offer("as it is", property, "");
     }
 
     /// Another dtype in the operand's declaration.
@@ -266,7 +299,7 @@ impl Search<'_> {
         let Some(at) = text[colon..].find(old) else { return };
         let start = made.start + colon + at;
         let name = self.text(operand.span).to_owned();
-        self.offer(format!("declare `{name}` with this dtype"), Span::new(start..start + old.len()), dtype.name());
+        self.offer(format!("declare `{name}` as {dtype}"), Span::new(start..start + old.len()), dtype.name());
     }
 
     /// Channels last, weights the other way round, no batch.
@@ -313,7 +346,7 @@ fn with_new_axes(n: usize, most: usize) -> Vec<String> {
         let new = |i: usize| set >> i & 1 == 1;
         let items: Vec<&str> = (0..total).map(|i| if new(i) { "None" } else { ":" }).collect();
         // Leading axes are added by broadcasting itself.
-        if items.iter().any(|i| *i == ":") && !(0..added).all(new) {
+        if items.contains(&":") && !(0..added).all(new) {
             found.push(trimmed(&items));
         }
     }

@@ -36,7 +36,7 @@ pub(super) fn candidates(fault: &Fault, text: &str) -> Vec<Candidate> {
             offer(&format!("here it is written `{}`", here_is.trim()), Span::new(at.start..at.start + there.len()), here_is);
         }
     }
-    if fault.message.contains("sizes behind the dtype") {
+    if fault.message.contains("behind the dtype") {
         offer("a scalar has no sizes", end, "[]");
     }
     if text[..at.start].ends_with("**") || here == "^" {
@@ -77,8 +77,23 @@ pub(super) fn candidates(fault: &Fault, text: &str) -> Vec<Candidate> {
         let quote = here.get(..1).unwrap_or("\"");
         offer("close the text", end, quote);
     }
-    offer("without this", at, "");
+    if let Some((span, with)) = reordered(text, at.start).filter(|_| fault.message.contains("without a name follows")) {
+        offer("arguments by position come first", span, &with);
+    }
     found
+}
+
+/// The arguments around a place, those by position first; none if there are brackets among them.
+fn reordered(text: &str, at: usize) -> Option<(Span, String)> {
+    let start = text[..at].rfind('(')? + 1;
+    let end = at + text[at..].find(')')?;
+    let inside = &text[start..end];
+    if inside.contains(['(', '[', '"', '\'']) {
+        return None;
+    }
+    let (named, positional): (Vec<&str>, Vec<&str>) = inside.split(',').map(str::trim).partition(|a| a.contains('='));
+    let all: Vec<&str> = positional.into_iter().chain(named).collect();
+    Some((Span::new(start..end), all.join(", ")))
 }
 
 /// The blanks at the beginning of the line before.
