@@ -109,7 +109,7 @@ mod tests {
         let mut x = Row::new("x", [20, 3, 100], &[2]);
         x.tail = "is wide".into();
         let shapes = Shapes { rule: "rule".into(), rows: vec![x, Row::new("mask", [7], &[0])] };
-        let lines = ["rule", "  x      [20, 3, 100]  is wide", "  mask             [7]", "                     ^"];
+        let lines = ["rule", "  x      [20, 3, 100]  is wide", "  mask            [7]", "                   ^"];
         let drawn = shapes.to_string();
         assert_eq!(drawn.lines().map(str::trim_end).collect::<Vec<_>>(), lines);
     }
