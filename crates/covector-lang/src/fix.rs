@@ -21,6 +21,9 @@ use crate::text::Span;
 /// How many candidates are tried.
 const MOST_TRIED: usize = 48;
 
+/// How long a program may be for fixes to be tried.
+const LONGEST: usize = 50_000;
+
 /// How many fixes are proposed.
 const MOST_SHOWN: usize = 3;
 
@@ -44,6 +47,9 @@ struct Search<'a> {
 
 /// The report with fixes that have been tried.
 pub(crate) fn taught(program: &Program, mut report: Box<Report>, numbers: &Numbers) -> Box<Report> {
+    if program.text.len() > LONGEST {
+        return report;
+    }
     let mut search = Search { program, fault: &report.fault, rank: 0, found: Vec::new() };
     search.look();
     let mut found = std::mem::take(&mut search.found);
@@ -56,6 +62,9 @@ pub(crate) fn taught(program: &Program, mut report: Box<Report>, numbers: &Numbe
 /// The fault of a text that is no program, with changes that make it one.
 pub(crate) fn taught_syntax(mut fault: Fault, text: &str) -> Fault {
     let mut seen = HashSet::new();
+    if text.len() > LONGEST {
+        return fault;
+    }
     for candidate in syntax::candidates(&fault, text).into_iter().take(MOST_TRIED) {
         let changed = applied(text, candidate.span, &candidate.with);
         if fault.help.iter().filter(|h| h.fix.is_some()).count() < MOST_SHOWN

@@ -118,16 +118,16 @@ impl Value {
         }
     }
 
-    /// The number of lists on the longest way down into it.
-    pub fn depth(&self) -> usize {
-        let (mut deepest, mut open) = (0, vec![(self, 0)]);
+    /// The number of lists on the longest way down into it, and the number of values in it.
+    pub fn extent(&self) -> (usize, usize) {
+        let (mut deepest, mut count, mut open) = (0, 0, vec![(self, 0)]);
         while let Some((value, depth)) = open.pop() {
-            deepest = deepest.max(depth);
+            (deepest, count) = (deepest.max(depth), count + 1);
             if let Value::List(items) = value {
                 open.extend(items.iter().map(|item| (item, depth + 1)));
             }
         }
-        deepest
+        (deepest, count)
     }
 
     /// All tensors in it, in order.

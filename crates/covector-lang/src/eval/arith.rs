@@ -80,13 +80,19 @@ impl Interpreter<'_> {
             }
             (Value::Int(a), Value::Int(b)) => self.integers(sign, *a, *b, span),
             (Value::List(a), Value::List(b)) if sign == "+" => {
+                longest(a.len().saturating_add(b.len()), "items", span)?;
                 Ok(Value::List(a.iter().chain(b).cloned().collect()))
             }
             (Value::List(a), Value::Int(n)) if sign == "*" => {
-                let n = usize::try_from(n.value).unwrap_or(0).min(1 << 16);
+                self.decide(n.sizes, *right_span)?;
+                let n = usize::try_from(n.value).unwrap_or(0);
+                longest(a.len().saturating_mul(n), "items", span)?;
                 Ok(Value::List(std::iter::repeat_n(a, n).flatten().cloned().collect()))
             }
-            (Value::Str(a), Value::Str(b)) if sign == "+" => Ok(Value::Str(format!("{a}{b}").into())),
+            (Value::Str(a), Value::Str(b)) if sign == "+" => {
+                longest(a.len().saturating_add(b.len()), "letters", span)?;
+                Ok(Value::Str(format!("{a}{b}").into()))
+            }
             _ => match (left.as_number(), right.as_number()) {
                 (Some(a), Some(b)) => floats(sign, a, b)
                     .map(Value::Float)
@@ -204,6 +210,13 @@ fn floats(sign: &str, a: f64, b: f64) -> Option<f64> {
         "**" => a.powf(b),
         _ => return None,
     })
+}
+
+/// How long lists and texts may become.
+const LONGEST: usize = 100_000;
+
+fn longest(n: usize, of: &str, span: Span) -> Run<()> {
+    if n <= LONGEST { Ok(()) } else { Err(Fault::new(format!("more than {LONGEST} {of}"), span).into()) }
 }
 
 fn too_large(span: Span) -> Stop {

@@ -78,9 +78,12 @@ impl Interpreter<'_> {
             }
             let mut have = Row::new(at.of(self.text), x.shape().iter().copied(), &[]);
             have.tail = format!("has {} elements", x.size());
-            let known = wanted.iter().filter(|&&n| n != -1).product::<i64>();
-            let rest = wanted.contains(&-1);
-            let tail = if rest { format!("needs a multiple of {known}") } else { format!("needs {known}") };
+            let known = wanted.iter().filter(|&&n| n != -1).try_fold(1i64, |p, &n| p.checked_mul(n));
+            let tail = match known {
+                None => "needs more than fit in memory".to_owned(),
+                Some(n) if wanted.contains(&-1) => format!("needs a multiple of {n}"),
+                Some(n) => format!("needs {n}"),
+            };
             let axes = wanted.iter().map(i64::to_string).collect();
             let row = Row { name: "wanted".into(), axes, marked: Vec::new(), tail };
             fault.about.shapes = Some(Shapes { rule: "a reshape keeps the number of elements".into(), rows: vec![have, row] });

@@ -10,10 +10,13 @@ use crate::value::{Function, Int, Value, dtype};
 /// How deep lists may be nested.
 const DEEPEST_LIST: usize = 40;
 
+/// How many values may be in a list and the lists in it.
+const LARGEST_LIST: usize = 200_000;
+
 impl Interpreter<'_> {
     pub(super) fn expr(&mut self, expr: &Expr) -> Run<Value> {
         self.step(expr.span)?;
-        Ok(match &expr.kind {
+        let value = match &expr.kind {
             ExprKind::Name(name) => self.name(name, expr.span)?,
             ExprKind::Int(i) => Value::Int(Int::from(*i)),
             ExprKind::Float(x) => Value::Float(*x),
@@ -48,13 +51,26 @@ impl Interpreter<'_> {
                 self.index((of.span, value), items, expr.span)?
             }
             ExprKind::Tuple(items) | ExprKind::List(items) => {
-                let list = Value::List(items.iter().map(|item| self.expr(item)).collect::<Run<_>>()?);
-                if list.depth() > DEEPEST_LIST {
-                    return Err(Fault::new(format!("lists nested more than {DEEPEST_LIST} deep"), expr.span).into());
-                }
-                list
+                Value::List(items.iter().map(|item| self.expr(item)).collect::<Run<_>>()?)
             }
-        })
+        };
+        if let Value::List(_) = &value {
+            self.weigh(&value, expr.span)?;
+        }
+        Ok(value)
+    }
+
+    /// Lists are handed on as copies: a long one takes more than one step.
+    fn weigh(&mut self, list: &Value, span: Span) -> Run<()> {
+        let (depth, count) = list.extent();
+        if depth > DEEPEST_LIST {
+            return Err(Fault::new(format!("lists nested more than {DEEPEST_LIST} deep"), span).into());
+        }
+        if count > LARGEST_LIST {
+            return Err(Fault::new(format!("a list of more than {LARGEST_LIST} items"), span).into());
+        }
+        self.steps += count as u64 / 8;
+        self.step(span)
     }
 
     /// What a name stands for.
