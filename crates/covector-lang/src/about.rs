@@ -12,6 +12,8 @@ use crate::text::Span;
 pub(crate) struct About {
     /// What kind of mistake it is.
     pub kind: Kind,
+    /// True if not every run over other sizes ended in this.
+    pub differs: bool,
     /// The tensors an op was given.
     pub operands: Vec<Operand>,
     /// The shapes that do not go together.

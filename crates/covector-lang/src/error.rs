@@ -47,14 +47,7 @@ impl Fault {
     /// A fault at a place.
     pub fn new(message: impl Into<String>, span: Span) -> Fault {
         let at = vec![Label { span, text: String::new() }];
-        Fault {
-            message: message.into(),
-            at,
-            notes: Vec::new(),
-            help: Vec::new(),
-            op: None,
-            about: Box::default(),
-        }
+        Fault { message: message.into(), at, notes: Vec::new(), help: Vec::new(), op: None, about: Box::default() }
     }
 
     /// Says something of another place.
@@ -163,8 +156,7 @@ impl Report {
             let end = Span::new(span.end..span.end).line_and_column(&self.text);
             json!({ "start": span.start, "end": span.end, "line": line, "column": column, "end_line": end.0, "end_column": end.1 })
         };
-        let labels: Vec<_> =
-            self.fault.at.iter().map(|l| json!({ "span": place(l.span), "text": l.text })).collect();
+        let labels: Vec<_> = self.fault.at.iter().map(|l| json!({ "span": place(l.span), "text": l.text })).collect();
         let help = |h: &Help| {
             let fix = h.fix.as_ref().map(|(span, text)| json!({ "span": place(*span), "text": text }));
             json!({ "text": h.text, "fix": fix })

@@ -227,7 +227,8 @@ impl<'a> Interpreter<'a> {
             fault.about.statement = Some(statement);
             fault.about.completed = self.record.completed.clone();
             let tensors = |f: &Frame| -> Vec<(Span, String)> {
-                let tensor = |(n, b): (&String, &Bound)| matches!(b.value, Value::Tensor(_)).then(|| (b.span, n.clone()));
+                let tensor =
+                    |(n, b): (&String, &Bound)| matches!(b.value, Value::Tensor(_)).then(|| (b.span, n.clone()));
                 f.names.iter().filter_map(tensor).collect()
             };
             let mut all: Vec<(Span, String)> = self.frames.iter().flat_map(tensors).collect();

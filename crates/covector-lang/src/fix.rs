@@ -171,7 +171,14 @@ impl<'a> Search<'a> {
     /// True if a suffix binds to all of the expression.
     fn is_tight(&self, span: Span) -> bool {
         let loose = |kind: &ExprKind| {
-            matches!(kind, ExprKind::Binary(..) | ExprKind::Unary(..) | ExprKind::Compare(..) | ExprKind::Choice { .. } | ExprKind::Int(_))
+            matches!(
+                kind,
+                ExprKind::Binary(..)
+                    | ExprKind::Unary(..)
+                    | ExprKind::Compare(..)
+                    | ExprKind::Choice { .. }
+                    | ExprKind::Int(_)
+            )
         };
         match self.expr(span) {
             // In brackets of its own an expression begins before its first part.

@@ -44,7 +44,9 @@ pub fn parse_expression(text: &str) -> Result<Expr, Fault> {
     parser.expect_newline()?;
     match parser.peek() {
         Kind::End => Ok(value),
-        other => Err(Fault::new(format!("one expression was expected, {} follows it", other.describe()), parser.span())),
+        other => {
+            Err(Fault::new(format!("one expression was expected, {} follows it", other.describe()), parser.span()))
+        }
     }
 }
 

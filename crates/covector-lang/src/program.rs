@@ -8,10 +8,10 @@ use covector_trace::symbolic::Runs;
 use crate::about::Kind;
 use crate::ast::Stmt;
 use crate::error::{Fault, Report};
-use crate::fix;
 use crate::eval::{Interpreter, Leaf, Record, Stop, Wish, World};
+use crate::fix;
 use crate::parse::parse;
-use crate::symbols::{LARGE_PRIMES, PRIMES, alike, in_symbols, runs_of};
+use crate::symbols::{LARGE_PRIMES, PRIMES, in_symbols, runs_of};
 use crate::text::Span;
 use crate::value::{Int, Value};
 
@@ -223,8 +223,31 @@ impl Program {
         }
     }
 
-    /// Runs over several sets of primes, after what they wish for was granted.
+    /// Runs over several sets of primes; over large ones if small ones will not do.
     fn symbolic(
+        &self,
+        numbers: &Numbers,
+        wishes: &mut Wishes,
+        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
+    ) -> Result<Vec<Record>, Box<Report>> {
+        let before = wishes.clone();
+        let first = match self.symbolic_over(numbers, wishes, leaf) {
+            Err(report) if !before.large => report,
+            end => return end,
+        };
+        // `x[300]` and `T - 300` fail with a small `T` only: that is no fault of theirs.
+        let mut large = Wishes { large: true, ..before };
+        match self.symbolic_over(numbers, &mut large, leaf) {
+            Ok(records) => {
+                *wishes = large;
+                Ok(records)
+            }
+            Err(second) => Err(if first.fault.about.differs { second } else { first }),
+        }
+    }
+
+    /// Runs over several sets of primes, after what they wish for was granted.
+    fn symbolic_over(
         &self,
         numbers: &Numbers,
         wishes: &mut Wishes,
@@ -250,11 +273,6 @@ impl Program {
             }
             if faults.is_empty() {
                 return Ok(records);
-            }
-            // `x[300]` and `T - 300` fail with a small `T` only: that is no fault of theirs.
-            if !alike(&faults) && !wishes.large {
-                wishes.large = true;
-                continue 'again;
             }
             return Err(self.report(in_symbols(faults, wishes)));
         }

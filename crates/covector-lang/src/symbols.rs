@@ -1,6 +1,6 @@
 //! Symbols in place of the numbers that a program was checked with.
 
-use covector_trace::symbolic::Runs;
+use covector_trace::symbolic::{Runs, Symbolic};
 
 use crate::error::Fault;
 use crate::program::{RUNS, Wishes};
@@ -9,7 +9,7 @@ use crate::program::{RUNS, Wishes};
 pub(crate) type Faults = Vec<(Fault, Vec<(String, i64)>)>;
 
 /// True if every run ended in the same fault.
-pub(crate) fn alike(faults: &Faults) -> bool {
+fn alike(faults: &Faults) -> bool {
     let Some((fault, sizes)) = faults.first() else { return true };
     faults.len() == RUNS && faults.iter().all(|(f, s)| f.span() == fault.span() && s.len() == sizes.len())
 }
@@ -29,6 +29,7 @@ pub(crate) fn runs_of(names: &[String], sizes: &[&[(String, i64)]], wishes: &mut
 pub(crate) fn in_symbols(faults: Faults, wishes: &mut Wishes) -> Fault {
     let (mut fault, first) = faults[0].clone();
     if !alike(&faults) {
+        fault.about.differs = true;
         let free = first.iter().filter(|(n, _)| !wishes.fixed.contains(n));
         let sizes: Vec<String> = free.map(|(n, v)| format!("{n}={v}")).collect();
         return if sizes.is_empty() { fault } else { fault.note(format!("found with {}", sizes.join(", "))) };
@@ -79,32 +80,38 @@ pub(crate) fn in_symbols(faults: Faults, wishes: &mut Wishes) -> Fault {
 
 /// A text that has the same words in every run and numbers that differ, with expressions in place of these.
 fn symbolic_text(texts: &[String], runs: &Runs) -> String {
-    let split: Vec<Vec<(String, Option<u64>)>> = texts.iter().map(|t| pieces(t)).collect();
+    let split: Vec<Vec<(String, Option<i64>)>> = texts.iter().map(|t| pieces(t)).collect();
     let same = |i: usize| split.iter().all(|s| s.get(i).is_some_and(|p| p.1.is_some() || p.0 == split[0][i].0));
     if split.iter().any(|s| s.len() != split[0].len()) || !(0..split[0].len()).all(same) {
         return texts[0].clone();
     }
     let piece = |i: usize| {
-        let numbers: Option<Vec<u64>> = split.iter().map(|s| s[i].1).collect();
+        let numbers: Option<Vec<i64>> = split.iter().map(|s| s[i].1).collect();
         match numbers.filter(|n| n.iter().any(|v| *v != n[0])) {
             None => split[0][i].0.clone(),
             // What no expression is found for is no number of the reader's.
-            Some(differ) => runs.fit(&differ).map_or_else(|| "…".to_owned(), |e| e.to_string()),
+            Some(differ) => fitted(&differ, runs).map_or_else(|| "…".to_owned(), |e| e.to_string()),
         }
     };
     (0..split[0].len()).map(piece).collect()
 }
 
 /// A text cut into its numbers and what is between them; digits inside words (`f32`) are no numbers.
-fn pieces(text: &str) -> Vec<(String, Option<u64>)> {
-    let mut pieces: Vec<(String, Option<u64>)> = vec![(String::new(), None)];
+fn pieces(text: &str) -> Vec<(String, Option<i64>)> {
+    let mut pieces: Vec<(String, Option<i64>)> = vec![(String::new(), None)];
     let mut in_word = false;
     for c in text.chars() {
         let digit = c.is_ascii_digit() && !in_word;
         let last = pieces.last_mut().expect("never empty");
         match (digit, last.1.is_some()) {
             (true, true) | (false, false) => last.0.push(c),
-            (true, false) => pieces.push((c.to_string(), Some(0))),
+            (true, false) => {
+                // A minus that nothing stands before is the number's.
+                let mut before = last.0.chars().rev();
+                let signed = before.next() == Some('-') && !before.next().is_some_and(char::is_alphanumeric);
+                let sign = if signed { last.0.pop() } else { None };
+                pieces.push((sign.into_iter().chain([c]).collect(), Some(0)));
+            }
             (false, true) => pieces.push((c.to_string(), None)),
         }
         if !digit {
@@ -115,6 +122,16 @@ fn pieces(text: &str) -> Vec<(String, Option<u64>)> {
         piece.1 = piece.0.parse().ok();
     }
     pieces
+}
+
+/// The expression that had these values, of one sign.
+fn fitted(values: &[i64], runs: &Runs) -> Option<Symbolic> {
+    let found = runs.fit(&values.iter().map(|v| v.unsigned_abs()).collect::<Vec<_>>())?;
+    match values.iter().filter(|v| **v < 0).count() {
+        0 => Some(found),
+        n if n == values.len() => Some(found.multiply(&Symbolic::constant(-1))),
+        _ => None,
+    }
 }
 
 /// Primes from 211, dealt to the runs in turn; small numbers of a program are none of them.

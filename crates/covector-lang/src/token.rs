@@ -38,9 +38,8 @@ pub struct Token {
 }
 
 /// Words that are no names.
-const KEYWORDS: [&str; 15] = [
-    "and", "def", "elif", "else", "False", "for", "if", "in", "None", "not", "or", "param", "pass", "return", "True",
-];
+const KEYWORDS: [&str; 15] =
+    ["and", "def", "elif", "else", "False", "for", "if", "in", "None", "not", "or", "param", "pass", "return", "True"];
 
 /// Longer ones first.
 const SIGNS: [&str; 33] = [

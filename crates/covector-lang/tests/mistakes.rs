@@ -18,7 +18,12 @@ fn all() -> Vec<(String, Case)> {
 fn the_texts_are_as_written() {
     let shown = |case: &Case| fault(case).map_or("no error".into(), |r| r.render(false)) + "\n";
     let wrong: Vec<String> = files("mistakes").iter().flat_map(|path| compare(path, shown)).collect();
-    assert!(wrong.is_empty(), "{} texts differ (COVECTOR_UPDATE=1 writes them anew):\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} texts differ (COVECTOR_UPDATE=1 writes them anew):\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]

@@ -32,7 +32,8 @@ impl Interpreter<'_> {
             let Some((Value::Tensor(of), Some(from))) = self.lookup(name) else { continue };
             if fault.at.iter().all(|l| l.span != from) && !(from.start <= span.start && span.end <= from.end) {
                 let is_whole = place.of(self.text) == name && of.spec() == x.spec();
-                let said = if is_whole { self.origin(name, from).to_owned() } else { format!("`{name}` is {}", of.spec()) };
+                let said =
+                    if is_whole { self.origin(name, from).to_owned() } else { format!("`{name}` is {}", of.spec()) };
                 fault = fault.label(from, said);
             }
         }
@@ -86,7 +87,8 @@ impl Interpreter<'_> {
             };
             let axes = wanted.iter().map(i64::to_string).collect();
             let row = Row { name: "wanted".into(), axes, marked: Vec::new(), tail };
-            fault.about.shapes = Some(Shapes { rule: "a reshape keeps the number of elements".into(), rows: vec![have, row] });
+            fault.about.shapes =
+                Some(Shapes { rule: "a reshape keeps the number of elements".into(), rows: vec![have, row] });
             return true;
         }
         let Some(clash) = error.clashing() else {
@@ -116,7 +118,11 @@ impl Interpreter<'_> {
         let marks = |i: usize| -> Vec<usize> {
             let len = clash.shapes[i].len();
             let least = if fault.op.as_deref() == Some("matmul") { 3 } else { 1 };
-            if aligned { (least..=len).rev().filter(|&c| clashes(c)).map(|c| len - c).collect() } else { vec![clash.axes[i]] }
+            if aligned {
+                (least..=len).rev().filter(|&c| clashes(c)).map(|c| len - c).collect()
+            } else {
+                vec![clash.axes[i]]
+            }
         };
         let row = |i: usize, k| Row::new(name(k), clash.shapes[i].iter().copied(), &marks(i));
         let rule = match (fault.op.as_deref().unwrap_or_default(), error.hinted()) {
@@ -136,7 +142,9 @@ impl Interpreter<'_> {
 
 /// Draws two shapes of which one has an axis more than the other.
 fn one_more(fault: &mut Fault, hint: Option<&str>, [(a, x), (b, y)]: [(&str, &Tensor); 2]) -> bool {
-    let extra = |more: &Tensor, less: &Tensor| (0..more.ndim()).rev().find(|&i| more.shape().without(|k| k == i) == *less.shape());
+    let extra = |more: &Tensor, less: &Tensor| {
+        (0..more.ndim()).rev().find(|&i| more.shape().without(|k| k == i) == *less.shape())
+    };
     let (in_x, in_y) = (extra(x, y), extra(y, x));
     let row = |name: &str, x: &Tensor, at: Option<usize>| Row::new(name, x.shape().iter().copied(), at.as_slice());
     let rule = hint.map_or("the shapes have to be equal".to_owned(), spelt);

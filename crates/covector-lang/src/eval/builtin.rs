@@ -12,8 +12,23 @@ use crate::value::{Function, Int, SizeSet, Value};
 
 /// The names of the functions of the language itself.
 pub const NAMES: [&str; 17] = [
-    "enumerate", "f32", "f64", "float", "grad", "hessian", "i64", "int", "jacobian", "jvp", "len", "param_count",
-    "range", "tensor", "value_and_grad", "vmap", "zip",
+    "enumerate",
+    "f32",
+    "f64",
+    "float",
+    "grad",
+    "hessian",
+    "i64",
+    "int",
+    "jacobian",
+    "jvp",
+    "len",
+    "param_count",
+    "range",
+    "tensor",
+    "value_and_grad",
+    "vmap",
+    "zip",
 ];
 
 /// The longest range.
@@ -46,11 +61,10 @@ impl Interpreter<'_> {
                 let f = f.clone();
                 let (x, t) = (x.clone(), t.clone());
                 let at = positional[1].0;
-                let (y, dy) = self.traced(
-                    span,
-                    |run| try_jvp(|x: &Tensor| run(vec![x.clone()]), &x, &t),
-                    &|this, args| this.scalar_call(&f, args, at, &[], span),
-                )?;
+                let (y, dy) =
+                    self.traced(span, |run| try_jvp(|x: &Tensor| run(vec![x.clone()]), &x, &t), &|this, args| {
+                        this.scalar_call(&f, args, at, &[], span)
+                    })?;
                 self.note_made(&[y.clone(), dy.clone()], span);
                 Ok(Value::List(vec![Value::Tensor(y), Value::Tensor(dy)]))
             }

@@ -151,7 +151,8 @@ impl Interpreter<'_> {
                     Some(arg) => Some(arg),
                     None => {
                         let fault = Fault::new(format!("{} does not take this as `{}`", op.name, param.name), *place);
-                        let mut fault = fault.here(format!("this is {}", value.describe())).note(called(&signature(op)));
+                        let mut fault =
+                            fault.here(format!("this is {}", value.describe())).note(called(&signature(op)));
                         fault.about.kind = Kind::Op;
                         return Err(fault.into());
                     }
@@ -268,7 +269,7 @@ impl Interpreter<'_> {
             bound.push((name.clone(), value, *name_span));
         }
         self.enter_module(def, module);
-                self.frames.push(frame);
+        self.frames.push(frame);
         self.captured.push(around.clone());
         for (name, value, name_span) in bound {
             self.bind(&name, value, name_span);

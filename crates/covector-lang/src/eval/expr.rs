@@ -39,7 +39,11 @@ impl Interpreter<'_> {
             }
             ExprKind::Compare(first, rest) => self.comparisons(first, rest)?,
             ExprKind::Choice { then, condition, otherwise } => {
-                if self.truth(condition)? { self.expr(then)? } else { self.expr(otherwise)? }
+                if self.truth(condition)? {
+                    self.expr(then)?
+                } else {
+                    self.expr(otherwise)?
+                }
             }
             ExprKind::Attribute(of, name) => {
                 let value = self.expr(of)?;
@@ -108,9 +112,8 @@ impl Interpreter<'_> {
     /// The fault of a name that is none of those known.
     pub(super) fn unknown(&self, message: String, name: &str, known: Vec<&str>, span: Span) -> Stop {
         let mut fault = Fault::new(message, span);
-        let at = span.of(self.text).rfind(name).map_or(span, |i| {
-            Span::new(span.start + i..span.start + i + name.len())
-        });
+        let at =
+            span.of(self.text).rfind(name).map_or(span, |i| Span::new(span.start + i..span.start + i + name.len()));
         let known = known.into_iter().map(str::to_owned).collect();
         fault.about.kind = Kind::Name { at, name: name.to_owned(), known };
         fault.into()
@@ -128,7 +131,8 @@ impl Interpreter<'_> {
                 let fault = Fault::new("a condition is true or false", condition.span);
                 let mut fault = fault.here(format!("this is {}", other.describe()));
                 if matches!(other, Value::Tensor(_)) {
-                    fault = fault.note("`where(condition, a, b)` chooses element by element, `&` and `|` combine truth values");
+                    fault = fault
+                        .note("`where(condition, a, b)` chooses element by element, `&` and `|` combine truth values");
                 }
                 fault.about.kind = Kind::Truth;
                 Err(fault.into())

@@ -34,7 +34,8 @@ impl Search<'_> {
         let keep = wanted.saturating_sub(method);
         let spans: Vec<Span> = arguments.iter().map(|a| a.value.span).collect();
         let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return };
-        let tensors: Vec<&Span> = spans.iter().take_while(|s| self.fault.about.tensors.iter().any(|t| t == self.text(**s))).collect();
+        let tensors: Vec<&Span> =
+            spans.iter().take_while(|s| self.fault.about.tensors.iter().any(|t| t == self.text(**s))).collect();
         if let [a, .., b] = tensors[..] {
             let all = a.to(*b);
             self.offer("put the tensors into a list", all, format!("[{}]", self.text(all)));
@@ -88,14 +89,18 @@ impl Search<'_> {
                 // `&` binds tighter than comparisons.
                 self.offer(format!("`{with}` combines truth values element by element"), span, with.clone());
                 if let Some((left, right)) = self.around(span) {
-                    let brackets = |s: Span| if self.is_tight(s) { self.text(s).to_owned() } else { format!("({})", self.text(s)) };
+                    let brackets = |s: Span| {
+                        if self.is_tight(s) { self.text(s).to_owned() } else { format!("({})", self.text(s)) }
+                    };
                     let both = format!("{} {with} {}", brackets(left), brackets(right));
                     self.offer(format!("`{with}` combines truth values element by element"), left.to(right), both);
                 }
             }
         }
         if let Some(whole) = self.choice_around(at) {
-            let Some(ExprKind::Choice { then, condition, otherwise }) = self.expr(whole).map(|e| &e.kind) else { return };
+            let Some(ExprKind::Choice { then, condition, otherwise }) = self.expr(whole).map(|e| &e.kind) else {
+                return;
+            };
             let [a, c, b] = [then, condition, otherwise].map(|e| self.text(e.span));
             self.offer("choose element by element", whole, format!("where({c}, {a}, {b})"));
         }

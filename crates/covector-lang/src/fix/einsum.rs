@@ -8,10 +8,13 @@ impl Search<'_> {
     /// Other letters where two sizes clash, or where letters and axes differ in number.
     pub(super) fn letters(&mut self) {
         let Some(ExprKind::Call(_, arguments)) = self.whole().map(|e| &e.kind) else { return };
-        let Some(Argument { value: Expr { kind: ExprKind::Str(spec), span, .. }, .. }) = arguments.first() else { return };
+        let Some(Argument { value: Expr { kind: ExprKind::Str(spec), span, .. }, .. }) = arguments.first() else {
+            return;
+        };
         let inside = Span::new(span.start + 1..span.end - 1);
         let (left, right) = spec.split_once("->").map_or((spec.as_str(), None), |(l, r)| (l, Some(r)));
-        let terms: Vec<Vec<char>> = left.split(',').map(|t| t.chars().filter(|c| !c.is_whitespace()).collect()).collect();
+        let terms: Vec<Vec<char>> =
+            left.split(',').map(|t| t.chars().filter(|c| !c.is_whitespace()).collect()).collect();
         let operands = self.fault.about.operands.clone();
         let shown = |terms: &[Vec<char>], right: Option<&str>| {
             let left: Vec<String> = terms.iter().map(|t| t.iter().collect()).collect();
@@ -34,7 +37,9 @@ impl Search<'_> {
                 let Some(&old) = terms.get(k).and_then(|t| t.get(axis)) else { continue };
                 let size = operands.get(k).and_then(|o| o.axes.get(axis)).and_then(|s| s.chars().next());
                 let wish = size.map(|c| c.to_ascii_lowercase()).into_iter().chain('a'..='z');
-                let Some(fresh) = wish.into_iter().find(|c| c.is_ascii_alphabetic() && !used.contains(c)) else { continue };
+                let Some(fresh) = wish.into_iter().find(|c| c.is_ascii_alphabetic() && !used.contains(c)) else {
+                    continue;
+                };
                 let mut changed = terms.clone();
                 changed[k][axis] = fresh;
                 if let Some((before, after)) = right.and_then(|r| r.rsplit_once(old))
@@ -42,7 +47,11 @@ impl Search<'_> {
                 {
                     let right = format!("{before}{fresh}{after}");
                     self.rank = 0;
-                    self.offer(format!("two letters for two sizes: `{old}` and `{fresh}`"), inside, shown(&changed, Some(&right)));
+                    self.offer(
+                        format!("two letters for two sizes: `{old}` and `{fresh}`"),
+                        inside,
+                        shown(&changed, Some(&right)),
+                    );
                     self.rank = 1;
                 }
                 self.offer(format!("call this axis `{fresh}`"), inside, shown(&changed, right));

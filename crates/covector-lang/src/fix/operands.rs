@@ -63,7 +63,11 @@ impl Search<'_> {
             self.offer_behind(format!("flatten `{at}` to one row for each example"), a.span, ".flatten(1)");
             self.offer_behind(format!("join the last two axes of `{at}`"), a.span, ".flatten(-2)");
             for i in 0..a.spec.shape.len() - 2 {
-                self.offer_behind(format!("move the axis of `{at}` to the end"), a.span, &format!(".moveaxis({i}, -1)"));
+                self.offer_behind(
+                    format!("move the axis of `{at}` to the end"),
+                    a.span,
+                    &format!(".moveaxis({i}, -1)"),
+                );
             }
         }
         self.rank = 1;
@@ -161,7 +165,14 @@ impl Search<'_> {
             if n < most {
                 for index in with_new_axes(n, most) {
                     let shape = self.shape_with(k, &index);
-                    self.offer_behind(format!("repeat `{name}` along {}: {shape}", if most - n == 1 { "a new axis" } else { "new axes" }), x.span, &format!("[{index}]"));
+                    self.offer_behind(
+                        format!(
+                            "repeat `{name}` along {}: {shape}",
+                            if most - n == 1 { "a new axis" } else { "new axes" }
+                        ),
+                        x.span,
+                        &format!("[{index}]"),
+                    );
                 }
             }
         }
@@ -198,7 +209,11 @@ impl Search<'_> {
                 for i in 1..=n {
                     let index = index_with(n, &[i]);
                     let shape = self.shape_with(k, &index);
-                    self.offer_behind(format!("repeat `{name}` along a new axis: {shape}"), x.span, &format!("[{index}]"));
+                    self.offer_behind(
+                        format!("repeat `{name}` along a new axis: {shape}"),
+                        x.span,
+                        &format!("[{index}]"),
+                    );
                 }
             }
             self.rank = 1;
@@ -208,8 +223,10 @@ impl Search<'_> {
     /// The shape of an operand behind an index of `:` and `None`, in symbols.
     fn shape_with(&self, k: usize, index: &str) -> String {
         let mut axes = self.fault.about.operands[k].axes.clone().into_iter();
-        let mut items: Vec<String> =
-            index.split(", ").map(|i| if i == "None" { "1".to_owned() } else { axes.next().unwrap_or_default() }).collect();
+        let mut items: Vec<String> = index
+            .split(", ")
+            .map(|i| if i == "None" { "1".to_owned() } else { axes.next().unwrap_or_default() })
+            .collect();
         items.extend(axes);
         format!("[{}]", items.join(", "))
     }
@@ -244,7 +261,11 @@ impl Search<'_> {
             self.declared_as(target, DType::I64);
             self.offer("class numbers are integers", target.span, format!("cast({name}, i64)"));
             if target.spec.shape.last() == Some(&1) {
-                self.offer("class numbers are integers", target.span, format!("cast({}.squeeze(-1), i64)", self.tight(target.span)));
+                self.offer(
+                    "class numbers are integers",
+                    target.span,
+                    format!("cast({}.squeeze(-1), i64)", self.tight(target.span)),
+                );
             }
         }
         let x = self.text(scores.span).to_owned();

@@ -29,11 +29,26 @@ pub(super) fn candidates(fault: &Fault, text: &str) -> Vec<Candidate> {
         offer("to multiply, write `*`", Span::new(at.start + n..at.start + n), " * ");
     }
     for (there, here_is) in [
-        ("·", "*"), ("×", "*"), ("−", "-"), ("–", "-"), ("²", "**2"), ("ᵀ", ".T"), ("!", "not "), ("&&", "&"), ("||", "|"),
-        ("//", "#"), ("→", "->"), ("“", "\""), ("”", "\""),
+        ("·", "*"),
+        ("×", "*"),
+        ("−", "-"),
+        ("–", "-"),
+        ("²", "**2"),
+        ("ᵀ", ".T"),
+        ("!", "not "),
+        ("&&", "&"),
+        ("||", "|"),
+        ("//", "#"),
+        ("→", "->"),
+        ("“", "\""),
+        ("”", "\""),
     ] {
         if here.starts_with(there) {
-            offer(&format!("here it is written `{}`", here_is.trim()), Span::new(at.start..at.start + there.len()), here_is);
+            offer(
+                &format!("here it is written `{}`", here_is.trim()),
+                Span::new(at.start..at.start + there.len()),
+                here_is,
+            );
         }
     }
     if fault.message.contains("behind the dtype") {
@@ -63,7 +78,11 @@ pub(super) fn candidates(fault: &Fault, text: &str) -> Vec<Candidate> {
     }
     if fault.message.contains("indented") {
         let blank = line.len() - line.trim_start().len();
-        offer("indent it as the lines before", Span::new(line_start..line_start + blank), previous_blank(text, line_start));
+        offer(
+            "indent it as the lines before",
+            Span::new(line_start..line_start + blank),
+            previous_blank(text, line_start),
+        );
         offer("not indented", Span::new(line_start..line_start + blank), "");
     }
     if fault.message.contains("body was expected") {

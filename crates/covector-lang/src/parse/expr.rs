@@ -8,8 +8,7 @@ use crate::text::Span;
 use crate::token::Kind;
 
 /// Operators on the left of their operands' right ends, loosest first.
-const LEVELS: [&[&str]; 6] =
-    [&["|"], &["^"], &["&"], &["<<", ">>"], &["+", "-"], &["*", "/", "//", "%", "@"]];
+const LEVELS: [&[&str]; 6] = [&["|"], &["^"], &["&"], &["<<", ">>"], &["+", "-"], &["*", "/", "//", "%", "@"]];
 
 const COMPARISONS: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
 
@@ -108,7 +107,8 @@ impl Parser {
 
     /// True at the operator of `x += y`.
     fn updates(&self) -> bool {
-        matches!(self.peek_at(1), Kind::Sign("=")) && self.tokens[self.at].span.end == self.tokens[self.at + 1].span.start
+        matches!(self.peek_at(1), Kind::Sign("="))
+            && self.tokens[self.at].span.end == self.tokens[self.at + 1].span.start
     }
 
     fn signed(&mut self) -> Result<Expr, Fault> {

@@ -7,7 +7,7 @@
 //! Fixes: 2                       how many are proposed (left out: at least one)
 //! Further: the loss              other mistakes remain with each fix
 //! ```
-//! then a block ```` ```cv ````, and one ```` ```text ```` with the text. `COVECTOR_UPDATE=1` writes the texts anew.
+//! (also as comments, `<!-- With: B=2 -->`), then a block ```` ```cv ````, and one ```` ```text ```` with the text. `COVECTOR_UPDATE=1` writes the texts anew.
 
 use std::path::{Path, PathBuf};
 
@@ -48,6 +48,7 @@ pub fn cases(text: &str) -> Vec<Case> {
             title = heading.trim_start_matches('#').trim().to_owned();
             facts.clear();
         }
+        let line = line.strip_prefix("<!-- ").and_then(|l| l.strip_suffix(" -->")).unwrap_or(line);
         for name in ["With", "Marked", "Fixes", "Further", "Use"] {
             if let Some(value) = line.strip_prefix(&format!("{name}: ")) {
                 facts.push((name.to_owned(), value.trim().to_owned()));
@@ -118,9 +119,11 @@ pub fn fault(case: &Case) -> Option<Box<Report>> {
 }
 
 /// The Markdown files of a folder beside the tests.
+#[allow(dead_code, reason = "the tour is one file")]
 pub fn files(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).expect("the folder is there").map(|f| f.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).expect("the folder is there").map(|f| f.unwrap().path()).collect();
     files.sort();
     files
 }
