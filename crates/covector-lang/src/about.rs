@@ -24,6 +24,8 @@ pub(crate) struct About {
     pub wanted: Vec<i64>,
     /// The innermost statement that ran.
     pub statement: Option<Span>,
+    /// The steps that were taken until there.
+    pub steps: u64,
     /// How often each statement (by its first byte) had been completed.
     pub completed: HashMap<usize, u32>,
     /// The names of tensors that could be used there, the latest last.

@@ -226,6 +226,7 @@ impl<'a> Interpreter<'a> {
         if fault.about.statement.is_none() {
             fault.about.statement = Some(statement);
             fault.about.completed = self.record.completed.clone();
+            fault.about.steps = self.steps;
             let tensors = |f: &Frame| -> Vec<(Span, String)> {
                 let tensor =
                     |(n, b): (&String, &Bound)| matches!(b.value, Value::Tensor(_)).then(|| (b.span, n.clone()));
@@ -306,7 +307,7 @@ impl<'a> Interpreter<'a> {
         let value = self.expr(expr)?;
         for ((name, span), value) in self.unpack(names, &value, expr.span)? {
             self.named(&name, &value);
-            self.bind(&name, value, span);
+            self.bind(&name, value, names[0].1.to(expr.span).to(span));
         }
         self.note_last(value, expr.span);
         Ok(())

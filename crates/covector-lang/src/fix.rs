@@ -21,8 +21,14 @@ use crate::text::Span;
 /// How many candidates are tried.
 const MOST_TRIED: usize = 48;
 
+/// How many steps all tries together may take until the place of the fault.
+const MOST_STEPS: u64 = 2_000_000;
+
 /// How long a program may be for fixes to be tried.
 const LONGEST: usize = 50_000;
+
+/// The rank of what is hardly meant.
+const FAR: u8 = 2;
 
 /// How many fixes are proposed.
 const MOST_SHOWN: usize = 3;
@@ -91,8 +97,13 @@ fn proven(program: &Program, about: &About, candidates: Vec<Candidate>, numbers:
     let (mut whole, mut past) = (Vec::new(), Vec::new());
     let mut seen = HashSet::from([program.text.clone()]);
     let mut best_rank = None;
+    let most = (MOST_STEPS / (about.steps + 1)).clamp(2, MOST_TRIED as u64) as usize;
     for Candidate { rank, text, span, with } in candidates {
-        if whole.len() >= MOST_SHOWN || seen.len() > MOST_TRIED || best_rank.is_some_and(|best| rank > best) {
+        if whole.len() >= MOST_SHOWN
+            || seen.len() > most
+            || past.len() >= 2 * MOST_SHOWN
+            || best_rank.is_some_and(|best| rank > best)
+        {
             break;
         }
         let changed = applied(&program.text, span, &with);
@@ -107,13 +118,17 @@ fn proven(program: &Program, about: &About, candidates: Vec<Candidate>, numbers:
                 best_rank = Some(rank);
                 whole.push(help);
             }
-            Err(next) if passed(about, &next.fault.about, span, shift) => past.push(help),
+            Err(next) if passed(about, &next.fault.about, span, shift) => past.push((rank, help)),
             Err(_) => {}
         }
     }
-    let mut best = if whole.is_empty() { past } else { whole };
-    best.truncate(MOST_SHOWN);
-    best
+    let nearest = past.iter().map(|(rank, _)| *rank).min();
+    // Nor is a far-fetched change the way out where a plain one gets past the place.
+    if whole.is_empty() || best_rank >= Some(FAR) && nearest.is_some_and(|rank| rank < FAR) {
+        whole = past.into_iter().filter(|(rank, _)| Some(*rank) == nearest).map(|(_, help)| help).collect();
+    }
+    whole.truncate(MOST_SHOWN);
+    whole
 }
 
 /// True if the statement at fault was completed once more than before.

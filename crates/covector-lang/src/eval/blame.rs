@@ -63,7 +63,11 @@ impl Interpreter<'_> {
         match statement.strip_prefix(name).map(|rest| rest.trim_start().chars().next()) {
             _ if statement.starts_with("param ") => "declared here",
             Some(Some(':')) => "declared here",
-            Some(None) => "the argument",
+            Some(None) => {
+                let line = self.text[..from.start].rfind('\n').map_or(0, |i| i + 1);
+                let is_loop = self.text[line..].trim_start().starts_with("for ");
+                if is_loop { "from this loop" } else { "the argument" }
+            }
             _ => "computed here",
         }
     }
