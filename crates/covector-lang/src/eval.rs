@@ -104,7 +104,7 @@ pub struct Record {
 }
 
 /// How many statements and expressions a run may execute.
-const MOST_STEPS: u64 = 2_000_000;
+pub(crate) const MOST_STEPS: u64 = 2_000_000;
 
 /// How many calls may be open at once.
 const MOST_CALLS: usize = 40;
@@ -137,6 +137,8 @@ pub struct Interpreter<'a> {
     /// Names around the functions that run.
     captured: Vec<Arc<HashMap<String, Value>>>,
     steps: u64,
+    /// How many there may be.
+    limit: u64,
     /// The sizes that stand for any number.
     free: SizeSet,
     /// True while a transformation runs a function: what it makes is not written down.
@@ -154,7 +156,23 @@ impl<'a> Interpreter<'a> {
     pub fn new(text: &'a str, world: &'a mut dyn World) -> Self {
         let frames = vec![Frame::default()];
         let (record, module, captured) = (Record::default(), Vec::new(), Vec::new());
-        Interpreter { text, world, record, frames, module, captured, steps: 0, free: SizeSet::default(), quiet: 0 }
+        Interpreter {
+            text,
+            world,
+            record,
+            frames,
+            module,
+            captured,
+            steps: 0,
+            limit: MOST_STEPS,
+            free: SizeSet::default(),
+            quiet: 0,
+        }
+    }
+
+    /// With another bound on the number of steps.
+    pub(crate) fn within(self, limit: u64) -> Self {
+        Interpreter { limit, ..self }
     }
 
     /// Runs a program from its beginning to its end.
@@ -181,8 +199,8 @@ impl<'a> Interpreter<'a> {
 
     fn step(&mut self, span: Span) -> Run<()> {
         self.steps += 1;
-        if self.steps > MOST_STEPS {
-            return Err(Fault::new(format!("the program takes more than {MOST_STEPS} steps"), span).into());
+        if self.steps > self.limit {
+            return Err(Fault::new(format!("the program takes more than {} steps", self.limit), span).into());
         }
         Ok(())
     }

@@ -21,8 +21,11 @@ use crate::text::Span;
 /// How many candidates are tried.
 const MOST_TRIED: usize = 48;
 
-/// How many steps all tries together may take until the place of the fault.
-const MOST_STEPS: u64 = 2_000_000;
+/// How many steps a try may take.
+pub(crate) const STEPS: u64 = 20_000;
+
+/// How many steps all tries that end in a fault may take together.
+const ALL_STEPS: u64 = 200_000;
 
 /// How long a program may be for fixes to be tried.
 const LONGEST: usize = 50_000;
@@ -97,10 +100,11 @@ fn proven(program: &Program, about: &About, candidates: Vec<Candidate>, numbers:
     let (mut whole, mut past) = (Vec::new(), Vec::new());
     let mut seen = HashSet::from([program.text.clone()]);
     let mut best_rank = None;
-    let most = (MOST_STEPS / (about.steps + 1)).clamp(2, MOST_TRIED as u64) as usize;
+    let mut steps = 0;
     for Candidate { rank, text, span, with } in candidates {
         if whole.len() >= MOST_SHOWN
-            || seen.len() > most
+            || seen.len() > MOST_TRIED
+            || steps > ALL_STEPS
             || past.len() >= 2 * MOST_SHOWN
             || best_rank.is_some_and(|best| rank > best)
         {
@@ -113,7 +117,9 @@ fn proven(program: &Program, about: &About, candidates: Vec<Candidate>, numbers:
         let Ok(fixed) = Program::parse_plainly(&program.name, &changed) else { continue };
         let shift = with.len() as isize - (span.end - span.start) as isize;
         let help = Help { text, fix: Some((span, with)) };
-        match fixed.check_plainly(numbers) {
+        let checked = fixed.check_plainly(numbers);
+        steps += checked.as_ref().err().map_or(0, |next| next.fault.about.steps);
+        match checked {
             Ok(_) => {
                 best_rank = Some(rank);
                 whole.push(help);

@@ -8,7 +8,7 @@ use covector_trace::symbolic::Runs;
 use crate::about::Kind;
 use crate::ast::Stmt;
 use crate::error::{Fault, Report};
-use crate::eval::{Interpreter, Leaf, Record, Stop, Wish, World};
+use crate::eval::{Interpreter, Leaf, MOST_STEPS, Record, Stop, Wish, World};
 use crate::fix;
 use crate::parse::parse;
 use crate::symbols::{LARGE_PRIMES, PRIMES, in_symbols, runs_of};
@@ -23,6 +23,8 @@ pub struct Program {
     /// Its text.
     pub text: String,
     statements: Vec<Stmt>,
+    /// How many steps a run may take.
+    limit: u64,
 }
 
 /// Numbers for sizes and settings: `B=2`, `dropout=0.1`.
@@ -102,7 +104,9 @@ impl Program {
     /// The first place where the text is no program.
     pub fn parse(name: &str, text: &str) -> Result<Program, Box<Report>> {
         match parse(text) {
-            Ok(statements) => Ok(Program { name: name.to_owned(), text: text.to_owned(), statements }),
+            Ok(statements) => {
+                Ok(Program { name: name.to_owned(), text: text.to_owned(), statements, limit: MOST_STEPS })
+            }
             Err(fault) => {
                 let fault = fix::taught_syntax(fault, text);
                 Err(Box::new(Report { fault, name: name.to_owned(), text: text.to_owned() }))
@@ -117,7 +121,7 @@ impl Program {
 
     /// As [`parse`](Self::parse), without fixes.
     pub(crate) fn parse_plainly(name: &str, text: &str) -> Result<Program, Fault> {
-        Ok(Program { name: name.to_owned(), text: text.to_owned(), statements: parse(text)? })
+        Ok(Program { name: name.to_owned(), text: text.to_owned(), statements: parse(text)?, limit: fix::STEPS })
     }
 
     /// The fault in this program's text.
@@ -143,7 +147,7 @@ impl Program {
         leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
     ) -> Result<Record, Box<Report>> {
         let mut world = Given { numbers, leaf };
-        let mut interpreter = Interpreter::new(&self.text, &mut world);
+        let mut interpreter = Interpreter::new(&self.text, &mut world).within(self.limit);
         match interpreter.run(&self.statements) {
             Ok(()) => Ok(interpreter.into_record()),
             Err(Stop::Fault(fault)) => Err(self.report(*fault)),
@@ -213,7 +217,7 @@ impl Program {
         // A run ends early where a size should have had its number; with that it goes further.
         loop {
             let mut world = Primes { numbers, wishes: &mut wishes, run: 0, defaulted: Vec::new(), leaf };
-            let _ = Interpreter::new(&self.text, &mut world).run(&self.statements);
+            let _ = Interpreter::new(&self.text, &mut world).within(self.limit).run(&self.statements);
             let found = world.defaulted;
             let before = wishes.fixed.len();
             wishes.fixed.extend(found.iter().cloned());
@@ -232,7 +236,7 @@ impl Program {
     ) -> Result<Vec<Record>, Box<Report>> {
         let before = wishes.clone();
         let first = match self.symbolic_over(numbers, wishes, leaf) {
-            Err(report) if !before.large => report,
+            Err(report) if !before.large && report.fault.about.steps <= self.limit => report,
             end => return end,
         };
         // `x[300]` and `T - 300` fail with a small `T` only: that is no fault of theirs.
@@ -258,11 +262,13 @@ impl Program {
             let (mut records, mut faults) = (Vec::new(), Vec::new());
             for run in 0..RUNS {
                 let mut world = Primes { numbers, wishes, run, defaulted: Vec::new(), leaf };
-                let mut interpreter = Interpreter::new(&self.text, &mut world);
+                let mut interpreter = Interpreter::new(&self.text, &mut world).within(self.limit);
                 let end = interpreter.run(&self.statements);
                 let record = interpreter.into_record();
                 match end {
                     Ok(()) => records.push(record),
+                    // One run that never ends is enough.
+                    Err(Stop::Fault(fault)) if fault.about.steps > self.limit => return Err(self.report(*fault)),
                     Err(Stop::Fault(fault)) => faults.push((*fault, record.sizes)),
                     Err(Stop::Wish(wish)) => {
                         restarts += 1;

@@ -350,6 +350,13 @@ fn what_never_ends_is_refused() {
     assert!(refusal(&text).contains("letters"));
 }
 
+/// Each fix is tried on the program, but not for ever.
+#[test]
+fn fixes_of_long_programs_are_tried_for_a_while() {
+    let text = "x: f32[B, T, d]\nfor i in range(100000):\n    y = x.sum(axis=(1, -2))\n";
+    assert!(refusal(text).contains("named twice"));
+}
+
 #[test]
 fn sizes_beyond_memory_are_refused() {
     let huge = "9223372036854775807";
@@ -368,6 +375,9 @@ fn sizes_beyond_memory_are_refused() {
     ] {
         refusal(&text);
     }
+    // What would have to be computed for a check is refused before memory is asked for.
+    let masked = "x: f32[A, B, C, D]\nm: bool[A, B, C, D]\ny = x[m]\n";
+    assert!(refusal(masked).contains("depends on the numbers"));
     // Sizes are symbols, however large the numbers beside them.
     let fine = "x: f32[T - 300]\ny = x[:5]\nz: f32[300 * T]\nt: f32[T]\nu = t[300]\n";
     Program::parse("fine.cv", fine).unwrap().check(&Numbers::new()).unwrap_or_else(|e| panic!("{e}"));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use covector::registry::{Args, OpDef};
+use covector::{DType, Tensor};
 
 use super::{Flow, Frame, Interpreter, MOST_CALLS, Run};
 use crate::about::Kind;
@@ -11,6 +12,12 @@ use crate::defaults;
 use crate::error::Fault;
 use crate::text::Span;
 use crate::value::{Function, Int, Value};
+
+/// Ops whose results' shapes depend on the numbers in their operands, which therefore are computed even for a check.
+const READS: [&str; 3] = ["masked_select", "index", "unique"];
+
+/// How many elements such an operand may have.
+const LARGEST_READ: usize = 1 << 24;
 
 /// An argument by name: its name, where the name stands, where the value stands, the value.
 pub(super) type Named = (String, Span, Span, Value);
@@ -170,6 +177,12 @@ impl Interpreter<'_> {
         let operands: Vec<(Span, Value)> = given.into_iter().flatten().collect();
         if let Some(number) = number_only(op, &operands) {
             return Ok(number);
+        }
+        let read = |x: &Tensor| x.dtype() == DType::Bool || op.name == "unique";
+        let large = |(_, v): &(Span, Value)| v.tensors().iter().any(|x| x.size() > LARGEST_READ && read(x));
+        if READS.contains(&op.name) && operands.iter().any(large) {
+            let fault = Fault::new(format!("the shape of {} depends on the numbers in a large tensor", op.name), span);
+            return Err(fault.note("`where` and `masked_fill` keep the shape").into());
         }
         let result = Args::positional(op, args).and_then(|mut args| (op.call)(&mut args));
         let tensors = result.map_err(|e| self.fault(&e, span, &operands))?;
