@@ -24,16 +24,16 @@
 //! |---|---|
 //! | *program* | *statement*… |
 //! | *statement* | *declaration* · *names* `=` *values* · *name* `+=` *value* (also `-= *= /= //= %= @= **=`) · *values* · `pass` · `return` *values* · *function* · *loop* · *condition* |
-//! | *declaration* | [`param`] *name* `:` *dtype* `[` *size*`,` … `]` |
-//! | *function* | `def` *name* `(` *name* [`=` *value*]`,` … `)` *body* |
+//! | *declaration* | (`param`)? *name* `:` *dtype* `[` *size*`,` … `]` |
+//! | *function* | `def` *name* `(` *name* (`=` *value*)?`,` … `)` *body* |
 //! | *loop* | `for` *names* `in` *values* *body* |
-//! | *condition* | `if` *value* *body* (`elif` *value* *body*)… [`else` *body*] |
+//! | *condition* | `if` *value* *body* (`elif` *value* *body*)… (`else` *body*)? |
 //! | *body* | `:` *statement* · `:` and indented lines |
 //! | *values* | *value* · *value*`,` … |
 //! | *value* | *value* `if` *value* `else` *value* · operators, from loose to tight: `or` · `and` · `not` · `== != < <= > >=` · `\|` · `^` · `&` · `<< >>` · `+ -` · `* / // % @` · signs `- + ~` · `**` |
 //! | *operand* | *name* · number · `"text"` · `True` · `False` · `None` · `(`*values*`)` · `[`*values*`]` · *operand*`.`*name* · *operand*`(`*argument*`,` …`)` · *operand*`[`*index*`,` …`]` |
 //! | *argument* | *value* · *name*`=`*value* |
-//! | *index* | *value* · [*value*]`:`[*value*][`:`[*value*]] · `...` · `None` |
+//! | *index* | *value* · *value*? `:` *value*? (`:` *value*?)? · `...` · `None` |
 //!
 //! `#` begins a comment, `;` separates statements, lines go on inside brackets and behind `\`.
 //!
