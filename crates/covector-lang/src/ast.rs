@@ -23,7 +23,7 @@ impl Expr {
 
 impl ExprKind {
     /// The expressions directly inside.
-    fn parts(&self) -> impl Iterator<Item = &Expr> {
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Expr> {
         let mut parts: Vec<&Expr> = Vec::new();
         match self {
             ExprKind::Name(_) | ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Str(_) => {}
@@ -130,6 +130,58 @@ pub struct Stmt {
     pub kind: StmtKind,
     /// Where it stands.
     pub span: Span,
+}
+
+/// The largest expression that stands at exactly this place.
+pub fn find(program: &[Stmt], span: Span) -> Option<&Expr> {
+    let inside = |outer: Span| outer.start <= span.start && span.end <= outer.end;
+    let mut blocks: Vec<&Stmt> = program.iter().collect();
+    while let Some(stmt) = blocks.pop() {
+        if !inside(stmt.span) {
+            continue;
+        }
+        let mut open = stmt.parts(&mut blocks);
+        while let Some(expr) = open.pop() {
+            if expr.span == span {
+                return Some(expr);
+            }
+            open.extend(expr.kind.parts().filter(|e| inside(e.span)));
+        }
+    }
+    None
+}
+
+/// The outermost expressions of all statements.
+pub(crate) fn expressions(program: &[Stmt]) -> Vec<&Expr> {
+    let (mut blocks, mut found): (Vec<&Stmt>, Vec<&Expr>) = (program.iter().collect(), Vec::new());
+    while let Some(stmt) = blocks.pop() {
+        found.extend(stmt.parts(&mut blocks));
+    }
+    found
+}
+
+impl Stmt {
+    /// The expressions directly inside; the statements are put on the list.
+    fn parts<'a>(&'a self, blocks: &mut Vec<&'a Stmt>) -> Vec<&'a Expr> {
+        match &self.kind {
+            StmtKind::Declare { dims, .. } => dims.iter().collect(),
+            StmtKind::Assign { value, .. } | StmtKind::Update { value, .. } | StmtKind::Value(value) => vec![value],
+            StmtKind::Def(def) => {
+                blocks.extend(&def.body);
+                def.params.iter().filter_map(|p| p.2.as_ref()).collect()
+            }
+            StmtKind::For { over, body, .. } => {
+                blocks.extend(body);
+                vec![over]
+            }
+            StmtKind::If { branches, otherwise } => {
+                blocks.extend(branches.iter().flat_map(|(_, body)| body).chain(otherwise));
+                branches.iter().map(|(condition, _)| condition).collect()
+            }
+            StmtKind::Return(value) => value.iter().collect(),
+            StmtKind::Pass => Vec::new(),
+        }
+    }
 }
 
 /// What a statement is.

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 
+use crate::about::About;
+use crate::shapes::Shapes;
 use crate::text::Span;
 
 /// What is wrong, where, why, and what to do.
@@ -18,7 +20,9 @@ pub struct Fault {
     /// What to do.
     pub help: Vec<Help>,
     /// The op that refused, if one did.
-    pub op: Option<String>,
+    pub op: Option<Box<str>>,
+    /// What there is to know for those who look for a way out.
+    pub(crate) about: Box<About>,
 }
 
 /// A place in the text and what is to be said of it.
@@ -43,7 +47,7 @@ impl Fault {
     /// A fault at a place.
     pub fn new(message: impl Into<String>, span: Span) -> Fault {
         let at = vec![Label { span, text: String::new() }];
-        Fault { message: message.into(), at, notes: Vec::new(), help: Vec::new(), op: None }
+        Fault { message: message.into(), at, notes: Vec::new(), help: Vec::new(), op: None, about: Box::default() }
     }
 
     /// Says something of another place.
@@ -68,6 +72,11 @@ impl Fault {
     pub fn help(mut self, text: impl Into<String>) -> Fault {
         self.help.push(Help { text: text.into(), fix: None });
         self
+    }
+
+    /// The shapes that do not go together, with the axes at which they clash.
+    pub fn shapes(&self) -> Option<&Shapes> {
+        self.about.shapes.as_ref()
     }
 
     /// The place that broke the rule.
@@ -104,15 +113,25 @@ impl Report {
             Some(op) => format!("{op}: {}", fault.message),
             None => fault.message.clone(),
         };
+        let drawn = fault.shapes().map(Shapes::to_string);
         let mut group = Group::with_title(Level::ERROR.primary_title(title)).element(snippet);
-        for note in &fault.notes {
+        for note in drawn.iter().chain(&fault.notes) {
             group = group.element(Level::NOTE.message(note));
         }
+        let mut groups = Vec::new();
         for help in &fault.help {
-            group = group.element(Level::HELP.message(&help.text));
+            match &help.fix {
+                None => group = group.element(Level::HELP.message(&help.text)),
+                Some((span, text)) => {
+                    let patched = Snippet::source(&self.text).path(&self.name).line_start(1);
+                    let patched = patched.patch(Patch::new(span.start..span.end, text));
+                    groups.push(Group::with_title(Level::HELP.secondary_title(&help.text)).element(patched));
+                }
+            }
         }
+        groups.insert(0, group);
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        renderer.render(&[group])
+        renderer.render(&groups)
     }
 
     /// The span, moved off the text's end, where there is nothing to be seen.
@@ -121,6 +140,10 @@ impl Report {
         if span.start >= end && end > 0 {
             let last = self.text[..end].char_indices().next_back().map_or(0, |(i, _)| i);
             return last..end;
+        }
+        // The end of a line is seen as a place, not as a stretch that reaches into the next.
+        if span.of(&self.text).trim().is_empty() {
+            return span.start..span.start;
         }
         span.start..span.end.max(span.start)
     }
@@ -142,6 +165,7 @@ impl Report {
         json!({
             "file": self.name, "op": self.fault.op, "message": self.fault.message,
             "labels": labels, "notes": self.fault.notes, "help": help,
+            "shapes": self.fault.shapes().map(Shapes::json),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Running a program: names, statements, and what is written down on the way.
 
 mod arith;
+mod blame;
 mod builtin;
 mod call;
 mod expr;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use covector::{DType, Shape, Spec, Tensor};
 
+use crate::about::Kind;
 use crate::ast::{Expr, Stmt, StmtKind};
 use crate::error::Fault;
 use crate::text::Span;
@@ -32,8 +34,8 @@ pub enum Stop {
 pub enum Wish {
     /// One of these sizes decides what the program does, not only how large its tensors are.
     Fixed(SizeSet, Span),
-    /// One of these sizes must be divisible by this.
-    Multiple(SizeSet, i64, Span),
+    /// One of these sizes must change so that the first number becomes divisible by the second.
+    Multiple(SizeSet, [i64; 2], Span),
 }
 
 impl From<Fault> for Stop {
@@ -115,10 +117,12 @@ pub struct Record {
     pub names: Vec<(String, Value)>,
     /// The last value that a statement computed, and where.
     pub last: Option<(Value, Span)>,
+    /// How often each statement was completed, by its first byte.
+    pub(crate) completed: HashMap<usize, u32>,
 }
 
 /// How many statements and expressions a run may execute.
-const MOST_STEPS: u64 = 2_000_000;
+pub(crate) const MOST_STEPS: u64 = 2_000_000;
 
 /// How many calls may be open at once.
 const MOST_CALLS: usize = 40;
@@ -137,6 +141,8 @@ struct Frame {
     calls: HashMap<String, usize>,
     /// The number of the pass through the innermost loop.
     pass: Option<usize>,
+    /// The call of the program's function that runs here.
+    call: Option<Span>,
 }
 
 /// Runs programs.
@@ -149,6 +155,8 @@ pub struct Interpreter<'a> {
     /// Names around the functions that run.
     captured: Vec<Arc<HashMap<String, Value>>>,
     steps: u64,
+    /// How many there may be.
+    limit: u64,
     /// The sizes that stand for any number.
     free: SizeSet,
     /// True while a transformation runs a function: what it makes is not written down.
@@ -166,7 +174,23 @@ impl<'a> Interpreter<'a> {
     pub fn new(text: &'a str, world: &'a mut dyn World) -> Self {
         let frames = vec![Frame::default()];
         let (record, module, captured) = (Record::default(), Vec::new(), Vec::new());
-        Interpreter { text, world, record, frames, module, captured, steps: 0, free: SizeSet::default(), quiet: 0 }
+        Interpreter {
+            text,
+            world,
+            record,
+            frames,
+            module,
+            captured,
+            steps: 0,
+            limit: MOST_STEPS,
+            free: SizeSet::default(),
+            quiet: 0,
+        }
+    }
+
+    /// With another bound on the number of steps.
+    pub(crate) fn within(self, limit: u64) -> Self {
+        Interpreter { limit, ..self }
     }
 
     /// Gives a name to a tensor from outside, before the program runs.
@@ -202,8 +226,8 @@ impl<'a> Interpreter<'a> {
 
     fn step(&mut self, span: Span) -> Run<()> {
         self.steps += 1;
-        if self.steps > MOST_STEPS {
-            return Err(Fault::new(format!("the program takes more than {MOST_STEPS} steps"), span).into());
+        if self.steps > self.limit {
+            return Err(Fault::new(format!("the program takes more than {} steps", self.limit), span).into());
         }
         Ok(())
     }
@@ -232,11 +256,32 @@ impl<'a> Interpreter<'a> {
 
     fn block(&mut self, body: &[Stmt]) -> Run<Flow> {
         for stmt in body {
-            if let Flow::Return(value) = self.statement(stmt)? {
+            let flow = self.statement(stmt).map_err(|stop| self.stopped(stop, stmt.span))?;
+            *self.record.completed.entry(stmt.span.start).or_default() += 1;
+            if let Flow::Return(value) = flow {
                 return Ok(Flow::Return(value));
             }
         }
         Ok(Flow::Next)
+    }
+
+    /// Notes on a fault where the run stood.
+    fn stopped(&self, stop: Stop, statement: Span) -> Stop {
+        let Stop::Fault(mut fault) = stop else { return stop };
+        if fault.about.statement.is_none() {
+            fault.about.statement = Some(statement);
+            fault.about.completed = self.record.completed.clone();
+            fault.about.steps = self.steps;
+            let tensors = |f: &Frame| -> Vec<(Span, String)> {
+                let tensor =
+                    |(n, b): (&String, &Bound)| matches!(b.value, Value::Tensor(_)).then(|| (b.span, n.clone()));
+                f.names.iter().filter_map(tensor).collect()
+            };
+            let mut all: Vec<(Span, String)> = self.frames.iter().flat_map(tensors).collect();
+            all.sort_by_key(|(span, _)| span.start);
+            fault.about.tensors = all.into_iter().map(|(_, name)| name).collect();
+        }
+        Stop::Fault(fault)
     }
 
     fn statement(&mut self, stmt: &Stmt) -> Run<Flow> {
@@ -308,7 +353,7 @@ impl<'a> Interpreter<'a> {
         self.name_parts(names, &value);
         for ((name, span), value) in self.unpack(names, &value, expr.span)? {
             self.named(&name, &value);
-            self.bind(&name, value, span);
+            self.bind(&name, value, names[0].1.to(expr.span).to(span));
         }
         self.note_last(value, expr.span);
         Ok(())
@@ -354,8 +399,11 @@ impl<'a> Interpreter<'a> {
             return Err(fault.here(format!("this is {}", value.describe())).into());
         };
         if items.len() != names.len() {
-            let fault = Fault::new(format!("{} names for {} values", names.len(), items.len()), span);
-            return Err(fault.into());
+            let plural = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
+            let (left, right) = (plural(names.len(), "name"), plural(items.len(), "value"));
+            let mut fault = Fault::new(format!("{left} for {right}"), span).here(value.describe());
+            fault.about.kind = Kind::Unpack { names: names.to_vec(), items: items.len() };
+            return Err(fault.label(names[0].1.to(names[names.len() - 1].1), left).into());
         }
         Ok(names.iter().cloned().zip(items.iter().cloned()).collect())
     }
@@ -392,8 +440,11 @@ impl<'a> Interpreter<'a> {
     ) -> Run<()> {
         let Some(dtype) = dtype(dtype_name) else {
             let known: Vec<&str> = DType::ALL.iter().map(|d| d.name()).collect();
-            let fault = Fault::new(format!("there is no dtype `{dtype_name}`"), *dtype_span);
-            return Err(fault.help(format!("there are: {}", known.join(", "))).into());
+            let mut fault = Fault::new(format!("there is no dtype `{dtype_name}`"), *dtype_span);
+            let long = ["float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8"];
+            let all = known.iter().chain(&long).map(|n| (*n).to_owned()).collect();
+            fault.about.kind = Kind::Name { at: *dtype_span, name: dtype_name.clone(), known: all };
+            return Err(fault.note(format!("there are: {}", known.join(", "))).into());
         };
         let path = self.module.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".");
         let given = self.world.shape(&path).filter(|shape| shape.len() == dims.len());
@@ -484,30 +535,5 @@ impl<'a> Interpreter<'a> {
         }
         let module = self.module.clone();
         self.record.made.push(Made { tensors: tensors.to_vec(), name: None, span, module, leaf: None });
-    }
-
-    /// A fault of an op, with what its operands are and where they got their shapes.
-    fn fault(&self, error: &covector::Error, span: Span, operands: &[(Span, Value)]) -> Stop {
-        let mut fault = Fault::new(error.message(), span);
-        fault.op = error.op().map(str::to_owned);
-        if let Some(hint) = error.hinted() {
-            fault = fault.help(hint);
-        }
-        for (place, value) in operands {
-            if matches!(value, Value::Tensor(_)) {
-                fault = fault.label(*place, value.describe());
-            }
-        }
-        for (place, value) in operands {
-            let name = place.of(self.text);
-            if let (Value::Tensor(_), Some((_, Some(from)))) = (value, self.lookup(name))
-                && !fault.at.iter().any(|l| l.span == from)
-                && from != span
-                && from != Span::default()
-            {
-                fault = fault.label(from, format!("`{name}` is made here"));
-            }
-        }
-        fault.into()
     }
 }

@@ -3,7 +3,8 @@
 use covector::Tensor;
 
 use crate::eval::{Leaf, Record};
-use crate::program::{Factor, Numbers, Program, RUNS, Wishes, runs_of};
+use crate::program::{Factor, Numbers, Program, RUNS, Wishes};
+use crate::symbols::runs_of;
 
 impl Program {
     /// Makes sizes multiples of strides where shapes have no formula otherwise: `H/2` is one for even heights.

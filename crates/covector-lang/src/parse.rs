@@ -215,7 +215,8 @@ impl Parser {
         self.expect(":", "and a type behind the name")?;
         let dtype = self.expect_name("a dtype such as `f32`")?;
         let mut dims = Vec::new();
-        let open = self.expect("[", "and the sizes behind the dtype; `f32[]` is a scalar")?;
+        let open = self.expect("[", "behind the dtype");
+        let open = open.map_err(|f| f.note("sizes stand in brackets: `f32[B, T]`; `f32[]` is a scalar"))?;
         while !self.is("]") {
             dims.push(self.expression()?);
             if !self.take(",") {

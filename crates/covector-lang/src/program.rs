@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use covector::{Shape, Spec, Tensor};
-use covector_trace::symbolic::{Runs, Symbolic};
+use covector_trace::symbolic::Runs;
 
+use crate::about::Kind;
 use crate::ast::Stmt;
 use crate::error::{Fault, Report};
-use crate::eval::{Interpreter, Leaf, Record, Stop, Wish, World};
+use crate::eval::{Interpreter, Leaf, MOST_STEPS, Record, Stop, Wish, World};
+use crate::fix;
 use crate::parse::parse;
+use crate::symbols::{LARGE_PRIMES, PRIMES, in_symbols, runs_of};
 use crate::text::Span;
 use crate::value::{Int, Value};
 
@@ -22,6 +25,8 @@ pub struct Program {
     statements: Vec<Stmt>,
     /// Names that stand for tensors from outside.
     given: Vec<(String, Spec)>,
+    /// How many steps a run may take.
+    limit: u64,
 }
 
 /// Numbers for sizes and settings: `B=2`, `dropout=0.1`.
@@ -61,11 +66,13 @@ pub(crate) struct Wishes {
     tried: Vec<(Span, usize)>,
     /// Free sizes in the order in which they were first seen; each has primes of its own.
     order: Vec<String>,
+    /// True if the usual primes are smaller than some number of the program that a size has to reach.
+    large: bool,
 }
 
 impl Wishes {
     /// The prime of a free size in a run.
-    fn prime(&mut self, name: &str, run: usize) -> Option<u64> {
+    pub(crate) fn prime(&mut self, name: &str, run: usize) -> Option<u64> {
         let at = match self.order.iter().position(|n| n == name) {
             Some(at) => at,
             None => {
@@ -73,7 +80,8 @@ impl Wishes {
                 self.order.len() - 1
             }
         };
-        PRIMES.get(at * RUNS + run).copied()
+        let primes = if self.large { &LARGE_PRIMES } else { &PRIMES };
+        primes.get(at * RUNS + run).copied()
     }
 
     /// The sizes of runs that have no number.
@@ -117,11 +125,29 @@ impl Program {
     /// The first place where the text is no program.
     pub fn parse(name: &str, text: &str) -> Result<Program, Box<Report>> {
         match parse(text) {
-            Ok(statements) => {
-                Ok(Program { name: name.to_owned(), text: text.to_owned(), statements, given: Vec::new() })
+            Ok(statements) => Ok(Program {
+                name: name.to_owned(),
+                text: text.to_owned(),
+                statements,
+                given: Vec::new(),
+                limit: MOST_STEPS,
+            }),
+            Err(fault) => {
+                let fault = fix::taught_syntax(fault, text);
+                Err(Box::new(Report { fault, name: name.to_owned(), text: text.to_owned() }))
             }
-            Err(fault) => Err(Box::new(Report { fault, name: name.to_owned(), text: text.to_owned() })),
         }
+    }
+
+    /// The statements.
+    pub fn statements(&self) -> &[Stmt] {
+        &self.statements
+    }
+
+    /// As [`parse`](Self::parse), without fixes.
+    pub(crate) fn parse_plainly(name: &str, text: &str) -> Result<Program, Fault> {
+        let (name, text) = (name.to_owned(), text.to_owned());
+        Ok(Program { statements: parse(&text)?, name, text, given: Vec::new(), limit: fix::STEPS })
     }
 
     /// The same program with names that stand for tensors from outside: `tanh(x*w + b)` with `x`, `w` and `b`.
@@ -140,7 +166,7 @@ impl Program {
                 Err(message) => return (Record::default(), Err(Fault::new(message, Span::default()).into())),
             }
         }
-        let mut interpreter = Interpreter::new(&self.text, world);
+        let mut interpreter = Interpreter::new(&self.text, world).within(self.limit);
         tensors.into_iter().for_each(|(name, tensor)| interpreter.give(name, tensor));
         let end = interpreter.run(&self.statements);
         (interpreter.into_record(), end)
@@ -173,14 +199,20 @@ impl Program {
         shape: &dyn Fn(&str) -> Option<Shape>,
         leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
     ) -> Result<Record, Box<Report>> {
+        self.run_plainly(numbers, shape, leaf).map_err(|report| fix::taught(self, report, numbers))
+    }
+
+    fn run_plainly(
+        &self,
+        numbers: &Numbers,
+        shape: &dyn Fn(&str) -> Option<Shape>,
+        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
+    ) -> Result<Record, Box<Report>> {
         let (record, end) = self.run_in(&mut Given { numbers, shape, leaf });
         match end {
             Ok(()) => Ok(record),
             Err(Stop::Fault(fault)) => Err(self.report(*fault)),
-            Err(Stop::Wish(Wish::Multiple(_, by, span))) => {
-                let fault = Fault::new(format!("{} is not a multiple of {by}", span.of(&self.text)), span);
-                Err(self.report(fault.note("sizes are divided without a rest")))
-            }
+            Err(Stop::Wish(Wish::Multiple(_, [value, by], span))) => Err(self.report(rest(value, by, span))),
             Err(Stop::Wish(Wish::Fixed(..))) => unreachable!("sizes with numbers are not asked for"),
         }
     }
@@ -190,6 +222,11 @@ impl Program {
     /// # Errors
     /// The first op that refuses its operands, with symbols in its message.
     pub fn check(&self, numbers: &Numbers) -> Result<Checked, Box<Report>> {
+        self.check_plainly(numbers).map_err(|report| fix::taught(self, report, numbers))
+    }
+
+    /// As [`check`](Self::check), without fixes.
+    pub(crate) fn check_plainly(&self, numbers: &Numbers) -> Result<Checked, Box<Report>> {
         self.check_with(numbers, &mut |leaf| Ok(hollow(leaf)))
     }
 
@@ -258,7 +295,7 @@ impl Program {
         let sizes: Vec<&[(String, i64)]> = found.iter().map(|r| &r.sizes[..]).collect();
         let runs = runs_of(&names, &sizes, &mut wishes);
         let all_known = names.iter().all(|n| numbers.contains_key(n) || defaults.contains(n));
-        let concrete = if all_known { Some(self.run(numbers, leaf)?) } else { None };
+        let concrete = if all_known { Some(self.run_plainly(numbers, &|_| None, leaf)?) } else { None };
         Ok(Checked { conditions: wishes.conditions(), records: found, runs, fixed, concrete })
     }
 
@@ -278,8 +315,32 @@ impl Program {
         }
     }
 
-    /// Runs over so many sets of primes, after what they wish for was granted.
+    /// Runs over so many sets of primes; over large ones if small ones will not do.
     pub(crate) fn symbolic(
+        &self,
+        numbers: &Numbers,
+        wishes: &mut Wishes,
+        runs: usize,
+        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
+    ) -> Result<Vec<Record>, Box<Report>> {
+        let before = wishes.clone();
+        let first = match self.symbolic_over(numbers, wishes, runs, leaf) {
+            Err(report) if !before.large && report.fault.about.steps <= self.limit => report,
+            end => return end,
+        };
+        // `x[300]` and `T - 300` fail with a small `T` only: that is no fault of theirs.
+        let mut large = Wishes { large: true, ..before };
+        match self.symbolic_over(numbers, &mut large, runs, leaf) {
+            Ok(records) => {
+                *wishes = large;
+                Ok(records)
+            }
+            Err(second) => Err(if first.fault.about.differs { second } else { first }),
+        }
+    }
+
+    /// Runs over several sets of primes, after what they wish for was granted.
+    fn symbolic_over(
         &self,
         numbers: &Numbers,
         wishes: &mut Wishes,
@@ -294,6 +355,8 @@ impl Program {
                 let (record, end) = self.run_in(&mut world);
                 match end {
                     Ok(()) => records.push(record),
+                    // One run that never ends is enough.
+                    Err(Stop::Fault(fault)) if fault.about.steps > self.limit => return Err(self.report(*fault)),
                     Err(Stop::Fault(fault)) => faults.push((*fault, record.sizes)),
                     Err(Stop::Wish(wish)) => {
                         restarts += 1;
@@ -302,7 +365,10 @@ impl Program {
                     }
                 }
             }
-            return if faults.is_empty() { Ok(records) } else { Err(self.report(in_symbols(faults, wishes))) };
+            if faults.is_empty() {
+                return Ok(records);
+            }
+            return Err(self.report(in_symbols(faults, wishes)));
         }
     }
 
@@ -328,7 +394,7 @@ impl Program {
                 }
                 wishes.fixed.extend(fresh.into_iter().cloned());
             }
-            Wish::Multiple(set, by, span) => {
+            Wish::Multiple(set, [value, by], span) => {
                 let free: Vec<String> = named(set).into_iter().filter(|n| !wishes.fixed.contains(n)).collect();
                 let tried = match wishes.tried.iter_mut().find(|(s, _)| s == span) {
                     Some((_, n)) => {
@@ -341,6 +407,9 @@ impl Program {
                     }
                 };
                 if tried >= free.len().max(1) * 3 || restarts > 60 || free.is_empty() {
+                    if free.is_empty() {
+                        return Err(self.report(rest(*value, *by, *span)));
+                    }
                     let fault = Fault::new(format!("`{}` leaves a rest", span.of(&self.text)), *span);
                     return Err(self.report(fault.note("sizes are divided without a rest")));
                 }
@@ -352,6 +421,13 @@ impl Program {
         }
         Ok(())
     }
+}
+
+/// The fault of a division of sizes that leaves a rest.
+fn rest(value: i64, by: i64, span: Span) -> Fault {
+    let mut fault = Fault::new(format!("{value} is not a multiple of {by}"), span);
+    fault.about.kind = Kind::Rest { value, by };
+    fault.note("sizes are divided without a rest")
 }
 
 /// A number as a product of sizes (the largest first) and a rest.
@@ -373,89 +449,6 @@ fn factors(mut n: u64, mut known: Vec<(String, i64)>) -> Vec<Factor> {
 /// A tensor of the leaf's shape without numbers of its own.
 pub fn hollow(leaf: &Leaf) -> Tensor {
     Tensor::from_array(covector::Array::full(leaf.spec.shape.clone(), 0.0, leaf.spec.dtype))
-}
-
-/// The sizes of the free names in each run, with their primes.
-pub(crate) fn runs_of(names: &[String], sizes: &[&[(String, i64)]], wishes: &mut Wishes) -> Runs {
-    let mut runs = Runs::new(names);
-    for (run, sizes) in sizes.iter().enumerate() {
-        let number = |name: &String| sizes.iter().find(|(n, _)| n == name).map_or(1, |(_, v)| *v as u64);
-        let primes = names.iter().map(|name| wishes.prime(name, run).unwrap_or(1)).collect();
-        runs.add(names.iter().map(number).collect(), primes);
-    }
-    runs
-}
-
-/// A message about several runs, with symbols in place of the numbers that differ between them.
-fn in_symbols(faults: Vec<(Fault, Vec<(String, i64)>)>, wishes: &mut Wishes) -> Fault {
-    let (mut fault, first) = faults[0].clone();
-    let alike =
-        faults.len() == RUNS && faults.iter().all(|(f, sizes)| f.span() == fault.span() && sizes.len() == first.len());
-    if !alike {
-        return fault;
-    }
-    let names: Vec<String> = first.iter().map(|(n, _)| n.clone()).filter(|n| !wishes.fixed.contains(n)).collect();
-    let sizes: Vec<&[(String, i64)]> = faults.iter().map(|(_, s)| &s[..]).collect();
-    let runs = runs_of(&names, &sizes, wishes);
-    let texts = |get: &dyn Fn(&Fault) -> Option<String>| -> Option<String> {
-        let all: Option<Vec<String>> = faults.iter().map(|(f, _)| get(f)).collect();
-        Some(symbolic_text(&all?, &runs))
-    };
-    fault.message = texts(&|f| Some(f.message.clone())).unwrap_or(fault.message);
-    for i in 0..fault.at.len() {
-        if let Some(text) = texts(&|f| f.at.get(i).map(|l| l.text.clone())) {
-            fault.at[i].text = text;
-        }
-    }
-    for i in 0..fault.notes.len() {
-        if let Some(text) = texts(&|f| f.notes.get(i).cloned()) {
-            fault.notes[i] = text;
-        }
-    }
-    for i in 0..fault.help.len() {
-        if let Some(text) = texts(&|f| f.help.get(i).map(|h| h.text.clone())) {
-            fault.help[i].text = text;
-        }
-    }
-    fault
-}
-
-/// A text that has the same words in every run and numbers that differ, with expressions in place of these.
-fn symbolic_text(texts: &[String], runs: &Runs) -> String {
-    let split: Vec<Vec<(String, Option<u64>)>> = texts.iter().map(|t| pieces(t)).collect();
-    let same = |i: usize| split.iter().all(|s| s.get(i).is_some_and(|p| p.1.is_some() || p.0 == split[0][i].0));
-    if split.iter().any(|s| s.len() != split[0].len()) || !(0..split[0].len()).all(same) {
-        return texts[0].clone();
-    }
-    let piece = |i: usize| {
-        let numbers: Option<Vec<u64>> = split.iter().map(|s| s[i].1).collect();
-        let differ = numbers.filter(|n| n.iter().any(|v| *v != n[0]));
-        let found = differ.and_then(|n| runs.fit(&n)).map(|e: Symbolic| e.to_string());
-        found.unwrap_or_else(|| split[0][i].0.clone())
-    };
-    (0..split[0].len()).map(piece).collect()
-}
-
-/// A text cut into its numbers and what is between them; digits inside words (`f32`) are no numbers.
-fn pieces(text: &str) -> Vec<(String, Option<u64>)> {
-    let mut pieces: Vec<(String, Option<u64>)> = vec![(String::new(), None)];
-    let mut in_word = false;
-    for c in text.chars() {
-        let digit = c.is_ascii_digit() && !in_word;
-        let last = pieces.last_mut().expect("never empty");
-        match (digit, last.1.is_some()) {
-            (true, true) | (false, false) => last.0.push(c),
-            (true, false) => pieces.push((c.to_string(), Some(0))),
-            (false, true) => pieces.push((c.to_string(), None)),
-        }
-        if !digit {
-            in_word = c.is_alphanumeric() || c == '_' || (c == '.' && in_word);
-        }
-    }
-    for piece in pieces.iter_mut().filter(|p| p.1.is_some()) {
-        piece.1 = piece.0.parse().ok();
-    }
-    pieces
 }
 
 /// Sizes with the numbers they were given.
@@ -528,26 +521,4 @@ impl World for Primes<'_> {
     fn leaf(&mut self, leaf: &Leaf) -> Result<Tensor, String> {
         (self.leaf)(leaf)
     }
-}
-
-/// Primes dealt to the runs in turn: none that counts anything often, and small, so that products of many fit 64 bits.
-const PRIMES: [u64; 200] = primes();
-
-const fn primes() -> [u64; 200] {
-    let (mut found, mut n, mut count) = ([0; 200], 53, 0);
-    while count < found.len() {
-        let (mut d, mut prime) = (2, true);
-        while d * d <= n {
-            if n % d == 0 {
-                prime = false;
-            }
-            d += 1;
-        }
-        if prime {
-            found[count] = n;
-            count += 1;
-        }
-        n += 1;
-    }
-    found
 }

@@ -99,6 +99,7 @@ impl Value {
     pub fn describe(&self) -> String {
         match self {
             Value::Tensor(t) => t.spec().to_string(),
+            Value::Int(i) if !i.sizes.is_empty() => format!("the size {}", i.value),
             Value::Int(i) => format!("the integer {}", i.value),
             Value::Float(x) => format!("the number {x}"),
             Value::Bool(true) => "True".into(),
@@ -107,21 +108,26 @@ impl Value {
             Value::DType(d) => format!("the dtype {d}"),
             Value::None => "None".into(),
             Value::Ellipsis => "`...`".into(),
-            Value::List(items) => format!("a list of {}", items.len()),
+            Value::List(items) => match items.iter().map(Value::as_int).collect::<Option<Vec<i64>>>() {
+                Some(ints) if !ints.is_empty() && ints.len() <= 8 => {
+                    format!("the list [{}]", ints.iter().map(i64::to_string).collect::<Vec<_>>().join(", "))
+                }
+                _ => format!("a list of {}", items.len()),
+            },
             Value::Function(_) => "a function".into(),
         }
     }
 
-    /// The number of lists on the longest way down into it.
-    pub fn depth(&self) -> usize {
-        let (mut deepest, mut open) = (0, vec![(self, 0)]);
+    /// The number of lists on the longest way down into it, and the number of values in it.
+    pub fn extent(&self) -> (usize, usize) {
+        let (mut deepest, mut count, mut open) = (0, 0, vec![(self, 0)]);
         while let Some((value, depth)) = open.pop() {
-            deepest = deepest.max(depth);
+            (deepest, count) = (deepest.max(depth), count + 1);
             if let Value::List(items) = value {
                 open.extend(items.iter().map(|item| (item, depth + 1)));
             }
         }
-        deepest
+        (deepest, count)
     }
 
     /// All tensors in it, in order.
@@ -168,8 +174,19 @@ impl Value {
                     Arg::Tensors(items.iter().map(tensor).collect::<Option<_>>()?)
                 }
             },
+            // `f32` is a function too.
+            Value::Function(Function::Builtin(name)) if kind == "DType" => Arg::DType(dtype(name)?),
             Value::Ellipsis | Value::Function(_) => return None,
         })
+    }
+
+    /// The dtype, if it is one.
+    pub fn as_dtype(&self) -> Option<DType> {
+        match self {
+            Value::DType(d) => Some(*d),
+            Value::Function(Function::Builtin(name)) => dtype(name),
+            _ => None,
+        }
     }
 
     /// The integer, if it is one.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::panic::Location;
 
+use covector_array::Shape;
+
 use crate::{Described, Label, site};
 
 /// The result of everything that can fail.
@@ -14,12 +16,22 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone)]
 pub struct Error(Box<Report>);
 
+/// Two axes that had to be of one size and are not.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Clash {
+    /// The shapes they are axes of, as the op's operands had them.
+    pub shapes: [Shape; 2],
+    /// For each shape its axis, counted from 0.
+    pub axes: [usize; 2],
+}
+
 #[derive(Clone, Default)]
 struct Report {
     op: Option<String>,
     operands: Vec<Described>,
     message: String,
     hint: Option<String>,
+    clash: Option<Clash>,
     site: Option<&'static Location<'static>>,
     labels: Option<[Label; 2]>,
 }
@@ -36,6 +48,20 @@ impl Error {
         self
     }
 
+    /// Says which axis of the one shape clashes with which of the other.
+    pub fn clash(mut self, shapes: [&Shape; 2], axes: [usize; 2]) -> Self {
+        self.0.clash = Some(Clash { shapes: shapes.map(Clone::clone), axes });
+        self
+    }
+
+    /// As [`clash`](Self::clash) of shapes of one rank that had to be equal: at the first axis that differs.
+    pub(crate) fn differing(self, a: &Shape, b: &Shape) -> Self {
+        match a.iter().zip(b.iter()).position(|(m, n)| m != n) {
+            Some(axis) if a.len() == b.len() => self.clash([a, b], [axis, axis]),
+            _ => self,
+        }
+    }
+
     /// Begins the message with what it is about.
     pub(crate) fn of(mut self, what: impl fmt::Display) -> Self {
         self.0.message = format!("{what}: {}", self.0.message);
@@ -43,7 +69,7 @@ impl Error {
     }
 
     /// Notes the labels that clash.
-    pub(crate) fn clashing(mut self, labels: [Label; 2]) -> Self {
+    pub(crate) fn of_labels(mut self, labels: [Label; 2]) -> Self {
         self.0.labels = Some(labels);
         self
     }
@@ -86,6 +112,11 @@ impl Error {
     /// The labels that met and are not equal, if it is that.
     pub fn labels(&self) -> Option<&[Label; 2]> {
         self.0.labels.as_ref()
+    }
+
+    /// The axes that clash, if the op said so.
+    pub fn clashing(&self) -> Option<&Clash> {
+        self.0.clash.as_ref()
     }
 
     /// The line of the user's program, if known.

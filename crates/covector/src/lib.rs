@@ -34,7 +34,7 @@ pub use axes::{Axes, Axis, Ints, keep};
 pub use convert::Nested;
 pub use covector_array::{Array, DType, Element, Shape, bf16, f16, kernels, live_bytes, peak_bytes, threads};
 pub use covector_derive::Tree;
-pub use error::{Error, Result};
+pub use error::{Clash, Error, Result};
 pub use formula::Formula;
 pub use labels::{Described, Flow, Label, Labels, Written};
 #[doc(hidden)]

@@ -3,6 +3,7 @@
 use covector::{Operand, Tensor, registry};
 
 use super::{Interpreter, Run, Stop, Wish};
+use crate::about::Kind;
 use crate::ast::Expr;
 use crate::error::Fault;
 use crate::text::Span;
@@ -68,8 +69,9 @@ impl Interpreter<'_> {
             (Value::Tensor(_), Value::Tensor(_)) => self.tensors(sign, operands, span),
             (Value::Tensor(_), number) | (number, Value::Tensor(_)) if number.as_number().is_some() && sign == "@" => {
                 let fault = Fault::new("`@` multiplies matrices", span);
-                let fault = fault.label(*left_span, left.describe()).label(*right_span, right.describe());
-                Err(fault.help("to multiply by a number, write `*`").into())
+                let mut fault = fault.label(*left_span, left.describe()).label(*right_span, right.describe());
+                fault.about.kind = Kind::Number;
+                Err(fault.into())
             }
             (Value::Tensor(_), number) if number.as_number().is_some() => self.tensors(sign, operands, span),
             (number, Value::Tensor(x)) if number.as_number().is_some() => {
@@ -77,12 +79,20 @@ impl Interpreter<'_> {
                 self.tensors(sign, [(*left_span, number), operands[1].clone()], span)
             }
             (Value::Int(a), Value::Int(b)) => self.integers(sign, *a, *b, span),
-            (Value::List(a), Value::List(b)) if sign == "+" => Ok(Value::List(a.iter().chain(b).cloned().collect())),
+            (Value::List(a), Value::List(b)) if sign == "+" => {
+                longest(a.len().saturating_add(b.len()), "items", span)?;
+                Ok(Value::List(a.iter().chain(b).cloned().collect()))
+            }
             (Value::List(a), Value::Int(n)) if sign == "*" => {
-                let n = usize::try_from(n.value).unwrap_or(0).min(1 << 16);
+                self.decide(n.sizes, *right_span)?;
+                let n = usize::try_from(n.value).unwrap_or(0);
+                longest(a.len().saturating_mul(n), "items", span)?;
                 Ok(Value::List(std::iter::repeat_n(a, n).flatten().cloned().collect()))
             }
-            (Value::Str(a), Value::Str(b)) if sign == "+" => Ok(Value::Str(format!("{a}{b}").into())),
+            (Value::Str(a), Value::Str(b)) if sign == "+" => {
+                longest(a.len().saturating_add(b.len()), "letters", span)?;
+                Ok(Value::Str(format!("{a}{b}").into()))
+            }
             _ => match (left.as_number(), right.as_number()) {
                 (Some(a), Some(b)) => floats(sign, a, b)
                     .map(Value::Float)
@@ -123,7 +133,7 @@ impl Interpreter<'_> {
             "/" | "//" => {
                 let floor = sign == "//" && sizes.and(self.free).is_empty();
                 if x % y != 0 && y > 0 && !floor {
-                    return Err(Stop::Wish(Wish::Multiple(a.sizes, y, span)));
+                    return Err(Stop::Wish(Wish::Multiple(a.sizes, [x, y], span)));
                 }
                 Some(x.div_euclid(y))
             }
@@ -163,10 +173,10 @@ impl Interpreter<'_> {
         let order = match (a, b) {
             (Value::Str(a), Value::Str(b)) => Some(a.cmp(b)),
             (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
-            (Value::DType(a), Value::DType(b)) => Some(a.name().cmp(b.name())),
             (Value::None, Value::None) => Some(std::cmp::Ordering::Equal),
-            _ => match (a.as_number(), b.as_number()) {
-                (Some(a), Some(b)) => a.partial_cmp(&b),
+            _ => match (a.as_number().zip(b.as_number()), a.as_dtype().zip(b.as_dtype())) {
+                (Some((a, b)), _) => a.partial_cmp(&b),
+                (_, Some((a, b))) => Some(a.name().cmp(b.name())),
                 _ => return Ok(Value::Bool(sign == "!=")),
             },
         };
@@ -200,6 +210,13 @@ fn floats(sign: &str, a: f64, b: f64) -> Option<f64> {
         "**" => a.powf(b),
         _ => return None,
     })
+}
+
+/// How long lists and texts may become.
+const LONGEST: usize = 100_000;
+
+fn longest(n: usize, of: &str, span: Span) -> Run<()> {
+    if n <= LONGEST { Ok(()) } else { Err(Fault::new(format!("more than {LONGEST} {of}"), span).into()) }
 }
 
 fn too_large(span: Span) -> Stop {

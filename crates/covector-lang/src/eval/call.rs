@@ -3,13 +3,21 @@
 use std::sync::Arc;
 
 use covector::registry::{Args, OpDef};
+use covector::{DType, Tensor};
 
 use super::{Flow, Frame, Interpreter, MOST_CALLS, Run};
+use crate::about::Kind;
 use crate::ast::{Argument, Def, Expr, ExprKind};
 use crate::defaults;
 use crate::error::Fault;
 use crate::text::Span;
 use crate::value::{Function, Int, Value};
+
+/// Ops whose results' shapes depend on the numbers in their operands, which therefore are computed even for a check.
+const READS: [&str; 3] = ["masked_select", "index", "unique"];
+
+/// How many elements such an operand may have.
+const LARGEST_READ: usize = 1 << 24;
 
 /// An argument by name: its name, where the name stands, where the value stands, the value.
 pub(super) type Named = (String, Span, Span, Value);
@@ -71,7 +79,8 @@ impl Interpreter<'_> {
                 }
             })),
             other => {
-                let fault = Fault::new("only functions are called", callee.span);
+                let mut fault = Fault::new("only functions are called", callee.span);
+                fault.about.kind = Kind::Call;
                 Err(fault.here(format!("this is {}", other.describe())).into())
             }
         }
@@ -112,8 +121,9 @@ impl Interpreter<'_> {
         if positional.len() > op.params.len() {
             let (wanted, extra) = (op.params.len(), positional.len());
             let signature = signature(op);
-            let fault = Fault::new(format!("{} takes {wanted} arguments, {extra} were given", op.name), span);
-            return Err(fault.help(signature).into());
+            let mut fault = Fault::new(format!("{} takes {}, {extra} were given", op.name, arguments(wanted)), span);
+            fault.about.kind = Kind::TooMany { wanted };
+            return Err(fault.note(called(&signature)).into());
         }
         given.extend(positional.drain(..).map(Some));
         given.resize_with(op.params.len(), || None);
@@ -131,8 +141,11 @@ impl Interpreter<'_> {
                 let message = format!("{} has no parameter `{name}`", op.name);
                 return Err(self.unknown_parameter(message, &name, names.collect(), name_span, signature(op)));
             };
-            if given[at].is_some() {
-                return Err(Fault::new(format!("the parameter `{name}` was given twice"), name_span).into());
+            if let Some((first, _)) = &given[at] {
+                let fault = Fault::new(format!("{} is given `{name}` twice", op.name), span);
+                let mut fault = fault.label(*first, "by its place").label(name_span, "by name");
+                (fault.about.kind, fault.op) = (Kind::Op, None);
+                return Err(fault.note(called(&signature(op))).into());
             }
             given[at] = Some((value_span, value));
         }
@@ -145,21 +158,31 @@ impl Interpreter<'_> {
                     Some(arg) => Some(arg),
                     None => {
                         let fault = Fault::new(format!("{} does not take this as `{}`", op.name, param.name), *place);
-                        return Err(fault.here(format!("this is {}", value.describe())).help(signature(op)).into());
+                        let mut fault =
+                            fault.here(format!("this is {}", value.describe())).note(called(&signature(op)));
+                        fault.about.kind = Kind::Op;
+                        return Err(fault.into());
                     }
                 },
             };
             match arg {
                 Some(arg) => args.push(arg),
                 None => {
-                    let fault = Fault::new(format!("{} needs the argument `{}`", op.name, param.name), span);
-                    return Err(fault.help(signature(op)).into());
+                    let mut fault = Fault::new(format!("{} needs the argument `{}`", op.name, param.name), span);
+                    fault.about.kind = Kind::Missing { param: param.name.to_owned() };
+                    return Err(fault.note(called(&signature(op))).into());
                 }
             }
         }
         let operands: Vec<(Span, Value)> = given.into_iter().flatten().collect();
         if let Some(number) = number_only(op, &operands) {
             return Ok(number);
+        }
+        let read = |x: &Tensor| x.dtype() == DType::Bool || op.name == "unique";
+        let large = |(_, v): &(Span, Value)| v.tensors().iter().any(|x| x.size() > LARGEST_READ && read(x));
+        if READS.contains(&op.name) && operands.iter().any(large) {
+            let fault = Fault::new(format!("the shape of {} depends on the numbers in a large tensor", op.name), span);
+            return Err(fault.note("`where` and `masked_fill` keep the shape").into());
         }
         let result = Args::positional(op, args).and_then(|mut args| (op.call)(&mut args));
         let tensors = result.map_err(|e| self.fault(&e, span, &operands))?;
@@ -202,7 +225,7 @@ impl Interpreter<'_> {
         signature: String,
     ) -> super::Stop {
         match self.unknown(message, name, known, span) {
-            super::Stop::Fault(fault) => fault.help(signature).into(),
+            super::Stop::Fault(fault) => fault.note(called(&signature)).into(),
             other => other,
         }
     }
@@ -222,8 +245,10 @@ impl Interpreter<'_> {
         }
         let wanted = def.params.len();
         if positional.len() > wanted {
-            let message = format!("{} takes {wanted} arguments, {} were given", def.name, positional.len());
-            return Err(Fault::new(message, span).label(def.name_span, "defined here").into());
+            let message = format!("{} takes {}, {} were given", def.name, arguments(wanted), positional.len());
+            let mut fault = Fault::new(message, span).label(def.name_span, "defined here");
+            fault.about.kind = Kind::TooMany { wanted };
+            return Err(fault.into());
         }
         let mut values: Vec<Option<(Span, Value)>> = positional.into_iter().map(Some).collect();
         values.resize_with(wanted, || None);
@@ -242,15 +267,16 @@ impl Interpreter<'_> {
                 }
             }
         }
-        let frame = Frame::default();
+        let frame = Frame { call: Some(span), ..Frame::default() };
         let mut bound = Vec::new();
         for ((name, name_span, default), value) in def.params.iter().zip(values) {
             let value = match (value, default) {
                 (Some((_, value)), _) => value,
                 (None, Some(default)) => self.expr(default)?,
                 (None, None) => {
-                    let fault = Fault::new(format!("{} needs the argument `{name}`", def.name), span);
-                    return Err(fault.label(*name_span, "without a default").into());
+                    let mut fault = Fault::new(format!("{} needs the argument `{name}`", def.name), span);
+                    fault.about.kind = Kind::Missing { param: name.clone() };
+                    return Err(fault.label(*name_span, "it has no default").into());
                 }
             };
             bound.push((name.clone(), value, *name_span));
@@ -333,6 +359,19 @@ fn number_only(op: &'static OpDef, operands: &[(Span, Value)]) -> Option<Value> 
     let y = Args::positional(op, args).and_then(|mut args| (op.call)(&mut args)).ok()?;
     let y = y.first().filter(|y| y.dtype().is_float())?;
     Some(Value::Float(y.to_f64()))
+}
+
+fn arguments(n: usize) -> String {
+    match n {
+        0 => "no arguments".into(),
+        1 => "1 argument".into(),
+        n => format!("{n} arguments"),
+    }
+}
+
+/// The note that shows how something is called.
+fn called(signature: &str) -> String {
+    format!("it is called as `{signature}`")
 }
 
 /// How an op is called: `softmax(x, axis=-1)`.

@@ -1,6 +1,7 @@
 //! Expressions.
 
 use super::{Interpreter, Run, Stop};
+use crate::about::Kind;
 use crate::ast::{Expr, ExprKind};
 use crate::error::Fault;
 use crate::text::Span;
@@ -9,10 +10,13 @@ use crate::value::{Function, Int, Value, dtype};
 /// How deep lists may be nested.
 const DEEPEST_LIST: usize = 40;
 
+/// How many values may be in a list and the lists in it.
+const LARGEST_LIST: usize = 200_000;
+
 impl Interpreter<'_> {
     pub(super) fn expr(&mut self, expr: &Expr) -> Run<Value> {
         self.step(expr.span)?;
-        Ok(match &expr.kind {
+        let value = match &expr.kind {
             ExprKind::Name(name) => self.name(name, expr.span)?,
             ExprKind::Int(i) => Value::Int(Int::from(*i)),
             ExprKind::Float(x) => Value::Float(*x),
@@ -51,13 +55,26 @@ impl Interpreter<'_> {
                 self.index((of.span, value), items, expr.span)?
             }
             ExprKind::Tuple(items) | ExprKind::List(items) => {
-                let list = Value::List(items.iter().map(|item| self.expr(item)).collect::<Run<_>>()?);
-                if list.depth() > DEEPEST_LIST {
-                    return Err(Fault::new(format!("lists nested more than {DEEPEST_LIST} deep"), expr.span).into());
-                }
-                list
+                Value::List(items.iter().map(|item| self.expr(item)).collect::<Run<_>>()?)
             }
-        })
+        };
+        if let Value::List(_) = &value {
+            self.weigh(&value, expr.span)?;
+        }
+        Ok(value)
+    }
+
+    /// Lists are handed on as copies: a long one takes more than one step.
+    fn weigh(&mut self, list: &Value, span: Span) -> Run<()> {
+        let (depth, count) = list.extent();
+        if depth > DEEPEST_LIST {
+            return Err(Fault::new(format!("lists nested more than {DEEPEST_LIST} deep"), span).into());
+        }
+        if count > LARGEST_LIST {
+            return Err(Fault::new(format!("a list of more than {LARGEST_LIST} items"), span).into());
+        }
+        self.steps += count as u64 / 8;
+        self.step(span)
     }
 
     /// What a name stands for.
@@ -92,21 +109,14 @@ impl Interpreter<'_> {
         })
     }
 
-    /// A fault that names what is meant, if something known is spelt nearly so.
+    /// The fault of a name that is none of those known.
     pub(super) fn unknown(&self, message: String, name: &str, known: Vec<&str>, span: Span) -> Stop {
-        let fault = Fault::new(message, span);
-        match crate::spelling::nearest(name, known) {
-            Some(meant) => {
-                let mut fault = fault.help(format!("`{meant}` is known"));
-                let at = span
-                    .of(self.text)
-                    .rfind(name)
-                    .map_or(span, |i| Span::new(span.start + i..span.start + i + name.len()));
-                fault.help[0].fix = Some((at, meant.to_owned()));
-                fault.into()
-            }
-            None => fault.into(),
-        }
+        let mut fault = Fault::new(message, span);
+        let at =
+            span.of(self.text).rfind(name).map_or(span, |i| Span::new(span.start + i..span.start + i + name.len()));
+        let known = known.into_iter().map(str::to_owned).collect();
+        fault.about.kind = Kind::Name { at, name: name.to_owned(), known };
+        fault.into()
     }
 
     /// The truth of a condition, which must be known before anything runs.
@@ -117,10 +127,16 @@ impl Interpreter<'_> {
                 self.decide(i.sizes, condition.span)?;
                 Ok(i.value != 0)
             }
-            other => Err(Fault::new("a condition is true or false", condition.span)
-                .here(format!("this is {}", other.describe()))
-                .help("to choose element by element, use `where(condition, a, b)`")
-                .into()),
+            other => {
+                let fault = Fault::new("a condition is true or false", condition.span);
+                let mut fault = fault.here(format!("this is {}", other.describe()));
+                if matches!(other, Value::Tensor(_)) {
+                    fault = fault
+                        .note("`where(condition, a, b)` chooses element by element, `&` and `|` combine truth values");
+                }
+                fault.about.kind = Kind::Truth;
+                Err(fault.into())
+            }
         }
     }
 }

@@ -86,16 +86,23 @@ impl Parser {
         self.made(ExprKind::Compare(Box::new(first), rest), span)
     }
 
-    /// Operators of [`LEVELS`], from the left.
-    fn level(&mut self, level: usize) -> Result<Expr, Fault> {
-        let Some(operators) = LEVELS.get(level) else { return self.signed() };
-        let mut left = self.level(level + 1)?;
-        while let Some(op) = operators.iter().find(|op| self.is(op) && !self.updates()) {
+    /// Operators of [`LEVELS`] from this level on, from the left.
+    fn level(&mut self, least: usize) -> Result<Expr, Fault> {
+        // One loop for all levels: a call for each would make the stack deep.
+        let mut left = self.signed()?;
+        while let Some((level, op)) = self.operator().filter(|(level, _)| *level >= least) {
             self.next();
             let right = self.level(level + 1)?;
             left = self.binary(op, left, right)?;
         }
         Ok(left)
+    }
+
+    /// The operator of [`LEVELS`] that comes next, and its level.
+    fn operator(&self) -> Option<(usize, &'static str)> {
+        let Kind::Sign(sign) = self.peek() else { return None };
+        let level = LEVELS.iter().position(|level| level.contains(sign))?;
+        if self.updates() { None } else { Some((level, sign)) }
     }
 
     /// True at the operator of `x += y`.

@@ -294,7 +294,7 @@ impl Clash {
             Some((j, axis)) => format!("axis {axis} of operand {j} is `{a}`: are its axes in another order?"),
             None => "where two names mean the same, `relabelled` gives an axis the other".to_owned(),
         };
-        Error::new(message).hint(hint).clashing(self.labels)
+        Error::new(message).hint(hint).of_labels(self.labels)
     }
 }
 

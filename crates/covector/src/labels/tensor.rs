@@ -177,7 +177,7 @@ pub(crate) fn one_name<'a>(axes: impl Iterator<Item = (&'a Tensor, usize)>) -> R
                 );
                 return Err(Error::new(message)
                     .hint("examples that are run together have one name; `relabelled` gives an axis another")
-                    .clashing([other.clone(), label]));
+                    .of_labels([other.clone(), label]));
             }
             Some(_) => (),
             None => known = Some((x.clone(), axis, label)),

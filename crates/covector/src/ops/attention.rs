@@ -49,11 +49,13 @@ pub fn scaled_dot_product_attention(
     let last = |x: &Tensor, back: usize| x.shape()[x.ndim() - back];
     if last(q, 1) != last(k, 1) {
         return Err(Error::new(format!("queries have {} features, keys {}", last(q, 1), last(k, 1)))
-            .hint("q is [.., queries, d], k [.., keys, d] and v [.., keys, e]"));
+            .hint("q is [.., queries, d], k [.., keys, d] and v [.., keys, e]")
+            .clash([q.shape(), k.shape()], [q.ndim() - 1, k.ndim() - 1]));
     }
     if last(k, 2) != last(v, 2) {
         return Err(Error::new(format!("there are {} keys and {} values", last(k, 2), last(v, 2)))
-            .hint("q is [.., queries, d], k [.., keys, d] and v [.., keys, e]"));
+            .hint("q is [.., queries, d], k [.., keys, d] and v [.., keys, e]")
+            .clash([k.shape(), v.shape()], [k.ndim() - 2, v.ndim() - 2]));
     }
     let dtype = q.dtype().promote(k.dtype()).promote(v.dtype()).to_float();
     let [q, k, v] = [q, k, v].map(|x| widened(&x.cast(dtype)));

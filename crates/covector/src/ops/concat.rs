@@ -45,9 +45,9 @@ impl Primitive for Concat {
             }
             if let Some(axis) = (0..a.len()).find(|&k| k != self.axis && a[k] != b[k]) {
                 let sizes = format!("axis {axis} has size {} in tensor 0 and {} in tensor {}", a[axis], b[axis], i + 1);
-                return Err(
-                    Error::new(sizes).hint(format!("only axis {}, along which they are joined, may differ", self.axis))
-                );
+                return Err(Error::new(sizes)
+                    .hint(format!("only axis {}, along which they are joined, may differ", self.axis))
+                    .clash([a, b], [axis, axis]));
             }
             total = total.checked_add(b[self.axis]).ok_or_else(|| Error::new("the joined axis overflows"))?;
         }

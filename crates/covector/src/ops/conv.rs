@@ -75,7 +75,8 @@ fn convolve(spatial: usize, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, 
     if wanted != c {
         let grouped = if groups == 1 { String::new() } else { format!(" in {groups} groups") };
         return Err(Error::new(format!("x has {c} channels, the weight {}{grouped} takes {wanted}", weight.spec()))
-            .hint("weight is [out channels, in channels / groups, kernel..]"));
+            .hint("weight is [out channels, in channels / groups, kernel..]")
+            .clash([x.shape(), weight.shape()], [1, 1]));
     }
     let kernel = &weight.shape()[2..];
     let slides = Slide::along(kernel, &stride, &padding, &dilation, false)?;
@@ -113,7 +114,8 @@ fn convolve_transposed(
             weight.spec(),
             weight.shape()[0]
         ))
-        .hint("weight is [in channels, out channels / groups, kernel..]"));
+        .hint("weight is [in channels, out channels / groups, kernel..]")
+        .clash([x.shape(), weight.shape()], [1, 0]));
     }
     let (kernel, len) = (&weight.shape()[2..], &x.shape()[2..]);
     let slides = Slide::along(kernel, &stride, &padding, &dilation, false)?;

@@ -133,7 +133,8 @@ fn summed_over(x1: &Tensor, x2: &Tensor, axes1: &[usize], axes2: &[usize]) -> Re
         let (m, n) = (x1.shape()[i], x2.shape()[j]);
         if m != n {
             return Err(Error::new(format!("axis {i} of {} is not as long as axis {j} of {}", x1.spec(), x2.spec()))
-                .hint(format!("axes that are summed over together need one size, not {m} and {n}")));
+                .hint(format!("axes that are summed over together need one size, not {m} and {n}"))
+                .clash([x1.shape(), x2.shape()], [i, j]));
         }
     }
     if x1.ndim() + x2.ndim() > LABELS {
@@ -269,21 +270,22 @@ fn implied(inputs: &[Labels], hidden: usize) -> Labels {
 
 /// A letter has one size everywhere; sizes under `...` broadcast.
 fn check_sizes(inputs: &[Labels], operands: &[Tensor]) -> Result<()> {
-    let mut seen: [Option<(usize, usize)>; LABELS] = [None; LABELS];
+    let mut seen: [Option<(usize, usize, usize)>; LABELS] = [None; LABELS];
     for (i, (labels, x)) in inputs.iter().zip(operands).enumerate() {
-        for (&label, &size) in labels.iter().zip(x.shape().iter()) {
+        for (axis, (&label, &size)) in labels.iter().zip(x.shape().iter()).enumerate() {
             let slot = &mut seen[label as usize];
             match *slot {
                 _ if label as usize >= ELLIPSIS && size == 1 => {}
-                None => *slot = Some((size, i)),
-                Some((other, _)) if other == size => {}
-                Some((other, j)) => {
+                None => *slot = Some((size, i, axis)),
+                Some((other, ..)) if other == size => {}
+                Some((other, j, first_axis)) => {
                     let (first, second) = (operands[j].spec(), x.spec());
                     return Err(Error::new(format!(
                         "{} has size {other} in operand {j}, {first}, and {size} in operand {i}, {second}",
                         name(label)
                     ))
-                    .hint("a letter names axes of one size; only axes under `...` broadcast"));
+                    .hint("a letter names axes of one size; only axes under `...` broadcast")
+                    .clash([operands[j].shape(), x.shape()], [first_axis, axis]));
                 }
             }
         }

@@ -131,7 +131,8 @@ pub fn matmul(x1: &Tensor, x2: &Tensor) -> Result<Tensor> {
 }
 
 fn inner_sizes_differ(x1: &Tensor, x2: &Tensor, k: usize, k2: usize) -> Error {
-    let error = Error::new(format!("inner sizes differ: {} @ {} ({k} against {k2})", x1.spec(), x2.spec()));
+    let error = Error::new(format!("inner sizes differ: {} @ {} ({k} against {k2})", x1.spec(), x2.spec()))
+        .clash([x1.shape(), x2.shape()], [x1.ndim() - 1, x2.ndim().saturating_sub(2)]);
     let lead = |x: &Tensor| x.shape().iter().copied().take(x.ndim().saturating_sub(2)).collect::<Shape>();
     if lead(x1).broadcast(&lead(x2)).is_none() {
         return error.hint("nor do the leading axes broadcast: are these the operands you meant?");
@@ -163,8 +164,10 @@ fn product(a: &Tensor, b: &Tensor, m: usize, k: usize, n: usize) -> Result<Tenso
         return Ok(reshaped(&y, shape(&la)));
     }
     let batch = la.broadcast(&lb).ok_or_else(|| {
+        let back = crate::rule_book::clash(&la, &lb).map_or(-1, |c| c.0);
         Error::new(format!("leading axes do not broadcast: {la} and {lb}"))
             .hint("all axes but the last two are aligned at the right; sizes must be equal, or one of them 1")
+            .clash([a.shape(), b.shape()], [&la, &lb].map(|lead| lead.len().saturating_add_signed(back)))
     })?;
     for (rows, cols) in [(m, n), (m, k), (k, n)] {
         addressable(&batch.iter().copied().chain([rows, cols]).collect(), a.dtype())?;

@@ -42,7 +42,8 @@ impl Fold {
 fn pair(x: &Tensor, target: &Tensor) -> Result<(Tensor, Tensor, DType)> {
     if x.shape() != target.shape() {
         return Err(Error::new(format!("predictions {} and targets {} differ in shape", x.shape(), target.shape()))
-            .hint("a loss does not broadcast: [n] against [n, 1] would silently give n² terms"));
+            .hint("a loss does not broadcast: [n] against [n, 1] would silently give n² terms")
+            .differing(x.shape(), target.shape()));
     }
     let dtype = x.dtype().promote(target.dtype()).to_float();
     Ok((widened(&x.cast(dtype)), widened(&target.cast(dtype)), dtype))

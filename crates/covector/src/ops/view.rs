@@ -54,7 +54,8 @@ pub(crate) fn aligned(a: Tensor, b: Tensor) -> Result<(Tensor, Tensor)> {
             a.shape(),
             b.shape()
         ))
-        .hint("shapes are aligned at the right; sizes must be equal, or one of them 1"));
+        .hint("shapes are aligned at the right; sizes must be equal, or one of them 1")
+        .clash([a.shape(), b.shape()], [&a, &b].map(|x| x.ndim().saturating_add_signed(axis))));
     };
     addressable(&shape, a.dtype().promote(b.dtype()))?;
     Ok((expand(&a, &shape), expand(&b, &shape)))
