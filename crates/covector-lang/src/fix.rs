@@ -78,7 +78,7 @@ pub(crate) fn taught_syntax(mut fault: Fault, text: &str) -> Fault {
         let changed = applied(text, candidate.span, &candidate.with);
         if fault.help.iter().filter(|h| h.fix.is_some()).count() < MOST_SHOWN
             && seen.insert(changed.clone())
-            && Program::parse_plainly("", &changed).is_ok()
+            && crate::parse(&changed).is_ok()
         {
             fault.help.push(Help { text: candidate.text, fix: Some((candidate.span, candidate.with)) });
         }
@@ -114,7 +114,7 @@ fn proven(program: &Program, about: &About, candidates: Vec<Candidate>, numbers:
         if !seen.insert(changed.clone()) {
             continue;
         }
-        let Ok(fixed) = Program::parse_plainly(&program.name, &changed) else { continue };
+        let Ok(fixed) = program.with_text(&changed) else { continue };
         let shift = with.len() as isize - (span.end - span.start) as isize;
         let help = Help { text, fix: Some((span, with)) };
         let checked = fixed.check_plainly(numbers);

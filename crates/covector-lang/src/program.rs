@@ -144,10 +144,9 @@ impl Program {
         &self.statements
     }
 
-    /// As [`parse`](Self::parse), without fixes.
-    pub(crate) fn parse_plainly(name: &str, text: &str) -> Result<Program, Fault> {
-        let (name, text) = (name.to_owned(), text.to_owned());
-        Ok(Program { statements: parse(&text)?, name, text, given: Vec::new(), limit: fix::STEPS })
+    /// This program with another text, in which nothing is looked for that would mend it.
+    pub(crate) fn with_text(&self, text: &str) -> Result<Program, Fault> {
+        Ok(Program { statements: parse(text)?, text: text.to_owned(), limit: fix::STEPS, ..self.clone() })
     }
 
     /// The same program with names that stand for tensors from outside: `tanh(x*w + b)` with `x`, `w` and `b`.

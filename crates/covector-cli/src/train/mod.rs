@@ -19,7 +19,7 @@ use covector::{Key, Tensor, Tree};
 use covector_nn::data::random_batch;
 use covector_nn::sample::Sampling;
 use covector_nn::train::{Training, held_out_loss};
-use covector_nn::{AdamW, Dropout, Gpt, GptConfig, WarmupCosine};
+use covector_nn::{AdamW, Dropout, Gpt, GptConfig, WarmupCosine, doctor};
 
 use crate::progress::{Progress, clock, grouped};
 use crate::sample::write_sample;
@@ -230,6 +230,9 @@ impl<'a> Run<'a> {
             }
             self.step += 1;
             self.history.step(self.step, loss);
+            if self.step == 1 {
+                tell(&progress, doctor::initial_loss(loss, self.data.vocabulary.len()));
+            }
             progress.step(self.step, loss);
             self.metrics.step(self.step, loss, rate, progress.speed())?;
             let ended = self.step == options.steps;
@@ -244,6 +247,8 @@ impl<'a> Run<'a> {
                 self.save()?;
             }
         }
+        let series = |points: &[(usize, f64)]| points.iter().map(|(_, loss)| *loss).collect::<Vec<f64>>();
+        tell(&progress, doctor::curve(&series(&self.history.losses), &series(&self.history.held_out)));
         progress.finish();
         let curve = curve::curve(&self.history.smooth(), 60, 6);
         if self.history.losses.len() > 20 {
@@ -288,6 +293,13 @@ impl<'a> Run<'a> {
             false => "try a smaller --lr".to_owned(),
         };
         Failure::Outside(format!("{problem}; {advice}"))
+    }
+}
+
+/// Says what the doctor found.
+fn tell(progress: &Progress, findings: Vec<doctor::Finding>) {
+    for finding in findings {
+        progress.say(&format!("doctor: {finding}"));
     }
 }
 

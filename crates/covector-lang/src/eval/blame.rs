@@ -30,6 +30,10 @@ impl Interpreter<'_> {
         for (place, x) in &operands {
             let name = root(place.of(self.text));
             let Some((Value::Tensor(of), Some(from))) = self.lookup(name) else { continue };
+            // What was given from outside stands nowhere in the text.
+            if from == Span::default() {
+                continue;
+            }
             if fault.at.iter().all(|l| l.span != from) && !(from.start <= span.start && span.end <= from.end) {
                 let is_whole = place.of(self.text) == name && of.spec() == x.spec();
                 let said =
