@@ -68,26 +68,33 @@ impl Gpt {
     /// rather than along inputs.
     ///
     /// Shapes and results, to the bit, are those of this model; a token of a large model takes less time, as its weights
-    /// are read at the rate of memory. The weights are copied, and no gradient leads back to this model.
+    /// are read at the rate of memory. The weights are copied one after the other, and no gradient leads back to this model.
     ///
     /// ```
     /// use covector::{Key, Tensor};
     /// use covector_nn::{Gpt, GptConfig};
     /// let config = GptConfig { vocabulary: 5, block: 8, layers: 2, heads: 2, width: 4, bias: false };
     /// let model = Gpt::new(&Key::new(0), &config);
-    /// let [one, other] = [&model, &model.for_decoding()]
+    /// let [one, other] = [model.clone(), model.for_decoding()]
     ///     .map(|model| model.decode(&Tensor::from([[3]]), &mut model.cache(1, 8)).unwrap().to_vec::<f32>());
     /// assert_eq!(one, other);
     /// ```
     #[track_caller]
-    pub fn for_decoding(&self) -> Gpt {
-        let turned = |x: &Tensor| match x.ndim() {
-            2 => Tensor::from_array(x.t().value().contiguous()).t(),
-            _ => x.clone(),
+    pub fn for_decoding(self) -> Gpt {
+        let leaves = self.leaves();
+        let empty = self.map_leaves(|_| Tensor::from(0.0f32));
+        // From here on each weight is held by its leaf alone, and goes when it was copied.
+        drop(self);
+        let turned = |x: Tensor| match x.ndim() {
+            2 => {
+                let turned = Tensor::from_array(x.t().value().contiguous()).t();
+                eval([&turned]);
+                turned
+            }
+            _ => x,
         };
-        let model = Gpt { wte: self.wte.map_leaves(turned), h: self.h.map_leaves(turned), ..self.clone() };
-        eval(&model.leaves());
-        model
+        let mut leaves = leaves.into_iter().map(turned);
+        empty.map_leaves(|_| leaves.next().expect("as many leaves as before"))
     }
 
     /// The logits of the token after `tokens [batch, time]`, which follow those in the cache and are added to it:

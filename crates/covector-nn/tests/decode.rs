@@ -98,7 +98,7 @@ fn a_cache_taken_apart_goes_on_where_it_was() {
 #[test]
 fn a_model_laid_out_for_decoding_gives_the_same_bits() {
     let (model, tokens) = (model(), Tensor::from([[1, 5, 9], [7, 7, 0]]));
-    let laid_out = model.for_decoding();
+    let laid_out = model.clone().for_decoding();
     let bits = |model: &Gpt| {
         let mut cache = model.cache(2, 6);
         let first = model.decode(&tokens, &mut cache).unwrap();

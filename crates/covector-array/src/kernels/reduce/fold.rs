@@ -147,7 +147,22 @@ pub(super) fn four_blocks<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<
     let mut acc = [[T::ZERO; LANES]; 4];
     // SAFETY: four whole blocks, and accumulators of the dtype the loops are for.
     unsafe { (lanes.four)(x.as_ptr().cast(), acc.as_mut_ptr().cast()) };
-    acc.map(combine_lanes::<T, F>)
+    let eight: [[T; 8]; 4] = halved::<T, F, LANES, 8>(&acc);
+    let four: [[T; 4]; 4] = halved::<T, F, 8, 4>(&eight);
+    let two: [[T; 2]; 4] = halved::<T, F, 4, 2>(&four);
+    two.map(|[a, b]| F::combine(a, b))
+}
+
+/// One level of [`combine_lanes`] for four blocks, which so do not wait for one another.
+#[inline(always)]
+fn halved<T: Num, F: Fold<T>, const FROM: usize, const TO: usize>(lanes: &[[T; FROM]; 4]) -> [[T; TO]; 4] {
+    let mut out = [[T::ZERO; TO]; 4];
+    for (out, lanes) in out.iter_mut().zip(lanes) {
+        for i in 0..TO {
+            out[i] = F::combine(lanes[i], lanes[i + TO]);
+        }
+    }
+    out
 }
 
 /// The pairwise tree over blocks, as a binary counter: two subtrees of equal size are combined as soon as both exist.

@@ -89,6 +89,11 @@ fn whole<T: Num, F: Fold<T>>(x: &[T], lanes: Option<Lanes>) -> T {
     if x.len() <= BLOCK {
         return block::<T, F>(x, lanes);
     }
+    if let Ok(span) = x.try_into() {
+        // What the tree would do with four blocks.
+        let [a, b, c, d] = four_blocks::<T, F>(span, lanes);
+        return F::combine(F::combine(a, b), F::combine(c, d));
+    }
     let mut tree = Tree::<T, F>::new();
     push_blocks::<T, F>(x, &mut tree, lanes);
     tree.finish()
