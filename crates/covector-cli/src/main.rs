@@ -75,13 +75,13 @@ fn main() -> ExitCode {
         covector::threads::set_threads(threads);
     }
     let result = match command {
-        Command::Trace(options) => program::trace::run(&options),
-        Command::Eval(options) => program::eval::run(&options),
-        Command::Grad(options) => program::grad::run(&options),
-        Command::Cost(options) => program::cost::run(&options),
+        Command::Trace(options) => program::reported(options.json, program::trace::run(&options)),
+        Command::Eval(options) => program::reported(options.json, program::eval::run(&options)),
+        Command::Grad(options) => program::reported(options.json, program::grad::run(&options)),
+        Command::Cost(options) => program::reported(options.json, program::cost::run(&options)),
         Command::Graph(options) => program::graph::run(&options),
         Command::Why(options) => program::ask::why(&options),
-        Command::Lint(options) => program::ask::lint(&options),
+        Command::Lint(options) => program::reported(options.json, program::ask::lint(&options)),
         Command::Ops(options) => program::ops::run(&options),
         Command::Embed(options) => embed::run(&options),
         Command::Completions { shell } => manual::completions(shell),

@@ -8,11 +8,14 @@ pub mod graph;
 pub mod ops;
 pub mod trace;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 
-use covector::Tensor;
-use covector_lang::{Inputs, Model, Program};
+use covector::ops::create::zeros_like;
+use covector::{Explanation, Tensor, Tree};
+use covector_lang::{Checked, Differentiated, Inputs, Model, Program, hollow};
+use covector_nn::AdamW;
+use covector_trace::table::{self, Kind, Trace, grouped};
 
 use crate::Failure;
 use crate::args::Source;
@@ -65,6 +68,72 @@ impl Source {
         }
         Ok(Loaded { program, inputs, expression })
     }
+}
+
+/// What a command that prints JSON ends with: a program that is wrong is JSON too, on standard output.
+pub fn reported(json: bool, end: Result<(), Failure>) -> Result<(), Failure> {
+    match end {
+        Err(Failure::Program(report)) if json => {
+            writeln!(std::io::stdout(), "{:#}", serde_json::json!({ "error": report.json() }))?;
+            Err(Failure::Said)
+        }
+        end => end,
+    }
+}
+
+/// A program that was traced, with the step of an optimiser.
+pub struct Traced {
+    pub checked: Checked,
+    pub trace: Trace,
+    /// The run with numbers and its gradients, if all sizes have one.
+    pub both: Option<Differentiated>,
+    /// The plan of a step of AdamW on what the program learns, if it learns anything.
+    optimiser: Option<Explanation>,
+}
+
+impl Loaded {
+    /// Checks the program and makes its table; computes nothing.
+    pub fn traced(&self) -> Result<Traced, Failure> {
+        let checked = self.program.check(&self.inputs.numbers)?;
+        let trace = self.program.traced(&checked, &self.inputs.numbers);
+        let run = checked.concrete.as_ref();
+        let both = run.and_then(|record| self.program.differentiate(record, &[], &|leaf| Ok(hollow(leaf))).ok());
+        let optimiser = both.as_ref().and_then(step);
+        Ok(Traced { checked, trace, both, optimiser })
+    }
+}
+
+impl Traced {
+    /// The table and its totals.
+    pub fn json(&self) -> serde_json::Value {
+        let mut json = self.trace.json();
+        json["totals"]["optimiser_flops"] = serde_json::json!(self.optimiser.as_ref().map(Explanation::flops));
+        json
+    }
+
+    /// The totals in words, the optimiser's last.
+    pub fn totals(&self) -> String {
+        let mut text = self.trace.summary_text();
+        if let Some(plan) = &self.optimiser {
+            let parameters = self.trace.rows.iter().filter(|r| r.kind == Kind::Parameter);
+            let bytes: u64 = parameters.filter_map(|r| Some(r.size.number? * r.dtype.size() as u64)).sum();
+            let moments = table::bytes(2 * bytes);
+            text.push_str(&format!("AdamW       {} FLOPs, {moments} for its two moments\n", grouped(plan.flops())));
+        }
+        text
+    }
+}
+
+/// The plan of a step of AdamW.
+fn step(both: &Differentiated) -> Option<Explanation> {
+    let learnt = both.tensors.iter().zip(&both.leaves).filter(|(_, leaf)| leaf.param);
+    let parameters: Vec<Tensor> = learnt.map(|(t, _)| zeros_like(t)).collect();
+    if parameters.is_empty() {
+        return None;
+    }
+    let adam = AdamW::default();
+    let (next, moments) = adam.step(&parameters, &parameters, adam.start(&parameters), 1e-3, |_, _| true);
+    Some(covector::explain(next.iter().chain(&moments.leaves())))
 }
 
 /// `name=value` in its two parts.

@@ -1,12 +1,10 @@
 //! A checked program as a table: [`Program::trace`].
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 
-use covector::{Class, Tensor, explain, try_value_and_grad};
-use covector_trace::graph::{Backward, Walk, Work, backward, seen};
-use covector_trace::symbolic::{Runs, Symbolic};
-use covector_trace::table::{Count, Kind, Row, Totals, Trace};
+use covector::{Tensor, try_value_and_grad};
+use covector_trace::build::{Entry, Gradients, Run, table};
+use covector_trace::table::{Kind, Trace};
 
 use crate::error::{Fault, Report};
 use crate::eval::{Leaf, Record};
@@ -26,29 +24,6 @@ pub struct Differentiated {
     pub tensors: Vec<Tensor>,
     /// Their gradients.
     pub gradients: Vec<Tensor>,
-}
-
-/// What one run takes, row by row.
-struct Taken {
-    /// For each row what its nodes take.
-    rows: Vec<Vec<Work>>,
-    /// For each row the nodes of its tensors.
-    nodes: Vec<Vec<Tensor>>,
-    leaves: HashSet<u64>,
-    backward: Option<Backward>,
-}
-
-impl Taken {
-    /// True if the backward pass reads this tensor of this row.
-    fn keeps(&self, row: usize, k: usize) -> bool {
-        let shown = seen(&self.nodes[row][k], &self.leaves).id();
-        self.backward.as_ref().is_some_and(|b| b.kept.iter().any(|t| t.id() == shown))
-    }
-
-    /// True if a gradient flows through this tensor of this row.
-    fn flows(&self, row: usize, k: usize) -> bool {
-        self.backward.as_ref().is_some_and(|b| b.differentiated.contains(&self.nodes[row][k].id()))
-    }
 }
 
 impl Record {
@@ -79,99 +54,38 @@ impl Program {
 
     /// The table of a program that was checked.
     pub fn traced(&self, checked: &Checked, numbers: &Numbers) -> Trace {
-        let taken: Vec<Taken> = checked.records.iter().map(|r| self.taken(r)).collect();
-        let concrete = checked.concrete.as_ref().map(|r| (r, self.taken(r)));
-        let runs = &checked.runs;
+        let symbolic: Vec<Run> = checked.records.iter().map(|r| self.entries(r)).collect();
+        let concrete = checked.concrete.as_ref().map(|r| self.entries(r));
+        let given = |name: &str| numbers.get(name).map(|x| *x as i64);
         let known = |name: &str| checked.concrete.as_ref()?.sizes.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
-        let size = |name: &str| known(name).and_then(|n| u64::try_from(n).ok());
-        // What the work of some nodes adds up to, each node by itself as an expression.
-        let sum = |of: &dyn Fn(&Taken) -> Vec<Work>, part: fn(&Work) -> u64| {
-            let all: Vec<Vec<Work>> = taken.iter().map(of).collect();
-            let one = |i: usize| {
-                let values: Vec<u64> = all.iter().map(|works| part(&works[i])).collect();
-                let axis = |(s, a): (usize, usize)| {
-                    runs.fit(&all.iter().map(|w| w[i].shapes[s][a] as u64).collect::<Vec<_>>())
-                };
-                let places = all[0][i].shapes.iter().enumerate().flat_map(|(s, x)| (0..x.len()).map(move |a| (s, a)));
-                let axes: Vec<Option<Symbolic>> = places.map(axis).collect();
-                let logs: Vec<u64> = all.iter().map(|w| w[i].log_of).collect();
-                if logs.iter().any(|n| *n > 1) && values.iter().any(|v| *v > 0) {
-                    let log = runs.fit(&logs)?.log();
-                    let steps = |run: usize| runs.value(&log, run);
-                    let rest = (0..values.len()).map(|run| (values[run]).checked_div(steps(run)?));
-                    return Some(runs.fit_over(&rest.collect::<Option<Vec<u64>>>()?, &axes)?.multiply(&log));
-                }
-                runs.fit_over(&values, &axes)
-            };
-            let ranks = |works: &[Work]| -> Vec<Vec<usize>> {
-                works.iter().map(|w| w.shapes.iter().map(|s| s.len()).collect()).collect()
-            };
-            let alike = all.iter().all(|works| ranks(works) == ranks(&all[0]));
-            let terms = alike.then(|| (0..all[0].len()).map(one).collect::<Option<Vec<Symbolic>>>()).flatten();
-            let formula = terms.map(|t| t.iter().fold(Symbolic::default(), |sum, term| sum.add(term)));
-            let number = concrete.as_ref().map(|(_, t)| of(t).iter().map(part).sum::<u64>());
-            // What is broadcast over an axis of size 1 takes less than the formula says.
-            let holds = |s: &Symbolic| number.is_none_or(|n| s.value(&size) == Some(i128::from(n)));
-            Count { symbolic: formula.filter(holds), number }
+        let sizes = checked.records[0].sizes.iter().map(|(n, _)| (n.clone(), known(n).or_else(|| given(n))));
+        let table = table(&checked.runs, &symbolic, concrete.as_ref(), sizes.collect());
+        Trace { conditions: checked.conditions.clone(), ..table }
+    }
+
+    /// What a run made, expression by expression, with its gradients.
+    fn entries(&self, record: &Record) -> Run {
+        let both = self.differentiate(record, &[], &|leaf| Ok(hollow(leaf))).ok();
+        let shown = both.as_ref().map_or(record, |b| &b.record);
+        let entry = |made: &crate::eval::Made| Entry {
+            tensors: made.tensors.clone(),
+            names: (0..made.tensors.len()).map(|k| made.name_of(k).to_owned()).collect(),
+            kind: match &made.leaf {
+                Some(leaf) if leaf.param => Kind::Parameter,
+                Some(_) => Kind::Input,
+                None => Kind::Result,
+            },
+            expression: match &made.leaf {
+                Some(leaf) if leaf.param => "param".to_owned(),
+                Some(_) => "input".to_owned(),
+                None => made.span.of(&self.text).to_owned(),
+            },
+            module: made.module.clone(),
+            line: made.span.line_and_column(&self.text).0,
         };
-        let flops: fn(&Work) -> u64 = |w| w.flops;
-        let products: fn(&Work) -> u64 = |w| if w.product { w.flops } else { 0 };
-        let mut rows = Vec::new();
-        for (i, made) in checked.records[0].made.iter().enumerate() {
-            let all = |t: &Taken| t.rows[i].clone();
-            for (k, tensor) in made.tensors.iter().enumerate() {
-                let axes = axes(runs, &checked.records, i, k);
-                let sizes: Vec<u64> = checked.records.iter().map(|r| r.made[i].tensors[k].size() as u64).collect();
-                let work = |part| if k == 0 { sum(&all, part) } else { sum(&|_| Vec::new(), part) };
-                rows.push(Row {
-                    kind: match &made.leaf {
-                        Some(leaf) if leaf.param => Kind::Parameter,
-                        Some(_) => Kind::Input,
-                        None => Kind::Result,
-                    },
-                    name: made.name_of(k).to_owned(),
-                    expression: match &made.leaf {
-                        Some(leaf) if leaf.param => "param".to_owned(),
-                        Some(_) => "input".to_owned(),
-                        None => made.span.of(&self.text).to_owned(),
-                    },
-                    module: made.module.clone(),
-                    line: made.span.line_and_column(&self.text).0,
-                    dtype: tensor.dtype(),
-                    size: Count {
-                        symbolic: runs.fit_over(&sizes, &axes),
-                        number: concrete.as_ref().map(|(r, _)| r.made[i].tensors[k].size() as u64),
-                    },
-                    flops: work(flops),
-                    products: work(products),
-                    kept: taken[0].keeps(i, k),
-                    gradient: taken[0].flows(i, k),
-                    shape: concrete.as_ref().map(|(r, _)| r.made[i].tensors[k].shape().clone()),
-                    axes,
-                });
-            }
-        }
-        let nothing = Count { symbolic: Some(Symbolic::default()), number: concrete.as_ref().map(|_| 0) };
-        let rows_sum = |of: fn(&Row) -> &Count| rows.iter().fold(nothing.clone(), |sum, row| sum.plus(of(row)));
-        let parameters = rows.iter().filter(|r| r.kind == Kind::Parameter);
-        let mut totals = Totals {
-            parameters: parameters.fold(nothing.clone(), |sum, row| sum.plus(&row.size)),
-            forward: rows_sum(|r| &r.flops),
-            forward_products: rows_sum(|r| &r.products),
-            ..Totals::default()
-        };
-        if taken.iter().all(|t| t.backward.is_some()) {
-            let back = |t: &Taken| t.backward.as_ref().map_or(Vec::new(), |b| b.work.clone());
-            totals.backward = sum(&back, flops);
-            totals.backward_products = sum(&back, products);
-            totals.kept = sum(&kept_bytes, |w| w.moved);
-        }
-        if let Some(record) = &checked.concrete {
-            (totals.peak_forward, totals.peak) = self.peaks(record);
-        }
-        let number = |name: &str| numbers.get(name).map(|x| *x as i64);
-        let sizes = checked.records[0].sizes.iter().map(|(n, _)| (n.clone(), number(n).or_else(|| known(n))));
-        Trace { sizes: sizes.collect(), conditions: checked.conditions.clone(), rows, totals }
+        let entries = shown.made.iter().map(entry).collect();
+        let gradients = both.map(|b| Gradients { output: b.output, learnt: b.tensors, gradients: b.gradients });
+        Run { entries, output: record.output(), gradients }
     }
 
     /// The run again, with the gradients of its output (of its sum, if it has axes) with respect to these names; to none:
@@ -243,46 +157,4 @@ impl Program {
         };
         wrt.iter().map(find).collect()
     }
-
-    fn taken(&self, record: &Record) -> Taken {
-        let both = self.differentiate(record, &[], &|leaf| Ok(hollow(leaf))).ok();
-        let shown = both.as_ref().map_or(record, |b| &b.record);
-        let leaves: Vec<&Tensor> = shown.made.iter().filter(|m| m.leaf.is_some()).flat_map(|m| &m.tensors).collect();
-        let mut walk = Walk::new(leaves.iter().copied());
-        let fresh = |tensors: &Vec<Tensor>, walk: &mut Walk| -> Vec<Tensor> {
-            tensors.iter().flat_map(|t| walk.fresh(t)).collect()
-        };
-        let rows = shown.made.iter().map(|made| Work::of(&fresh(&made.tensors, &mut walk))).collect();
-        let leaves: HashSet<u64> = leaves.into_iter().map(Tensor::id).collect();
-        let back = both.as_ref().map(|b| {
-            let mut back = backward(&b.output, &leaves, &b.tensors, &b.gradients);
-            // A result with axes is summed so that it has gradients.
-            back.work.extend(Work::of(&walk.fresh(&b.output)));
-            back
-        });
-        Taken { rows, nodes: shown.made.iter().map(|m| m.tensors.clone()).collect(), leaves, backward: back }
-    }
-
-    /// The most bytes that the plans of this run take: forward alone, and with the gradients.
-    fn peaks(&self, record: &Record) -> (Option<u64>, Option<u64>) {
-        let forward = record.output().map(|y| explain([&y]).peak as u64);
-        let both = self.differentiate(record, &[], &|leaf| Ok(hollow(leaf))).ok();
-        (forward, both.map(|b| explain(b.gradients.iter().chain([&b.output])).peak as u64))
-    }
-}
-
-/// The axes of a tensor as expressions over the sizes.
-fn axes(runs: &Runs, records: &[Record], i: usize, k: usize) -> Vec<Option<Symbolic>> {
-    let shapes: Vec<_> = records.iter().map(|r| r.made[i].tensors[k].shape()).collect();
-    let axis = |a: usize| runs.fit(&shapes.iter().map(|s| s[a] as u64).collect::<Vec<_>>());
-    (0..shapes[0].len()).map(axis).collect()
-}
-
-/// The bytes of each tensor that a backward pass keeps and that is no leaf.
-fn kept_bytes(taken: &Taken) -> Vec<Work> {
-    let own = |t: &&Tensor| !taken.leaves.contains(&t.id()) && t.primitive().class() != Class::Leaf;
-    let kept = taken.backward.iter().flat_map(|b| b.kept.iter()).filter(own);
-    let bytes = |t: &Tensor| (t.size() * t.dtype().size()) as u64;
-    kept.map(|t| Work { flops: 0, log_of: 1, product: false, moved: bytes(t), shapes: vec![t.shape().clone()] })
-        .collect()
 }

@@ -7,7 +7,7 @@ use covector_nn::{Embedding, LayerNorm, Linear};
 use serde::Deserialize;
 
 use crate::Folder;
-use crate::heads::attend;
+use crate::heads::Heads;
 
 /// The sizes of a [`Bert`], as `config.json` calls them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -84,15 +84,6 @@ pub struct Attention {
     pub output: Output,
 }
 
-/// The maps to queries, keys and values.
-#[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
-pub struct Heads {
-    pub query: Linear,
-    pub key: Linear,
-    pub value: Linear,
-}
-
 /// A map back into the stream, and the norm behind the sum.
 #[derive(Clone, Debug, Tree)]
 #[allow(missing_docs)]
@@ -135,7 +126,7 @@ impl Bert {
         let mut linear = |inputs, outputs| Linear::normal(&next(), inputs, outputs, true, 0.02);
         let layers = (0..config.num_hidden_layers).map(|_| Layer {
             attention: Attention {
-                heads: Heads { query: linear(width, width), key: linear(width, width), value: linear(width, width) },
+                heads: Heads::new(width, &mut linear),
                 output: Output { dense: linear(width, width), norm: norm() },
             },
             intermediate: Pooler { dense: linear(width, config.intermediate_size) },
@@ -195,8 +186,7 @@ impl Bert {
 
 impl Layer {
     fn forward(&self, x: &Tensor, mask: &Tensor, heads: usize) -> Tensor {
-        let h = &self.attention.heads;
-        let seen = attend(&h.query.forward(x), &h.key.forward(x), &h.value.forward(x), heads, Some(mask), false);
+        let seen = self.attention.heads.forward(x, heads, Some(mask));
         let x = self.attention.output.forward(&seen, x);
         let hidden = self.intermediate.dense.forward(&x).gelu();
         self.output.forward(&hidden, &x)

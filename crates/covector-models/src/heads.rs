@@ -1,7 +1,29 @@
 //! Attention in several heads, over maps that each model names in its own way.
 
-use covector::Tensor;
 use covector::ops::attention::scaled_dot_product_attention;
+use covector::{Tensor, Tree};
+use covector_nn::Linear;
+
+/// The maps to queries, keys and values.
+#[derive(Clone, Debug, Tree)]
+#[allow(missing_docs)]
+pub struct Heads {
+    pub query: Linear,
+    pub key: Linear,
+    pub value: Linear,
+}
+
+impl Heads {
+    /// Three maps of the stream's width.
+    pub(crate) fn new(width: usize, linear: &mut impl FnMut(usize, usize) -> Linear) -> Heads {
+        Heads { query: linear(width, width), key: linear(width, width), value: linear(width, width) }
+    }
+
+    /// What every position sees: `[batch, time, width]`.
+    pub(crate) fn forward(&self, x: &Tensor, heads: usize, mask: Option<&Tensor>) -> Tensor {
+        attend(&self.query.forward(x), &self.key.forward(x), &self.value.forward(x), heads, mask, false)
+    }
+}
 
 /// `[batch, time, heads · depth] -> [batch, heads, time, depth]`.
 pub(crate) fn split(x: &Tensor, heads: usize) -> Tensor {

@@ -7,7 +7,7 @@
 pub mod bert;
 pub mod folder;
 pub mod gpt2;
-mod heads;
+pub mod heads;
 pub mod llama;
 pub mod resnet;
 pub mod sentences;

@@ -10,7 +10,7 @@ use covector_nn::{LayerNorm, Linear};
 use serde::Deserialize;
 
 use crate::Folder;
-use crate::heads::attend;
+use crate::heads::Heads;
 
 /// The sizes of a [`Vit`], as `config.json` calls them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -113,15 +113,6 @@ pub struct Attention {
     pub output: Dense,
 }
 
-/// The maps to queries, keys and values.
-#[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
-pub struct Heads {
-    pub query: Linear,
-    pub key: Linear,
-    pub value: Linear,
-}
-
 /// One linear map.
 #[derive(Clone, Debug, Tree)]
 #[allow(missing_docs)]
@@ -142,11 +133,7 @@ impl Vit {
         let mut linear = |inputs, outputs| Linear::normal(&next(), inputs, outputs, true, 0.02);
         let layers = (0..config.num_hidden_layers).map(|_| Layer {
             attention: Attention {
-                attention: Heads {
-                    query: linear(width, width),
-                    key: linear(width, width),
-                    value: linear(width, width),
-                },
+                attention: Heads::new(width, &mut linear),
                 output: Dense { dense: linear(width, width) },
             },
             intermediate: Dense { dense: linear(width, config.intermediate_size) },
@@ -205,10 +192,8 @@ impl Vit {
 
 impl Layer {
     fn forward(&self, x: &Tensor, heads: usize) -> Tensor {
-        let normal = self.layernorm_before.forward(x);
-        let h = &self.attention.attention;
-        let (q, k, v) = (h.query.forward(&normal), h.key.forward(&normal), h.value.forward(&normal));
-        let x = x + self.attention.output.dense.forward(&attend(&q, &k, &v, heads, None, false));
+        let seen = self.attention.attention.forward(&self.layernorm_before.forward(x), heads, None);
+        let x = x + self.attention.output.dense.forward(&seen);
         let hidden = self.intermediate.dense.forward(&self.layernorm_after.forward(&x)).gelu();
         &x + self.output.dense.forward(&hidden)
     }

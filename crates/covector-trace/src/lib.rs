@@ -3,7 +3,9 @@
 //! Everything here reads a graph that the library has recorded; nothing changes it.
 #![forbid(unsafe_code)]
 
+pub mod build;
 pub mod draw;
+mod function;
 pub mod graph;
 pub mod lint;
 mod notes;
@@ -14,6 +16,7 @@ pub mod symbolic;
 pub mod table;
 pub mod why;
 
+pub use function::{Sizes, trace};
 pub use lint::{lint, lint_record};
 pub use notes::{Notes, Source};
 pub use why::{why, why_record};

@@ -6,22 +6,14 @@ use crate::Failure;
 use crate::args::Trace;
 
 pub fn run(options: &Trace) -> Result<(), Failure> {
-    let loaded = options.source.load(0)?;
-    let traced = loaded.program.trace(&loaded.inputs.numbers);
+    let traced = options.source.load(0)?.traced()?;
     let mut out = stdout().lock();
-    let trace = match traced {
-        Err(report) if options.json => {
-            writeln!(out, "{:#}", serde_json::json!({ "error": report.json() }))?;
-            return Err(Failure::Said);
-        }
-        traced => traced?,
-    };
     if options.json {
-        writeln!(out, "{:#}", trace.json())?;
+        writeln!(out, "{:#}", traced.json())?;
     } else if options.csv {
-        write!(out, "{}", trace.csv())?;
+        write!(out, "{}", traced.trace.csv())?;
     } else {
-        write!(out, "{}\n{}", trace.table(options.depth.unwrap_or(usize::MAX)), trace.summary_text())?;
+        write!(out, "{}\n{}", traced.trace.table(options.depth.unwrap_or(usize::MAX)), traced.totals())?;
     }
     Ok(())
 }
