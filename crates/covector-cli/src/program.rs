@@ -13,7 +13,7 @@ use std::path::Path;
 
 use covector::ops::create::zeros_like;
 use covector::{Explanation, Tensor, Tree};
-use covector_lang::{Checked, Differentiated, Inputs, Model, Program, hollow};
+use covector_lang::{Checked, Differentiated, Inputs, MODELS, Model, Program, hollow, nearest};
 use covector_nn::AdamW;
 use covector_trace::table::{self, Kind, Trace, grouped};
 
@@ -59,6 +59,11 @@ impl Source {
             (what, model.text.to_owned(), false)
         } else if what.ends_with(".cv") {
             return Err(Failure::Outside(format!("there is no file {what}")));
+        } else if is_word(what) && !inputs.tensors.contains_key(what) {
+            let names: Vec<&str> = MODELS.iter().map(|m| m.name).collect();
+            let meant = nearest(what, names.iter().copied()).map_or(String::new(), |m| format!(" (`{m}` is one)"));
+            let problem = format!("`{what}` is no file, no name that was given, and no built-in model{meant}");
+            return Err(Failure::Outside(format!("{problem}; built in are {}", names.join(", "))));
         } else {
             ("expression", what.to_owned(), true)
         };
@@ -134,6 +139,11 @@ fn step(both: &Differentiated) -> Option<Explanation> {
     let adam = AdamW::default();
     let (next, moments) = adam.step(&parameters, &parameters, adam.start(&parameters), 1e-3, |_, _| true);
     Some(covector::explain(next.iter().chain(&moments.leaves())))
+}
+
+/// True for a single word, such as the name of a model.
+fn is_word(text: &str) -> bool {
+    text.starts_with(char::is_alphabetic) && text.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c))
 }
 
 /// `name=value` in its two parts.
