@@ -175,6 +175,14 @@ pub struct Graph {
     pub seed: u64,
 }
 
+/// What can be trained.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum Task {
+    /// A GPT over the characters of a text
+    #[default]
+    Gpt,
+}
+
 /// A kind of drawing.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -282,6 +290,10 @@ Examples:
 
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Train {
+    /// What to train: a character-level GPT
+    #[arg(value_enum, default_value_t = Task::Gpt, hide_default_value = true)]
+    #[serde(skip)]
+    pub task: Task,
     /// Text to learn, UTF-8 [default: covector's own documentation]; its last tenth is held out
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,

@@ -108,7 +108,7 @@ pub fn run(asked: &args::Train, given: &[String]) -> Result<(), Failure> {
 }
 
 /// What may be said anew when a training goes on: where things go, and nothing that decides its numbers.
-const FREE: [&str; 7] = ["resume", "out", "checkpoint", "checkpoint_interval", "log", "report", "tokens"];
+const FREE: [&str; 8] = ["task", "resume", "out", "checkpoint", "checkpoint_interval", "log", "report", "tokens"];
 
 /// The options of this training: those asked for, or, if it goes on, those it began with.
 fn options(asked: &args::Train, given: &[String], resumed: Option<&Resumed>) -> Result<args::Train, Failure> {
