@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Tensors with a memory: shapes, derivatives, costs and pictures of any expression or model, and a GPT to train.
 #[derive(Parser)]
-#[command(version, propagate_version = true)]
+#[command(name = "covector", version, propagate_version = true)]
 pub struct Covector {
     #[command(subcommand)]
     pub command: Command,
