@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use covector::draw::short;
 use covector::record::Record;
 use covector::{Class, Tensor};
 
@@ -242,22 +243,4 @@ fn grouped(record: &Record, users: &[Vec<(usize, usize)>]) -> (Vec<usize>, Vec<C
         }
     }
     (of, calls)
-}
-
-/// At most six significant digits.
-pub(crate) fn short(x: f64) -> String {
-    if x == 0.0 || !x.is_finite() {
-        return format!("{}", x + 0.0);
-    }
-    let scientific = format!("{x:.5e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let trimmed = |digits: &str| match digits.contains('.') {
-        true => digits.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => digits.to_owned(),
-    };
-    match exponent {
-        -4..6 => trimmed(&format!("{x:.*}", (5 - exponent) as usize)),
-        _ => format!("{}e{exponent}", trimmed(digits)),
-    }
 }

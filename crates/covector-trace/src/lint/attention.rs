@@ -1,10 +1,12 @@
 //! Rules about attention: a softmax of products that weighs a mean.
 
+use covector::draw::short;
 use covector::{Class, Shape};
 
 use super::{Report, spec};
 use crate::patterns::{of_rows, softmax, under_views};
-use crate::reading::{Reading, short};
+
+use crate::reading::Reading;
 
 /// Scores from products of queries and keys.
 pub(super) struct Scores {

@@ -1,5 +1,6 @@
 //! Fixes are tried: the program is made again with a step written differently, and only what helps is proposed.
 
+use covector::draw::short;
 use covector::{Result, Tensor, try_eval};
 
 use super::cause::Found;
@@ -7,7 +8,6 @@ use super::reverse::{Pass, arguments};
 use super::rewrite::{Rewrite, candidates};
 use super::run::{Run, numbers};
 use super::{Change, Finding, Fix, Symptom, forward, reverse};
-use crate::reading::short;
 
 /// So many steps may have to be written differently at once.
 const DEEPEST: usize = 3;
@@ -108,7 +108,8 @@ fn tried(run: &Run, goal: &Found, changes: &[Rewrite]) -> Result<Outcome> {
 /// What the results are now.
 fn values(results: &[&Tensor]) -> String {
     match results {
-        [one] if one.size() == 1 => format!("the result is then {}", short(numbers(one)[0])),
+        // To whom it is said, -0 is 0.
+        [one] if one.size() == 1 => format!("the result is then {}", short(numbers(one)[0] + 0.0)),
         [_] => "all of the result is then finite".to_owned(),
         _ => "all results are then finite".to_owned(),
     }

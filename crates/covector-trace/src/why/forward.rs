@@ -1,11 +1,11 @@
 //! Bad values: the first step whose operands are good and whose result is not.
 
+use covector::draw::short;
 use covector::{Class, DType, Tensor};
 
 use super::Symptom;
 use super::cause::{Cause, Found};
 use super::run::{Run, index};
-use crate::reading::short;
 
 /// The first step that makes a result NaN or infinite.
 pub(crate) fn first(run: &Run) -> Option<Found> {

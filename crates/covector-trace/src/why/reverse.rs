@@ -2,13 +2,13 @@
 
 use std::cell::OnceCell;
 
+use covector::draw::short;
 use covector::{Result, Tensor, try_eval};
 
 use super::Symptom;
 use super::cause::{Cause, Found};
 use super::forward::{place, worst};
 use super::run::{Run, filled, index, numbers};
-use crate::reading::short;
 
 /// A program's values with the reverse pass from its only result.
 pub(crate) struct Pass<'a> {

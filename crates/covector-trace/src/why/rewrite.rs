@@ -1,5 +1,6 @@
 //! What could be written instead of a step that goes bad.
 
+use covector::draw::short;
 use covector::{DType, Result, Tensor};
 
 use super::Symptom;
@@ -8,7 +9,8 @@ use super::forward::origin;
 use super::run::Run;
 use crate::Source;
 use crate::patterns::{self, Make};
-use crate::reading::{infix, short, wrapped};
+
+use crate::reading::{infix, wrapped};
 
 /// A step written differently.
 pub(crate) struct Rewrite {

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use covector::DType;
+use covector::draw::short;
 
 use super::{Finding, Reads, Symptom};
-use crate::reading::{short, wrapped};
+use crate::reading::wrapped;
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,11 +1,11 @@
 //! Gradients that are zero everywhere: the step of the reverse pass that let nothing through, or that has no derivative.
 
+use covector::draw::short;
 use covector::{Class, Derivative};
 
 use super::Symptom;
 use super::cause::{Cause, Found};
 use super::reverse::{Pass, arguments};
-use crate::reading::short;
 
 /// What is as good as nothing, for every dtype that can hold it.
 const NOTHING: f64 = 1e-20;
