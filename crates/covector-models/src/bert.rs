@@ -2,6 +2,8 @@
 //!
 //! Source: Devlin et al. 2018, "BERT: Pre-training of deep bidirectional transformers"; names as in Hugging Face's `BertModel`.
 
+#![allow(missing_docs, reason = "fields have the names of the files they are read from, and say no more than these")]
+
 use covector::{DType, Key, Result, Tensor, Tree};
 use covector_nn::{Embedding, LayerNorm, Linear};
 use serde::Deserialize;
@@ -11,7 +13,6 @@ use crate::heads::Heads;
 
 /// The sizes of a [`Bert`], as `config.json` calls them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[allow(missing_docs)]
 pub struct BertConfig {
     pub vocab_size: usize,
     pub hidden_size: usize,
@@ -50,7 +51,6 @@ pub struct Bert {
 
 /// The sum of three embeddings, normalised.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Embeddings {
     pub word_embeddings: Embedding,
     pub position_embeddings: Embedding,
@@ -61,14 +61,12 @@ pub struct Embeddings {
 
 /// The layers, one after the other.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Encoder {
     pub layer: Vec<Layer>,
 }
 
 /// Attention and a feed-forward part, each added to its input and normalised.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Layer {
     pub attention: Attention,
     pub intermediate: Pooler,
@@ -77,7 +75,6 @@ pub struct Layer {
 
 /// Attention of every token to every other.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Attention {
     #[tree(rename = "self")]
     pub heads: Heads,
@@ -86,7 +83,6 @@ pub struct Attention {
 
 /// A map back into the stream, and the norm behind the sum.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Output {
     pub dense: Linear,
     #[tree(rename = "LayerNorm")]
@@ -95,7 +91,6 @@ pub struct Output {
 
 /// One linear map.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Pooler {
     pub dense: Linear,
 }

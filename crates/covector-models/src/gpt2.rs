@@ -3,6 +3,8 @@
 //! Source: Radford et al. 2019, "Language models are unsupervised multitask learners"; names and layouts as in Hugging Face's
 //! `GPT2LMHeadModel`, whose maps hold `[inputs, outputs]`.
 
+#![allow(missing_docs, reason = "fields have the names of the files they are read from, and say no more than these")]
+
 use covector::ops::loss::cross_entropy;
 use covector::ops::random::normal;
 use covector::{DType, Error, Key, Result, Tensor, Tree};
@@ -14,7 +16,6 @@ use crate::heads::attend;
 
 /// The sizes of a [`Gpt2`], as `config.json` calls them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[allow(missing_docs)]
 pub struct Gpt2Config {
     pub vocab_size: usize,
     pub n_positions: usize,
@@ -37,7 +38,6 @@ fn gelu() -> String {
 
 /// The model; the output map is the token embedding.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Gpt2 {
     pub wte: Embedding,
     pub wpe: Embedding,
@@ -50,7 +50,6 @@ pub struct Gpt2 {
 
 /// Attention and a feed-forward part, each on a normalised copy of the stream.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Block {
     pub ln_1: LayerNorm,
     pub attn: Attention,
@@ -60,7 +59,6 @@ pub struct Block {
 
 /// Queries, keys and values side by side, and the map back.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Attention {
     pub c_attn: Map,
     pub c_proj: Map,
@@ -68,7 +66,6 @@ pub struct Attention {
 
 /// Out to four times the width, and back.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct FeedForward {
     pub c_fc: Map,
     pub c_proj: Map,
@@ -76,7 +73,6 @@ pub struct FeedForward {
 
 /// `y = x W + b`, with `W` `[inputs, outputs]`.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Map {
     pub weight: Tensor,
     pub bias: Tensor,

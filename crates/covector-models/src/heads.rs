@@ -1,12 +1,13 @@
 //! Attention in several heads, over maps that each model names in its own way.
 
+#![allow(missing_docs, reason = "fields have the names of the files they are read from, and say no more than these")]
+
 use covector::ops::attention::scaled_dot_product_attention;
 use covector::{Tensor, Tree};
 use covector_nn::Linear;
 
 /// The maps to queries, keys and values.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Heads {
     pub query: Linear,
     pub key: Linear,

@@ -3,6 +3,8 @@
 //! Source: Touvron et al. 2023, "LLaMA: Open and efficient foundation language models"; Su et al. 2021 (rotary positions); names as in
 //! Hugging Face's `LlamaForCausalLM`.
 
+#![allow(missing_docs, reason = "fields have the names of the files they are read from, and say no more than these")]
+
 use covector::ops::attention::scaled_dot_product_attention;
 use covector::ops::concat::concat;
 use covector::{Key, Result, Tensor, Tree};
@@ -14,7 +16,6 @@ use crate::heads::{join, split};
 
 /// The sizes of a [`Llama`], as `config.json` calls them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[allow(missing_docs)]
 pub struct LlamaConfig {
     pub vocab_size: usize,
     pub hidden_size: usize,
@@ -33,7 +34,6 @@ pub struct LlamaConfig {
 
 /// How positions rotate.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[allow(missing_docs)]
 pub struct RopeParameters {
     pub rope_theta: Option<f64>,
     pub rope_type: Option<String>,
@@ -45,7 +45,6 @@ fn small() -> f64 {
 
 /// The model with its output map.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Llama {
     pub model: Decoder,
     /// None if the output map is the token embedding.
@@ -54,7 +53,6 @@ pub struct Llama {
 
 /// The decoder.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Decoder {
     pub embed_tokens: Embedding,
     pub layers: Vec<Layer>,
@@ -69,7 +67,6 @@ pub struct Decoder {
 
 /// Attention and a gated feed-forward part, each on a normalised copy of the stream.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Layer {
     pub input_layernorm: Norm,
     pub self_attn: Attention,
@@ -79,7 +76,6 @@ pub struct Layer {
 
 /// The maps of attention; keys and values have fewer heads than queries.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Attention {
     pub q_proj: Linear,
     pub k_proj: Linear,
@@ -89,7 +85,6 @@ pub struct Attention {
 
 /// `down(silu(gate(x)) · up(x))`
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Gated {
     pub gate_proj: Linear,
     pub up_proj: Linear,
@@ -98,7 +93,6 @@ pub struct Gated {
 
 /// Division by the root mean square of the last axis.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Norm {
     pub weight: Tensor,
     pub eps: f64,

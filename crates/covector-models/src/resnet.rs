@@ -3,6 +3,8 @@
 //! Source: He et al. 2015, "Deep residual learning for image recognition"; names as in Hugging Face's
 //! `ResNetForImageClassification`.
 
+#![allow(missing_docs, reason = "fields have the names of the files they are read from, and say no more than these")]
+
 use covector::ops::conv::conv2d;
 use covector::ops::loss::cross_entropy;
 use covector::ops::norm::batch_norm;
@@ -16,7 +18,6 @@ use crate::Folder;
 
 /// The sizes of a [`ResNet`], as `config.json` calls them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[allow(missing_docs)]
 pub struct ResNetConfig {
     #[serde(default = "three")]
     pub num_channels: usize,
@@ -33,7 +34,6 @@ pub struct ResNetConfig {
 /// Two convolutions to a block, or three with a narrow one between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
 pub enum LayerType {
     Basic,
     Bottleneck,
@@ -45,7 +45,6 @@ fn three() -> usize {
 
 /// The network with its map to classes.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct ResNet {
     pub resnet: Stages,
     pub classifier: (Nothing, Linear),
@@ -57,7 +56,6 @@ pub struct Nothing;
 
 /// The stem and the stages.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Stages {
     pub embedder: Stem,
     pub encoder: Encoder,
@@ -65,28 +63,24 @@ pub struct Stages {
 
 /// The first convolution.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Stem {
     pub embedder: ConvNorm,
 }
 
 /// The stages, one after the other.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Encoder {
     pub stages: Vec<Stage>,
 }
 
 /// Blocks of one width.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Stage {
     pub layers: Vec<Block>,
 }
 
 /// Convolutions, and the way around them.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Block {
     pub layer: Vec<ConvNorm>,
     /// A convolution of single points where the shape changes.
@@ -95,7 +89,6 @@ pub struct Block {
 
 /// A convolution without bias and a batch norm.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct ConvNorm {
     pub convolution: Weight,
     pub normalization: Norm,
@@ -105,14 +98,12 @@ pub struct ConvNorm {
 
 /// A weight by itself.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Weight {
     pub weight: Tensor,
 }
 
 /// A batch norm by its running statistics, which have no gradient.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Norm {
     pub weight: Tensor,
     pub bias: Tensor,

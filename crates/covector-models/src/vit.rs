@@ -2,6 +2,8 @@
 //!
 //! Source: Dosovitskiy et al. 2020, "An image is worth 16x16 words"; names as in Hugging Face's `ViTForImageClassification`.
 
+#![allow(missing_docs, reason = "fields have the names of the files they are read from, and say no more than these")]
+
 use covector::ops::concat::concat;
 use covector::ops::conv::conv2d;
 use covector::ops::random::normal;
@@ -14,7 +16,6 @@ use crate::heads::Heads;
 
 /// The sizes of a [`Vit`], as `config.json` calls them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[allow(missing_docs)]
 pub struct VitConfig {
     pub hidden_size: usize,
     pub num_hidden_layers: usize,
@@ -46,7 +47,6 @@ fn gelu() -> String {
 
 /// The encoder and the map of its first token to classes.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Vit {
     pub vit: Encoder,
     pub classifier: Linear,
@@ -54,7 +54,6 @@ pub struct Vit {
 
 /// The encoder.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Encoder {
     pub embeddings: Embeddings,
     pub encoder: Layers,
@@ -65,7 +64,6 @@ pub struct Encoder {
 
 /// Pieces, their positions, and a token of no piece in front.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Embeddings {
     pub cls_token: Tensor,
     pub patch_embeddings: Patches,
@@ -74,14 +72,12 @@ pub struct Embeddings {
 
 /// A convolution whose windows do not overlap.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Patches {
     pub projection: Projection,
 }
 
 /// Its weight and bias.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Projection {
     pub weight: Tensor,
     pub bias: Tensor,
@@ -89,14 +85,12 @@ pub struct Projection {
 
 /// The layers, one after the other.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Layers {
     pub layer: Vec<Layer>,
 }
 
 /// Attention and a feed-forward part, each on a normalised copy of the stream.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Layer {
     pub attention: Attention,
     pub intermediate: Dense,
@@ -107,7 +101,6 @@ pub struct Layer {
 
 /// Attention and the map back.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Attention {
     pub attention: Heads,
     pub output: Dense,
@@ -115,7 +108,6 @@ pub struct Attention {
 
 /// One linear map.
 #[derive(Clone, Debug, Tree)]
-#[allow(missing_docs)]
 pub struct Dense {
     pub dense: Linear,
 }
