@@ -9,6 +9,7 @@ use covector_nn::{Embedding, LayerNorm, Linear};
 use serde::Deserialize;
 
 use crate::Folder;
+use crate::folder::{fill, without_prefix};
 use crate::heads::Heads;
 
 /// The sizes of a [`Bert`], as `config.json` calls them.
@@ -149,11 +150,11 @@ impl Bert {
             return Err(covector::Error::new(format!("the activation `{}` is not known", config.hidden_act))
                 .hint("known is `gelu`"));
         }
-        let weights = folder.weights()?.without_prefix("bert.");
+        let weights = without_prefix(folder.weights()?, "bert.");
         let pooler = weights.tensors.contains_key("pooler.dense.weight");
         let like = Bert::new(&Key::new(0), &config, pooler);
         // Counted positions, and heads of other tasks, are no part of the encoder.
-        let model = weights.fill(&like, |name| name.ends_with("position_ids") || name.starts_with("cls."))?;
+        let model = fill(&weights, &like, |name| name.ends_with("position_ids") || name.starts_with("cls."))?;
         Ok((model, config))
     }
 

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use covector::{Error, Result, Tensor, Tree};
 use covector_io::load_safetensors;
+use covector_nn::file::Contents;
+use covector_nn::parts::put;
 use serde::de::DeserializeOwned;
 use tokenizers::Tokenizer;
 
@@ -58,7 +60,7 @@ impl Folder {
     ///
     /// # Errors
     /// If a file is missing or malformed, or an array lies in two of them.
-    pub fn weights(&self) -> Result<Weights> {
+    pub fn weights(&self) -> Result<Contents> {
         #[derive(serde::Deserialize)]
         struct Index {
             weight_map: BTreeMap<String, String>,
@@ -78,58 +80,38 @@ impl Folder {
                 }
             }
         }
-        Ok(Weights { name: self.0.display().to_string(), tensors })
+        Ok(Contents { name: self.0.display().to_string(), tensors, metadata: BTreeMap::new() })
     }
 }
 
-/// Arrays by name.
-#[derive(Clone, Debug)]
-pub struct Weights {
-    /// Where they are from, for errors.
-    pub name: String,
-    /// The arrays.
-    pub tensors: BTreeMap<String, Tensor>,
+/// The same arrays under names without this prefix; those without it stay as they are.
+pub fn without_prefix(weights: Contents, prefix: &str) -> Contents {
+    let short = |name: String| name.strip_prefix(prefix).map_or(name.clone(), str::to_owned);
+    Contents { tensors: weights.tensors.into_iter().map(|(name, t)| (short(name), t)).collect(), ..weights }
 }
 
-impl Weights {
-    /// The same under names without this prefix; those without the prefix stay as they are.
-    pub fn without_prefix(self, prefix: &str) -> Weights {
-        let short = |name: String| name.strip_prefix(prefix).map_or(name.clone(), str::to_owned);
-        Weights { tensors: self.tensors.into_iter().map(|(name, t)| (short(name), t)).collect(), ..self }
-    }
-
-    /// The structure of `like` filled with these arrays, each in the dtype of its place.
-    ///
-    /// Arrays that `ignored` names may be there and are passed over.
-    /// # Errors
-    /// Lists all arrays that are missing, of another shape, or without a place.
-    pub fn fill<T: Tree>(&self, like: &T, ignored: impl Fn(&str) -> bool) -> Result<T> {
-        let wanted = like.named();
-        let (mut missing, mut different, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
-        for (path, place) in &wanted {
-            match self.tensors.get(path) {
-                None => missing.push(format!("{path} {}", place.spec())),
-                Some(t) if t.shape() != place.shape() => {
-                    different.push(format!("{path} {} (not {})", t.spec(), place.spec()))
-                }
-                Some(t) => leaves.push(t.cast(place.dtype())),
-            }
-        }
-        let places: BTreeSet<&str> = wanted.iter().map(|(path, _)| path.as_str()).collect();
-        let surplus = self.tensors.iter().filter(|(name, _)| !places.contains(name.as_str()) && !ignored(name));
-        let surplus: Vec<String> = surplus.map(|(name, t)| format!("{name} {}", t.spec())).collect();
-        let listed = |what: &str, names: &[String]| {
-            let shown = names.iter().take(MOST).map(|name| format!("\n    {name}")).collect::<String>();
-            let more = names.len().saturating_sub(MOST);
-            let more = if more > 0 { format!("\n    and {more} more") } else { String::new() };
-            if names.is_empty() { String::new() } else { format!("\n  {what}:{shown}{more}") }
-        };
-        let wrong = listed("missing", &missing)
-            + &listed("of another shape", &different)
-            + &listed("without a place", &surplus);
-        match wrong.is_empty() {
-            true => Ok(like.with_leaves(leaves)),
-            false => Err(Error::new(format!("{}: the weights do not fit the model{wrong}", self.name))),
-        }
+/// The structure of `like` filled with all of these arrays, each in the dtype of its place.
+///
+/// Arrays that `ignored` names may be there and are passed over.
+/// # Errors
+/// Lists all arrays that are missing, do not fit, or have no place.
+pub fn fill<T: Tree>(weights: &Contents, like: &T, ignored: impl Fn(&str) -> bool) -> Result<T> {
+    let matched = weights.matched(like, str::to_owned);
+    let specs: BTreeMap<String, String> = like.named().into_iter().map(|(p, t)| (p, t.spec().to_string())).collect();
+    let missing: Vec<String> = matched.missing.iter().map(|path| format!("{path} {}", specs[path])).collect();
+    let surplus = matched.unexpected.iter().filter(|name| !ignored(name));
+    let surplus: Vec<String> = surplus.map(|name| format!("{name} {}", weights.tensors[name].spec())).collect();
+    let listed = |what: &str, names: &[String]| {
+        let shown = names.iter().take(MOST).map(|name| format!("\n    {name}")).collect::<String>();
+        let more = names.len().saturating_sub(MOST);
+        let more = if more > 0 { format!("\n    and {more} more") } else { String::new() };
+        if names.is_empty() { String::new() } else { format!("\n  {what}:{shown}{more}") }
+    };
+    let wrong = listed("missing", &missing)
+        + &listed("of another shape", &matched.different)
+        + &listed("without a place", &surplus);
+    match wrong.is_empty() {
+        true => put(like, &matched.found),
+        false => Err(weights.error(format!("the weights do not fit the model{wrong}"))),
     }
 }

@@ -12,6 +12,7 @@ use covector_nn::{Embedding, LayerNorm};
 use serde::Deserialize;
 
 use crate::Folder;
+use crate::folder::{fill, without_prefix};
 use crate::heads::attend;
 
 /// The sizes of a [`Gpt2`], as `config.json` calls them.
@@ -139,12 +140,12 @@ impl Gpt2 {
             let problem = format!("the activation `{}` is not known", config.activation_function);
             return Err(Error::new(problem).hint("known is `gelu_new`"));
         }
-        let weights = folder.weights()?.without_prefix("transformer.");
+        let weights = without_prefix(folder.weights()?, "transformer.");
         // Older files carry the causal masks; the output map is tied.
         let ignored = |name: &str| {
             name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") || name == "lm_head.weight"
         };
-        Ok((weights.fill(&Gpt2::new(&Key::new(0), &config), ignored)?, config))
+        Ok((fill(&weights, &Gpt2::new(&Key::new(0), &config), ignored)?, config))
     }
 
     /// The logits of the next token behind each of `tokens [batch, time]`: `[batch, time, vocabulary]`.

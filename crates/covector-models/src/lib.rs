@@ -14,7 +14,7 @@ pub mod sentences;
 pub mod vit;
 
 pub use bert::{Bert, BertConfig};
-pub use folder::{Folder, Weights};
+pub use folder::Folder;
 pub use gpt2::{Gpt2, Gpt2Config};
 pub use llama::{Llama, LlamaConfig};
 pub use resnet::{ResNet, ResNetConfig};

@@ -12,6 +12,7 @@ use covector_nn::{Embedding, Linear};
 use serde::Deserialize;
 
 use crate::Folder;
+use crate::folder::fill;
 use crate::heads::{join, split};
 
 /// The sizes of a [`Llama`], as `config.json` calls them.
@@ -164,7 +165,7 @@ impl Llama {
         let like = Llama::new(&Key::new(0), &config);
         let tied = config.tie_word_embeddings;
         let ignored = |name: &str| name.ends_with("rotary_emb.inv_freq") || tied && name == "lm_head.weight";
-        Ok((folder.weights()?.fill(&like, ignored)?, config))
+        Ok((fill(&folder.weights()?, &like, ignored)?, config))
     }
 
     /// The logits of the next token behind each of `tokens [batch, time]`: `[batch, time, vocabulary]`.

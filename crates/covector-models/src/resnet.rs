@@ -15,6 +15,7 @@ use covector_nn::Linear;
 use serde::Deserialize;
 
 use crate::Folder;
+use crate::folder::fill;
 
 /// The sizes of a [`ResNet`], as `config.json` calls them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -184,7 +185,7 @@ impl ResNet {
         let weights = folder.weights()?;
         let classes = weights.tensors.get("classifier.1.bias").map_or(0, Tensor::size);
         let like = ResNet::new(&Key::new(0), &config, classes);
-        Ok((weights.fill(&like, |name| name.ends_with("num_batches_tracked"))?, config))
+        Ok((fill(&weights, &like, |name| name.ends_with("num_batches_tracked"))?, config))
     }
 
     /// The logits of images `[batch, channels, height, width]`: `[batch, classes]`.

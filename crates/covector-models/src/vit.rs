@@ -12,6 +12,7 @@ use covector_nn::{LayerNorm, Linear};
 use serde::Deserialize;
 
 use crate::Folder;
+use crate::folder::fill;
 use crate::heads::Heads;
 
 /// The sizes of a [`Vit`], as `config.json` calls them.
@@ -163,7 +164,7 @@ impl Vit {
         }
         let weights = folder.weights()?;
         let classes = weights.tensors.get("classifier.bias").map_or(config.id2label.len(), Tensor::size);
-        Ok((weights.fill(&Vit::new(&Key::new(0), &config, classes), |_| false)?, config))
+        Ok((fill(&weights, &Vit::new(&Key::new(0), &config, classes), |_| false)?, config))
     }
 
     /// The logits of images `[batch, channels, height, width]`: `[batch, classes]`.

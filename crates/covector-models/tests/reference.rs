@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use covector::{Tensor, Tree, try_value_and_grad};
+use covector_models::folder::{fill, without_prefix};
 use covector_models::{Bert, Folder, Gpt2, Llama, ResNet, Vit};
 use covector_nn::AdamW;
 
@@ -96,14 +97,14 @@ fn resnet() {
 fn what_does_not_fit_is_listed_at_once() {
     let folder = folder("gpt2");
     let (model, _) = Gpt2::load(&folder).unwrap();
-    let mut weights = folder.weights().unwrap().without_prefix("transformer.");
+    let mut weights = without_prefix(folder.weights().unwrap(), "transformer.");
     let moved = weights.tensors.remove("ln_f.bias").unwrap();
     weights.tensors.insert("ln_f.beta".into(), moved);
     weights.tensors.insert("wpe.weight".into(), Tensor::from([1.0f32]));
-    let error = weights.fill(&model, |_| false).unwrap_err().to_string();
+    let error = fill(&weights, &model, |_| false).unwrap_err().to_string();
     for part in [
         "missing:\n    ln_f.bias f32[24]",
-        "another shape:\n    wpe.weight f32[1] (not f32[16, 24])",
+        "another shape:\n    `wpe.weight` is f32[1], not f32[16, 24]",
         "without a place:\n    ln_f.beta",
     ] {
         assert!(error.contains(part), "{error}");

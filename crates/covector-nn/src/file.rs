@@ -53,6 +53,19 @@ pub struct Contents {
     pub metadata: BTreeMap<String, String>,
 }
 
+/// How the arrays of a file and the places of a tree go together.
+#[derive(Clone, Debug)]
+pub struct Matched {
+    /// The arrays that have a place, by its path and in its dtype.
+    pub found: Part,
+    /// The paths for which there is no array.
+    pub missing: Vec<String>,
+    /// The arrays of another shape than their place, or of which only one is of floats, with both.
+    pub different: Vec<String>,
+    /// The arrays without a place.
+    pub unexpected: Vec<String>,
+}
+
 /// What a file had of a tree.
 #[derive(Clone, Debug)]
 pub struct Known<T> {
@@ -107,24 +120,30 @@ impl Contents {
     /// # Errors
     /// If a leaf has another shape in the file, or only one of both is float; all such leaves are named.
     pub fn fill_known<T: Tree>(&self, like: &T, name: impl Fn(&str) -> String) -> Result<Known<T>> {
+        let Matched { found, missing, different, unexpected } = self.matched(like, name);
+        match different.is_empty() {
+            true => Ok(Known { tree: put(like, &found)?, missing, unexpected }),
+            false => Err(self.error(format!("these arrays do not fit: {}", different.join(", ")))),
+        }
+    }
+
+    /// Which arrays of the file find a place in `like`, as [`fill_known`](Self::fill_known) puts them there, and which not.
+    pub fn matched<T: Tree>(&self, like: &T, name: impl Fn(&str) -> String) -> Matched {
         let (mut found, mut ids, mut used) = (Part::new(), HashSet::new(), HashSet::new());
-        let (named, mut problems) = (like.named(), Vec::new());
+        let (named, mut different) = (like.named(), Vec::new());
         for (path, wanted) in &named {
             let name = name(path);
             let Some(t) = self.tensors.get(&name) else { continue };
             if t.shape() != wanted.shape() || t.dtype().is_float() != wanted.dtype().is_float() {
-                problems.push(format!("`{name}` is {}, not {}", t.spec(), wanted.spec()));
+                different.push(format!("`{name}` is {}, not {}", t.spec(), wanted.spec()));
             }
             found.insert(path.clone(), t.cast(wanted.dtype()));
             ids.insert(wanted.id());
             used.insert(name);
         }
-        if !problems.is_empty() {
-            return Err(self.error(format!("these arrays do not fit: {}", problems.join(", "))));
-        }
         let missing = named.into_iter().filter(|(_, t)| !ids.contains(&t.id())).map(|(path, _)| path).collect();
         let unexpected = self.tensors.keys().filter(|&name| !used.contains(name)).cloned().collect();
-        Ok(Known { tree: put(like, &found)?, missing, unexpected })
+        Matched { found, missing, different, unexpected }
     }
 
     /// The tensor of this path.
