@@ -1,5 +1,5 @@
 //! Reading what other libraries gave.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "every test file includes this one and uses its part")]
 
 use covector::{Tensor, Tree};
 use serde_json::Value;
