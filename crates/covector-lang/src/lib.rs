@@ -89,7 +89,7 @@ pub use error::{Fault, Help, Label, Report};
 pub use eval::signature;
 pub use models::{MODELS, Model};
 pub use parse::{parse, parse_expression};
-pub use program::{Checked, Numbers, Program, RUNS, hollow};
+pub use program::{Checked, Leaves, Numbers, Program, RUNS, hollow};
 pub use session::Inputs;
 pub use shapes::{Row, Shapes};
 pub use spelling::nearest;

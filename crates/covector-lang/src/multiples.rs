@@ -1,20 +1,12 @@
 //! Sizes that are multiples of something, so that strides leave no rest and shapes have formulas.
 
-use covector::Tensor;
-
-use crate::eval::{Leaf, Record};
-use crate::program::{Factor, Numbers, Program, RUNS, Wishes};
+use crate::eval::Record;
+use crate::program::{Factor, Leaves, Numbers, Program, RUNS, Wishes};
 use crate::symbols::runs_of;
 
 impl Program {
     /// Makes sizes multiples of strides where shapes have no formula otherwise: `H/2` is one for even heights.
-    pub(crate) fn even(
-        &self,
-        numbers: &Numbers,
-        wishes: &mut Wishes,
-        found: &mut Vec<Record>,
-        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
-    ) {
+    pub(crate) fn even(&self, numbers: &Numbers, wishes: &mut Wishes, found: &mut Vec<Record>, leaf: &mut Leaves) {
         let names = wishes.free(found);
         let mut unknown = unknown_axes(found, &names, wishes);
         for name in &names {
@@ -40,13 +32,7 @@ impl Program {
     }
 
     /// Takes back multiples that turn out not to be needed.
-    pub(crate) fn relax(
-        &self,
-        numbers: &Numbers,
-        wishes: &mut Wishes,
-        found: &mut Vec<Record>,
-        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
-    ) {
+    pub(crate) fn relax(&self, numbers: &Numbers, wishes: &mut Wishes, found: &mut Vec<Record>, leaf: &mut Leaves) {
         let names = wishes.free(found);
         let unknown = unknown_axes(found, &names, wishes);
         for name in &names {

@@ -32,6 +32,9 @@ pub struct Program {
 /// Numbers for sizes and settings: `B=2`, `dropout=0.1`.
 pub type Numbers = BTreeMap<String, f64>;
 
+/// What makes the tensors of declarations, or says why there is none.
+pub type Leaves<'a> = dyn FnMut(&Leaf) -> Result<Tensor, String> + 'a;
+
 /// What checking a program found out.
 #[derive(Debug)]
 pub struct Checked {
@@ -180,11 +183,7 @@ impl Program {
     ///
     /// # Errors
     /// What stops the run; sizes that do not divide are faults here.
-    pub fn run(
-        &self,
-        numbers: &Numbers,
-        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
-    ) -> Result<Record, Box<Report>> {
+    pub fn run(&self, numbers: &Numbers, leaf: &mut Leaves) -> Result<Record, Box<Report>> {
         self.run_shaped(numbers, &|_| None, leaf)
     }
 
@@ -196,7 +195,7 @@ impl Program {
         &self,
         numbers: &Numbers,
         shape: &dyn Fn(&str) -> Option<Shape>,
-        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
+        leaf: &mut Leaves,
     ) -> Result<Record, Box<Report>> {
         self.run_plainly(numbers, shape, leaf).map_err(|report| fix::taught(self, report, numbers))
     }
@@ -205,7 +204,7 @@ impl Program {
         &self,
         numbers: &Numbers,
         shape: &dyn Fn(&str) -> Option<Shape>,
-        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
+        leaf: &mut Leaves,
     ) -> Result<Record, Box<Report>> {
         let (record, end) = self.run_in(&mut Given { numbers, shape, leaf });
         match end {
@@ -229,11 +228,7 @@ impl Program {
         self.check_with(numbers, &mut |leaf| Ok(hollow(leaf)))
     }
 
-    fn check_with(
-        &self,
-        numbers: &Numbers,
-        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
-    ) -> Result<Checked, Box<Report>> {
+    fn check_with(&self, numbers: &Numbers, leaf: &mut Leaves) -> Result<Checked, Box<Report>> {
         // First with symbols for the declared sizes alone: what fails so, fails.
         let mut wishes = Wishes::default();
         let defaults = self.defaults(numbers, leaf);
@@ -299,7 +294,7 @@ impl Program {
     }
 
     /// The sizes to which the program itself gives numbers.
-    fn defaults(&self, numbers: &Numbers, leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>) -> Vec<String> {
+    fn defaults(&self, numbers: &Numbers, leaf: &mut Leaves) -> Vec<String> {
         let mut wishes = Wishes::default();
         // A run ends early where a size should have had its number; with that it goes further.
         loop {
@@ -320,7 +315,7 @@ impl Program {
         numbers: &Numbers,
         wishes: &mut Wishes,
         runs: usize,
-        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
+        leaf: &mut Leaves,
     ) -> Result<Vec<Record>, Box<Report>> {
         let before = wishes.clone();
         let first = match self.symbolic_over(numbers, wishes, runs, leaf) {
@@ -344,7 +339,7 @@ impl Program {
         numbers: &Numbers,
         wishes: &mut Wishes,
         runs: usize,
-        leaf: &mut dyn FnMut(&Leaf) -> Result<Tensor, String>,
+        leaf: &mut Leaves,
     ) -> Result<Vec<Record>, Box<Report>> {
         let mut restarts = 0;
         'again: loop {
