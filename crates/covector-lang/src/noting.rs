@@ -20,9 +20,12 @@ impl Program {
                 line: made.span.line_and_column(&self.text).0 as u32,
                 text: if made.leaf.is_some() { String::new() } else { text },
             };
-            if let (Some(name), [only]) = (&made.name, &made.tensors[..]) {
+            for (k, tensor) in made.tensors.iter().enumerate() {
                 // A parameter by its whole path, which also says that it is one.
-                notes.name(only, made.leaf.as_ref().map_or(name, |leaf| &leaf.name));
+                let name = made.leaf.as_ref().map_or(made.name_of(k), |leaf| &leaf.name);
+                if !name.is_empty() {
+                    notes.name(tensor, name);
+                }
             }
             // An op's inner steps stand where the op was called.
             for node in made.tensors.iter().chain(&made.tensors.iter().flat_map(|t| walk.fresh(t)).collect::<Vec<_>>())
