@@ -73,6 +73,27 @@ impl Sampling {
 /// assert_eq!(next_token(&logits, &[1], other, &Key::new(0)).unwrap().item::<i64>(), 2);
 /// ```
 pub fn next_token(logits: &Tensor, seen: &[i64], sampling: Sampling, key: &Key) -> Result<Tensor> {
+    let (logits, tokens) = candidates(logits, seen, sampling)?;
+    let drawn = if sampling.temperature == 0.0 { logits.try_argmax(0)? } else { categorical(key, &logits, 0) };
+    Ok(match tokens {
+        Some(tokens) => tokens.take(&drawn, 0),
+        None => drawn,
+    })
+}
+
+/// What the next token is drawn from: the logits, and the tokens they belong to if these are not all in their order.
+///
+/// # Errors
+/// As [`next_token`].
+///
+/// ```
+/// use covector::Tensor;
+/// use covector_nn::sample::{Sampling, candidates};
+/// let sampling = Sampling { top_k: Some(2), ..Sampling::default() };
+/// let (logits, tokens) = candidates(&Tensor::from([0.0f32, 2.0, 1.0]), &[], sampling).unwrap();
+/// assert_eq!((logits.to_vec::<f32>(), tokens.unwrap().to_vec::<i64>()), (vec![2.0, 1.0], vec![1, 2]));
+/// ```
+pub fn candidates(logits: &Tensor, seen: &[i64], sampling: Sampling) -> Result<(Tensor, Option<Tensor>)> {
     sampling.check()?;
     let Sampling { repetition_penalty, temperature, top_k, top_p } = sampling;
     let logits = match repetition_penalty {
@@ -80,26 +101,22 @@ pub fn next_token(logits: &Tensor, seen: &[i64], sampling: Sampling, key: &Key) 
         penalty => penalised(logits, seen, penalty)?,
     };
     if temperature == 0.0 {
-        return logits.try_argmax(0);
+        return Ok((logits, None));
     }
     let scaled = logits / temperature;
     let all = scaled.size();
     let count = top_k.unwrap_or(all).min(all);
-    match top_p.filter(|&p| p < 1.0) {
-        None if count == all => Ok(categorical(key, &scaled, 0)),
-        None => {
-            let (values, tokens) = scaled.try_topk(count, 0)?;
-            Ok(tokens.take(&categorical(key, &values, 0), 0))
-        }
-        Some(p) => {
-            let (values, tokens) = scaled.try_topk(count, 0)?;
-            let each = values.cast(DType::F64).softmax(0);
-            let before = each.cumsum(0) - &each;
-            // What stands before the likeliest is 0 and below every bound.
-            let kept = before.less(p).where_(values, f64::NEG_INFINITY);
-            Ok(tokens.take(&categorical(key, &kept, 0), 0))
-        }
+    let top_p = top_p.filter(|&p| p < 1.0);
+    if count == all && top_p.is_none() {
+        return Ok((scaled, None));
     }
+    let (values, tokens) = scaled.try_topk(count, 0)?;
+    let Some(p) = top_p else { return Ok((values, Some(tokens))) };
+    let each = values.cast(DType::F64).softmax(0);
+    let before = each.cumsum(0) - &each;
+    // What stands before the likeliest is 0 and below every bound.
+    let kept = before.less(p).where_(values, f64::NEG_INFINITY);
+    Ok((kept, Some(tokens)))
 }
 
 /// The logits with those of tokens that were seen made smaller.
@@ -160,4 +177,98 @@ pub fn continued(
         }
     }
     Ok(())
+}
+
+/// Looks in a text that comes in pieces for strings that end it, wherever the pieces are cut.
+#[derive(Clone, Debug)]
+pub struct Stops {
+    strings: Vec<String>,
+    /// The end of the text, which may begin one of the strings.
+    held: String,
+}
+
+impl Stops {
+    /// These strings; empty ones end nothing.
+    ///
+    /// ```
+    /// use covector_nn::sample::{Flow, Stops};
+    /// let mut stops = Stops::new(["end".to_owned()]);
+    /// assert_eq!(stops.push("the e"), ("the ".to_owned(), Flow::On));
+    /// assert_eq!(stops.push("nding"), (String::new(), Flow::Stop));
+    /// ```
+    pub fn new(strings: impl IntoIterator<Item = String>) -> Stops {
+        Stops { strings: strings.into_iter().filter(|s| !s.is_empty()).collect(), held: String::new() }
+    }
+
+    /// What of the text may be shown once this piece was added, and whether it ends there: before the first of the strings.
+    pub fn push(&mut self, piece: &str) -> (String, Flow) {
+        self.held.push_str(piece);
+        if let Some(at) = self.strings.iter().filter_map(|s| self.held.find(s.as_str())).min() {
+            self.held.truncate(at);
+            return (std::mem::take(&mut self.held), Flow::Stop);
+        }
+        let begins = |at: &usize| self.strings.iter().any(|s| s.starts_with(&self.held[*at..]));
+        let at = self.held.char_indices().map(|(at, _)| at).find(begins).unwrap_or(self.held.len());
+        let rest = self.held.split_off(at);
+        (std::mem::replace(&mut self.held, rest), Flow::On)
+    }
+
+    /// What was held back and begins none of the strings, as nothing follows.
+    pub fn rest(&mut self) -> String {
+        std::mem::take(&mut self.held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_ends_a_text_wherever_it_is_cut() {
+        for cut in 0..=14 {
+            let text = "one two\n\nthree";
+            let mut stops = Stops::new(["\n\n".to_owned(), "tree".to_owned(), String::new()]);
+            let (a, b) = text.split_at(cut);
+            let (first, flow) = stops.push(a);
+            let shown = match flow {
+                Flow::Stop => first,
+                Flow::On => first + &stops.push(b).0,
+            };
+            assert_eq!(shown, "one two", "cut at {cut}");
+        }
+        let mut stops = Stops::new(["aab".to_owned()]);
+        assert_eq!(stops.push("aaa"), ("a".to_owned(), Flow::On));
+        assert_eq!(stops.push("c"), ("aac".to_owned(), Flow::On));
+        assert_eq!((stops.push("xa").0.as_str(), stops.rest().as_str()), ("x", "a"));
+    }
+
+    #[test]
+    fn the_likeliest_with_so_much_probability_are_drawn_from_and_no_others() {
+        // Probabilities 0.4, 0.3, 0.2, 0.1.
+        let logits = Tensor::from([0.2f64, 0.4, 0.1, 0.3]).log();
+        let drawn = |top_p: f64, top_k: Option<usize>| {
+            let sampling = Sampling { top_p: Some(top_p), top_k, ..Sampling::default() };
+            let each = |i| next_token(&logits, &[], sampling, &Key::new(i)).unwrap().item::<i64>();
+            (0..200).map(each).collect::<BTreeSet<i64>>().into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(drawn(1e-9, None), [1], "the likeliest always is among them");
+        assert_eq!(drawn(0.39, None), [1]);
+        assert_eq!(drawn(0.41, None), [1, 3]);
+        assert_eq!(drawn(0.75, None), [0, 1, 3]);
+        assert_eq!(drawn(1.0, None), [0, 1, 2, 3]);
+        // Among the two likeliest the probabilities are 4/7 and 3/7.
+        assert_eq!(drawn(0.5, Some(2)), [1]);
+        assert_eq!(drawn(0.6, Some(2)), [1, 3]);
+    }
+
+    #[test]
+    fn numbers_outside_their_range_are_refused() {
+        let refused = |sampling: Sampling| next_token(&Tensor::from([1.0f32]), &[], sampling, &Key::new(0)).unwrap_err().to_string();
+        let plain = Sampling::default();
+        assert!(refused(Sampling { top_p: Some(0.0), ..plain }).contains("above 0 and at most 1, not 0"));
+        assert!(refused(Sampling { top_p: Some(f64::NAN), ..plain }).contains("at most 1, not NaN"));
+        assert!(refused(Sampling { top_k: Some(0), ..plain }).contains("likeliest 0 tokens"));
+        assert!(refused(Sampling { temperature: -1.0, ..plain }).contains("at least 0, not -1"));
+        assert!(refused(Sampling { repetition_penalty: 0.0, ..plain }).contains("above 0, not 0"));
+    }
 }
