@@ -5,14 +5,13 @@
 
 #![allow(missing_docs, reason = "fields have the names of the files they are read from, and say no more than these")]
 
-use covector::ops::loss::cross_entropy;
 use covector::ops::random::normal;
 use covector::{DType, Error, Key, Result, Tensor, Tree};
 use covector_nn::decode::{Step, laid_out};
 use covector_nn::{Cache, Decoder, Embedding, LayerNorm};
 use serde::{Deserialize, Serialize};
 
-use crate::Folder;
+use crate::{Causal, Folder};
 use crate::folder::{agree, divides, fill, without_prefix};
 use crate::heads::attend;
 
@@ -194,9 +193,7 @@ impl Gpt2 {
     /// The mean cross-entropy of `targets [batch, time]`.
     #[track_caller]
     pub fn loss(&self, tokens: &Tensor, targets: &Tensor) -> Tensor {
-        let logits = self.forward(tokens);
-        let classes = logits.shape()[2] as i64;
-        cross_entropy(&logits.reshape([-1, classes]), &targets.reshape([-1]), None, None, 0.0, "mean")
+        self.cross_entropy(tokens, targets)
     }
 }
 

@@ -2,13 +2,101 @@
 
 use std::path::Path;
 
-use covector::{Error, Result, Tensor};
+use covector::ops::loss::cross_entropy;
+use covector::{Error, Result, Tensor, Tree};
 use covector_nn::{Cache, Decoder};
 use tokenizers::Tokenizer;
 
-use crate::{Folder, Gpt2, Llama};
+use crate::{Folder, Gpt2, Llama, Tuned};
 
-/// A decoder of one of the kinds that are known, by the `model_type` of its configuration.
+/// A language model that can be read from a folder, trained, and laid out for decoding.
+pub trait Causal: Tree + Decoder + Clone + Send + Sync {
+    /// What stands before its paths in files.
+    const PREFIX: &'static str;
+
+    /// Reads a folder.
+    ///
+    /// # Errors
+    /// As [`Gpt2::load`] and [`Llama::load`].
+    fn read(folder: &Folder) -> Result<Self>;
+
+    /// The logits of the next token behind each of `tokens [batch, time]`: `[batch, time, vocabulary]`.
+    fn logits(&self, tokens: &Tensor) -> Tensor;
+
+    /// The same model, laid out in memory as single tokens read it.
+    fn laid_out(self) -> Self;
+
+    /// The mean cross-entropy, in nats, of predicting `targets` from `tokens`, both `[batch, time]`.
+    #[track_caller]
+    fn cross_entropy(&self, tokens: &Tensor, targets: &Tensor) -> Tensor {
+        let logits = self.logits(tokens);
+        let classes = logits.shape()[2] as i64;
+        cross_entropy(&logits.reshape([-1, classes]), &targets.reshape([-1]), None, None, 0.0, "mean")
+    }
+}
+
+impl Causal for Gpt2 {
+    const PREFIX: &'static str = "transformer.";
+
+    fn read(folder: &Folder) -> Result<Self> {
+        Ok(Gpt2::load(folder)?.0)
+    }
+    #[track_caller]
+    fn logits(&self, tokens: &Tensor) -> Tensor {
+        self.forward(tokens)
+    }
+    fn laid_out(self) -> Self {
+        self.for_decoding()
+    }
+}
+
+impl Causal for Llama {
+    const PREFIX: &'static str = "";
+
+    fn read(folder: &Folder) -> Result<Self> {
+        Ok(Llama::load(folder)?.0)
+    }
+    #[track_caller]
+    fn logits(&self, tokens: &Tensor) -> Tensor {
+        self.forward(tokens)
+    }
+    fn laid_out(self) -> Self {
+        self.for_decoding()
+    }
+}
+
+/// The decoders that are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `gpt2`
+    Gpt2,
+    /// `llama`
+    Llama,
+}
+
+impl Kind {
+    /// The `model_type` of a folder's configuration.
+    ///
+    /// # Errors
+    /// If it is not known.
+    pub fn of(folder: &Folder) -> Result<Kind> {
+        #[derive(serde::Deserialize)]
+        struct Config {
+            model_type: String,
+        }
+        match folder.json::<Config>("config.json")?.model_type.as_str() {
+            "gpt2" => Ok(Kind::Gpt2),
+            "llama" => Ok(Kind::Llama),
+            other => {
+                let path = folder.path("config.json");
+                Err(Error::new(format!("{}: no decoder of the kind `{}` is known", path.display(), other.escape_debug()))
+                    .hint("known are `gpt2` and `llama`"))
+            }
+        }
+    }
+}
+
+/// A decoder of one of the kinds that are known.
 #[derive(Clone, Debug)]
 pub enum CausalModel {
     /// `gpt2`
@@ -18,24 +106,23 @@ pub enum CausalModel {
 }
 
 impl CausalModel {
-    /// Reads a folder, laid out for decoding.
+    /// Reads a folder, with what was learned on top of it if that is given, and lays it out for decoding.
     ///
     /// # Errors
-    /// If the kind is not known, or as [`Gpt2::load`] and [`Llama::load`].
-    pub fn load(folder: &Folder) -> Result<CausalModel> {
-        #[derive(serde::Deserialize)]
-        struct Kind {
-            model_type: String,
+    /// If the kind is not known, as [`Gpt2::load`] and [`Llama::load`], and as [`Tuned::applied`].
+    pub fn load(folder: &Folder, tuned: Option<&Tuned>) -> Result<CausalModel> {
+        fn read<M: Causal>(folder: &Folder, tuned: Option<&Tuned>) -> Result<M> {
+            let model = M::read(folder)?;
+            let model = match tuned {
+                Some(tuned) => tuned.applied(&model)?,
+                None => model,
+            };
+            Ok(model.laid_out())
         }
-        match folder.json::<Kind>("config.json")?.model_type.as_str() {
-            "gpt2" => Ok(CausalModel::Gpt2(Gpt2::load(folder)?.0.for_decoding())),
-            "llama" => Ok(CausalModel::Llama(Llama::load(folder)?.0.for_decoding())),
-            other => {
-                let path = folder.path("config.json");
-                Err(Error::new(format!("{}: no decoder of the kind `{}` is known", path.display(), other.escape_debug()))
-                    .hint("known are `gpt2` and `llama`"))
-            }
-        }
+        Ok(match Kind::of(folder)? {
+            Kind::Gpt2 => CausalModel::Gpt2(read(folder, tuned)?),
+            Kind::Llama => CausalModel::Llama(read(folder, tuned)?),
+        })
     }
 
     fn inner(&self) -> &dyn Decoder {
@@ -64,10 +151,17 @@ impl Decoder for CausalModel {
     }
 }
 
-/// A decoder with its tokenizer and the tokens that begin and end a text.
+/// A decoder with its tokenizer.
 pub struct LanguageModel {
     /// The decoder.
     pub model: CausalModel,
+    /// From text to tokens and back.
+    pub coder: Coder,
+}
+
+/// A tokenizer with the tokens that begin and end a text.
+#[derive(Clone)]
+pub struct Coder {
     /// The tokens that end a text.
     pub ends: Vec<i64>,
     start: Option<i64>,
@@ -91,16 +185,14 @@ struct Special {
 impl LanguageModel {
     /// Reads a folder of `transformers`: configuration, weights and `tokenizer.json`.
     ///
-    /// The tokens that end a text are those of `generation_config.json`, or of `config.json` where that says nothing.
-    ///
     /// ```no_run
     /// use covector::Key;
     /// use covector_models::LanguageModel;
     /// use covector_nn::sample::{Flow, Sampling, continued};
-    /// let model = LanguageModel::load("gpt2")?;
-    /// let prompt = model.encode("Once upon a time")?;
-    /// let mut text = model.text_after(&prompt);
-    /// continued(&model.model, &prompt, 20, Sampling::greedy(), &Key::new(0), |token| {
+    /// let LanguageModel { model, coder } = LanguageModel::load("gpt2", None)?;
+    /// let prompt = coder.encode("Once upon a time")?;
+    /// let mut text = coder.text_after(&prompt);
+    /// continued(&model, &prompt, 20, Sampling::greedy(), &Key::new(0), |token| {
     ///     print!("{}", text.push(token)?);
     ///     Ok(Flow::On)
     /// })?;
@@ -109,9 +201,22 @@ impl LanguageModel {
     /// ```
     ///
     /// # Errors
-    /// If files are missing or malformed, or the model is of a kind that is not known.
-    pub fn load(path: impl AsRef<Path>) -> Result<LanguageModel> {
+    /// If files are missing or malformed, the model is of a kind that is not known, or `tuned` is of another model.
+    pub fn load(path: impl AsRef<Path>, tuned: Option<&Tuned>) -> Result<LanguageModel> {
         let folder = Folder::open(path)?;
+        let coder = Coder::load(&folder)?;
+        let model = CausalModel::load(&folder, tuned)?;
+        Ok(LanguageModel { model, coder })
+    }
+}
+
+impl Coder {
+    /// Reads `tokenizer.json`; the tokens that begin and end a text are those of `generation_config.json`, or of `config.json`
+    /// where that says nothing.
+    ///
+    /// # Errors
+    /// If files are missing or malformed.
+    pub fn load(folder: &Folder) -> Result<Coder> {
         let mut tokenizer = folder.tokenizer()?;
         tokenizer.with_truncation(None).map_err(|e| Error::new(e.to_string()))?;
         tokenizer.with_padding(None);
@@ -126,9 +231,7 @@ impl LanguageModel {
             Some(Tokens::One(token)) => vec![token],
             Some(Tokens::Many(tokens)) => tokens,
         };
-        let model = CausalModel::load(&folder)?;
-        let start = special.bos_token_id.filter(|t| (0..model.vocabulary() as i64).contains(t));
-        Ok(LanguageModel { model, ends, start, tokenizer })
+        Ok(Coder { ends, start: special.bos_token_id, tokenizer })
     }
 
     /// The tokens of a prompt, with those that the tokenizer puts around it; of an empty one, the token that begins a text.

@@ -17,7 +17,7 @@ fn golden() -> Value {
 }
 
 fn model(name: &str) -> LanguageModel {
-    LanguageModel::load(path("models").join(name)).unwrap()
+    LanguageModel::load(path("models").join(name), None).unwrap()
 }
 
 fn tokens(value: &Value) -> Vec<i64> {
@@ -40,7 +40,7 @@ fn prompts_and_their_likeliest_continuations_are_those_of_transformers() {
     for name in ["gpt2_text", "llama_text"] {
         let model = model(name);
         for case in golden[name].as_array().unwrap() {
-            let prompt = model.encode(case["prompt"].as_str().unwrap()).unwrap();
+            let prompt = model.coder.encode(case["prompt"].as_str().unwrap()).unwrap();
             assert_eq!(prompt, tokens(&case["ids"]), "{name}: {}", case["prompt"]);
             let wanted = tokens(&case["new"]);
             let sampling = Sampling { repetition_penalty: case["penalty"].as_f64().unwrap(), ..Sampling::greedy() };
@@ -121,9 +121,9 @@ fn text_comes_in_whole_characters_whatever_the_tokens() {
     let text = "the cat: Grüße, 日本語 🦀🏳️‍🌈 — fin";
     for name in ["gpt2_text", "llama_text"] {
         let model = model(name);
-        let all = model.encode(text).unwrap();
-        let start = model.encode("the").unwrap().len();
-        let mut stream = model.text_after(&all[..start]);
+        let all = model.coder.encode(text).unwrap();
+        let start = model.coder.encode("the").unwrap().len();
+        let mut stream = model.coder.text_after(&all[..start]);
         let (mut pieces, mut empty) = (String::new(), 0);
         for &token in &all[start..] {
             let piece = stream.push(token).unwrap();
@@ -136,8 +136,8 @@ fn text_comes_in_whole_characters_whatever_the_tokens() {
         assert!(begun.starts_with("the") && begun.len() <= 7, "{name}: {begun:?}");
         assert_eq!(stream.rest().unwrap(), "");
         // A character that is never finished is told at the end.
-        let crab = model.encode("x🦀").unwrap();
-        let mut stream = model.text_after(&all[..start]);
+        let crab = model.coder.encode("x🦀").unwrap();
+        let mut stream = model.coder.text_after(&all[..start]);
         let shown: String = crab[crab.len() - 4..crab.len() - 1].iter().map(|&t| stream.push(t).unwrap()).collect();
         assert_eq!(shown, "");
         assert!(stream.rest().unwrap().contains('\u{fffd}'));
@@ -166,7 +166,7 @@ impl Copy {
 
     #[track_caller]
     fn refused(&self) -> String {
-        LanguageModel::load(&self.0).err().expect("the folder is refused").to_string()
+        LanguageModel::load(&self.0, None).err().expect("the folder is refused").to_string()
     }
 }
 

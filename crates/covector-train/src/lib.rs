@@ -63,6 +63,7 @@ mod task;
 mod tensorboard;
 mod text;
 mod trainer;
+mod tune;
 mod watch;
 
 pub use checkpoint::Checkpoint;
@@ -72,6 +73,7 @@ pub use optimizer::{OptimizerKind, OptimizerSettings};
 pub use outputs::Outputs;
 pub use settings::{ScheduleKind, ScheduleSettings, Settings};
 pub use task::{Better, Effort, Measure, Purpose, Task};
-pub use text::{TextOptions, TextTask, sample};
+pub use text::{Continuing, TextOptions, TextTask, sample, written};
+pub use tune::{TuneOptions, TuneTask};
 pub use trainer::{Outcome, Trainer};
 pub use watch::{Beginning, Ending, Step, Watch, clock};

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use covector::{Key, Tensor};
 use covector_nn::data::random_batch;
-use covector_nn::sample::{Sampling, continued};
+use covector_nn::sample::{Flow, Sampling, Stops, continued};
 use covector_nn::train::held_out_loss;
-use covector_nn::{Dropout, Gpt, GptConfig, Vocabulary};
+use covector_nn::{Decoder, Dropout, Gpt, GptConfig, Vocabulary};
 
 use crate::{Effort, Error, Measure, Result, Task, shapes};
 
 /// Pieces of the held-out text that a look in the middle of training is content with.
-const GLANCE: usize = 240;
+pub(crate) const GLANCE: usize = 240;
 
 /// The sizes of a [`TextTask`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,7 +80,7 @@ impl TextTask {
 }
 
 /// The length and the FNV-1a hash of some bytes.
-fn fingerprint(bytes: &[u8]) -> String {
+pub(crate) fn fingerprint(bytes: &[u8]) -> String {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
     format!("{} bytes, {hash:016x}", bytes.len())
 }
@@ -143,7 +143,7 @@ impl Task for TextTask {
     fn summary(&self, model: &Gpt, (): &(), key: &Key, out: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
         let prompt = self.vocabulary.decode(&self.held_out.to_vec::<i64>()[..1]);
         let prompt = if self.vocabulary.encode("\n").is_ok() { "\n" } else { &prompt };
-        let sampling = Sampling { temperature: self.options.temperature, top_k: None };
+        let sampling = Sampling { temperature: self.options.temperature, ..Sampling::default() };
         sample(model, &self.vocabulary, prompt, self.options.tokens, sampling, key, out)
     }
 
@@ -171,19 +171,61 @@ pub fn sample(
 ) -> Result<()> {
     let start = vocabulary.encode(prompt)?;
     out(prompt)?;
-    let mut broken = None;
-    let result = continued(model, &start, tokens, sampling, key, |token| {
-        out(&vocabulary.decode(&[token])).map_err(|e| {
+    let decode = &mut |token: Option<i64>| Ok(token.map(|t| vocabulary.decode(&[t])).unwrap_or_default());
+    let end = &mut |_| false;
+    written(model, &start, Continuing { tokens, sampling, key, decode, end, stops: Stops::new([]) }, out)
+}
+
+/// How a text goes on.
+pub struct Continuing<'a> {
+    /// The most tokens that are drawn.
+    pub tokens: usize,
+    /// How they are.
+    pub sampling: Sampling,
+    /// What decides the draws.
+    pub key: &'a Key,
+    /// The text that a token adds, which may wait for more of them; at the end, of none, what is left.
+    pub decode: &'a mut dyn FnMut(Option<i64>) -> covector::Result<String>,
+    /// Whether a token ends the text.
+    pub end: &'a mut dyn FnMut(i64) -> bool,
+    /// What ends it, too.
+    pub stops: Stops,
+}
+
+/// Hands out what follows `start` as it is drawn, and a line end.
+///
+/// # Errors
+/// As [`continued`], and those of `out`.
+pub fn written(
+    model: &impl Decoder,
+    start: &[i64],
+    how: Continuing,
+    out: &mut dyn FnMut(&str) -> Result<()>,
+) -> Result<()> {
+    let Continuing { tokens, sampling, key, decode, end, mut stops } = how;
+    let (mut broken, mut stopped) = (None, false);
+    let result = continued(model, start, tokens, sampling, key, |token| {
+        if end(token) {
+            return Ok(Flow::Stop);
+        }
+        let (piece, flow) = stops.push(&decode(Some(token))?);
+        stopped = flow == Flow::Stop;
+        out(&piece).map(|()| flow).map_err(|e| {
             let text = e.to_string();
             broken = Some(e);
             covector::Error::new(text)
         })
     });
-    match broken {
-        Some(e) => Err(e),
-        None => {
-            result?;
-            out("\n")
+    if let Some(e) = broken {
+        return Err(e);
+    }
+    result?;
+    if !stopped {
+        let (piece, flow) = stops.push(&decode(None)?);
+        out(&piece)?;
+        if flow == Flow::On {
+            out(&stops.rest())?;
         }
     }
+    out("\n")
 }

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use covector_models::{Causal, Folder, Gpt2, Kind, Llama};
+use covector_nn::lora::Lora;
 use covector_train::{
-    Checkpoint, OptimizerKind, OptimizerSettings, Outputs, ScheduleKind, ScheduleSettings, Settings, TextOptions,
-    TextTask, Trainer,
+    Checkpoint, OptimizerKind, OptimizerSettings, Outputs, ScheduleKind, ScheduleSettings, Settings, Task, TextOptions,
+    TextTask, Trainer, TuneOptions, TuneTask,
 };
 
 use crate::progress::Progress;
@@ -20,27 +22,76 @@ pub fn run(asked: &args::Train, given: &[String]) -> Result<(), Failure> {
         eprintln!("warning: {warning}");
     }
     let options = &options(asked, given, resumed.as_ref())?;
-    let task = text_task(options)?;
+    match &options.from {
+        None => {
+            trained(&text_task(options)?, options, resumed, &stop)?;
+            eprintln!("saved {}; continue a text with `covector sample {0}`", options.out.display());
+        }
+        Some(from) => {
+            if let Some(name) = given.iter().find(|name| SIZES.contains(&name.as_str())) {
+                return Err(Failure::Usage(format!("--{name} is the model's own, and cannot be chosen with --from")));
+            }
+            let folder = Folder::open(from)?;
+            match Kind::of(&folder)? {
+                Kind::Gpt2 => trained(&tune_task::<Gpt2>(options, &folder)?, options, resumed, &stop)?,
+                Kind::Llama => trained(&tune_task::<Llama>(options, &folder)?, options, resumed, &stop)?,
+            }
+            let (from, out) = (from.display(), options.out.display());
+            eprintln!("saved {out}; continue a text with `covector generate {from} --tuned {out}`");
+            eprintln!("one model of both: `covector export {from} --merge {out} --format huggingface --out NEW`");
+        }
+    }
+    Ok(())
+}
+
+/// What a pretrained model brings along, or has no place for.
+const SIZES: [&str; 4] = ["layers", "heads", "width", "dropout"];
+
+fn trained<T: Task>(
+    task: &T,
+    options: &args::Train,
+    resumed: Option<Checkpoint>,
+    stop: &AtomicBool,
+) -> Result<(), Failure> {
     let json = serde_json::to_value(options);
     let json = json.map_err(|e| Failure::Outside(format!("the options cannot be kept: {e}")))?;
-    let mut trainer = Trainer::new(&task, settings(options), outputs(options)).options(json).stop(&stop);
+    let mut trainer = Trainer::new(task, settings(options), outputs(options)).options(json).stop(stop);
     if let Some(resumed) = resumed {
         trainer = trainer.resume(resumed);
     }
     trainer.run(&mut Progress::new())?;
-    eprintln!("saved {}; continue a text with `covector sample {0}`", options.out.display());
     Ok(())
+}
+
+/// The text, and what of the model learns it.
+fn tune_task<M: Causal>(options: &args::Train, folder: &Folder) -> Result<TuneTask<M>, Failure> {
+    let lora = |rank: usize| Lora { rank, alpha: options.lora_alpha.unwrap_or(2.0 * rank as f64) };
+    let what = TuneOptions {
+        lora: options.lora.map(lora),
+        frozen: options.freeze.clone(),
+        block: options.block,
+        batch: options.batch,
+        tokens: options.tokens,
+        temperature: options.temperature,
+    };
+    let (name, text) = text_of(options)?;
+    Ok(TuneTask::new(folder, &name, &text, what)?)
 }
 
 /// The text, and the sizes of its model.
 fn text_task(options: &args::Train) -> Result<TextTask, Failure> {
     let args::Train { layers, heads, width, block, batch, dropout, tokens, temperature, .. } = *options;
     let sizes = TextOptions { layers, heads, width, block, batch, dropout, tokens, temperature };
-    let (name, text) = match &options.text {
-        Some(path) => (path.display().to_string(), read_text(path)?),
-        None => ("the embedded text".to_owned(), corpus::embedded()),
-    };
+    let (name, text) = text_of(options)?;
     Ok(TextTask::new(&name, &text, sizes)?)
+}
+
+/// The text to learn, and what it is called.
+fn text_of(options: &args::Train) -> Result<(String, String), Failure> {
+    match &options.text {
+        Some(path) => Ok((path.display().to_string(), read_text(path)?)),
+        None => Ok(("the embedded text".to_owned(), corpus::embedded())),
+    }
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {
@@ -96,7 +147,13 @@ const FREE: [&str; 8] = ["task", "resume", "out", "checkpoint", "checkpoint_inte
 
 /// The options of this training: those asked for, or, if it goes on, those it began with.
 fn options(asked: &args::Train, given: &[String], resumed: Option<&Checkpoint>) -> Result<args::Train, Failure> {
-    let Some(resumed) = resumed else { return Ok(asked.clone()) };
+    let Some(resumed) = resumed else {
+        let mut options = asked.clone();
+        if options.from.is_some() && !given.iter().any(|name| name == "out") {
+            options.out = "tuned.safetensors".into();
+        }
+        return Ok(options);
+    };
     if let Some(name) = given.iter().find(|name| !FREE.contains(&name.as_str())) {
         let flag = name.replace('_', "-");
         return Err(Failure::Usage(format!("--{flag} cannot change in a training that goes on; it ends as it began")));
