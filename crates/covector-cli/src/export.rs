@@ -8,8 +8,8 @@ use covector_models::export::{arrays, merged, save_folder, save_gpt};
 use covector_models::{Causal, Folder, Gpt2, Kind, Llama, Tuned};
 use covector_nn::{Gpt, file};
 
-use crate::args::{self, Export, ExportFormat};
 use crate::Failure;
+use crate::args::{self, Export, ExportFormat};
 
 /// Runs the command.
 pub fn run(options: &Export) -> Result<(), Failure> {

@@ -166,11 +166,7 @@ pub fn map_safetensors(path: impl AsRef<Path>) -> Result<Safetensors> {
 type Plan = Vec<(String, DType, Shape)>;
 
 /// What the header says, which is read from a file of `len` bytes: arrays, metadata, and where the data begin.
-fn read_header(
-    path: &Path,
-    mut file: impl Read,
-    len: u64,
-) -> Result<(Plan, BTreeMap<String, String>, usize)> {
+fn read_header(path: &Path, mut file: impl Read, len: u64) -> Result<(Plan, BTreeMap<String, String>, usize)> {
     let of_file = |fault: Fault| fault.of_file(path, Format::Safetensors);
     let header_len = header_length(path, &mut file, len)?;
     let header = exactly(path, &mut file, header_len)?;
@@ -206,11 +202,7 @@ fn exactly(path: &Path, file: impl Read, len: u64) -> Result<Vec<u8>> {
 }
 
 /// The arrays in the order of their data, which must cover the `available` bytes without gap or overlap.
-fn check_layout(
-    path: &Path,
-    tensors: Vec<(String, TensorInfo)>,
-    available: u64,
-) -> Result<Plan> {
+fn check_layout(path: &Path, tensors: Vec<(String, TensorInfo)>, available: u64) -> Result<Plan> {
     let mut plan = Vec::with_capacity(tensors.len());
     let mut previous: Option<String> = None;
     let mut at = 0;

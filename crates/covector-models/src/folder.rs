@@ -53,6 +53,10 @@ impl Folder {
     /// If it cannot be read.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         let path = self.path("tokenizer.json");
+        if !path.is_file() {
+            return Err(Error::new(format!("{}: there is no tokenizer.json", self.0.display()))
+                .hint("`AutoTokenizer.from_pretrained(..).save_pretrained(FOLDER)` of transformers writes one"));
+        }
         Tokenizer::from_file(&path).map_err(|e| Error::new(format!("{}: {e}", path.display())))
     }
 
@@ -70,7 +74,9 @@ impl Folder {
             (false, true) => map_shards(index),
             (false, false) => {
                 let problem = format!("{}: there is no model.safetensors", self.0.display());
-                return Err(Error::new(problem).hint("weights of another format are not read: save them as safetensors"));
+                return Err(
+                    Error::new(problem).hint("weights of another format are not read: save them as safetensors")
+                );
             }
         };
         let Safetensors { tensors, metadata } = found.map_err(|e| Error::new(e.to_string()))?;
@@ -86,7 +92,10 @@ pub(crate) fn agree(weights: &Contents, embedding: &str, sizes: [usize; 2], laye
         return Err(weights.error(format!("config.json says {sizes:?} for `{embedding}`, which is {found}")));
     }
     match layers > weights.tensors.len() {
-        true => Err(weights.error(format!("config.json says {layers} layers, and there are {} arrays", weights.tensors.len()))),
+        true => {
+            Err(weights
+                .error(format!("config.json says {layers} layers, and there are {} arrays", weights.tensors.len())))
+        }
         false => Ok(()),
     }
 }

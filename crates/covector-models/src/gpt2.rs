@@ -11,9 +11,9 @@ use covector_nn::decode::{Step, laid_out};
 use covector_nn::{Cache, Decoder, Embedding, LayerNorm};
 use serde::{Deserialize, Serialize};
 
-use crate::{Causal, Folder};
 use crate::folder::{agree, divides, fill, without_prefix};
 use crate::heads::attend;
+use crate::{Causal, Folder};
 
 /// The sizes of a [`Gpt2`], as `config.json` calls them.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]

@@ -89,8 +89,12 @@ impl Kind {
             "llama" => Ok(Kind::Llama),
             other => {
                 let path = folder.path("config.json");
-                Err(Error::new(format!("{}: no decoder of the kind `{}` is known", path.display(), other.escape_debug()))
-                    .hint("known are `gpt2` and `llama`"))
+                Err(Error::new(format!(
+                    "{}: no decoder of the kind `{}` is known",
+                    path.display(),
+                    other.escape_debug()
+                ))
+                .hint("known are `gpt2` and `llama`"))
             }
         }
     }
@@ -204,6 +208,8 @@ impl LanguageModel {
     /// If files are missing or malformed, the model is of a kind that is not known, or `tuned` is of another model.
     pub fn load(path: impl AsRef<Path>, tuned: Option<&Tuned>) -> Result<LanguageModel> {
         let folder = Folder::open(path)?;
+        // A model of another kind may have no tokenizer, and it is the kind that is wrong.
+        Kind::of(&folder)?;
         let coder = Coder::load(&folder)?;
         let model = CausalModel::load(&folder, tuned)?;
         Ok(LanguageModel { model, coder })
@@ -239,7 +245,10 @@ impl Coder {
     /// # Errors
     /// If the tokenizer refuses the text, or an empty prompt has no token to begin with.
     pub fn encode(&self, text: &str) -> Result<Vec<i64>> {
-        let found = self.tokenizer.encode(text, true).map_err(|e| Error::new(format!("the tokenizer: {e}")))?;
+        let found = self.tokenizer.encode(text, true).map_err(|e| {
+            Error::new(format!("the tokenizer refuses the text: {e}"))
+                .hint("it may have characters that are no tokens of this model")
+        })?;
         let tokens: Vec<i64> = found.get_ids().iter().map(|&id| i64::from(id)).collect();
         match (tokens.is_empty(), self.start) {
             (false, _) => Ok(tokens),
@@ -298,7 +307,8 @@ impl TextStream<'_> {
 
     /// The text of the tokens that were not shown: what they add to those before.
     fn new_text(&self) -> Result<String> {
-        let decode = |ids: &[u32]| self.tokenizer.decode(ids, true).map_err(|e| Error::new(format!("the tokenizer: {e}")));
+        let decode =
+            |ids: &[u32]| self.tokenizer.decode(ids, true).map_err(|e| Error::new(format!("the tokenizer: {e}")));
         let (before, all) = (decode(&self.ids[..self.shown])?, decode(&self.ids)?);
         Ok(match all.strip_prefix(&before) {
             Some(new) => new.to_owned(),

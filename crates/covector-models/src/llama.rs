@@ -181,16 +181,30 @@ impl Llama {
     /// If files are missing or malformed, the arrays do not fit, or positions rotate in a way that is not known.
     pub fn load(folder: &Folder) -> Result<(Llama, LlamaConfig)> {
         let config: LlamaConfig = folder.json("config.json")?;
-        let refused = |what: String, known: &str| Err(Error::new(format!("{}: {what}", folder.path("config.json").display())).hint(known));
+        let refused = |what: String, known: &str| {
+            Err(Error::new(format!("{}: {what}", folder.path("config.json").display())).hint(known))
+        };
         let kinds = [&config.rope_parameters, &config.rope_scaling].into_iter().flatten();
         if let Some(kind) = kinds.filter_map(|r| r.rope_type.as_deref()).find(|kind| *kind != "default") {
-            return refused(format!("rotary positions of the kind `{}` are not known", kind.escape_debug()), "known is `default`");
+            return refused(
+                format!("rotary positions of the kind `{}` are not known", kind.escape_debug()),
+                "known is `default`",
+            );
         }
         if config.hidden_act != "silu" {
-            return refused(format!("the activation `{}` is not known", config.hidden_act.escape_debug()), "known is `silu`");
+            return refused(
+                format!("the activation `{}` is not known", config.hidden_act.escape_debug()),
+                "known is `silu`",
+            );
         }
         let heads = config.num_attention_heads;
-        divides(folder, "num_attention_heads", heads, "num_key_value_heads", config.num_key_value_heads.unwrap_or(heads))?;
+        divides(
+            folder,
+            "num_attention_heads",
+            heads,
+            "num_key_value_heads",
+            config.num_key_value_heads.unwrap_or(heads),
+        )?;
         match config.head_dim {
             None => divides(folder, "hidden_size", config.hidden_size, "num_attention_heads", heads)?,
             Some(depth) => divides(folder, "head_dim", depth, "pairs of", 2)?,

@@ -43,7 +43,8 @@ impl Tuned {
     pub fn load(path: impl AsRef<Path>) -> Result<Tuned> {
         let file = file::load(path)?;
         if file.metadata.get("format").map(String::as_str) != Some(FORMAT) {
-            return Err(file.error("these are no adapters or weights learned on top of a model")
+            return Err(file
+                .error("these are no adapters or weights learned on top of a model")
                 .hint("make them with `covector train gpt --from FOLDER`"));
         }
         let base = file.metadata.get("base").ok_or_else(|| file.error("its metadata lacks `base`"))?.clone();

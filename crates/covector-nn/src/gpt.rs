@@ -5,6 +5,7 @@ use std::path::Path;
 use covector::ops::loss::cross_entropy;
 use covector::{Key, Result, Tensor, Tree};
 
+use crate::file::Known;
 use crate::{CausalSelfAttention, Dropout, Embedding, LayerNorm, Mlp, Vocabulary, file};
 
 /// What the metadata of a saved model calls its format.
@@ -130,7 +131,15 @@ impl Gpt {
         if characters.len() != vocabulary {
             return Err(file.error(format!("{} characters for {vocabulary} embeddings", characters.len())));
         }
-        Ok((file.fill(&Gpt::new(&Key::new(0), &config))?, config, characters))
+        // Floats of another width are cast: a file may have been made smaller.
+        let Known { tree, missing, unexpected } = file.fill_known(&Gpt::new(&Key::new(0), &config), str::to_owned)?;
+        if let Some(path) = missing.first() {
+            return Err(file.error(format!("there is no array `{path}`")));
+        }
+        match unexpected.first() {
+            Some(more) => Err(file.error(format!("array `{more}` belongs to nothing in the model"))),
+            None => Ok((tree, config, characters)),
+        }
     }
 
     /// The number of parameters.

@@ -263,7 +263,9 @@ mod tests {
 
     #[test]
     fn numbers_outside_their_range_are_refused() {
-        let refused = |sampling: Sampling| next_token(&Tensor::from([1.0f32]), &[], sampling, &Key::new(0)).unwrap_err().to_string();
+        let refused = |sampling: Sampling| {
+            next_token(&Tensor::from([1.0f32]), &[], sampling, &Key::new(0)).unwrap_err().to_string()
+        };
         let plain = Sampling::default();
         assert!(refused(Sampling { top_p: Some(0.0), ..plain }).contains("above 0 and at most 1, not 0"));
         assert!(refused(Sampling { top_p: Some(f64::NAN), ..plain }).contains("at most 1, not NaN"));

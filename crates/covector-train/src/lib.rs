@@ -74,6 +74,6 @@ pub use outputs::Outputs;
 pub use settings::{ScheduleKind, ScheduleSettings, Settings};
 pub use task::{Better, Effort, Measure, Purpose, Task};
 pub use text::{Continuing, TextOptions, TextTask, sample, written};
-pub use tune::{TuneOptions, TuneTask};
 pub use trainer::{Outcome, Trainer};
+pub use tune::{TuneOptions, TuneTask};
 pub use watch::{Beginning, Ending, Step, Watch, clock};

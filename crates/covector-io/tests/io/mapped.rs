@@ -16,8 +16,11 @@ fn save(folder: &Folder, name: &str, arrays: &[(&str, Array)]) {
 fn a_map_gives_what_reading_gives() {
     let folder = Folder::new();
     let dtypes = [DType::Bool, DType::U8, DType::I16, DType::BF16, DType::F16, DType::F32, DType::I64, DType::F64];
-    let arrays: Vec<(String, Array)> =
-        dtypes.iter().map(|&d| (format!("{d}"), Array::full([2, 3], 1.0, d))).chain([("none".to_owned(), Array::full([0, 5], 0.0, DType::F32))]).collect();
+    let arrays: Vec<(String, Array)> = dtypes
+        .iter()
+        .map(|&d| (format!("{d}"), Array::full([2, 3], 1.0, d)))
+        .chain([("none".to_owned(), Array::full([0, 5], 0.0, DType::F32))])
+        .collect();
     save_safetensors(folder.file("x"), &arrays, &BTreeMap::new()).unwrap();
     let [read, mapped] = [load_safetensors(folder.file("x")), map_safetensors(folder.file("x"))].map(Result::unwrap);
     assert_eq!(read.tensors.len(), arrays.len());
@@ -139,10 +142,7 @@ fn an_index_that_does_not_agree_with_its_files_is_refused_with_all_that_is_wrong
         (r#"{"a":"."}"#, "`.` is no name of a file beside it"),
         (r#"{"a":""}"#, "`` is no name of a file beside it"),
         ("{}", "its `weight_map` is empty"),
-        (
-            r#"{"a":"one.safetensors","a":"two.safetensors"}"#,
-            "`a` stands in it twice at line 1 column 88",
-        ),
+        (r#"{"a":"one.safetensors","a":"two.safetensors"}"#, "`a` stands in it twice at line 1 column 88"),
         ("[]", "invalid type: sequence, expected an object from names of arrays to names of files at line 1 column 43"),
         (r#"{"a":1}"#, "invalid type: integer `1`, expected a string at line 1 column 49"),
     ] {
@@ -153,5 +153,7 @@ fn an_index_that_does_not_agree_with_its_files_is_refused_with_all_that_is_wrong
     assert!(message(map_shards(folder.file("index.json"))).contains("missing field `weight_map`"));
     folder.with("index.json", r#"{"weight_map":{"a":"bad.safetensors"}}"#.as_bytes());
     folder.with("bad.safetensors", b"1234");
-    assert!(message(map_shards(folder.file("index.json"))).starts_with("bad.safetensors: not a valid safetensors file"));
+    assert!(
+        message(map_shards(folder.file("index.json"))).starts_with("bad.safetensors: not a valid safetensors file")
+    );
 }
