@@ -44,7 +44,7 @@ pub enum Command {
     #[command(after_help = OPS_EXAMPLES)]
     Ops(Ops),
     /// Train a GPT on a text: prints the shapes of a forward pass, trains, evaluates, prints a sample, saves the model
-    Train(Train),
+    Train(Box<Train>),
     /// Continue a prompt with a model of `covector train gpt`, or a pretrained GPT-2 or Llama
     #[command(visible_alias = "sample", after_help = GENERATE_EXAMPLES)]
     Generate(Generate),
