@@ -133,12 +133,14 @@ impl Gpt {
         }
         // Floats of another width are cast: a file may have been made smaller.
         let Known { tree, missing, unexpected } = file.fill_known(&Gpt::new(&Key::new(0), &config), str::to_owned)?;
-        if let Some(path) = missing.first() {
-            return Err(file.error(format!("there is no array `{path}`")));
-        }
-        match unexpected.first() {
-            Some(more) => Err(file.error(format!("array `{more}` belongs to nothing in the model"))),
-            None => Ok((tree, config, characters)),
+        let listed = |what: &str, names: &[String]| match names.is_empty() {
+            true => vec![],
+            false => vec![format!("it {what} `{}`", names.join("`, `"))],
+        };
+        let wrong = [listed("lacks", &missing), listed("has besides", &unexpected)].concat();
+        match wrong.is_empty() {
+            true => Ok((tree, config, characters)),
+            false => Err(file.error(wrong.join("; "))),
         }
     }
 
