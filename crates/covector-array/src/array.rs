@@ -8,6 +8,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::buffer::Storage;
+use crate::mapping::Mapping;
 use crate::outline::Ledger;
 use crate::shape::Strides;
 use crate::{DType, Element, Shape, kernels};
@@ -202,6 +203,24 @@ impl Array {
         // SAFETY: the buffer is fresh and as long as `bytes`; every bit pattern is valid for non-bool dtypes.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), array.storage.as_ptr(), bytes.len()) };
         array
+    }
+
+    /// An array of the bytes of a mapped file that begin at `offset`, as [`from_bytes`](Self::from_bytes) reads them.
+    ///
+    /// Without a copy, and with no more memory than what is looked at, if the bytes lie where elements may lie and are no
+    /// bools (whose bytes may be no bools); else they are copied at once. Kernels never write into the file.
+    ///
+    /// # Panics
+    /// If the file has fewer bytes from there on than the shape and dtype take.
+    pub fn mapped(map: &Arc<Mapping>, offset: usize, shape: impl Into<Shape>, dtype: DType) -> Array {
+        let shape = shape.into();
+        let bytes = &map.bytes()[offset..offset + shape.size() * dtype.size()];
+        let aligned = (bytes.as_ptr() as usize).is_multiple_of(dtype.size());
+        if !aligned || dtype == DType::Bool || bytes.is_empty() {
+            return Array::from_bytes(bytes, shape, dtype);
+        }
+        let strides = shape.contiguous_strides();
+        Array { storage: Storage::mapped(map, offset), dtype, shape, strides, offset: 0 }
     }
 
     /// Pointer to the first element, whatever `T` (kernels check the dtype).

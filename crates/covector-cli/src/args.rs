@@ -44,9 +44,13 @@ pub enum Command {
     #[command(after_help = OPS_EXAMPLES)]
     Ops(Ops),
     /// Train a GPT on a text: prints the shapes of a forward pass, trains, evaluates, prints a sample, saves the model
-    Train(Train),
-    /// Continue a prompt with a saved model
-    Sample(Sample),
+    Train(Box<Train>),
+    /// Continue a prompt with a model of `covector train gpt`, or a pretrained GPT-2 or Llama
+    #[command(visible_alias = "sample", after_help = GENERATE_EXAMPLES)]
+    Generate(Generate),
+    /// Write a model for other libraries: Hugging Face's layout, safetensors, or NumPy's npz
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(Export),
     /// Turn sentences into vectors with a pretrained sentence encoder, or compare them
     #[command(after_help = EMBED_EXAMPLES)]
     Embed(Embed),
@@ -290,7 +294,7 @@ Examples:
 
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Train {
-    /// What to train: a character-level GPT
+    /// What to train: a character-level GPT, or a pretrained one with --from
     #[arg(value_enum, default_value_t = Task::Gpt, hide_default_value = true)]
     #[serde(skip)]
     pub task: Task,
@@ -300,6 +304,23 @@ pub struct Train {
     /// Where to save the model (safetensors)
     #[arg(long, value_name = "FILE", default_value = "gpt.safetensors")]
     pub out: PathBuf,
+
+    /// Train a pretrained GPT-2 or Llama further: a folder in Hugging Face's layout. `--out` gets what was learned alone
+    #[arg(long, value_name = "FOLDER", help_heading = "Fine-tuning")]
+    #[serde(default)]
+    pub from: Option<PathBuf>,
+    /// Train adapters of this rank beside the matrices of attention, and no weight of the model
+    #[arg(long, value_name = "RANK", requires = "from", value_parser = at_least_one, help_heading = "Fine-tuning")]
+    #[serde(default)]
+    pub lora: Option<usize>,
+    /// What adapters are scaled by, over their rank [default: twice the rank]
+    #[arg(long, value_name = "ALPHA", requires = "lora", value_parser = positive, help_heading = "Fine-tuning")]
+    #[serde(default)]
+    pub lora_alpha: Option<f64>,
+    /// Leave weights as they are whose paths fit, such as `wte*` or `h.0.*`; may be repeated
+    #[arg(long, value_name = "PATTERN", requires = "from", help_heading = "Fine-tuning")]
+    #[serde(default)]
+    pub freeze: Vec<String>,
 
     /// Number of transformer blocks
     #[arg(long, default_value_t = 4, value_parser = at_least_one, help_heading = "Model")]
@@ -378,25 +399,95 @@ pub struct Train {
 }
 
 #[derive(Args)]
-pub struct Sample {
-    /// Model saved by `covector train`
-    pub file: PathBuf,
-    /// Text to continue
-    #[arg(long, default_value = "\n", hide_default_value = true)]
-    pub prompt: String,
-    /// Number of characters to add
-    #[arg(long, default_value_t = 500)]
-    pub tokens: usize,
-    /// Below 1 likely characters become likelier; 0 always takes the likeliest
-    #[arg(long, default_value_t = 0.8, value_parser = not_negative)]
+pub struct Generate {
+    /// A model saved by `covector train gpt`, or a folder in Hugging Face's layout: config.json, model.safetensors, tokenizer.json
+    pub model: PathBuf,
+    /// Text to continue [default: a line end, or the token that begins a text]
+    #[arg(long)]
+    pub prompt: Option<String>,
+    /// Largest number of tokens to add [default: 500 characters, or 100 tokens of a folder's model]
+    #[arg(long)]
+    pub tokens: Option<usize>,
+    /// What was learned on top of a folder's model by `covector train gpt --from`
+    #[arg(long, value_name = "FILE")]
+    pub tuned: Option<PathBuf>,
+
+    /// Below 1 likely tokens become likelier; 0 always takes the likeliest
+    #[arg(long, default_value_t = 0.8, value_parser = not_negative, help_heading = "Drawing")]
     pub temperature: f64,
-    /// Draw only from this many of the likeliest characters
-    #[arg(long, value_parser = at_least_one)]
+    /// Draw only from this many of the likeliest tokens
+    #[arg(long, value_parser = at_least_one, help_heading = "Drawing")]
     pub top_k: Option<usize>,
+    /// Draw only from the likeliest tokens that have this probability together
+    #[arg(long, value_parser = positive_part, help_heading = "Drawing")]
+    pub top_p: Option<f64>,
+    /// Above 1 tokens that are there already become less likely
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = positive, help_heading = "Drawing")]
+    pub repetition_penalty: f64,
     /// Seed of the draws
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, help_heading = "Drawing")]
     pub seed: u64,
+
+    /// End before this text; may be repeated
+    #[arg(long, value_name = "TEXT", help_heading = "Ending")]
+    pub stop: Vec<String>,
+    /// Go on when the model ends its text
+    #[arg(long, help_heading = "Ending")]
+    pub ignore_end: bool,
+    /// Say how fast it went
+    #[arg(long)]
+    pub speed: bool,
 }
+
+/// What a model is written as.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// A folder with config.json, model.safetensors and tokenizer.json, as `transformers` reads it
+    Huggingface,
+    /// One file of all arrays under their names
+    Safetensors,
+    /// One file of all arrays for `numpy.load`
+    Npz,
+}
+
+/// The floats of a file.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum FloatType {
+    F32,
+    F16,
+    Bf16,
+}
+
+#[derive(Args)]
+pub struct Export {
+    /// A model saved by `covector train gpt`, or a folder in Hugging Face's layout
+    pub model: PathBuf,
+    /// What it is written as
+    #[arg(long, value_enum)]
+    pub format: ExportFormat,
+    /// Where it goes: a file, or for `huggingface` a new folder
+    #[arg(long, value_name = "PATH")]
+    pub out: PathBuf,
+    /// Cast the weights [default: as they are]
+    #[arg(long, value_enum)]
+    pub dtype: Option<FloatType>,
+    /// Put what was learned by `covector train gpt --from` into the folder's weights
+    #[arg(long, value_name = "FILE")]
+    pub merge: Option<PathBuf>,
+}
+
+const GENERATE_EXAMPLES: &str = "\
+Examples:
+  covector generate gpt.safetensors --prompt Once
+  covector generate gpt2 --prompt 'The capital of France is' --temperature 0 --tokens 8
+  covector generate llama --prompt 'Q: Why? A:' --top-p 0.9 --stop 'Q:'
+  covector generate gpt2 --tuned tuned.safetensors --prompt 'Once'";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  covector export gpt.safetensors --format huggingface --out gpt    then GPT2LMHeadModel.from_pretrained('gpt')
+  covector export gpt.safetensors --format npz --out gpt.npz
+  covector export gpt2 --format huggingface --merge tuned.safetensors --dtype bf16 --out gpt2-tuned";
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -419,6 +510,10 @@ fn not_negative(text: &str) -> Result<f64, String> {
 
 fn part(text: &str) -> Result<f64, String> {
     number(text, |x| (0.0..=1.0).contains(&x), "a number from 0 to 1")
+}
+
+fn positive_part(text: &str) -> Result<f64, String> {
+    number(text, |x| x > 0.0 && x <= 1.0, "a number above 0 and at most 1")
 }
 
 fn below_one(text: &str) -> Result<f64, String> {

@@ -1,4 +1,4 @@
-//! The `covector` command: shapes, derivatives, costs and pictures of programs; trains a character-level GPT.
+//! The `covector` command: shapes, derivatives, costs and pictures of programs; trains GPTs, and continues texts.
 //!
 //! Thin: flags, files and what is printed. Data go to standard output, talk about it to standard error. Errors end with
 //! one line and exit code 1, wrong usage with 2, Ctrl-C with 130; a file is written whole or not at all.
@@ -7,11 +7,11 @@
 mod args;
 mod corpus;
 mod embed;
+mod export;
+mod generate;
 mod manual;
 mod program;
 mod progress;
-mod sample;
-mod trace;
 mod train;
 
 use std::process::ExitCode;
@@ -46,6 +46,21 @@ impl From<Box<covector_lang::Report>> for Failure {
 impl From<covector::Error> for Failure {
     fn from(e: covector::Error) -> Self {
         Failure::Outside(e.to_string())
+    }
+}
+
+impl From<covector_train::Error> for Failure {
+    fn from(e: covector_train::Error) -> Self {
+        use covector_train::Error;
+        match e {
+            Error::Settings(message) => Failure::Usage(message),
+            Error::Stopped { step, checkpoint } => Failure::Interrupted(format!(
+                "stopped after step {step}; go on with `covector train --resume {}`",
+                checkpoint.display()
+            )),
+            Error::Output(e) => e.into(),
+            other => Failure::Outside(other.to_string()),
+        }
     }
 }
 
@@ -87,7 +102,8 @@ fn main() -> ExitCode {
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::pages(folder.as_deref()),
         Command::Train(options) => train::run(&options, &given),
-        Command::Sample(options) => sample::run(&options),
+        Command::Generate(options) => generate::run(&options),
+        Command::Export(options) => export::run(&options),
     };
     let (code, message) = match result {
         Ok(()) | Err(Failure::Unread) => return ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ use std::path::Path;
 use covector::ops::loss::cross_entropy;
 use covector::{Key, Result, Tensor, Tree};
 
+use crate::file::Known;
 use crate::{CausalSelfAttention, Dropout, Embedding, LayerNorm, Mlp, Vocabulary, file};
 
 /// What the metadata of a saved model calls its format.
@@ -130,7 +131,17 @@ impl Gpt {
         if characters.len() != vocabulary {
             return Err(file.error(format!("{} characters for {vocabulary} embeddings", characters.len())));
         }
-        Ok((file.fill(&Gpt::new(&Key::new(0), &config))?, config, characters))
+        // Floats of another width are cast: a file may have been made smaller.
+        let Known { tree, missing, unexpected } = file.fill_known(&Gpt::new(&Key::new(0), &config), str::to_owned)?;
+        let listed = |what: &str, names: &[String]| match names.is_empty() {
+            true => vec![],
+            false => vec![format!("it {what} `{}`", names.join("`, `"))],
+        };
+        let wrong = [listed("lacks", &missing), listed("has besides", &unexpected)].concat();
+        match wrong.is_empty() {
+            true => Ok((tree, config, characters)),
+            false => Err(file.error(wrong.join("; "))),
+        }
     }
 
     /// The number of parameters.

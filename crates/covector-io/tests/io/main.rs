@@ -5,6 +5,7 @@ mod fuzz;
 mod hostile_npy;
 mod hostile_npz;
 mod hostile_safetensors;
+mod mapped;
 mod numpy;
 mod roundtrip;
 
