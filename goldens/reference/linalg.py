@@ -67,33 +67,31 @@ def svd(x: Tensor, full_matrices: bool) -> tuple[Tensor, Tensor, Tensor]:
     return u, s, vh
 
 
-def system(function: Callable) -> Callable:
+def system(function: Callable, a: Tensor, b: Tensor) -> Tensor:
     """Our rule: a right side of one axis is a vector for every matrix."""
-
-    def solved(a: Tensor, b: Tensor, **options: bool) -> Tensor:
-        a, b = promoted(a, b)
-        vector = b.ndim == 1
-        b = b[:, None] if vector else b
-        lead = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        y = function(a.expand(*lead, *a.shape[-2:]), b.expand(*lead, *b.shape[-2:]), **options)
-        return y[..., 0] if vector else y
-
-    return solved
+    a, b = promoted(a, b)
+    vector = b.ndim == 1
+    b = b[:, None] if vector else b
+    lead = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    y = function(a.expand(*lead, *a.shape[-2:]), b.expand(*lead, *b.shape[-2:]))
+    return y[..., 0] if vector else y
 
 
-def triangular(a: Tensor, b: Tensor, upper: bool, transposed: bool, unit_diagonal: bool) -> Tensor:
-    t = a.triu() if upper else a.tril()
-    if transposed:
-        t, upper = t.mT, not upper
-    return LA.solve_triangular(t, b, upper=upper, unitriangular=unit_diagonal)
+def triangular_solve(a: Tensor, b: Tensor, upper: bool, transposed: bool, unit_diagonal: bool) -> Tensor:
+    def solved(a: Tensor, b: Tensor) -> Tensor:
+        t = a.triu() if upper else a.tril()
+        t = t.mT if transposed else t
+        return LA.solve_triangular(t, b, upper=upper != transposed, unitriangular=unit_diagonal)
+
+    return system(solved, a, b)
 
 
 def cholesky_solve(l: Tensor, b: Tensor, upper: bool) -> Tensor:
-    return system(lambda a, b: torch.cholesky_solve(b, a.triu() if upper else a.tril(), upper=upper))(l, b)
+    return system(lambda a, b: torch.cholesky_solve(b, a.triu() if upper else a.tril(), upper=upper), l, b)
 
 
 def lstsq(a: Tensor, b: Tensor, rtol: float | None) -> tuple[Tensor, ...]:
-    x = system(lambda a, b: LA.pinv(a, rtol=rtol) @ b)(a, b)
+    x = system(lambda a, b: LA.pinv(a, rtol=rtol) @ b, a, b)
     vector = b.ndim == 1
     left = ((b - a @ x) ** 2).sum(-1 if vector else -2)
     return x, left, LA.matrix_rank(a, rtol=rtol), LA.svdvals(a)
@@ -105,6 +103,12 @@ def matrix_rank(x: Tensor, rtol: float | None) -> Tensor:
 
 def matrix_norm(x: Tensor, ord: str | float, keepdims: bool) -> Tensor:
     return LA.matrix_norm(x, ord=ord, keepdim=keepdims)
+
+
+def cond(x: Tensor, ord: str | float) -> Tensor:
+    if ord in (2, -2):
+        return LA.cond(x, p=ord)
+    return LA.matrix_norm(x, ord=ord) * LA.matrix_norm(LA.inv(x), ord=ord)  # `LA.cond` has no gradient for these
 
 
 def trace(x: Tensor, offset: int) -> Tensor:
@@ -127,8 +131,8 @@ TABLE: dict[str, Callable] = {
     "eigvalsh": lambda x: LA.eigvalsh(symmetric(x)),
     "svd": svd,
     "svdvals": lambda x: LA.svdvals(x),
-    "solve": system(LA.solve),
-    "triangular_solve": system(triangular),
+    "solve": lambda a, b: system(LA.solve, a, b),
+    "triangular_solve": triangular_solve,
     "cholesky_solve": cholesky_solve,
     "inv": lambda x: LA.inv(x),
     "pinv": lambda x, rtol: LA.pinv(x, rtol=rtol),
@@ -143,5 +147,5 @@ TABLE: dict[str, Callable] = {
     "matrix_power": lambda x, n: LA.matrix_power(x, n),
     "matrix_norm": matrix_norm,
     "matrix_rank": matrix_rank,
-    "cond": lambda x, ord: LA.cond(x, p=ord),
+    "cond": cond,
 }
