@@ -192,8 +192,12 @@ impl From<covector_array::kernels::IndexError> for Error {
 impl From<MatrixError> for Error {
     fn from(e: MatrixError) -> Self {
         let mut error = Error::new(e.to_string()).hint(match e.fault {
-            MatrixFault::Singular(_) => "`lstsq` and `pinv` take singular matrices; `cond` says how near one is to being so",
-            MatrixFault::NotPositiveDefinite(_) => "a small multiple of the unit matrix added to it can make it so; `eigh` takes any symmetric one",
+            MatrixFault::Singular(_) => {
+                "`lstsq` and `pinv` take singular matrices; `cond` says how near one is to being so"
+            }
+            MatrixFault::NotPositiveDefinite(_) => {
+                "a small multiple of the unit matrix added to it can make it so; `eigh` takes any symmetric one"
+            }
             MatrixFault::NotFinite => "find where it comes from: `x.isfinite()`",
             MatrixFault::NotConverged => "scale the matrix, or look for extreme elements in it",
         });
