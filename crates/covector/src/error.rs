@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::Location;
 
 use covector_array::Shape;
+use covector_array::kernels::{MatrixError, MatrixFault};
 
 use crate::{Described, Label, site};
 
@@ -25,8 +26,21 @@ pub struct Clash {
     pub axes: [usize; 2],
 }
 
+/// What sort of mistake an error is, for those who answer each in another way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A rule of an op was broken.
+    #[default]
+    General,
+    /// A matrix is one that an op of linear algebra cannot do with: singular, not positive definite, not finite.
+    /// NumPy's `LinAlgError`.
+    LinearAlgebra(MatrixFault),
+}
+
 #[derive(Clone, Default)]
 struct Report {
+    kind: ErrorKind,
     op: Option<String>,
     operands: Vec<Described>,
     message: String,
@@ -87,6 +101,11 @@ impl Error {
         }
         self.0.site.get_or_insert(site);
         self
+    }
+
+    /// What sort of mistake it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
     }
 
     /// The op that refused, if known.
@@ -167,6 +186,23 @@ impl std::error::Error for Error {}
 impl From<covector_array::kernels::IndexError> for Error {
     fn from(e: covector_array::kernels::IndexError) -> Self {
         Error::new(e.to_string()).hint(counted(e.size))
+    }
+}
+
+impl From<MatrixError> for Error {
+    fn from(e: MatrixError) -> Self {
+        let mut error = Error::new(e.to_string()).hint(match e.fault {
+            MatrixFault::Singular(_) => {
+                "`lstsq` and `pinv` take singular matrices; `cond` says how near one is to being so"
+            }
+            MatrixFault::NotPositiveDefinite(_) => {
+                "a small multiple of the unit matrix added to it can make it so; `eigh` takes any symmetric one"
+            }
+            MatrixFault::NotFinite => "find where it comes from: `x.isfinite()`",
+            MatrixFault::NotConverged => "scale the matrix, or look for extreme elements in it",
+        });
+        error.0.kind = ErrorKind::LinearAlgebra(e.fault);
+        error
     }
 }
 

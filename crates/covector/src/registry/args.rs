@@ -3,7 +3,7 @@
 use covector_array::{DType, Shape};
 
 use super::{OpDef, Param};
-use crate::{Axes, Axis, Error, Ints, Operand, Result, Tensor};
+use crate::{Axes, Axis, Error, Ints, MatrixNorm, Operand, Result, Tensor};
 
 /// An argument of any kind an op takes.
 #[derive(Clone, Debug)]
@@ -167,6 +167,8 @@ from_arg!(
         Arg::Ints(v) => Some(Axes::from(v.iter().map(|&i| i as isize).collect::<Vec<_>>())), Arg::None => Some(Axes::all());
     Ints, "integers", Arg::Ints(v) => Some(Ints::from(v)), Arg::Int(i) => Some(Ints::from(i)), Arg::None => Some(Ints::default());
     Shape, "a shape", Arg::Ints(v) => v.iter().map(|&i| usize::try_from(i).ok()).collect(), Arg::Int(i) => usize::try_from(i).ok().map(Shape::from);
+    MatrixNorm, "an order: a number, \"fro\" or \"nuc\"", Arg::Float(x) => Some(MatrixNorm::from(x)), Arg::Int(i) => Some(MatrixNorm::from(i as f64)),
+        Arg::Str(s) => Some(MatrixNorm::from(&*s));
     DType, "a dtype", Arg::DType(d) => Some(d), Arg::Str(s) => DType::from_name(&s);
     Operand, "a tensor or a number", Arg::Tensor(t) => Some(Operand::Tensor(t)), Arg::Int(i) => Some(Operand::Int(i)), Arg::Float(x) => Some(Operand::Float(x));
 );
@@ -202,5 +204,17 @@ impl Outputs for Vec<Tensor> {
 impl Outputs for (Tensor, Tensor) {
     fn into_tensors(self) -> Vec<Tensor> {
         vec![self.0, self.1]
+    }
+}
+
+impl Outputs for (Tensor, Tensor, Tensor) {
+    fn into_tensors(self) -> Vec<Tensor> {
+        vec![self.0, self.1, self.2]
+    }
+}
+
+impl Outputs for (Tensor, Tensor, Tensor, Tensor) {
+    fn into_tensors(self) -> Vec<Tensor> {
+        vec![self.0, self.1, self.2, self.3]
     }
 }
