@@ -88,10 +88,7 @@ fn what_is_shown_is_a_file_that_gives_the_same() {
     folder.write("shown.toml", &first);
     let second = folder.shown(&["--config", "shown.toml"]);
     assert_eq!(values(&first), values(&second));
-    assert!(
-        line(&second, "nesterov").ends_with("# shown.toml, line ".to_owned().as_str())
-            || second.contains("nesterov = true")
-    );
+    assert!(line(&second, "nesterov").contains("# shown.toml, line "));
 }
 
 #[test]
@@ -125,7 +122,7 @@ fn mistakes_in_files_are_errors_with_their_place() {
         ("layers = 2\nlayers = 3", "bad.toml:2:1: this is no valid TOML: duplicate key"),
         ("step-every = 2\nstep_every = 3", "bad.toml:2:1: `step_every` stands in line 1, too"),
         ("[model]\nlayers = 2", "bad.toml:1:2: `model` is a table; options stand outside of tables"),
-        ("lr = ", "bad.toml:1:5: this is no valid TOML: "),
+        ("lr = ", "bad.toml:1:6: this is no valid TOML: "),
         ("task = \"tabular\"", "bad.toml:1:8: these are options of the task `tabular`, and `gpt` is to be trained"),
         ("é = 1", "bad.toml:1:1: this is no valid TOML: "),
     ] {
@@ -147,7 +144,17 @@ fn mistakes_in_files_are_errors_with_their_place() {
 fn a_training_that_goes_on_keeps_its_own_options() {
     let folder = Folder::new("resumed");
     folder.write("run.toml", FILE);
-    let output = folder.run(&["train", "--config", "run.toml", "--checkpoint", "kept.safetensors", "--lr", "0.01"]);
+    let output = folder.run(&[
+        "train",
+        "--config",
+        "run.toml",
+        "--checkpoint",
+        "kept.safetensors",
+        "--lr",
+        "0.01",
+        "--checkpoint-interval",
+        "10",
+    ]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let shown = folder.shown(&["--resume", "kept.safetensors", "--tokens", "9"]);
     assert!(line(&shown, "width").ends_with("# the checkpoint") && line(&shown, "width").starts_with("width = 8 "));
