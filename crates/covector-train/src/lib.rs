@@ -48,6 +48,8 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+mod codec;
+mod corpus;
 pub mod curve;
 mod error;
 mod feed;
@@ -66,6 +68,7 @@ mod trainer;
 mod watch;
 
 pub use checkpoint::Checkpoint;
+pub use codec::{Codec, Cut};
 pub use error::{Error, Result};
 pub use history::History;
 pub use optimizer::{OptimizerKind, OptimizerSettings};

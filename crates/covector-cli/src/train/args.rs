@@ -23,7 +23,7 @@ pub struct Train {
 #[derive(Subcommand, Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Task {
-    /// A GPT over the characters of a text; so does `train` without a task
+    /// A GPT over the tokens of a text; so does `train` without a task
     Gpt(Gpt),
 }
 
@@ -59,9 +59,13 @@ impl Task {
 
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Gpt {
-    /// Text to learn, UTF-8 [default: covector's own documentation]; its last tenth is held out
+    /// Text to learn, or tokens as numbers (.npy, .u16, .u32); of any size [default: covector's own documentation]; its
+    /// last tenth is held out
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
+    /// What the text is cut into: `chars`, `bytes`, or the tokens of a tokenizer.json
+    #[arg(long, value_name = "HOW", default_value = "chars")]
+    pub tokenizer: String,
 
     /// Number of transformer blocks
     #[arg(long, default_value_t = 4, value_parser = at_least_one, help_heading = "Model")]
@@ -72,14 +76,14 @@ pub struct Gpt {
     /// Width of the residual stream, divisible by the number of heads
     #[arg(long, default_value_t = 128, value_parser = at_least_one, help_heading = "Model")]
     pub width: usize,
-    /// Longest sequence the model sees, in characters
+    /// Longest sequence the model sees, in tokens
     #[arg(long, default_value_t = 64, value_parser = at_least_one, help_heading = "Model")]
     pub block: usize,
     /// Part of the activations that is dropped in training, 0 to 1
     #[arg(long, default_value_t = 0.0, value_parser = part, help_heading = "Model")]
     pub dropout: f64,
 
-    /// Length of the sample printed at the end, in characters
+    /// Length of the sample printed at the end, in tokens
     #[arg(long, default_value_t = 300, help_heading = "Sample")]
     pub tokens: usize,
     /// Below 1 likely characters become likelier; 0 always takes the likeliest

@@ -4,12 +4,12 @@ pub mod args;
 mod show;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use covector_train::{
-    Checkpoint, OptimizerKind, OptimizerSettings, Outputs, ScheduleSettings, Settings, TextOptions, TextTask, Trainer,
+    Checkpoint, Cut, OptimizerKind, OptimizerSettings, Outputs, ScheduleSettings, Settings, TextOptions, TextTask,
+    Trainer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -82,21 +82,16 @@ fn train<T: covector_train::Task>(
 fn text_task(options: &Gpt) -> Result<TextTask, Failure> {
     let Gpt { layers, heads, width, block, dropout, tokens, temperature, .. } = *options;
     let sizes = TextOptions { layers, heads, width, block, batch: options.common.batch, dropout, tokens, temperature };
-    let (name, text) = match &options.text {
-        Some(path) => (path.display().to_string(), read_text(path)?),
-        None => ("the embedded text".to_owned(), corpus::embedded()),
+    let cut = match options.tokenizer.as_str() {
+        "chars" => Cut::Characters,
+        "bytes" => Cut::Bytes,
+        file => Cut::Tokenizer(file.into()),
     };
-    Ok(TextTask::new(&name, &text, sizes)?)
-}
-
-fn read_text(path: &Path) -> Result<String, Failure> {
-    let fail = |problem: String| Failure::Outside(format!("{}: {problem}", path.display()));
-    let bytes = std::fs::read(path).map_err(|e| fail(format!("cannot read: {e}")))?;
-    if bytes.is_empty() {
-        return Err(fail("the file is empty".into()));
+    match &options.text {
+        Some(path) => Ok(TextTask::open(path, &cut, sizes)?),
+        None if cut == Cut::Characters => Ok(TextTask::new("the embedded text", &corpus::embedded(), sizes)?),
+        None => Err(Failure::Usage("--tokenizer needs a --text; the embedded one is learned by characters".into())),
     }
-    String::from_utf8(bytes)
-        .map_err(|e| fail(format!("not UTF-8 text: byte {} begins no character", e.utf8_error().valid_up_to())))
 }
 
 /// What decides the numbers.
