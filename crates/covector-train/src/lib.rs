@@ -52,8 +52,10 @@ mod codec;
 mod corpus;
 pub mod curve;
 mod error;
+mod examine;
 mod feed;
 mod history;
+mod lock;
 mod metrics;
 mod optimizer;
 mod outputs;
@@ -70,6 +72,7 @@ mod watch;
 pub use checkpoint::Checkpoint;
 pub use codec::{Codec, Cut};
 pub use error::{Error, Result};
+pub use examine::Doctor;
 pub use history::History;
 pub use optimizer::{OptimizerKind, OptimizerSettings};
 pub use outputs::Outputs;
@@ -78,3 +81,8 @@ pub use task::{Better, Effort, Measure, Purpose, Task};
 pub use text::{TextOptions, TextTask, sample};
 pub use trainer::{Outcome, Trainer};
 pub use watch::{Beginning, Ending, Step, Watch, clock};
+
+/// The chapter on training is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/training.md")]
+pub struct Chapter;
