@@ -129,21 +129,21 @@ fn without_room_for_the_model_or_the_report_the_old_ones_stay() {
 #[test]
 fn without_room_for_a_log_the_state_is_kept() {
     let folder = Folder::new("log");
-    assert!(folder.run(&format!("{TINY} --steps 300 --out whole.safetensors")).status.success());
-    // The log outgrows 64 kB, the checkpoint does not.
-    let args = format!("{TINY} --steps 300 --out m.safetensors --log log.csv");
-    std::fs::write(folder.0.join("log.csv"), "").unwrap();
-    let full = folder.cramped(40, &args);
+    assert!(folder.run(&format!("{TINY} --steps 900 --out whole.safetensors")).status.success());
+    // The log outgrows 40 kB, the checkpoint does not.
+    let args = format!("{TINY} --steps 900 --out m.safetensors --log log.jsonl");
+    std::fs::write(folder.0.join("log.jsonl"), "").unwrap();
+    let full = folder.cramped(80, &args);
     let said = text(&full.stderr);
     match full.status.code() {
         Some(1) => {
-            assert!(said.contains("error: log.csv: cannot write the log: "), "{said}");
+            assert!(said.contains("error: log.jsonl: cannot write the log: "), "{said}");
             assert!(said.contains("is kept: go on with --resume m.checkpoint.safetensors"), "{said}");
             let output = folder.run("train --resume m.checkpoint.safetensors");
             assert!(output.status.success(), "{}", text(&output.stderr));
             assert!(folder.read("m.safetensors") == folder.read("whole.safetensors"), "nothing is lost");
         }
-        code => panic!("{code:?}: {said}; the log has {} bytes", folder.read("log.csv").len()),
+        code => panic!("{code:?}: {said}; the log has {} bytes", folder.read("log.jsonl").len()),
     }
     #[cfg(target_os = "linux")]
     {

@@ -8,6 +8,9 @@ use clap::{Arg, ArgMatches, Command};
 use crate::Failure;
 use crate::config::{Origin, options};
 
+/// A value, and what is to be said of it.
+type Line = (String, String);
+
 /// Prints the options of a task as a configuration file. `kept` are those of a checkpoint, by flag.
 pub fn show(
     task: &str,
@@ -19,7 +22,7 @@ pub fn show(
     let mut out = std::io::stdout().lock();
     writeln!(out, "task = {}", quoted(task))?;
     // Headings in the order of their first option; options without one come first.
-    let mut groups: Vec<(Option<&str>, Vec<(String, String)>)> = vec![(None, Vec::new())];
+    let mut groups: Vec<(Option<&str>, Vec<Line>)> = vec![(None, Vec::new())];
     for arg in options(command) {
         let heading = arg.get_help_heading();
         let line = line(arg, matches, origins, kept);
@@ -32,7 +35,7 @@ pub fn show(
 }
 
 /// Values and what is to be said of them, side by side.
-fn print(out: &mut impl Write, heading: Option<&str>, lines: Vec<(String, String)>) -> Result<(), Failure> {
+fn print(out: &mut impl Write, heading: Option<&str>, lines: Vec<Line>) -> Result<(), Failure> {
     if let Some(heading) = heading {
         writeln!(out, "\n# {heading}")?;
     }
@@ -40,12 +43,7 @@ fn print(out: &mut impl Write, heading: Option<&str>, lines: Vec<(String, String
     Ok(lines.iter().try_for_each(|(value, origin)| writeln!(out, "{value:width$}  # {origin}"))?)
 }
 
-fn line(
-    arg: &Arg,
-    matches: &ArgMatches,
-    origins: &BTreeMap<String, Origin>,
-    kept: Option<&serde_json::Value>,
-) -> (String, String) {
+fn line(arg: &Arg, matches: &ArgMatches, origins: &BTreeMap<String, Origin>, kept: Option<&serde_json::Value>) -> Line {
     let (id, flag) = (arg.get_id().as_str(), arg.get_long().unwrap_or_default());
     let origin = match origins.get(id) {
         Some(Origin::Flag) => format!("flag --{flag}"),
