@@ -67,3 +67,4 @@ fn message<T>(result: covector_io::Result<T>) -> String {
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
+mod pieces;
