@@ -6,6 +6,7 @@ mod hostile_npy;
 mod hostile_npz;
 mod hostile_safetensors;
 mod numpy;
+mod pieces;
 mod roundtrip;
 
 use std::path::{Path, PathBuf};
@@ -67,4 +68,3 @@ fn message<T>(result: covector_io::Result<T>) -> String {
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
-mod pieces;
