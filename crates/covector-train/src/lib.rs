@@ -48,10 +48,14 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+mod codec;
+mod corpus;
 pub mod curve;
 mod error;
+mod examine;
 mod feed;
 mod history;
+mod lock;
 mod metrics;
 mod optimizer;
 mod outputs;
@@ -67,7 +71,9 @@ mod tune;
 mod watch;
 
 pub use checkpoint::Checkpoint;
+pub use codec::{Codec, Cut, Stream};
 pub use error::{Error, Result};
+pub use examine::Doctor;
 pub use history::History;
 pub use optimizer::{OptimizerKind, OptimizerSettings};
 pub use outputs::Outputs;
@@ -77,3 +83,8 @@ pub use text::{Continuing, TextOptions, TextTask, sample, written};
 pub use trainer::{Outcome, Trainer};
 pub use tune::{TuneOptions, TuneTask};
 pub use watch::{Beginning, Ending, Step, Watch, clock};
+
+/// The chapter on training is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/training.md")]
+pub struct Chapter;

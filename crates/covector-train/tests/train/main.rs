@@ -1,0 +1,6 @@
+//! Trainings as an API: one program, so that it is linked once.
+
+mod common;
+mod doctor;
+mod text;
+mod trainer;
