@@ -8,12 +8,13 @@ fn root() -> PathBuf {
 }
 
 /// For each crate, which of ours it may depend on.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("covector-array", &[]),
     ("covector-derive", &[]),
     ("covector-io", &["covector-array"]),
     ("covector", &["covector-array", "covector-derive"]),
     ("covector-nn", &["covector", "covector-array", "covector-derive", "covector-io"]),
+    ("covector-data", &["covector", "covector-nn", "covector-io"]),
     ("covector-check", &["covector"]),
     ("covector-models", &["covector", "covector-nn", "covector-io"]),
     ("covector-trace", &["covector"]),

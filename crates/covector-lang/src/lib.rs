@@ -78,7 +78,7 @@ mod parse;
 mod program;
 mod session;
 mod shapes;
-mod spelling;
+
 mod symbols;
 pub mod text;
 mod token;
@@ -92,5 +92,5 @@ pub use parse::{parse, parse_expression};
 pub use program::{Checked, Leaves, Numbers, Program, RUNS, hollow};
 pub use session::Inputs;
 pub use shapes::{Row, Shapes};
-pub use spelling::nearest;
+pub use covector::spelling::nearest;
 pub use tracing::Differentiated;

@@ -2,7 +2,7 @@
 
 use super::Search;
 use crate::ast::{Expr, ExprKind};
-use crate::spelling::nearest;
+use covector::spelling::nearest;
 use crate::text::Span;
 
 /// What things are called elsewhere, and here.
