@@ -19,7 +19,23 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("covector-models", &["covector", "covector-nn", "covector-io"]),
     ("covector-trace", &["covector"]),
     ("covector-lang", &["covector", "covector-trace"]),
-    ("covector-cli", &["covector", "covector-nn", "covector-io", "covector-trace", "covector-lang", "covector-models"]),
+    (
+        "covector-train",
+        &["covector", "covector-nn", "covector-io", "covector-trace", "covector-models", "covector-data"],
+    ),
+    (
+        "covector-cli",
+        &[
+            "covector",
+            "covector-nn",
+            "covector-io",
+            "covector-trace",
+            "covector-lang",
+            "covector-models",
+            "covector-train",
+            "covector-data",
+        ],
+    ),
     ("covector-bench", &["covector", "covector-nn"]),
     ("xtask", &["covector", "covector-check"]),
 ];

@@ -11,7 +11,6 @@ mod manual;
 mod program;
 mod progress;
 mod sample;
-mod trace;
 mod train;
 
 use std::process::ExitCode;
@@ -46,6 +45,21 @@ impl From<Box<covector_lang::Report>> for Failure {
 impl From<covector::Error> for Failure {
     fn from(e: covector::Error) -> Self {
         Failure::Outside(e.to_string())
+    }
+}
+
+impl From<covector_train::Error> for Failure {
+    fn from(e: covector_train::Error) -> Self {
+        use covector_train::Error;
+        match e {
+            Error::Settings(message) => Failure::Usage(message),
+            Error::Stopped { step, checkpoint } => Failure::Interrupted(format!(
+                "stopped after step {step}; go on with `covector train --resume {}`",
+                checkpoint.display()
+            )),
+            Error::Output(e) => e.into(),
+            other => Failure::Outside(other.to_string()),
+        }
     }
 }
 

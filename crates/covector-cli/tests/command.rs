@@ -164,7 +164,7 @@ fn unusable_texts_are_refused() {
     assert_eq!(complaint("binary.txt"), "error: binary.txt: not UTF-8 text: byte 2 begins no character\n");
     assert_eq!(
         complaint("short.txt"),
-        "error: short.txt is too short: a tenth of its 9 characters is held out, which must be more than --block 64\n"
+        "error: short.txt is too short: a tenth of its 9 characters is held out, which must be more than the block of 64\n"
     );
     assert!(complaint("none.txt").starts_with("error: none.txt: cannot read: "));
 }
@@ -186,7 +186,7 @@ fn flags_that_make_no_sense_are_wrong_usage() {
     let complaint = folder.refused(&train(&["--out", "m.safetensors", "--dropout", "1.5"]), 2);
     assert!(complaint.contains("'--dropout <DROPOUT>': it must be a number from 0 to 1"), "{complaint}");
     let complaint = folder.refused(&["train", "--width", "10", "--heads", "3"], 2);
-    assert_eq!(complaint, "error: --width 10 does not divide into --heads 3\n");
+    assert_eq!(complaint, "error: a width of 10 does not divide into 3 heads\n");
     assert!(folder.refused(&["train", "--layers", "0"], 2).contains("at least 1"));
     assert!(folder.refused(&["train", "--nonsense"], 2).contains("--nonsense"));
 }

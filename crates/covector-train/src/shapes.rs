@@ -11,7 +11,7 @@ use covector::{Class, DType, Key, Shape, Tensor, Tree};
 use covector_nn::{Dropout, Gpt, GptConfig};
 
 /// Writes the table for batches of `batch` sequences of the model's block.
-pub fn write(out: &mut impl Write, config: &GptConfig, batch: usize) -> io::Result<()> {
+pub(crate) fn write(out: &mut impl Write, config: &GptConfig, batch: usize) -> io::Result<()> {
     let names = AxisNames::new(config.layers);
     let pass = Pass::build(config, batch, config.block);
     let symbolic = Pass::build(&names.config, names.batch, names.time);

@@ -2,16 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Measure;
+
 /// Losses by step; of long trainings every second, fourth, … step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct History {
     /// The loss of a batch before a step: the step, from 1, and the loss.
     pub losses: Vec<(usize, f64)>,
-    /// The loss on the held-out text.
-    pub held_out: Vec<(usize, f64)>,
+    /// What was measured on the held-out data.
+    pub held_out: Vec<(usize, Vec<f64>)>,
     /// Steps between two losses.
     stride: usize,
-    /// The lowest held-out loss and its step.
+    /// The best of the first measure and its step.
     pub best: Option<(usize, f64)>,
 }
 
@@ -38,14 +40,20 @@ impl History {
         }
     }
 
-    /// After a look at the held-out text; true if it never was better.
-    pub fn look(&mut self, step: usize, loss: f64) -> bool {
-        self.held_out.push((step, loss));
-        let better = self.best.is_none_or(|(_, best)| loss < best);
+    /// After a look at the held-out data; true if it never was better.
+    pub fn look(&mut self, step: usize, values: &[f64], measure: &Measure) -> bool {
+        self.held_out.push((step, values.to_vec()));
+        let Some(&value) = values.first() else { return false };
+        let better = self.best.is_none_or(|(_, best)| measure.better(value, best));
         if better {
-            self.best = Some((step, loss));
+            self.best = Some((step, value));
         }
         better
+    }
+
+    /// One of the measures by step.
+    pub fn measured(&self, which: usize) -> Vec<(usize, f64)> {
+        self.held_out.iter().filter_map(|(step, values)| Some((*step, *values.get(which)?))).collect()
     }
 
     /// How many looks in a row were no better than the best before them.
@@ -83,7 +91,9 @@ mod tests {
     #[test]
     fn looks_without_gain_are_counted() {
         let mut history = History::default();
-        let better: Vec<bool> = [3.0, 2.0, 2.5, 2.0].iter().enumerate().map(|(i, l)| history.look(i + 1, *l)).collect();
+        let loss = Measure::loss("loss");
+        let better: Vec<bool> =
+            [3.0, 2.0, 2.5, 2.0].iter().enumerate().map(|(i, l)| history.look(i + 1, &[*l], &loss)).collect();
         assert_eq!(better, [true, true, false, false]);
         assert_eq!((history.best, history.looks_since_best()), (Some((2, 2.0)), 2));
     }

@@ -3,47 +3,59 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::history::History;
-use crate::{Failure, args};
+use covector_trace::table::grouped;
+use serde_json::Value;
+
+use crate::{History, Measure, Result};
 
 /// What a report shows beside the history.
 pub struct Facts<'a> {
-    pub options: &'a args::Train,
+    pub task: &'a str,
+    pub options: &'a Value,
     pub parameters: usize,
     pub steps: usize,
-    pub loss: f64,
+    pub measures: &'a [Measure],
+    pub values: &'a [f64],
     pub time: String,
-    pub sample: &'a str,
+    pub summary_title: &'a str,
+    pub summary: &'a str,
     pub shapes: &'a str,
 }
 
 /// Writes the page, whole or not at all.
-pub fn write(path: &Path, history: &History, facts: &Facts) -> Result<(), Failure> {
-    covector_io::write_atomically(path, page(history, facts).as_bytes()).map_err(|e| Failure::Outside(e.to_string()))
+pub fn write(path: &Path, history: &History, facts: &Facts) -> Result<()> {
+    Ok(covector_io::write_atomically(path, page(history, facts).as_bytes())?)
 }
 
 fn page(history: &History, facts: &Facts) -> String {
-    let options = serde_json::to_value(facts.options).unwrap_or_default();
     let mut settings = String::new();
-    for (name, value) in options.as_object().into_iter().flatten().filter(|(_, v)| !v.is_null()) {
+    for (name, value) in facts.options.as_object().into_iter().flatten().filter(|(_, v)| !v.is_null()) {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let _ =
             writeln!(settings, "<tr><th>{}</th><td>{}</td></tr>", escaped(&name.replace('_', "-")), escaped(&value));
     }
-    let figures = [
-        ("held-out loss", format!("{:.4}", facts.loss)),
+    let mut figures: Vec<(&str, String)> =
+        facts.measures.iter().zip(facts.values).map(|(m, x)| (m.name.as_str(), format!("{x:.4}"))).collect();
+    figures.extend([
         ("steps", facts.steps.to_string()),
-        ("parameters", crate::progress::grouped(facts.parameters as u64)),
+        ("parameters", grouped(facts.parameters as u64)),
         ("time", facts.time.clone()),
-    ];
-    let figures: String =
-        figures.iter().map(|(name, x)| format!("<div><b>{}</b><span>{name}</span></div>", escaped(x))).collect();
+    ]);
+    let figures: String = figures
+        .iter()
+        .map(|(name, x)| format!("<div><b>{}</b><span>{}</span></div>", escaped(x), escaped(name)))
+        .collect();
+    let section = |title: &str, class: &str, text: &str| match text {
+        "" => String::new(),
+        _ => format!("<h2>{}</h2>\n<pre{class}>{}</pre>\n", escaped(title), escaped(text)),
+    };
     include_str!("report.html")
+        .replace("{{title}}", &escaped(facts.task))
         .replace("{{figures}}", &figures)
-        .replace("{{chart}}", &chart(history))
+        .replace("{{charts}}", &charts(history, facts.measures))
         .replace("{{settings}}", &settings)
-        .replace("{{shapes}}", &escaped(facts.shapes))
-        .replace("{{sample}}", &escaped(facts.sample))
+        .replace("{{shapes}}", &section("Shapes", "", facts.shapes))
+        .replace("{{summary}}", &section(facts.summary_title, " class=\"sample\"", facts.summary))
 }
 
 fn escaped(text: &str) -> String {
@@ -54,9 +66,28 @@ fn escaped(text: &str) -> String {
 const SIZE: (f64, f64) = (760.0, 320.0);
 const ROOM: (f64, f64) = (48.0, 28.0);
 
-/// The losses as a picture: every batch, their mean, the held-out text.
-fn chart(history: &History) -> String {
-    let all = history.losses.iter().chain(&history.held_out).filter(|(_, y)| y.is_finite());
+/// The losses in one picture, with the measure that is one of them; the other measures in pictures of their own.
+fn charts(history: &History, measures: &[Measure]) -> String {
+    let loss = measures.iter().position(|m| m.loss);
+    let held_out = loss.map(|i| history.measured(i)).unwrap_or_default();
+    let mut key = vec![("var(--mean)", "training, mean"), ("var(--batch)", "each batch")];
+    if let Some(i) = loss {
+        key.push(("var(--held)", measures[i].name.as_str()));
+    }
+    let key: String =
+        key.iter().map(|(colour, name)| format!("<i style=\"background: {colour}\"></i>{}", escaped(name))).collect();
+    let mut all = format!("<h2>Loss</h2>\n<div class=\"key\">{key}</div>\n");
+    all += &chart("loss", &[("batch", &history.losses), ("mean", &history.smooth()), ("held", &held_out)]);
+    for (i, measure) in measures.iter().enumerate().filter(|(i, _)| Some(*i) != loss) {
+        let _ = write!(all, "\n<h2>{}</h2>\n", escaped(&measure.name));
+        all += &chart(&measure.name, &[("held", &history.measured(i))]);
+    }
+    all
+}
+
+/// Points by step as a picture; those called `held` with dots.
+fn chart(name: &str, series: &[(&str, &[(usize, f64)])]) -> String {
+    let all = series.iter().flat_map(|(_, points)| points.iter()).filter(|(_, y)| y.is_finite());
     let (low, high) = all.clone().fold((f64::MAX, f64::MIN), |(l, h), (_, y)| (l.min(*y), h.max(*y)));
     let last = all.map(|(step, _)| *step).max().unwrap_or(1).max(2) as f64;
     if low > high {
@@ -69,7 +100,9 @@ fn chart(history: &History) -> String {
         let finite = points.iter().filter(|(_, y)| y.is_finite());
         finite.map(|(step, loss)| format!("{:.1},{:.1} ", x(*step), y(*loss))).collect()
     };
-    let mut svg = format!("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"loss by step\">\n", SIZE.0, SIZE.1);
+    let (width, height) = SIZE;
+    let label = escaped(name);
+    let mut svg = format!("<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{label} by step\">\n");
     for tick in ticks(low, high) {
         let at = y(tick);
         let _ = writeln!(
@@ -90,14 +123,15 @@ fn chart(history: &History) -> String {
             SIZE.1 - 8.0
         );
     }
-    let _ = writeln!(svg, "<polyline class=\"batch\" points=\"{}\"/>", line(&history.losses));
-    let _ = writeln!(svg, "<polyline class=\"mean\" points=\"{}\"/>", line(&history.smooth()));
-    let _ = writeln!(svg, "<polyline class=\"held\" points=\"{}\"/>", line(&history.held_out));
-    for (step, loss) in history.held_out.iter().filter(|(_, loss)| loss.is_finite()) {
-        let (cx, cy) = (x(*step), y(*loss));
+    for (class, points) in series {
+        let _ = writeln!(svg, "<polyline class=\"{class}\" points=\"{}\"/>", line(points));
+    }
+    let held = series.iter().filter(|(class, _)| *class == "held").flat_map(|(_, points)| points.iter());
+    for (step, value) in held.filter(|(_, value)| value.is_finite()) {
+        let (cx, cy) = (x(*step), y(*value));
         let _ = writeln!(
             svg,
-            "<circle class=\"held\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"4\"><title>step {step}: {loss:.4}</title></circle>"
+            "<circle class=\"held\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"4\"><title>step {step}: {value:.4}</title></circle>"
         );
     }
     svg + "</svg>"
