@@ -11,6 +11,7 @@ mod error;
 pub mod images;
 mod loader;
 mod scale;
+mod spread;
 mod table;
 
 pub use augment::Augment;
@@ -20,4 +21,5 @@ pub use error::{Error, Result, shown};
 pub use images::Images;
 pub use loader::{Loader, Prefetch};
 pub use scale::Standardize;
+pub use spread::spread;
 pub use table::{Asked, Column, Encoding, Examples, Feature, Goal, Missing, Reading, Schema, Table, Target};

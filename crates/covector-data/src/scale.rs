@@ -1,6 +1,6 @@
 //! Standardisation: features of mean 0 and standard deviation 1.
 
-use covector::{DType, Result, Tensor, Tree};
+use covector::{DType, Tensor, Tree};
 
 /// The mean and the standard deviation of each column, stored with the model that learned from them.
 ///
@@ -55,20 +55,16 @@ impl Standardize {
         scaled.isnan().where_(0.0, &scaled).cast(DType::F32)
     }
 
+    /// `x [n, channels, height, width]` standardised by channel, in f32.
+    #[track_caller]
+    pub fn channels(&self, x: &Tensor) -> Tensor {
+        let [mean, std] = [&self.mean, &self.std].map(|t| t.cast(DType::F32).reshape([-1, 1, 1]));
+        (x.cast(DType::F32) - mean) / std
+    }
+
     /// What [`apply`](Self::apply) made of it, in f64.
     #[track_caller]
     pub fn undo(&self, x: &Tensor) -> Tensor {
         x.cast(DType::F64) * &self.std + &self.mean
-    }
-
-    /// Fails if a file gave another width than the columns have.
-    ///
-    /// # Errors
-    /// If it did.
-    pub fn check(&self, width: usize) -> Result<()> {
-        match self.mean.shape()[..] == [width] && self.std.shape()[..] == [width] {
-            true => Ok(()),
-            false => Err(covector::Error::new(format!("the scale is of {} columns, not {width}", self.mean.size()))),
-        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A [`Task`] says what is learned: the model, the batches, the loss, how it is judged, what is saved. A [`Trainer`] does the
 //! rest: steps, schedules, checkpoints from which a training goes on to the same bits, metrics in files, a report, early
-//! stopping, and checks that say in plain words what is wrong. [`TextTask`] is a GPT on a text.
+//! stopping, and checks that say in plain words what is wrong. [`TextTask`] is a GPT on a text, [`TabularTask`] a
+//! table, [`ImageTask`] images of classes.
 //!
 //! ```
 //! use covector::{Key, Tensor, Tree};
@@ -48,17 +49,23 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+mod cross;
 pub mod curve;
+mod deal;
 mod error;
 mod feed;
 mod history;
+mod image;
+mod models;
 mod metrics;
 mod optimizer;
 mod outputs;
 mod report;
+mod scores;
 mod settings;
 mod shapes;
 mod step;
+mod tabular;
 mod task;
 mod tensorboard;
 mod text;
@@ -66,11 +73,16 @@ mod trainer;
 mod watch;
 
 pub use checkpoint::Checkpoint;
+pub use cross::{cross_validate, train};
 pub use error::{Error, Result};
 pub use history::History;
+pub use image::{ImageModel, ImageNet, ImageOptions, ImageTask, Kind};
+pub use models::{Trained, text_loss};
 pub use optimizer::{OptimizerKind, OptimizerSettings};
 pub use outputs::Outputs;
+pub use scores::{Classified, Measured};
 pub use settings::{ScheduleKind, ScheduleSettings, Settings};
+pub use tabular::{Net, Scores, TabularModel, TabularOptions, TabularTask};
 pub use task::{Better, Effort, Measure, Purpose, Task};
 pub use text::{TextOptions, TextTask, sample};
 pub use trainer::{Outcome, Trainer};

@@ -8,7 +8,7 @@ use covector_nn::sample::{Sampling, continued};
 use covector_nn::train::held_out_loss;
 use covector_nn::{Dropout, Gpt, GptConfig, Vocabulary};
 
-use crate::{Effort, Error, Measure, Result, Task, shapes};
+use crate::{Effort, Error, Measure, Result, Task, deal, shapes};
 
 /// Pieces of the held-out text that a look in the middle of training is content with.
 const GLANCE: usize = 240;
@@ -69,7 +69,7 @@ impl TextTask {
             vocabulary,
             learned: Tensor::from(learned.to_vec()),
             held_out: Tensor::from(held_out.to_vec()),
-            fingerprint: fingerprint(text.as_bytes()),
+            fingerprint: deal::fingerprint(text.as_bytes()),
         })
     }
 
@@ -77,12 +77,6 @@ impl TextTask {
         let TextOptions { block, layers, heads, width, .. } = self.options;
         GptConfig { vocabulary: self.vocabulary.len(), block, layers, heads, width, bias: false }
     }
-}
-
-/// The length and the FNV-1a hash of some bytes.
-fn fingerprint(bytes: &[u8]) -> String {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
-    format!("{} bytes, {hash:016x}", bytes.len())
 }
 
 impl Task for TextTask {
