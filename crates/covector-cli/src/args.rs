@@ -1,5 +1,7 @@
 //! The flags. Their documentation is the help text.
 
+pub mod learn;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -43,10 +45,16 @@ pub enum Command {
     /// Explain an op, or list all: what it does, how it is called, its derivative
     #[command(after_help = OPS_EXAMPLES)]
     Ops(Ops),
-    /// Train a GPT on a text: prints the shapes of a forward pass, trains, evaluates, prints a sample, saves the model
+    /// Train a GPT on a text, or learn from a table or images: prints shapes, trains, evaluates, saves the model
     Train(Train),
     /// Continue a prompt with a saved model
     Sample(Sample),
+    /// Predict a column of a table, or the classes of images, with a saved model
+    #[command(after_help = learn::PREDICT_EXAMPLES)]
+    Predict(learn::Predict),
+    /// Judge a saved model: accuracy and confusions, errors of numbers, or the perplexity of a text
+    #[command(after_help = learn::EVAL_MODEL_EXAMPLES)]
+    EvalModel(learn::EvalModel),
     /// Turn sentences into vectors with a pretrained sentence encoder, or compare them
     #[command(after_help = EMBED_EXAMPLES)]
     Embed(Embed),
@@ -289,7 +297,11 @@ Examples:
   covector ops pool                           all whose name has `pool` in it";
 
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
+#[command(args_conflicts_with_subcommands = true, subcommand_help_heading = "Other tasks", subcommand_value_name = "OTHER")]
 pub struct Train {
+    #[command(subcommand)]
+    #[serde(skip)]
+    pub other: Option<learn::Other>,
     /// What to train: a character-level GPT
     #[arg(value_enum, default_value_t = Task::Gpt, hide_default_value = true)]
     #[serde(skip)]

@@ -8,6 +8,7 @@ mod args;
 mod corpus;
 mod embed;
 mod manual;
+mod predict;
 mod program;
 mod progress;
 mod sample;
@@ -63,6 +64,12 @@ impl From<covector_train::Error> for Failure {
     }
 }
 
+impl From<covector_data::Error> for Failure {
+    fn from(e: covector_data::Error) -> Self {
+        Failure::Outside(e.to_string())
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(e: std::io::Error) -> Self {
         match e.kind() {
@@ -75,10 +82,11 @@ impl From<std::io::Error> for Failure {
 /// The flags of the command that were given, not left at their defaults.
 fn given(matches: &clap::ArgMatches) -> Vec<String> {
     let Some((_, matches)) = matches.subcommand() else { return Vec::new() };
+    let matches = matches.subcommand().map_or(matches, |(_, inner)| inner);
     let on_the_line = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine) && *id != "threads";
     let ids = matches.ids().map(clap::Id::as_str);
-    // A group of flags is listed under its own name.
-    ids.filter(|id| *id != "Train").filter(on_the_line).map(str::to_owned).collect()
+    // A group of flags is listed under the name of its type.
+    ids.filter(|id| !id.starts_with(char::is_uppercase)).filter(on_the_line).map(str::to_owned).collect()
 }
 
 fn main() -> ExitCode {
@@ -102,6 +110,8 @@ fn main() -> ExitCode {
         Command::Man { folder } => manual::pages(folder.as_deref()),
         Command::Train(options) => train::run(&options, &given),
         Command::Sample(options) => sample::run(&options),
+        Command::Predict(options) => predict::run(&options),
+        Command::EvalModel(options) => predict::judge(&options),
     };
     let (code, message) = match result {
         Ok(()) | Err(Failure::Unread) => return ExitCode::SUCCESS,

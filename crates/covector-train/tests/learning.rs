@@ -6,7 +6,7 @@ use covector::{Key, Tree};
 use covector_data::images::Sizing;
 use covector_data::{Asked, Augment, Images, Reading, Table, digits};
 use covector_train::{
-    Checkpoint, Error, ImageModel, ImageOptions, ImageTask, Kind, Outputs, Scores, Settings, Step, TabularModel,
+    Checkpoint, Error, ImageModel, ImageOptions, ImageTask, Kind, OptimizerSettings, Outputs, Scores, Settings, Step, TabularModel,
     TabularOptions, TabularTask, Task, Trained, Trainer, Watch, cross_validate,
 };
 
@@ -29,7 +29,8 @@ impl Drop for Folder {
 }
 
 fn tabular() -> Settings {
-    Settings { steps: 300, rate: 3e-3, ..Settings::default() }
+    let optimizer = OptimizerSettings { weight_decay: Some(0.1), ..OptimizerSettings::default() };
+    Settings { steps: 300, rate: 1e-2, optimizer, ..Settings::default() }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `covector train`: from flags to a trainer.
 
+pub mod learn;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +11,17 @@ use covector_train::{
     TextTask, Trainer,
 };
 
+use crate::args::learn::Other;
 use crate::progress::Progress;
 use crate::{Failure, args, corpus};
 
 /// Runs the command.
 pub fn run(asked: &args::Train, given: &[String]) -> Result<(), Failure> {
+    match &asked.other {
+        Some(Other::Tabular(asked)) => return learn::tabular(asked, given),
+        Some(Other::Image(asked)) => return learn::image(asked, given),
+        None => (),
+    }
     let stop = interrupt()?;
     let resumed = asked.resume.as_deref().map(Checkpoint::load).transpose()?;
     if let Some(warning) = resumed.as_ref().and_then(Checkpoint::warning) {
@@ -43,7 +51,8 @@ fn text_task(options: &args::Train) -> Result<TextTask, Failure> {
     Ok(TextTask::new(&name, &text, sizes)?)
 }
 
-fn read_text(path: &Path) -> Result<String, Failure> {
+/// The text of a file.
+pub fn read_text(path: &Path) -> Result<String, Failure> {
     let fail = |problem: String| Failure::Outside(format!("{}: {problem}", path.display()));
     let bytes = std::fs::read(path).map_err(|e| fail(format!("cannot read: {e}")))?;
     if bytes.is_empty() {

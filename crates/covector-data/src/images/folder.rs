@@ -112,6 +112,28 @@ fn classes(path: &Path) -> Result<Vec<(String, Vec<PathBuf>)>> {
     Ok(classes)
 }
 
+/// The file at a path; or the files of a folder and of its folders, but for hidden ones, in the order of their names.
+///
+/// # Errors
+/// If a folder cannot be read, or has none.
+pub fn files(path: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+    let path = path.as_ref();
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut all = Vec::new();
+    for entry in entries(path)? {
+        match entry.is_dir() {
+            true => all.extend(entries(&entry)?.into_iter().filter(|p| !p.is_dir())),
+            false => all.push(entry),
+        }
+    }
+    match all.is_empty() {
+        true => Err(Error::at(path, "the folder has no images")),
+        false => Ok(all),
+    }
+}
+
 /// What is in a folder, but for hidden files, by name.
 pub(crate) fn entries(path: &Path) -> Result<Vec<PathBuf>> {
     let unread = |e: &std::io::Error| Error::unread(path, e);

@@ -10,6 +10,7 @@ use covector::{DType, Tensor};
 use crate::{Result, Standardize};
 
 pub use decode::{Picture, save_png};
+pub use folder::files;
 pub use shrink::resized;
 
 /// Labelled images of one size.

@@ -35,9 +35,9 @@ pub struct TabularOptions {
 }
 
 impl Default for TabularOptions {
-    /// Two layers of 64, batches of 32, a fifth held out.
+    /// One layer of 64, batches of 32, a fifth held out.
     fn default() -> Self {
-        TabularOptions { hidden: vec![64, 64], dropout: 0.0, batch: 32, held_out: 0.2, seed: 0 }
+        TabularOptions { hidden: vec![64], dropout: 0.0, batch: 32, held_out: 0.2, seed: 0 }
     }
 }
 
