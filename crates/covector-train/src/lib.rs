@@ -50,6 +50,8 @@
 
 mod checkpoint;
 mod cross;
+mod codec;
+mod corpus;
 pub mod curve;
 mod deal;
 mod error;
@@ -73,6 +75,7 @@ mod trainer;
 mod watch;
 
 pub use checkpoint::Checkpoint;
+pub use codec::{Codec, Cut};
 pub use cross::{cross_validate, train};
 pub use error::{Error, Result};
 pub use history::History;

@@ -5,10 +5,10 @@ use std::path::Path;
 use covector::{Error as Fault, Tensor};
 use covector_data::{Images, Table};
 use covector_nn::train::held_out_loss;
-use covector_nn::{Gpt, Vocabulary, file};
+use covector_nn::{Gpt, file};
 
 use crate::tabular::Scores;
-use crate::{Classified, ImageModel, Result, TabularModel, image, tabular};
+use crate::{Classified, Codec, ImageModel, Result, TabularModel, image, tabular};
 
 /// A model that was trained and saved here, of whichever task.
 #[derive(Debug)]
@@ -17,8 +17,8 @@ pub enum Trained {
     Text {
         /// The model.
         model: Box<Gpt>,
-        /// Its characters.
-        vocabulary: Vocabulary,
+        /// Its tokens.
+        codec: Codec,
     },
     /// Predicts a column of a table.
     Tabular(Box<TabularModel>),
@@ -42,8 +42,8 @@ impl Trained {
                 Err(error.hint("go on with `covector train TASK --resume`").into())
             }
             _ => {
-                let (model, _, vocabulary) = Gpt::load(&path)?;
-                Ok(Trained::Text { model: Box::new(model), vocabulary })
+                let (model, _, codec) = Codec::load(&path)?;
+                Ok(Trained::Text { model: Box::new(model), codec })
             }
         }
     }
@@ -94,11 +94,11 @@ impl ImageModel {
     }
 }
 
-/// The mean loss of a text in nats per character, in pieces of the model's block.
+/// The mean loss of a text in nats per token, in pieces of the model's block.
 ///
 /// # Errors
-/// If the text is shorter than a block, or has a character that the model does not know.
-pub fn text_loss(model: &Gpt, vocabulary: &Vocabulary, text: &str) -> Result<f64> {
-    let tokens = Tensor::from(vocabulary.encode(text)?);
+/// If the text is shorter than a block, or has a part that is no token.
+pub fn text_loss(model: &Gpt, codec: &Codec, text: &str) -> Result<f64> {
+    let tokens = Tensor::from(codec.encode(text)?);
     Ok(held_out_loss(model, &tokens, 16, None)?)
 }

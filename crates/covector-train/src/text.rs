@@ -2,16 +2,19 @@
 
 use std::path::Path;
 
+use covector::ops::random::randint;
 use covector::{Key, Tensor};
-use covector_nn::data::random_batch;
 use covector_nn::sample::{Sampling, continued};
-use covector_nn::train::held_out_loss;
-use covector_nn::{Dropout, Gpt, GptConfig, Vocabulary};
+use covector_nn::{Dropout, Gpt, GptConfig};
 
-use crate::{Effort, Error, Measure, Result, Task, deal, shapes};
+use crate::codec::{Codec, Cut, Stream};
+use crate::corpus::Corpus;
+use crate::{Effort, Error, Measure, Result, Task, shapes};
 
 /// Pieces of the held-out text that a look in the middle of training is content with.
 const GLANCE: usize = 240;
+/// Pieces that the last look is content with; only texts of many millions of tokens have more.
+const MOST: usize = 20_000;
 
 /// The sizes of a [`TextTask`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,48 +37,65 @@ pub struct TextOptions {
     pub temperature: f64,
 }
 
-/// A GPT over the characters of a text, the last tenth of which is held out.
-#[derive(Clone, Debug)]
+/// A GPT over the tokens of a text, the last tenth of which is held out.
 pub struct TextTask {
     options: TextOptions,
-    vocabulary: Vocabulary,
-    learned: Tensor,
-    held_out: Tensor,
-    fingerprint: String,
+    corpus: Corpus,
+    /// The number of tokens that are learned; the others are held out.
+    learned: usize,
 }
 
 impl TextTask {
-    /// The task of learning a text; `name` stands for it in errors.
+    /// The task of learning the characters of a text; `name` stands for it in errors.
     ///
     /// # Errors
     /// If sizes do not go together, or the text is too short for the block.
     pub fn new(name: &str, text: &str, options: TextOptions) -> Result<TextTask> {
+        TextTask::over(name, Corpus::of(text)?, options)
+    }
+
+    /// The task of learning a file: a text, or tokens as numbers in `.npy`, `.u16` (or `.bin`) and `.u32` files.
+    ///
+    /// The file is gone through once and then read piece by piece, so it may be larger than memory; only the tokens of a
+    /// `tokenizer.json` are held, four bytes each.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); and if the file cannot be read, or is no text.
+    pub fn open(path: &Path, cut: &Cut, options: TextOptions) -> Result<TextTask> {
+        TextTask::over(&path.display().to_string(), Corpus::open(path, cut)?, options)
+    }
+
+    fn over(name: &str, corpus: Corpus, options: TextOptions) -> Result<TextTask> {
         let TextOptions { width, heads, block, .. } = options;
         if heads == 0 || !width.is_multiple_of(heads) {
             return Err(Error::Settings(format!("a width of {width} does not divide into {heads} heads")));
         }
-        let vocabulary = Vocabulary::of(text);
-        let tokens = vocabulary.encode(text)?;
-        let learned = tokens.len() - tokens.len() / 10;
-        if tokens.len() - learned <= block {
+        let held_out = corpus.len / 10;
+        if held_out <= block {
             return Err(Error::outside(format!(
-                "{name} is too short: a tenth of its {} characters is held out, which must be more than the block of {block}",
-                tokens.len(),
+                "{name} is too short: a tenth of its {} {} is held out, which must be more than the block of {block}",
+                corpus.len,
+                corpus.codec.unit(),
             )));
         }
-        let (learned, held_out) = tokens.split_at(learned);
-        Ok(TextTask {
-            options,
-            vocabulary,
-            learned: Tensor::from(learned.to_vec()),
-            held_out: Tensor::from(held_out.to_vec()),
-            fingerprint: deal::fingerprint(text.as_bytes()),
-        })
+        Ok(TextTask { options, learned: corpus.len - held_out, corpus })
+    }
+
+    /// Pieces that begin at these places, and the same moved on by one.
+    fn pieces(&self, starts: &[i64]) -> Result<(Tensor, Tensor)> {
+        let block = self.options.block;
+        let (mut x, mut y) = (Vec::with_capacity(starts.len() * block), Vec::with_capacity(starts.len() * block));
+        for &start in starts {
+            let tokens = self.corpus.read(start as usize..start as usize + block + 1)?;
+            x.extend_from_slice(&tokens[..block]);
+            y.extend_from_slice(&tokens[1..]);
+        }
+        Ok((Tensor::from_slice(&x, [starts.len(), block]), Tensor::from_slice(&y, [starts.len(), block])))
     }
 
     fn config(&self) -> GptConfig {
         let TextOptions { block, layers, heads, width, .. } = self.options;
-        GptConfig { vocabulary: self.vocabulary.len(), block, layers, heads, width, bias: false }
+        GptConfig { vocabulary: self.corpus.codec.size(), block, layers, heads, width, bias: false }
     }
 }
 
@@ -89,13 +109,14 @@ impl Task for TextTask {
     }
 
     fn fingerprint(&self) -> String {
-        self.fingerprint.clone()
+        self.corpus.fingerprint.clone()
     }
 
     fn describe(&self) -> String {
+        let (unit, size) = (self.corpus.codec.unit(), self.corpus.codec.size());
         let [learned, held_out] =
-            [&self.learned, &self.held_out].map(|t| covector_trace::table::grouped(t.size() as u64));
-        format!("{learned} characters to learn, {held_out} held out, {} different", self.vocabulary.len())
+            [self.learned, self.corpus.len - self.learned].map(|n| covector_trace::table::grouped(n as u64));
+        format!("{learned} {unit} to learn, {held_out} held out, {size} different")
     }
 
     fn start(&self, key: &Key) -> Result<(Gpt, ())> {
@@ -104,7 +125,8 @@ impl Task for TextTask {
 
     fn batch(&self, position: usize, key: &Key) -> Result<(Tensor, Tensor)> {
         let TextOptions { batch, block, .. } = self.options;
-        Ok(random_batch(&self.learned, batch, block, &key.fold_in(position as i64)))
+        let starts = randint(&key.fold_in(position as i64), [batch, 1], 0, (self.learned - block) as i64);
+        self.pieces(&starts.to_vec::<i64>())
     }
 
     fn loss(&self, model: &Gpt, (): &(), (x, y): &(Tensor, Tensor), key: &Key) -> (Tensor, ()) {
@@ -116,12 +138,22 @@ impl Task for TextTask {
     }
 
     fn evaluate(&self, model: &Gpt, (): &(), effort: Effort) -> Result<Vec<f64>> {
-        let limit = (effort == Effort::Glance).then_some(GLANCE);
-        Ok(vec![held_out_loss(model, &self.held_out, 4 * self.options.batch, limit)?])
+        let (block, tokens) = (self.options.block, self.corpus.len - self.learned);
+        // Side by side, evenly spread.
+        let all = (tokens - 1) / block;
+        let count = all.min(if effort == Effort::Glance { GLANCE } else { MOST });
+        let starts: Vec<i64> = (0..count).map(|i| (self.learned + i * all / count * block) as i64).collect();
+        let mut sum = 0.0;
+        for starts in starts.chunks(4 * self.options.batch) {
+            let (x, y) = self.pieces(starts)?;
+            let loss = model.loss(&x, &y, &Dropout::off());
+            sum += loss.try_item::<f32>()? as f64 * starts.len() as f64;
+        }
+        Ok(vec![sum / count as f64])
     }
 
     fn save(&self, path: &Path, model: &Gpt, (): &()) -> Result<()> {
-        Ok(model.save(path, &self.vocabulary)?)
+        self.corpus.codec.save(model, path)
     }
 
     fn units(&self) -> (&'static str, usize) {
@@ -135,10 +167,14 @@ impl Task for TextTask {
     }
 
     fn summary(&self, model: &Gpt, (): &(), key: &Key, out: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
-        let prompt = self.vocabulary.decode(&self.held_out.to_vec::<i64>()[..1]);
-        let prompt = if self.vocabulary.encode("\n").is_ok() { "\n" } else { &prompt };
+        let codec = &self.corpus.codec;
+        let start = match codec.encode("\n") {
+            Ok(start) if !start.is_empty() => start,
+            _ => self.corpus.read(self.learned..self.learned + 1)?,
+        };
         let sampling = Sampling { temperature: self.options.temperature, top_k: None };
-        sample(model, &self.vocabulary, prompt, self.options.tokens, sampling, key, out)
+        out(&codec.decode(&start))?;
+        sample(model, codec, &start, self.options.tokens, sampling, key, out)
     }
 
     fn hidden(&self, path: &str, parameter: &Tensor) -> bool {
@@ -146,28 +182,26 @@ impl Task for TextTask {
     }
 
     fn classes(&self) -> Option<usize> {
-        Some(self.vocabulary.len())
+        Some(self.corpus.codec.size())
     }
 }
 
-/// Hands out the prompt and its continuation, character by character, and a line end.
+/// Hands out the continuation of a prompt, each character as soon as it is whole, and a line end.
 ///
 /// # Errors
 /// As [`continued`], and those of `out`.
 pub fn sample(
     model: &Gpt,
-    vocabulary: &Vocabulary,
-    prompt: &str,
+    codec: &Codec,
+    prompt: &[i64],
     tokens: usize,
     sampling: Sampling,
     key: &Key,
     out: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<()> {
-    let start = vocabulary.encode(prompt)?;
-    out(prompt)?;
-    let mut broken = None;
-    let result = continued(model, &start, tokens, sampling, key, |token| {
-        out(&vocabulary.decode(&[token])).map_err(|e| {
+    let (mut broken, mut stream) = (None, Stream::after(codec, prompt));
+    let result = continued(model, prompt, tokens, sampling, key, |token| {
+        out(&stream.push(token)).map_err(|e| {
             let text = e.to_string();
             broken = Some(e);
             covector::Error::new(text)

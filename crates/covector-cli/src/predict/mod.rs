@@ -1,7 +1,9 @@
 //! `covector predict` and `covector eval-model`: what was learned, used and judged.
 
+pub mod args;
+
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use covector::Tensor;
 use covector_data::images::{self, Picture};
@@ -10,8 +12,8 @@ use covector_train::{ImageModel, Scores, TabularModel, Trained, text_loss};
 use covector_trace::table::aligned;
 use serde_json::{Map, Value, json};
 
-use crate::args::learn::{EvalModel, Predict, Written};
 use crate::{Failure, train};
+use args::{EvalModel, Predict, Written};
 
 /// Runs `covector predict`.
 pub fn run(options: &Predict) -> Result<(), Failure> {
@@ -164,16 +166,16 @@ fn cell(text: &str) -> String {
 pub fn judge(options: &EvalModel) -> Result<(), Failure> {
     let (text, json) = match Trained::load(&options.model)? {
         Trained::Tabular(model) => {
-            let table = train::learn::table(&options.data.display().to_string(), &options.reading)?;
+            let table = train::data::table(&options.data.display().to_string(), &options.reading)?;
             both(&model.scores(&table)?)
         }
         Trained::Image(model) => both(&Scores::Classified(model.scores(&images::read(&options.data, model.sizing())?)?)),
-        Trained::Text { model, vocabulary } => {
-            let text = train::read_text(Path::new(&options.data))?;
-            let loss = text_loss(&model, &vocabulary, &text)?;
-            let (perplexity, bits) = (loss.exp(), loss / std::f64::consts::LN_2);
-            let said = format!("loss {loss:.4}, perplexity {perplexity:.4}, {bits:.4} bits per character\n");
-            (said, json!({ "loss": loss, "perplexity": perplexity, "bits_per_character": bits }))
+        Trained::Text { model, codec } => {
+            let unread = |e| Failure::Outside(format!("{}: cannot read: {e}", options.data.display()));
+            let loss = text_loss(&model, &codec, &std::fs::read_to_string(&options.data).map_err(unread)?)?;
+            let (perplexity, unit) = (loss.exp(), codec.unit());
+            let said = format!("loss {loss:.4} nats, perplexity {perplexity:.4}, over {unit}\n");
+            (said, json!({ "loss": loss, "perplexity": perplexity, "unit": unit }))
         }
     };
     let mut out = std::io::stdout();
