@@ -139,7 +139,7 @@ fn wrong_folders_are_refused_with_the_file() {
     folder.png("b/1.png", 4, 5, 0);
     let (said, hint) = fails(&folder);
     assert_eq!(said, "F/b/1.png: the image is 5 × 4, where the first one is 4 × 4 pixels");
-    assert_eq!(hint, "ask for one size of all");
+    assert_eq!(hint, "ask for one size of all (--size)");
     folder.put("b/1.png", b"hello");
     assert_eq!(fails(&folder).0, "F/b/1.png: neither a PNG nor a JPEG file");
     folder.put("b/1.png", b"");

@@ -93,7 +93,6 @@ fn delimiters_and_headers_are_found_or_told() {
 fn wrong_files_are_refused_with_their_line() {
     let cases = [
         ("", "t.csv: the file is empty", ""),
-        ("\n \n", "t.csv: line 2, column ``: ", ""),
         ("a,b\n", "t.csv: there are no rows under the header", "a file without a header needs numbers"),
         ("a,b\n1,2\n3\n", "t.csv: line 3: 1 cell, where the header has 2", "from column `b` on, cells are missing"),
         ("a,b\n1,2,3\n", "t.csv: line 2: 3 cells, where the header has 2", "a text with `,` in it needs quotes around it"),
@@ -105,9 +104,6 @@ fn wrong_files_are_refused_with_their_line() {
         ("a,b\n1,\0\n", "t.csv: line 2: there is a zero byte: this is no text", ""),
     ];
     for (text, said, hint) in cases {
-        if text == "\n \n" {
-            continue;
-        }
         assert_eq!(refused(text), (said.to_owned(), hint.to_owned()), "{text:?}");
     }
     assert!(refused("\n\n").0.contains("nothing but empty lines"));
@@ -126,7 +122,7 @@ fn columns_are_numbers_or_categories_and_mixtures_are_refused() {
     let fails = |text: &str, asked: &Asked| split(learned(text, asked).map(|_| ()).unwrap_err());
     let (said, hint) = fails("age,t\n1,a\n2,b\nabc,a\n4,b\n", &asked());
     assert_eq!(said, "t.csv: line 4, column `age`: `abc` is no number, but 3 cells are");
-    assert_eq!(hint, "correct it, or take the column as categories");
+    assert_eq!(hint, "correct it, or take the column as categories (--categories age)");
     let forced = Asked { categories: vec!["age".into()], ..asked() };
     assert_eq!(learned("age,t\n1,a\n2,b\nabc,a\n10,b\n", &forced).unwrap().0.width(), 4);
     let (said, hint) = fails("x,t\n\"1,5\",a\n\"2,5\",b\n", &asked());
@@ -143,7 +139,7 @@ fn columns_are_numbers_or_categories_and_mixtures_are_refused() {
     let names: String = (0..101).map(|i| format!("Name {i},{i},{}\n", if i % 2 == 0 { "a" } else { "b" })).collect();
     let (said, hint) = fails(&format!("Name,x,t\n{names}"), &asked());
     assert_eq!(said, "t.csv: `Name` has 101 different texts in 101 rows: too many to be categories");
-    assert_eq!(hint, "leave them out: Name");
+    assert_eq!(hint, "leave them out (--ignore Name)");
     let ignoring = Asked { ignore: vec!["Name".into()], ..asked() };
     assert_eq!(learned(&format!("Name,x,t\n{names}"), &ignoring).unwrap().0.width(), 1);
 }
@@ -164,11 +160,11 @@ fn missing_cells_are_errors_unless_a_policy_is_named() {
     let with = |missing| learned(text, &Asked { missing, ..asked() });
     let (said, hint) = split(with(Missing::Error).map(|_| ()).unwrap_err());
     assert_eq!(said, "t.csv: line 3, column `x`: the cell is missing");
-    assert_eq!(hint, "fill such cells with means, or drop such rows");
+    assert_eq!(hint, "fill such cells with means, or drop such rows (--missing mean, --missing drop)");
     assert_eq!(with(Missing::Drop).unwrap().1, [1.0, 1.0, 0.0]);
     let (said, hint) = split(with(Missing::Mean).map(|_| ()).unwrap_err());
     assert_eq!(said, "t.csv: line 5, column `t`: the cell is missing");
-    assert_eq!(hint, "a row without a target teaches nothing: drop such rows");
+    assert_eq!(hint, "a row without a target teaches nothing: drop such rows (--missing drop)");
     let (schema, x, _) =
         learned("x,c,t\n1,a,0.5\n,b,1.5\n3,?,2.5\n", &Asked { missing: Missing::Mean, ..asked() }).unwrap();
     assert!(x[3].is_nan() && x[7..] == [0.0, 0.0], "{x:?}: a missing category is none of those known");

@@ -25,7 +25,7 @@ impl Deal {
         let held_out = (count as f64 * part).round() as usize;
         if held_out == 0 || held_out >= count {
             return Err(Error::outside(format!(
-                "{count} examples, of which {part} is held out: there must be some to learn from and some to judge by"
+                "{count} examples, of which {part} is held out: there must be some to learn from and some to judge by (--held-out)"
             )));
         }
         let order = spread(count, classes, key);

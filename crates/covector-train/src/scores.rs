@@ -94,11 +94,9 @@ fn shown(x: Option<f64>) -> String {
     x.map_or_else(|| "-".to_owned(), |x| format!("{x:.4}"))
 }
 
-/// The accuracy, and a table: a row per class with its precision and recall, and what it was taken for.
-impl fmt::Display for Classified {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (right, count) = (self.right(), self.count());
-        writeln!(f, "accuracy {:.4} ({right} of {count}), cross-entropy {:.4}\n", self.accuracy(), self.loss)?;
+impl Classified {
+    /// A row per class: its precision and recall, and what its examples were taken for.
+    pub fn table(&self) -> String {
         let all = 0..self.classes.len();
         let column = |of: &dyn Fn(usize) -> String| all.clone().map(of).collect::<Vec<String>>();
         let mut columns = vec![
@@ -111,19 +109,28 @@ impl fmt::Display for Classified {
             let taken = |j: usize| column(&|i| self.confusion[i][j].to_string());
             columns.extend(all.clone().map(|j| (self.classes[j].as_str(), taken(j), true)));
         }
-        f.write_str(&aligned(&columns))?;
+        let mut text = aligned(&columns);
         let mut wrong: Vec<(usize, usize, usize)> =
             all.clone().flat_map(|i| all.clone().map(move |j| (i, j))).map(|(i, j)| (self.confusion[i][j], i, j)).collect();
         wrong.retain(|(n, i, j)| *n > 0 && i != j);
-        if self.classes.len() <= MOST_SHOWN {
-            return writeln!(f, "\nThe last {} columns: what the examples of a class were taken for.", self.classes.len());
+        if let (Some(first), Some(last), true) = (self.classes.first(), self.classes.last(), columns.len() > 4) {
+            return text + &format!("\n{first} … {last}: how many of the examples were taken for each.\n");
         }
         wrong.sort_by_key(|&(n, i, j)| (std::cmp::Reverse(n), i, j));
-        writeln!(f)?;
+        text += "\n";
         for (n, i, j) in wrong.into_iter().take(10) {
-            writeln!(f, "{} taken for {}: {n}", self.classes[i], self.classes[j])?;
+            text += &format!("{} taken for {}: {n}\n", self.classes[i], self.classes[j]);
         }
-        Ok(())
+        text
+    }
+}
+
+/// The accuracy, the cross-entropy and the table.
+impl fmt::Display for Classified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (right, count) = (self.right(), self.count());
+        writeln!(f, "accuracy {:.4} ({right} of {count}), cross-entropy {:.4}\n", self.accuracy(), self.loss)?;
+        f.write_str(&self.table())
     }
 }
 

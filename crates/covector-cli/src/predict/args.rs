@@ -32,7 +32,7 @@ pub enum Written {
 pub struct Predict {
     /// Model saved by `covector train tabular` or `covector train image`
     pub model: PathBuf,
-    /// A table; or images: files, folders of them, or an npz file
+    /// A table (or `iris`); or images: files, folders of them, or an npz file
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<PathBuf>,
     /// How predictions are written

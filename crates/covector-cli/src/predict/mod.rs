@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use covector::Tensor;
 use covector_data::images::{self, Picture};
-use covector_data::{Images, Reading, Table};
+use covector_data::{Images, Table};
 use covector_train::{ImageModel, Scores, TabularModel, Trained, text_loss};
 use covector_trace::table::aligned;
 use serde_json::{Map, Value, json};
@@ -22,8 +22,7 @@ pub fn run(options: &Predict) -> Result<(), Failure> {
             let [path] = &options.data[..] else {
                 return Err(Failure::Usage("a model of a table predicts one table at a time".into()));
             };
-            let reading = Reading { delimiter: options.reading.delimiter, header: options.reading.header };
-            of_table(&model, &Table::read(path, reading)?)?
+            of_table(&model, &train::data::table(&path.display().to_string(), &options.reading)?)?
         }
         Trained::Image(model) => of_images(&model, &options.data)?,
         Trained::Text { .. } => {

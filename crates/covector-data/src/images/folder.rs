@@ -31,7 +31,7 @@ impl Images {
                 if sizing.size.is_none() && [picture.height, picture.width] != size {
                     let (its, of_first) = (across(&picture), across(&first));
                     let problem = format!("the image is {its}, where the first one is {of_first} pixels");
-                    return Err(Error::at(file, problem).hint("ask for one size of all"));
+                    return Err(Error::at(file, problem).hint("ask for one size of all (--size)"));
                 }
                 grey &= picture.channels == 1;
                 pictures.push(resized(&picture, size));

@@ -150,7 +150,7 @@ impl Schema {
             let feature = Feature { name: column.name.clone(), encoding };
             if feature.width() == 0 {
                 let error = Error::new(&table.name, "every cell is missing").column(&column.name);
-                return Err(error.hint("leave the column out"));
+                return Err(error.hint(format!("leave the column out (--ignore {})", column.name)));
             }
             if feature.width() > MOST_CATEGORIES {
                 many.push(column.name.clone());
@@ -193,7 +193,7 @@ impl Schema {
         let rows: Vec<usize> = (0..table.rows()).filter(|&row| !(drop && lacks(row))).collect();
         if rows.is_empty() {
             return Err(Error::new(&table.name, "every row lacks something, so that none is left")
-                .hint("leave out columns that are often empty, or fill with means"));
+                .hint("leave out columns that are often empty, or fill with means (--ignore, --missing mean)"));
         }
         let width = self.width();
         let mut x = vec![0.0; rows.len() * width];
@@ -225,7 +225,7 @@ impl Schema {
 
     fn targets(&self, table: &Table, column: &Column, rows: &[usize]) -> Result<Tensor> {
         let cell = |row: usize| {
-            let missing = || lacking(table, column, row).hint("a row without a target teaches nothing: drop such rows");
+            let missing = || lacking(table, column, row).hint("a row without a target teaches nothing: drop such rows (--missing drop)");
             column.cell(row).ok_or_else(missing)
         };
         if let Some(classes) = &self.target.classes {
@@ -282,7 +282,7 @@ fn plural(what: &str) -> &'static str {
 }
 
 fn lacking(table: &Table, column: &Column, row: usize) -> Error {
-    let hint = "fill such cells with means, or drop such rows";
+    let hint = "fill such cells with means, or drop such rows (--missing mean, --missing drop)";
     table.fault(row, column, "the cell is missing").hint(hint)
 }
 
@@ -318,7 +318,7 @@ fn is_numbers(table: &Table, column: &Column) -> Result<bool> {
         Some((row, cell)) if 2 * numbers >= known => {
             let others = if numbers == 1 { "cell is".to_owned() } else { format!("{numbers} cells are") };
             let problem = format!("{} is no number, but {others}", shown(cell));
-            Err(table.fault(row, column, problem).hint("correct it, or take the column as categories"))
+            Err(table.fault(row, column, problem).hint(format!("correct it, or take the column as categories (--categories {})", column.name)))
         }
         Some(_) => Ok(false),
     }
@@ -346,7 +346,7 @@ fn too_many(table: &Table, names: &[String]) -> Error {
     };
     let all: Vec<String> = names.iter().map(each).collect();
     let problem = format!("{}: too many to be categories", all.join(", "));
-    Error::new(&table.name, problem).hint(format!("leave them out: {}", names.join(",")))
+    Error::new(&table.name, problem).hint(format!("leave them out (--ignore {})", names.join(",")))
 }
 
 /// The classes of the target; none if it is a number.
@@ -371,7 +371,7 @@ fn classes(table: &Table, column: &Column, goal: Option<Goal>) -> Result<Option<
     }
     if classes.len() > MOST_CATEGORIES && 2 * classes.len() > table.rows() {
         let problem = format!("the target has {} different texts in {} rows", classes.len(), table.rows());
-        return Err(Error::new(&table.name, problem).column(&column.name).hint("name the column to predict"));
+        return Err(Error::new(&table.name, problem).column(&column.name).hint("name the column to predict (--target)"));
     }
     Ok(Some(classes))
 }

@@ -191,7 +191,7 @@ impl Task for ImageTask {
         _: &Key,
         out: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<()> {
-        out(&format!("\n{}", self.judged(net, running, &self.deal.held_out)?))
+        out(&format!("\n{}", self.judged(net, running, &self.deal.held_out)?.table()))
     }
 
     fn summary_title(&self) -> &'static str {

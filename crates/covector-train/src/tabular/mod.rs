@@ -250,7 +250,7 @@ impl Task for TabularTask {
     fn measures(&self) -> Vec<Measure> {
         match self.target {
             None => vec![Measure::loss("held-out loss"), Measure::higher("accuracy")],
-            Some(_) => vec![Measure::lower("RMSE"), Measure::lower("MAE"), Measure::higher("R²")],
+            Some(_) => vec![Measure::lower("RMSE"), Measure::lower("MAE"), Measure::higher("R2")],
         }
     }
 
@@ -275,7 +275,7 @@ impl Task for TabularTask {
 
     fn summary(&self, net: &Net, (): &(), _: &Key, out: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
         match self.judged(net, &self.deal.held_out)? {
-            Scores::Classified(scores) => out(&format!("\n{scores}")),
+            Scores::Classified(scores) => out(&format!("\n{}", scores.table())),
             Scores::Measured(_) => Ok(()),
         }
     }
