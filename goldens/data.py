@@ -1,6 +1,6 @@
 """Files and figures for the tests of covector-data: tables read by pandas, scales by scikit-learn, images by Pillow.
 
-Run with pandas, scikit-learn and Pillow: python goldens/data.py
+Run with pandas, pyarrow, scikit-learn and Pillow: python goldens/data.py
 """
 
 import io
@@ -64,6 +64,15 @@ def main() -> None:
         f"{h}x{w}": np.asarray(Image.fromarray(noise).resize((w, h), Image.BILINEAR)).ravel().tolist()
         for h, w in [(5, 7), (26, 34), (13, 4), (30, 5), (1, 1)]
     }
+    mixed = pd.DataFrame({
+        "name": ["a", "b, c", None, 'd"'] * 25,
+        "count": pd.array([1, None, -3, 2**60] * 25, dtype="Int64"),
+        "size": np.where(np.arange(100) % 7 == 0, np.nan, rng.normal(size=100)),
+        "single": rng.normal(size=100).astype(np.float32),
+        "good": np.arange(100) % 2 == 0,
+    })
+    mixed.to_parquet(FOLDER / "table.parquet")
+    mixed.assign(good=mixed["good"].map({True: "true", False: "false"})).to_csv(FOLDER / "table.csv", index=False)
     golden = {
         "tables": [table(TABLE), table(TABLE.replace("'Neil,", "'Neil;").replace(",", ";"), sep=";")],
         "iris": {"mean": scaler.mean_.tolist(), "std": scaler.scale_.tolist(), "sum": float(iris.data.sum())},

@@ -2,5 +2,5 @@
 
 #[test]
 fn commands_print_what_the_documentation_says() {
-    trycmd::TestCases::new().case("../../docs/commands.md");
+    trycmd::TestCases::new().case("../../docs/commands.md").case("../../docs/training.md");
 }

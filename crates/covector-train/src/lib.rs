@@ -90,3 +90,8 @@ pub use task::{Better, Effort, Measure, Purpose, Task};
 pub use text::{TextOptions, TextTask, sample};
 pub use trainer::{Outcome, Trainer};
 pub use watch::{Beginning, Ending, Step, Watch, clock};
+
+/// The chapter on training is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/training.md")]
+pub struct Chapter;
