@@ -80,7 +80,8 @@ fn pictures_are_those_of_pillow() {
 
 #[test]
 fn images_cut_short_anywhere_are_refused() {
-    for file in ["colours.png", "grey.png", "palette.png", "sixteen.png", "colours.jpg", "progressive.jpg", "grey.jpg"] {
+    for file in ["colours.png", "grey.png", "palette.png", "sixteen.png", "colours.jpg", "progressive.jpg", "grey.jpg"]
+    {
         let bytes = std::fs::read(data(file)).unwrap();
         for end in 0..bytes.len() - 1 {
             assert!(Picture::decode(&bytes[..end]).is_err(), "{file} cut at {end} of {}", bytes.len());
@@ -150,7 +151,10 @@ fn wrong_folders_are_refused_with_the_file() {
     let parts = Folder::new("parts");
     parts.png("train/a/1.png", 4, 4, 0);
     parts.png("test/a/1.png", 4, 4, 0);
-    assert_eq!(fails(&parts), ("F/test/a: a folder in the folder of a class".into(), "name that folder: F/test".into()));
+    assert_eq!(
+        fails(&parts),
+        ("F/test/a: a folder in the folder of a class".into(), "name that folder: F/test".into())
+    );
     let gone = Images::folder("/nowhere", Sizing::default()).map(|_| ()).unwrap_err().to_string();
     assert!(gone.starts_with("/nowhere: cannot read: "), "{gone}");
 }
@@ -179,11 +183,16 @@ fn digits_survive_a_folder_and_an_npz_file() {
     let read = save(&[("x_train", x.clone()), ("y_train", y.clone())]).unwrap();
     assert_eq!(read.pixels.to_vec::<u8>(), drawn.pixels.to_vec::<u8>());
     assert_eq!(read.classes.len(), 10);
+    let small = images::read(&path, Sizing { size: Some([14, 7]), channels: Some(3) }).unwrap();
+    assert_eq!(small.pixels.shape()[..], [20, 3, 14, 7]);
     let refused = |arrays: &[(&str, Array)]| save(arrays).map(|_| ()).unwrap_err();
     let say = refused(&[("x", x.clone()), ("z", y.clone())]);
     assert!(say.starts_with("F/digits.npz: there is no array of labels, only `x`, `z`\n  hint: labels are called y, "));
     let short = Array::from_slice(&[0i64, 1], 2);
-    assert_eq!(refused(&[("x", x.clone()), ("y", short)]), "F/digits.npz: array `y`: 20 images in `x` and 2 labels here");
+    assert_eq!(
+        refused(&[("x", x.clone()), ("y", short)]),
+        "F/digits.npz: array `y`: 20 images in `x` and 2 labels here"
+    );
     let holes = Array::from_slice(&[5i64; 20], 20);
     assert_eq!(refused(&[("x", x.clone()), ("y", holes)]), "F/digits.npz: array `y`: no image has the label 0");
     let negative = Array::from_slice(&[-1i64; 20], 20);
@@ -200,7 +209,8 @@ fn digits_depend_on_their_key_and_number_alone() {
     let few = digits(10, &Key::new(1));
     assert_eq!(many.pixels.to_vec::<u8>()[..7840], few.pixels.to_vec::<u8>()[..]);
     assert_ne!(digits(10, &Key::new(2)).pixels.to_vec::<u8>(), few.pixels.to_vec::<u8>());
-    let ink: Vec<f64> = few.pixels.to_vec::<u8>().chunks_exact(784).map(|c| c.iter().map(|&b| f64::from(b)).sum()).collect();
+    let ink: Vec<f64> =
+        few.pixels.to_vec::<u8>().chunks_exact(784).map(|c| c.iter().map(|&b| f64::from(b)).sum()).collect();
     assert!(ink.iter().all(|&sum| sum > 5000.0), "each has ink: {ink:?}");
 }
 

@@ -95,11 +95,27 @@ fn wrong_files_are_refused_with_their_line() {
         ("", "t.csv: the file is empty", ""),
         ("a,b\n", "t.csv: there are no rows under the header", "a file without a header needs numbers"),
         ("a,b\n1,2\n3\n", "t.csv: line 3: 1 cell, where the header has 2", "from column `b` on, cells are missing"),
-        ("a,b\n1,2,3\n", "t.csv: line 2: 3 cells, where the header has 2", "a text with `,` in it needs quotes around it"),
+        (
+            "a,b\n1,2,3\n",
+            "t.csv: line 2: 3 cells, where the header has 2",
+            "a text with `,` in it needs quotes around it",
+        ),
         ("a,b,a\n1,2,3\n", "t.csv: line 1: columns 1 and 3 are both named `a`", "rename one of them"),
-        ("a,,b\nx,2,3\n", "t.csv: line 1: column 2 has no name", "name it; an index that pandas wrote is left out by `to_csv(…, index=False)`"),
-        ("a,b\nx,\"y\n1,2\n", "t.csv: line 2: a quote is opened here and never closed", "a quote inside of quotes is written twice, \"\""),
-        ("a,b\n\"x\" y,2\n", "t.csv: line 2: there is text after a closing quote", "a quote inside of quotes is written twice, \"\""),
+        (
+            "a,,b\nx,2,3\n",
+            "t.csv: line 1: column 2 has no name",
+            "name it; an index that pandas wrote is left out by `to_csv(…, index=False)`",
+        ),
+        (
+            "a,b\nx,\"y\n1,2\n",
+            "t.csv: line 2: a quote is opened here and never closed",
+            "a quote inside of quotes is written twice, \"\"",
+        ),
+        (
+            "a,b\n\"x\" y,2\n",
+            "t.csv: line 2: there is text after a closing quote",
+            "a quote inside of quotes is written twice, \"\"",
+        ),
         ("a,b\nx, \"y, z\"\n", "t.csv: line 2: a quote after a space opens no cell", "remove the space before it"),
         ("a,b\n1,\0\n", "t.csv: line 2: there is a zero byte: this is no text", ""),
     ];
@@ -198,7 +214,10 @@ fn later_tables_are_held_to_what_was_learned() {
     let encoded = |text: &str| schema.encode(&table(text), false).map(|e| e.x.to_vec::<f64>()).map_err(split);
     assert_eq!(encoded("more,colour,n\n9,red,7\n").unwrap(), [7.0, 0.0, 1.0], "columns are found by name");
     assert_eq!(encoded("n,color\n1,red\n").unwrap_err().1, "did you mean `color`?");
-    assert_eq!(encoded("n,colour\n1,redd\n").unwrap_err().0, "t.csv: line 2, column `colour`: `redd` is none of the 2 category names known");
+    assert_eq!(
+        encoded("n,colour\n1,redd\n").unwrap_err().0,
+        "t.csv: line 2, column `colour`: `redd` is none of the 2 category names known"
+    );
     assert_eq!(encoded("n,colour\n1,redd\n").unwrap_err().1, "did you mean `red`?");
     assert_eq!(encoded("n,colour\none,red\n").unwrap_err().0, "t.csv: line 2, column `n`: `one` is no number");
     assert_eq!(encoded("n,colour\n,red\n").unwrap_err().0, "t.csv: line 2, column `n`: the cell is missing");

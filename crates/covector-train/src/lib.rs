@@ -49,17 +49,17 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
-mod cross;
 mod codec;
 mod corpus;
+mod cross;
 pub mod curve;
 mod deal;
 mod error;
 mod feed;
 mod history;
 mod image;
-mod models;
 mod metrics;
+mod models;
 mod optimizer;
 mod outputs;
 mod report;

@@ -110,8 +110,11 @@ impl Classified {
             columns.extend(all.clone().map(|j| (self.classes[j].as_str(), taken(j), true)));
         }
         let mut text = aligned(&columns);
-        let mut wrong: Vec<(usize, usize, usize)> =
-            all.clone().flat_map(|i| all.clone().map(move |j| (i, j))).map(|(i, j)| (self.confusion[i][j], i, j)).collect();
+        let mut wrong: Vec<(usize, usize, usize)> = all
+            .clone()
+            .flat_map(|i| all.clone().map(move |j| (i, j)))
+            .map(|(i, j)| (self.confusion[i][j], i, j))
+            .collect();
         wrong.retain(|(n, i, j)| *n > 0 && i != j);
         if let (Some(first), Some(last), true) = (self.classes.first(), self.classes.last(), columns.len() > 4) {
             return text + &format!("\n{first} … {last}: how many of the examples were taken for each.\n");

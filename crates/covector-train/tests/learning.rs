@@ -6,8 +6,8 @@ use covector::{Key, Tree};
 use covector_data::images::Sizing;
 use covector_data::{Asked, Augment, Images, Reading, Table, digits};
 use covector_train::{
-    Checkpoint, Error, ImageModel, ImageOptions, ImageTask, Kind, OptimizerSettings, Outputs, Scores, Settings, Step, TabularModel,
-    TabularOptions, TabularTask, Task, Trained, Trainer, Watch, cross_validate,
+    Checkpoint, Error, ImageModel, ImageOptions, ImageTask, Kind, OptimizerSettings, Outputs, Scores, Settings, Step,
+    TabularModel, TabularOptions, TabularTask, Task, Trained, Trainer, Watch, cross_validate,
 };
 
 /// A folder that is removed when dropped.
@@ -37,7 +37,8 @@ fn tabular() -> Settings {
 fn iris_is_learned_to_95_percent_in_cross_validation() {
     let asked = Asked::default();
     for (k, seed) in [(5, 0), (10, 1)] {
-        let folds = TabularTask::cross(&Table::iris(), &asked, TabularOptions { seed, ..Default::default() }, k).unwrap();
+        let folds =
+            TabularTask::cross(&Table::iris(), &asked, TabularOptions { seed, ..Default::default() }, k).unwrap();
         let (mut right, mut all) = (0, 0);
         cross_validate(&folds, &tabular(), |_, scores| {
             let Scores::Classified(scores) = scores else { panic!("species are classes") };

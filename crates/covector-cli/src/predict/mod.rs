@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use covector::Tensor;
 use covector_data::images::{self, Picture};
 use covector_data::{Images, Table};
-use covector_train::{ImageModel, Scores, TabularModel, Trained, text_loss};
 use covector_trace::table::aligned;
+use covector_train::{ImageModel, Scores, TabularModel, Trained, text_loss};
 use serde_json::{Map, Value, json};
 
 use crate::{Failure, train};
@@ -127,7 +127,8 @@ impl Predictions {
     fn csv(&self) -> String {
         let header = [self.what, &self.target].map(str::to_owned).into_iter();
         let classes = self.classes.iter().flatten();
-        let header: Vec<String> = header.chain(classes.map(|c| format!("probability of {c}"))).map(|c| cell(&c)).collect();
+        let header: Vec<String> =
+            header.chain(classes.map(|c| format!("probability of {c}"))).map(|c| cell(&c)).collect();
         let mut text = header.join(",") + "\n";
         for (name, said, row) in self.rows() {
             let values = if self.classes.is_some() { row } else { &[] };
@@ -168,7 +169,9 @@ pub fn judge(options: &EvalModel) -> Result<(), Failure> {
             let table = train::data::table(&options.data.display().to_string(), &options.reading)?;
             both(&model.scores(&table)?)
         }
-        Trained::Image(model) => both(&Scores::Classified(model.scores(&images::read(&options.data, model.sizing())?)?)),
+        Trained::Image(model) => {
+            both(&Scores::Classified(model.scores(&images::read(&options.data, model.sizing())?)?))
+        }
         Trained::Text { model, codec } => {
             let unread = |e| Failure::Outside(format!("{}: cannot read: {e}", options.data.display()));
             let loss = text_loss(&model, &codec, &std::fs::read_to_string(&options.data).map_err(unread)?)?;

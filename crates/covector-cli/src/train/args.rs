@@ -211,7 +211,8 @@ pub struct Common {
 }
 
 /// What may be said anew when a training goes on: where things go, and nothing that decides its numbers.
-pub const FREE: [&str; 10] = ["table", "source", "resume", "out", "checkpoint", "checkpoint_interval", "best", "log", "report", "tokens"];
+pub const FREE: [&str; 10] =
+    ["table", "source", "resume", "out", "checkpoint", "checkpoint_interval", "best", "log", "report", "tokens"];
 
 fn optimizers() -> impl TypedValueParser<Value = OptimizerKind> {
     PossibleValuesParser::new(OptimizerKind::ALL.map(OptimizerKind::name)).try_map(|name| name.parse::<OptimizerKind>())

@@ -116,12 +116,9 @@ fn cross(folds: &[TabularTask], settings: &Settings) -> Result<(), Failure> {
         let std = (all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
         println!("\n{name} {mean:.4} ± {std:.4} over {} folds", all.len());
     };
-    spread(
-        if matches!(scores[0], Scores::Classified(_)) { "accuracy" } else { "RMSE" },
-        &|s| match s {
-            Scores::Classified(s) => s.accuracy(),
-            Scores::Measured(s) => s.rmse,
-        },
-    );
+    spread(if matches!(scores[0], Scores::Classified(_)) { "accuracy" } else { "RMSE" }, &|s| match s {
+        Scores::Classified(s) => s.accuracy(),
+        Scores::Measured(s) => s.rmse,
+    });
     Ok(())
 }

@@ -40,7 +40,8 @@ impl Images {
         }
         let most = labels.iter().max().copied().unwrap_or_default();
         if most == 0 || most as usize >= 10_000.min(n.max(2)) {
-            let problem = format!("the largest label is {most}, with {n} images: labels are the numbers of classes from 0 on");
+            let problem =
+                format!("the largest label is {most}, with {n} images: labels are the numbers of classes from 0 on");
             return Err(array_error(path, label_name, problem));
         }
         let missing = (0..=most).find(|class| !labels.contains(class));

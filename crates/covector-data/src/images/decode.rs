@@ -108,7 +108,7 @@ fn png(bytes: &[u8]) -> Result<Picture, String> {
 
 fn jpeg(bytes: &[u8]) -> Result<Picture, String> {
     let damaged = |e: zune_jpeg::errors::DecodeErrors| format!("damaged or cut short: {e:?}");
-    // The decoder makes grey of what a truncated file lacks; a whole one ends with a marker.
+    // A decoder may fill in what a truncated file lacks; a whole one ends with a marker.
     if !bytes.windows(2).rev().any(|pair| pair == [0xff, 0xd9]) {
         return Err("cut short: there is no end of the image".into());
     }

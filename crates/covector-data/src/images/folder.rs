@@ -49,20 +49,38 @@ impl Images {
     /// # Errors
     /// If something cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let [channels, height, width] = self.sizes();
-        let bytes = (images::unit(&self.pixels) * 255.0).round().permute_dims([0, 2, 3, 1]).to_vec::<f32>();
-        let labels = self.labels.to_vec::<i64>();
+        let (path, labels) = (path.as_ref(), self.labels.to_vec::<i64>());
         for class in &self.classes {
             let folder = path.join(class);
             std::fs::create_dir_all(&folder).map_err(|e| Error::at(&folder, format!("cannot make the folder: {e}")))?;
         }
-        for (i, (pixels, label)) in bytes.chunks_exact(channels * height * width).zip(labels).enumerate() {
-            let bytes = pixels.iter().map(|&x| x as u8).collect();
+        for (i, (picture, label)) in self.pictures().iter().zip(labels).enumerate() {
             let file = path.join(&self.classes[label as usize]).join(format!("{i:05}.png"));
-            images::save_png(file, &Picture { height, width, channels, bytes })?;
+            images::save_png(file, picture)?;
         }
         Ok(())
+    }
+
+    /// The images as pictures of bytes.
+    fn pictures(&self) -> Vec<Picture> {
+        let [channels, height, width] = self.sizes();
+        let bytes = (images::unit(&self.pixels) * 255.0).round().permute_dims([0, 2, 3, 1]).to_vec::<f32>();
+        let picture = |pixels: &[f32]| {
+            let bytes = pixels.iter().map(|&x| x as u8).collect();
+            Picture { height, width, channels, bytes }
+        };
+        bytes.chunks_exact(channels * height * width).map(picture).collect()
+    }
+
+    /// The images in the size and the channels that are asked for; as they are if nothing else is.
+    pub fn sized(self, sizing: Sizing) -> Images {
+        let [channels, height, width] = self.sizes();
+        let (size, wanted) = (sizing.size.unwrap_or([height, width]), sizing.channels.unwrap_or(channels));
+        if (size, wanted) == ([height, width], channels) {
+            return self;
+        }
+        let pictures = self.pictures().iter().map(|picture| resized(picture, size)).collect();
+        Images { pixels: stacked(pictures, wanted), ..self }
     }
 }
 

@@ -102,7 +102,7 @@ pub fn unit(pixels: &Tensor) -> Tensor {
 pub fn read(path: impl AsRef<std::path::Path>, sizing: Sizing) -> Result<Images> {
     let path = path.as_ref();
     match path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz")) {
-        true => Images::npz(path),
+        true => Ok(Images::npz(path)?.sized(sizing)),
         false => Images::folder(path, sizing),
     }
 }

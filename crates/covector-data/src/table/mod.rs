@@ -123,7 +123,8 @@ impl Table {
     /// Source: R. A. Fisher, "The use of multiple measurements in taxonomic problems", Annals of Eugenics 7 (1936); the
     /// numbers are those of the copy in scikit-learn 1.9, which equal Fisher's.
     pub fn iris() -> Table {
-        Table::parse("iris", include_bytes!("../../data/iris.csv"), Reading::default()).expect("the embedded table is sound")
+        Table::parse("iris", include_bytes!("../../data/iris.csv"), Reading::default())
+            .expect("the embedded table is sound")
     }
 
     /// What it is called in errors: the file.
@@ -195,7 +196,9 @@ impl Table {
             }
         }
         if lines.is_empty() {
-            return Err(Error::new(name, "there are no rows under the header").hint("a file without a header needs numbers"));
+            return Err(
+                Error::new(name, "there are no rows under the header").hint("a file without a header needs numbers")
+            );
         }
         Ok(Table { name: name.to_owned(), columns, lines, header })
     }

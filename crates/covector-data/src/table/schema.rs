@@ -225,7 +225,10 @@ impl Schema {
 
     fn targets(&self, table: &Table, column: &Column, rows: &[usize]) -> Result<Tensor> {
         let cell = |row: usize| {
-            let missing = || lacking(table, column, row).hint("a row without a target teaches nothing: drop such rows (--missing drop)");
+            let missing = || {
+                lacking(table, column, row)
+                    .hint("a row without a target teaches nothing: drop such rows (--missing drop)")
+            };
             column.cell(row).ok_or_else(missing)
         };
         if let Some(classes) = &self.target.classes {
@@ -318,7 +321,9 @@ fn is_numbers(table: &Table, column: &Column) -> Result<bool> {
         Some((row, cell)) if 2 * numbers >= known => {
             let others = if numbers == 1 { "cell is".to_owned() } else { format!("{numbers} cells are") };
             let problem = format!("{} is no number, but {others}", shown(cell));
-            Err(table.fault(row, column, problem).hint(format!("correct it, or take the column as categories (--categories {})", column.name)))
+            Err(table
+                .fault(row, column, problem)
+                .hint(format!("correct it, or take the column as categories (--categories {})", column.name)))
         }
         Some(_) => Ok(false),
     }
@@ -371,7 +376,9 @@ fn classes(table: &Table, column: &Column, goal: Option<Goal>) -> Result<Option<
     }
     if classes.len() > MOST_CATEGORIES && 2 * classes.len() > table.rows() {
         let problem = format!("the target has {} different texts in {} rows", classes.len(), table.rows());
-        return Err(Error::new(&table.name, problem).column(&column.name).hint("name the column to predict (--target)"));
+        return Err(Error::new(&table.name, problem)
+            .column(&column.name)
+            .hint("name the column to predict (--target)"));
     }
     Ok(Some(classes))
 }

@@ -122,8 +122,7 @@ impl ImageNet {
                 };
                 let step = ConvOptions { stride: [side; 2], ..ConvOptions::default() };
                 let tokens = (height / side) * (width / side);
-                let layer =
-                    |i: usize| TransformerEncoderLayer::new(&key.fold_in(10 + i as i64), wide, heads, options);
+                let layer = |i: usize| TransformerEncoderLayer::new(&key.fold_in(10 + i as i64), wide, heads, options);
                 ImageNet::Vit {
                     pieces: Conv2d::new(&key.fold_in(0), channels, wide, [side; 2], step),
                     positions: normal(&key.fold_in(1), [tokens, wide], DType::F32) * 0.02,
@@ -145,13 +144,7 @@ impl ImageNet {
 
     /// Logits in training, and the running statistics after it.
     #[track_caller]
-    pub fn train(
-        &self,
-        x: &Tensor,
-        running: &[RunningStats],
-        dropout: f64,
-        key: &Key,
-    ) -> (Tensor, Vec<RunningStats>) {
+    pub fn train(&self, x: &Tensor, running: &[RunningStats], dropout: f64, key: &Key) -> (Tensor, Vec<RunningStats>) {
         let mut after = Vec::with_capacity(running.len());
         let logits = self.logits(x, &Dropout::new(dropout, key.clone()), |i, norm, x| {
             let (y, stats) = norm.train(x, &running[i]);
@@ -168,7 +161,12 @@ impl ImageNet {
     }
 
     #[track_caller]
-    fn logits(&self, x: &Tensor, dropout: &Dropout, mut by: impl FnMut(usize, &BatchNorm, &Tensor) -> Tensor) -> Tensor {
+    fn logits(
+        &self,
+        x: &Tensor,
+        dropout: &Dropout,
+        mut by: impl FnMut(usize, &BatchNorm, &Tensor) -> Tensor,
+    ) -> Tensor {
         match self {
             ImageNet::Cnn { stages, head } => {
                 let mut x = x.clone();
@@ -184,7 +182,8 @@ impl ImageNet {
             ImageNet::Vit { pieces, positions, encoder, norm, head } => {
                 let tokens = pieces.forward(x).flatten(2, -1).transpose(1, 2) + positions;
                 let layers = encoder.iter().enumerate();
-                let x = layers.fold(tokens, |x, (i, layer)| layer.forward(&x, &Attending::default(), &dropout.layer(i)));
+                let x =
+                    layers.fold(tokens, |x, (i, layer)| layer.forward(&x, &Attending::default(), &dropout.layer(i)));
                 head.forward(&norm.forward(&x.mean(1)))
             }
         }

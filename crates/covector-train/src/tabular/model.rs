@@ -101,7 +101,9 @@ impl TabularModel {
             sizes.push(weight.shape().first().copied().unwrap_or_default());
         }
         if sizes.pop() != Some(outputs) || outputs == 0 || schema.width() == 0 {
-            return Err(contents.error(format!("its last layer does not have the {outputs} outputs of its schema")).into());
+            return Err(contents
+                .error(format!("its last layer does not have the {outputs} outputs of its schema"))
+                .into());
         }
         let target = schema.target.classes.is_none().then(|| Standardize::none(1));
         let net = Net::new(&Key::new(0), schema.width(), &sizes, outputs);
