@@ -1,9 +1,11 @@
 //! A GPT on a text.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use covector::ops::random::randint;
 use covector::{Key, Tensor};
+use covector_nn::doctor::{self, Finding};
 use covector_nn::sample::{Sampling, continued};
 use covector_nn::{Dropout, Gpt, GptConfig};
 
@@ -181,9 +183,75 @@ impl Task for TextTask {
         parameter.ndim() == 2 && path.starts_with("h.")
     }
 
+    fn check_data(&self) -> Result<Vec<Finding>> {
+        repeated(&self.corpus, self.learned)
+    }
+
+    fn check_model(&self, model: &Gpt, (): &(), (x, _): &(Tensor, Tensor), effort: Effort) -> Result<Vec<Finding>> {
+        let (forward, mut found) = (|x: &Tensor| model.forward(x, &Dropout::off()), Vec::new());
+        if effort == Effort::Full && self.options.block > 1 {
+            found.extend(doctor::sees_ahead(forward, &x.take(&Tensor::from([0]), 0)));
+            found.extend(doctor::mixes_examples(forward, x));
+        }
+        // What the units of the feed-forward parts do.
+        let positions = Tensor::from((0..self.options.block as i64).collect::<Vec<i64>>());
+        let mut state = model.wte.forward(x) + model.wpe.forward(&positions);
+        for (i, block) in model.h.iter().enumerate() {
+            let attended = &state + block.attn.forward(&block.ln_1.forward(&state), &Dropout::off());
+            let units = block.mlp.c_fc.forward(&block.ln_2.forward(&attended)).gelu();
+            found.extend(doctor::activations(&format!("h.{i}.mlp"), &units));
+            state = block.forward(&state, &Dropout::off());
+        }
+        Ok(found)
+    }
+
     fn classes(&self) -> Option<usize> {
         Some(self.corpus.codec.size())
     }
+}
+
+/// Tokens up to which a text is searched for what is held out.
+const SEARCHED: usize = 1 << 22;
+/// Pieces that are searched for, and their tokens.
+const PIECES: usize = 200;
+const LONG: usize = 64;
+
+/// Whether much of what is held out is learned word for word: then what is measured says little.
+fn repeated(corpus: &Corpus, learned: usize) -> Result<Vec<Finding>> {
+    let held_out = corpus.len - learned;
+    if corpus.len > SEARCHED || held_out < LONG {
+        return Ok(Vec::new());
+    }
+    const BASE: u64 = 0x0100_0000_01b3;
+    let hash = |tokens: &[i64]| tokens.iter().fold(0u64, |h, &t| h.wrapping_mul(BASE).wrapping_add(t as u64 + 1));
+    let count = (held_out / LONG).min(PIECES);
+    let mut asked = HashSet::new();
+    for i in 0..count {
+        let start = learned + i * (held_out / LONG) / count * LONG;
+        asked.insert(hash(&corpus.read(start..start + LONG)?));
+    }
+    // The hash of every piece that is learned, each from the one before.
+    let (tokens, first) = (corpus.read(0..learned)?, BASE.wrapping_pow(LONG as u32 - 1));
+    let mut here = hash(&tokens[..LONG]);
+    let mut met = HashSet::from([here]);
+    for i in LONG..learned {
+        here = here.wrapping_sub((tokens[i - LONG] as u64 + 1).wrapping_mul(first));
+        here = here.wrapping_mul(BASE).wrapping_add(tokens[i] as u64 + 1);
+        if asked.contains(&here) {
+            met.insert(here);
+        }
+    }
+    let both = asked.iter().filter(|piece| met.contains(piece)).count();
+    if both * 4 < asked.len() {
+        return Ok(Vec::new());
+    }
+    let says = format!(
+        "{both} of {} pieces of the held-out text, {LONG} {} each, are in what is learned, word for word: the measured loss \
+         is too good",
+        asked.len(),
+        corpus.codec.unit()
+    );
+    Ok(vec![Finding { name: "overlap", says }])
 }
 
 /// Hands out the continuation of a prompt, each character as soon as it is whole, and a line end.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use covector_train::{OptimizerKind, ScheduleKind};
+use covector_train::{Doctor, OptimizerKind, ScheduleKind};
 use serde::{Deserialize, Serialize};
 
 use super::data_args::{self, Image, Tabular};
@@ -185,6 +185,13 @@ pub struct Common {
     #[arg(long, value_parser = positive, help_heading = "Learning rate")]
     pub gamma: Option<f64>,
 
+    /// Look for what is wrong with data, model and course: `on` says what it finds, `strict` ends the training with it
+    #[arg(long, value_name = "HOW", default_value = "on", value_parser = doctors(), help_heading = "Checks")]
+    pub doctor: Doctor,
+    /// Try learning rates and say with which one to begin, instead of training
+    #[arg(long, conflicts_with = "resume", help_heading = "Checks")]
+    pub find_rate: bool,
+
     /// Steps between two checkpoints, the whole state in one file; 0 for one on Ctrl-C only
     #[arg(long, value_name = "N", default_value_t = 500, help_heading = "Going on")]
     pub checkpoint_interval: usize,
@@ -211,8 +218,19 @@ pub struct Common {
 }
 
 /// What may be said anew when a training goes on: where things go, and nothing that decides its numbers.
-pub const FREE: [&str; 10] =
-    ["table", "source", "resume", "out", "checkpoint", "checkpoint_interval", "best", "log", "report", "tokens"];
+pub const FREE: [&str; 11] = [
+    "table",
+    "source",
+    "doctor",
+    "resume",
+    "out",
+    "checkpoint",
+    "checkpoint_interval",
+    "best",
+    "log",
+    "report",
+    "tokens",
+];
 
 fn optimizers() -> impl TypedValueParser<Value = OptimizerKind> {
     PossibleValuesParser::new(OptimizerKind::ALL.map(OptimizerKind::name)).try_map(|name| name.parse::<OptimizerKind>())
@@ -220,4 +238,8 @@ fn optimizers() -> impl TypedValueParser<Value = OptimizerKind> {
 
 fn schedules() -> impl TypedValueParser<Value = ScheduleKind> {
     PossibleValuesParser::new(ScheduleKind::ALL.map(ScheduleKind::name)).try_map(|name| name.parse::<ScheduleKind>())
+}
+
+fn doctors() -> impl TypedValueParser<Value = Doctor> {
+    PossibleValuesParser::new(Doctor::ALL.map(Doctor::name)).try_map(|name| name.parse::<Doctor>())
 }

@@ -44,7 +44,6 @@ pub fn tabular(options: &Tabular, resumed: Option<Checkpoint>) -> Result<(), Fai
         return cross(&TabularTask::cross(&table, &question, sizes, k)?, &settings(&options.common));
     }
     let task = TabularTask::new(&table, &question, sizes)?;
-    checked(&task)?;
     train(&task, options, &options.common, resumed)?;
     eprintln!("saved {}; use it with `covector predict {0} TABLE`", options.common.out.display());
     Ok(())
@@ -74,7 +73,6 @@ pub fn image(options: &Image, resumed: Option<Checkpoint>) -> Result<(), Failure
         seed: options.common.seed,
     };
     let task = ImageTask::new(images, sizes)?;
-    checked(&task)?;
     train(&task, options, &options.common, resumed)?;
     eprintln!("saved {}; use it with `covector predict {0} IMAGES`", options.common.out.display());
     Ok(())
@@ -86,12 +84,6 @@ pub fn table(source: &str, reading: &given::Reading) -> Result<Table, Failure> {
         return Ok(Table::iris());
     }
     Ok(Table::read(source, Reading { delimiter: reading.delimiter, header: reading.header })?)
-}
-
-/// Says what the doctor finds in the data.
-fn checked(task: &impl Task) -> Result<(), Failure> {
-    task.check_data()?.iter().for_each(|finding| eprintln!("doctor: {finding}"));
-    Ok(())
 }
 
 /// Prints the scores of every fold, and of all together.

@@ -6,6 +6,7 @@ mod data_args;
 mod show;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -61,6 +62,9 @@ pub fn show(asked: Task, command: &clap::Command, merged: &Merged) -> Result<(),
 /// Trains a GPT.
 fn text(options: Gpt, resumed: Option<Checkpoint>) -> Result<(), Failure> {
     let task = text_task(&options)?;
+    if options.common.find_rate {
+        return find_rate(&task, &options.common);
+    }
     train(&task, &options, &options.common, resumed)?;
     eprintln!("saved {}; continue a text with `covector sample {0}`", options.common.out.display());
     Ok(())
@@ -77,11 +81,23 @@ fn train<T: covector_train::Task>(
     let json = serde_json::to_value(options);
     let json = json.map_err(|e| Failure::Outside(format!("the options cannot be kept: {e}")))?;
     let mut trainer = Trainer::new(task, settings(common), outputs(common)).options(json).stop(&stop);
+    trainer = trainer.doctor(common.doctor);
     if let Some(resumed) = resumed {
         trainer = trainer.resume(resumed);
     }
     trainer.run(&mut Progress::new())?;
     Ok(())
+}
+
+/// Prints the rates that were tried, and says with which to begin.
+fn find_rate<T: covector_train::Task>(task: &T, common: &Common) -> Result<(), Failure> {
+    let (rate, tried) = Trainer::new(task, settings(common), outputs(common)).find_rate()?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "      rate      loss")?;
+    for (rate, loss) in tried.iter().step_by(4) {
+        writeln!(out, "{rate:>10.2e}  {loss:>8.4}")?;
+    }
+    Ok(writeln!(out, "begin with --lr {rate:.1e}")?)
 }
 
 /// The text, and the sizes of its model.

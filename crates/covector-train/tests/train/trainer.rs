@@ -1,10 +1,8 @@
 //! Trainings as an API: they learn, are stopped and go on to the same bits, whatever moves the weights.
 
-mod common;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Blobs, Folder, settings};
+use crate::common::{Blobs, Folder, settings};
 use covector::Tree;
 use covector_train::{
     Checkpoint, Error, OptimizerKind, OptimizerSettings, Outputs, ScheduleKind, ScheduleSettings, Settings, Step,
@@ -113,8 +111,8 @@ fn three_small_batches_make_the_step_of_a_large_one() {
 struct Quiet(Blobs);
 
 impl covector_train::Task for Quiet {
-    type Model = common::Net;
-    type Running = common::Seen;
+    type Model = crate::common::Net;
+    type Running = crate::common::Seen;
     type Batch = (covector::Tensor, covector::Tensor);
     fn name(&self) -> &'static str {
         "quiet"
@@ -125,7 +123,7 @@ impl covector_train::Task for Quiet {
     fn describe(&self) -> String {
         self.0.describe()
     }
-    fn start(&self, key: &covector::Key) -> covector_train::Result<(common::Net, common::Seen)> {
+    fn start(&self, key: &covector::Key) -> covector_train::Result<(crate::common::Net, crate::common::Seen)> {
         self.0.start(key)
     }
     fn batch(&self, position: usize, key: &covector::Key) -> covector_train::Result<Self::Batch> {
@@ -133,11 +131,11 @@ impl covector_train::Task for Quiet {
     }
     fn loss(
         &self,
-        model: &common::Net,
-        seen: &common::Seen,
+        model: &crate::common::Net,
+        seen: &crate::common::Seen,
         (x, y): &Self::Batch,
         _: &covector::Key,
-    ) -> (covector::Tensor, common::Seen) {
+    ) -> (covector::Tensor, crate::common::Seen) {
         let logits = model.last.forward(&model.first.forward(x).tanh());
         (covector::ops::loss::cross_entropy(&logits, y, None, None, 0.0, "mean"), seen.clone())
     }
@@ -146,13 +144,18 @@ impl covector_train::Task for Quiet {
     }
     fn evaluate(
         &self,
-        model: &common::Net,
-        seen: &common::Seen,
+        model: &crate::common::Net,
+        seen: &crate::common::Seen,
         effort: covector_train::Effort,
     ) -> covector_train::Result<Vec<f64>> {
         self.0.evaluate(model, seen, effort)
     }
-    fn save(&self, path: &std::path::Path, model: &common::Net, seen: &common::Seen) -> covector_train::Result<()> {
+    fn save(
+        &self,
+        path: &std::path::Path,
+        model: &crate::common::Net,
+        seen: &crate::common::Seen,
+    ) -> covector_train::Result<()> {
         self.0.save(path, model, seen)
     }
 }
