@@ -14,7 +14,7 @@ pub fn train<T: Task>(task: &T, settings: &Settings) -> Result<(T::Model, T::Run
     let (schedule, of) = (settings.schedule(), settings.steps);
     feed::ahead(task, &Purpose::Batches.key(settings.seed), 0..of * settings.accumulate, |next| {
         for step in 0..of {
-            let loss = machine.step(task, settings, step, schedule.at(step), next)?;
+            let (loss, _) = machine.step(task, settings, step, schedule.at(step), next, false)?;
             if !loss.is_finite() {
                 return Err(Error::outside(format!(
                     "the loss is {loss} at step {}; try a smaller learning rate (--lr)",

@@ -11,7 +11,7 @@ use covector_train::{
 };
 
 use super::data_args::{self as asked, Image, Tabular};
-use super::{settings, train};
+use super::{find_rate, settings, train};
 use crate::Failure;
 use crate::predict::args as given;
 
@@ -44,6 +44,9 @@ pub fn tabular(options: &Tabular, resumed: Option<Checkpoint>) -> Result<(), Fai
         return cross(&TabularTask::cross(&table, &question, sizes, k)?, &settings(&options.common));
     }
     let task = TabularTask::new(&table, &question, sizes)?;
+    if options.common.find_rate {
+        return find_rate(&task, &options.common);
+    }
     train(&task, options, &options.common, resumed)?;
     eprintln!("saved {}; use it with `covector predict {0} TABLE`", options.common.out.display());
     Ok(())
@@ -73,6 +76,9 @@ pub fn image(options: &Image, resumed: Option<Checkpoint>) -> Result<(), Failure
         seed: options.common.seed,
     };
     let task = ImageTask::new(images, sizes)?;
+    if options.common.find_rate {
+        return find_rate(&task, &options.common);
+    }
     train(&task, options, &options.common, resumed)?;
     eprintln!("saved {}; use it with `covector predict {0} IMAGES`", options.common.out.display());
     Ok(())
