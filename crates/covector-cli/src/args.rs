@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::predict::args as predict;
 use crate::train::args::{Shown, Train};
 
 /// Tensors with a memory: shapes, derivatives, costs and pictures of any expression or model, and a GPT to train.
@@ -59,6 +60,12 @@ pub enum Command {
     /// Write a model for other libraries: Hugging Face's layout, safetensors, or NumPy's npz
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(Export),
+    /// Predict a column of a table, or the classes of images, with a saved model
+    #[command(after_help = predict::EXAMPLES)]
+    Predict(predict::Predict),
+    /// Judge a saved model: accuracy and confusions, errors of numbers, or the perplexity of a text
+    #[command(after_help = predict::EVAL_EXAMPLES)]
+    EvalModel(predict::EvalModel),
     /// Turn sentences into vectors with a pretrained sentence encoder, or compare them
     #[command(after_help = EMBED_EXAMPLES)]
     Embed(Embed),

@@ -11,6 +11,7 @@ mod embed;
 mod export;
 mod generate;
 mod manual;
+mod predict;
 mod program;
 mod progress;
 mod train;
@@ -66,6 +67,12 @@ impl From<covector_train::Error> for Failure {
     }
 }
 
+impl From<covector_data::Error> for Failure {
+    fn from(e: covector_data::Error) -> Self {
+        Failure::Outside(e.to_string())
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(e: std::io::Error) -> Self {
         match e.kind() {
@@ -103,6 +110,8 @@ fn main() -> ExitCode {
         Command::Config { action: Shown::Show(asked) } => train::show(asked.task(), &command, &merged),
         Command::Generate(options) => generate::run(&options),
         Command::Export(options) => export::run(&options),
+        Command::Predict(options) => predict::run(&options),
+        Command::EvalModel(options) => predict::judge(&options),
     };
     ended(result)
 }

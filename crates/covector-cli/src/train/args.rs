@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use covector_train::{Doctor, OptimizerKind, ScheduleKind};
 use serde::{Deserialize, Serialize};
 
+use super::data_args::{self, Image, Tabular};
 use crate::args::{at_least_one, below_one, not_negative, part, positive};
 
 /// A training; without a task, a GPT's.
@@ -25,6 +26,16 @@ pub struct Train {
 pub enum Task {
     /// A GPT over the tokens of a text; so does `train` without a task
     Gpt(Gpt),
+    /// A column of a table from the others: a class or a number
+    #[command(after_help = data_args::TABULAR_EXAMPLES, mut_arg("out", |a| a.default_value("tabular.safetensors")))]
+    #[command(mut_arg("steps", |a| a.default_value("1000")), mut_arg("batch", |a| a.default_value("32")))]
+    #[command(mut_arg("lr", |a| a.default_value("0.003")), mut_arg("eval_interval", |a| a.default_value("100")))]
+    Tabular(Box<Tabular>),
+    /// Classes of images
+    #[command(after_help = data_args::IMAGE_EXAMPLES, mut_arg("out", |a| a.default_value("image.safetensors")))]
+    #[command(mut_arg("steps", |a| a.default_value("500")), mut_arg("batch", |a| a.default_value("32")))]
+    #[command(mut_arg("lr", |a| a.default_value("0.003")), mut_arg("eval_interval", |a| a.default_value("100")))]
+    Image(Box<Image>),
 }
 
 /// What `config` does.
@@ -46,6 +57,8 @@ impl Task {
     pub fn name(&self) -> &'static str {
         match self {
             Task::Gpt(_) => "gpt",
+            Task::Tabular(_) => "tabular",
+            Task::Image(_) => "image",
         }
     }
 
@@ -53,6 +66,8 @@ impl Task {
     pub fn common(&self) -> &Common {
         match self {
             Task::Gpt(options) => &options.common,
+            Task::Tabular(options) => &options.common,
+            Task::Image(options) => &options.common,
         }
     }
 }
@@ -220,8 +235,19 @@ pub struct Common {
 }
 
 /// What may be said anew when a training goes on: where things go, and nothing that decides its numbers.
-pub const FREE: [&str; 9] =
-    ["doctor", "resume", "out", "checkpoint", "checkpoint_interval", "best", "log", "report", "tokens"];
+pub const FREE: [&str; 11] = [
+    "table",
+    "source",
+    "doctor",
+    "resume",
+    "out",
+    "checkpoint",
+    "checkpoint_interval",
+    "best",
+    "log",
+    "report",
+    "tokens",
+];
 
 fn optimizers() -> impl TypedValueParser<Value = OptimizerKind> {
     PossibleValuesParser::new(OptimizerKind::ALL.map(OptimizerKind::name)).try_map(|name| name.parse::<OptimizerKind>())

@@ -1,6 +1,8 @@
 //! `covector train`: from flags to a trainer.
 
 pub mod args;
+pub mod data;
+mod data_args;
 mod show;
 
 use std::collections::BTreeMap;
@@ -30,9 +32,13 @@ pub fn run(asked: Task, origins: &BTreeMap<String, Origin>) -> Result<(), Failur
     match (asked, &resumed) {
         (Task::Gpt(asked), None) if asked.from.is_some() => tune(asked, origins, None),
         (Task::Gpt(asked), None) => text(asked, None),
+        (Task::Tabular(asked), None) => data::tabular(&asked, None),
+        (Task::Image(asked), None) => data::image(&asked, None),
         (asked, Some(checkpoint)) => match checkpoint.task.as_str() {
             "gpt" => text(going_on::<Gpt>(&asked, origins, checkpoint)?, resumed),
             "tune" => tune(going_on::<Gpt>(&asked, origins, checkpoint)?, &BTreeMap::new(), resumed),
+            "tabular" => data::tabular(&going_on(&asked, origins, checkpoint)?, resumed),
+            "image" => data::image(&going_on(&asked, origins, checkpoint)?, resumed),
             other => {
                 Err(Failure::Outside(format!("this is a checkpoint of the task {other}, which is not known here")))
             }

@@ -2,5 +2,6 @@
 
 mod common;
 mod doctor;
+mod learning;
 mod text;
 mod trainer;
