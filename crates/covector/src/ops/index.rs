@@ -15,9 +15,10 @@ use crate::{Axis, Error, Result, Tensor};
 
 /// `updates` in the dtype of `x`.
 fn fitting(x: &Tensor, updates: &Tensor) -> Result<Tensor> {
-    if updates.dtype().is_float() && !x.dtype().is_float() {
+    let dtypes = (updates.dtype(), x.dtype());
+    if dtypes.0.is_complex() && !dtypes.1.is_complex() || dtypes.0.is_inexact() && !dtypes.1.is_inexact() {
         return Err(Error::new(format!("{} values do not fit into {}", updates.dtype(), x.spec()))
-            .hint("cast one of the two, so that it is clear what becomes of the fractions"));
+            .hint("cast one of the two, so that it is clear what becomes of what does not fit"));
     }
     Ok(updates.cast(x.dtype()))
 }
@@ -339,7 +340,7 @@ pub fn put(x: &Tensor, flat_indices: &Tensor, values: &Tensor) -> Result<Tensor>
 /// Source: PyTorch's `masked_fill`.
 #[op(samples = [(real([2, 3]), bools([2, 3]), -0.5), (real([2, 3]), bools([3]), 0.0), (real([1, 3]), bools([2, 1]), 1.5)])]
 pub fn masked_fill(x: &Tensor, mask: &Tensor, value: f64) -> Result<Tensor> {
-    if !x.dtype().is_float() && value.fract() != 0.0 {
+    if !x.dtype().is_inexact() && value.fract() != 0.0 {
         return Err(Error::new(format!("{value} does not fit into {}", x.spec())).hint("cast `x` to a float first"));
     }
     let (x, mask) = broadcast(x, mask)?;

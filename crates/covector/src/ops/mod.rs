@@ -6,6 +6,7 @@ use crate::registry::OpDef;
 pub mod activation;
 pub mod attention;
 pub mod cast;
+pub mod complex;
 pub mod concat;
 pub(crate) mod contract;
 pub mod conv;
@@ -40,6 +41,7 @@ pub(crate) static FAMILIES: &[&[&OpDef]] = &[
     elementwise::OPS,
     activation::OPS,
     cast::OPS,
+    complex::OPS,
     reduce::OPS,
     stats::OPS,
     scan::OPS,

@@ -6,6 +6,7 @@ use covector_array::kernels::{self, Inputs};
 use covector_array::{Array, DType};
 use covector_derive::{op, op_list};
 
+use super::complex::require_order;
 use super::create::addressable;
 use super::scan::{padded, piece};
 use super::view::{add_batch, expand, reshaped};
@@ -28,6 +29,7 @@ impl Primitive for ArgSort {
         Class::Opaque
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        require_order(x[0])?;
         Ok(Spec::new(DType::I64, x[0].shape.clone()))
     }
     fn label(&self, flow: &mut Flow<'_>) {
@@ -61,6 +63,7 @@ impl Primitive for SearchSorted {
         Class::Opaque
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        require_order(x[0])?;
         let (sorted, values) = (&x[0].shape, &x[1].shape);
         let last = sorted.len() - 1;
         if values.len() != sorted.len() || values[..last] != sorted[..last] {

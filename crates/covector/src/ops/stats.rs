@@ -4,6 +4,7 @@ use covector_array::kernels::{self, Inputs};
 use covector_array::{Array, DType};
 use covector_derive::{op, op_list};
 
+use super::complex::require_order;
 use super::reduce::{Extreme, count, dropped, kept, reduced, widened};
 use super::view::reshaped;
 use crate::primitive::{Class, Derivative, Primitive};
@@ -19,6 +20,11 @@ fn root(x: &Tensor) -> Tensor {
 fn floated(x: &Tensor) -> (Tensor, DType) {
     let dtype = x.dtype().to_float();
     (widened(&x.cast(dtype)), dtype)
+}
+
+/// The squares of the absolute values.
+fn size_squared(x: &Tensor) -> Tensor {
+    if x.dtype().is_complex() { x.real().square() + x.imag().square() } else { x.square() }
 }
 
 /// The result of a reduction over `axes` for which there is nothing to look at.
@@ -52,7 +58,7 @@ pub fn var(x: &Tensor, axes: Axes, correction: f64) -> Result<Tensor> {
     let n = count(x, &axes.resolve(x.ndim())?);
     let (x, dtype) = floated(x);
     let away = &x - x.mean(keep(axes.clone()));
-    Ok((away.square().sum(axes) / (n - correction).max(0.0)).cast(dtype))
+    Ok((size_squared(&away).sum(axes) / (n - correction).max(0.0)).cast(dtype.part()))
 }
 
 /// The standard deviation over `axes`: the square root of [`var`].
@@ -71,7 +77,7 @@ pub fn var(x: &Tensor, axes: Axes, correction: f64) -> Result<Tensor> {
     notes = "rule=x̄ = ȳ·(x - mean x)/((n - correction)·y)")]
 pub fn std(x: &Tensor, axes: Axes, correction: f64) -> Result<Tensor> {
     let (x, dtype) = floated(x);
-    Ok(root(&x.try_var(axes, correction)?).cast(dtype))
+    Ok(root(&x.try_var(axes, correction)?).cast(dtype.part()))
 }
 
 /// The vector norm over `axes`, of order `ord`: `sum(|x|^ord)^(1/ord)`.
@@ -99,6 +105,7 @@ pub fn std(x: &Tensor, axes: Axes, correction: f64) -> Result<Tensor> {
 pub fn norm(x: &Tensor, axes: Axes, ord: f64) -> Result<Tensor> {
     axes.resolve(x.ndim())?;
     let (x, dtype) = floated(x);
+    let (x, dtype) = if dtype.is_complex() { (x.abs(), dtype.part()) } else { (x, dtype) };
     let y = match ord {
         _ if ord.is_nan() => return Err(Error::new("the order of a norm must be a number, not NaN")),
         0.0 => x.equal(0.0).where_(0.0, Tensor::ones_of(x.spec())).sum(axes),
@@ -267,6 +274,7 @@ impl Primitive for ArgExtreme {
         Class::Reduce
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        require_order(x[0])?;
         if x[0].shape[self.axis] == 0 {
             let (axis, shape, name) = (self.axis, &x[0].shape, self.name());
             return Err(Error::new(format!("axis {axis} of {shape} is empty: it has no {name}")));

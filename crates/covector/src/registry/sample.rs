@@ -2,7 +2,7 @@
 //!
 //! The numbers depend on the shape and on how many samples were made before in the same list only through `salt`.
 
-use covector_array::{Array, Shape};
+use covector_array::{Array, Shape, c128};
 
 use crate::Tensor;
 
@@ -32,6 +32,25 @@ pub fn real2(shape: impl Into<Shape>) -> Tensor {
 /// Reals in (0.3, 2.5).
 pub fn positive(shape: impl Into<Shape>) -> Tensor {
     between(0.3, 2.5, shape)
+}
+
+/// Complex numbers c128 with parts in (-2, 2).
+pub fn complex(shape: impl Into<Shape>) -> Tensor {
+    let shape = shape.into();
+    paired(&real(shape.clone()), &between(-2.0, 1.9, shape))
+}
+
+/// Other complex numbers, for a second operand.
+pub fn complex2(shape: impl Into<Shape>) -> Tensor {
+    let shape = shape.into();
+    paired(&real2(shape.clone()), &between(-1.8, 2.1, shape))
+}
+
+/// The complex numbers of these real and imaginary parts, f64.
+fn paired(re: &Tensor, im: &Tensor) -> Tensor {
+    let parts = re.to_vec::<f64>().into_iter().zip(im.to_vec::<f64>());
+    let values: Vec<c128> = parts.map(|(re, im)| c128::new(re, im)).collect();
+    Tensor::from_array(Array::from_slice(&values, re.shape().clone()))
 }
 
 /// Integers i64 in lo..hi.
