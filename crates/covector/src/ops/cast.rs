@@ -83,7 +83,7 @@ impl Tensor {
 /// assert_eq!(Tensor::from([1.7f32, -1.7]).cast(DType::I64).to_vec::<i64>(), [1, -1]);
 /// ```
 /// Source: the Array API's `astype`.
-#[op(samples = [(real([2, 3]), "f64"), (real([3]), "i64"), (ints(-3, 4, [4]), "f64"), (real([3]), "bool"), (real([2, 3]), "c128"), (complex([3]), "c64"), (complex([2]), "bool")])]
+#[op(samples = [(real([2, 3]), "f64"), (real([3]), "i64"), (ints(-3, 4, [4]), "f64"), (real([3]), "bool"), (real([2, 3]), "c128"), (complex([2]), "bool")])]
 pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
     if x.dtype() == dtype { Ok(x.clone()) } else { Tensor::apply(Cast { to: dtype }, [x.clone()]) }
 }

@@ -260,9 +260,9 @@ pub fn view_as_real(x: &Tensor) -> Result<Tensor> {
 
 /// Complex numbers from parts that stand side by side along the last axis.
 ///
-/// Shapes: `[.., 2] -> [..]`. f32 gives c64 and f64 c128.
+/// Shapes: `[.., 2] -> [..]`. f64 gives c128, other real numbers c64.
 /// # Errors
-/// If the last axis has not two elements, or the dtype is neither f32 nor f64.
+/// If the last axis has not two elements, or `x` is complex.
 /// # Example
 /// ```
 /// use covector::{Tensor, c64};
@@ -271,9 +271,10 @@ pub fn view_as_real(x: &Tensor) -> Result<Tensor> {
 /// Source: PyTorch's `view_as_complex`.
 #[op(samples = [(real([3, 2]),), (real([2]),)])]
 pub fn view_as_complex(x: &Tensor) -> Result<Tensor> {
-    if !matches!(x.dtype(), DType::F32 | DType::F64) {
-        return Err(Error::new(format!("the parts of complex numbers are f32 or f64, not {}", x.dtype())));
+    if x.dtype().is_complex() {
+        return Err(Error::new(format!("{} is complex already", x.spec())));
     }
+    let x = &x.cast(x.dtype().to_complex().part());
     if x.shape().last() != Some(&2) {
         return Err(Error::new(format!("the last axis of {} must hold two parts", x.spec())));
     }

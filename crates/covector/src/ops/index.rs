@@ -85,6 +85,7 @@ fn flattened(indices: &[Tensor], shape: &Shape) -> Result<Tensor> {
 #[op(samples = [
     (real([4, 3]), exact_ints(&[2, 0, 2, -1], [4]), 0), (real([2, 3, 2]), exact_ints(&[1, -3, 0, 1], [2, 2]), 1),
     (real([2, 3]), exact_ints(&[2], ()), -1), (real([3]), exact_ints(&[], [0]), 0),
+    (complex([4, 3]), exact_ints(&[2, 0, 2, -1], [4]), 0),
 ])]
 pub fn take(x: &Tensor, indices: &Tensor, axis: Axis) -> Result<Tensor> {
     let places = Places::rows(x.axis(axis)?);
@@ -109,6 +110,7 @@ pub fn take(x: &Tensor, indices: &Tensor, axis: Axis) -> Result<Tensor> {
 #[op(samples = [
     (real([3, 4]), exact_ints(&[1, -1, 0, 3, 2, 2], [3, 2]), 1), (real([2, 3, 2]), exact_ints(&[2, 0, 1, 1], [2, 1, 2]), 1),
     (real([4]), exact_ints(&[3, 0, 3], [3]), -1),
+    (complex([3, 4]), exact_ints(&[1, -1, 0, 3, 2, 2], [3, 2]), 1),
 ])]
 pub fn take_along_axis(x: &Tensor, indices: &Tensor, axis: Axis) -> Result<Tensor> {
     let axis = x.axis(axis)?;
@@ -201,6 +203,7 @@ fn written(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis, mode: Mod
 #[op(samples = [
     (real([3, 4]), exact_ints(&[1, -1, 0, 3, 2, 1], [3, 2]), real2([3, 2]), 1), (real([4]), exact_ints(&[1, 3, 1], [3]), real2([3]), 0),
     (real([2, 3]), exact_ints(&[0, 1, 0], [1, 3]), real2([1, 3]), 0),
+    (complex([3, 4]), exact_ints(&[1, -1, 0, 3, 2, 1], [3, 2]), complex2([3, 2]), 1),
 ])]
 pub fn scatter_set(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis) -> Result<Tensor> {
     written(x, indices, updates, axis, Mode::Set)
@@ -223,6 +226,7 @@ pub fn scatter_set(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis) -
 #[op(samples = [
     (real([3, 4]), exact_ints(&[1, -1, 0, 3, 2, 2], [3, 2]), real2([3, 2]), 1), (real([4]), exact_ints(&[1, 3, 1], [3]), real2([3]), 0),
     (real([2, 3]), exact_ints(&[0, 1, 0], [1, 3]), real2([1, 3]), 0),
+    (complex([3, 4]), exact_ints(&[1, -1, 0, 3, 2, 2], [3, 2]), complex2([3, 2]), 1),
 ])]
 pub fn scatter_add(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis) -> Result<Tensor> {
     written(x, indices, updates, axis, Mode::Add)
@@ -292,6 +296,7 @@ pub fn scatter_min(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis) -
 #[op(samples = [
     (real([3, 2]), exact_ints(&[2, 0, 2, -1], [4]), real2([4, 2]), 0), (real([2, 3, 2]), exact_ints(&[1, -3], [2]), real2([2, 2, 2]), 1),
     (real([4]), exact_ints(&[1, 3, 1], [3]), real2([3]), -1),
+    (complex([3, 2]), exact_ints(&[2, 0, 2, -1], [4]), complex2([4, 2]), 0),
 ])]
 pub fn index_add(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis) -> Result<Tensor> {
     let axis = x.axis(axis)?;
@@ -318,6 +323,7 @@ pub fn index_add(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis) -> 
 #[op(samples = [
     (real([2, 3]), exact_ints(&[4, -6, 1], [3]), real2([3])), (real([2, 2]), exact_ints(&[3, 0, 3, 1], [2, 2]), real2([2, 2])),
     (real(()), exact_ints(&[0], [1]), real2([1])),
+    (complex([2, 3]), exact_ints(&[4, -6, 1], [3]), real2([3])),
 ])]
 pub fn put(x: &Tensor, flat_indices: &Tensor, values: &Tensor) -> Result<Tensor> {
     let values = spread(&fitting(x, values)?, flat_indices.shape(), "values")?;
@@ -361,7 +367,7 @@ pub fn masked_fill(x: &Tensor, mask: &Tensor, value: f64) -> Result<Tensor> {
 /// assert_eq!(x.masked_select(&x.greater(1.5)).to_vec::<f32>(), [2.0, 3.0]);
 /// ```
 /// Source: PyTorch's `masked_select`.
-#[op(samples = [(real([2, 3]), bools([2, 3])), (real([2, 3]), bools([3]))], notes = "vmap=the size of the result depends on the mask")]
+#[op(samples = [(real([2, 3]), bools([2, 3])), (real([2, 3]), bools([3])), (complex([2, 3]), bools([3]))], notes = "vmap=the size of the result depends on the mask")]
 pub fn masked_select(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
     let (x, mask) = broadcast(x, &mask.cast(DType::Bool))?;
     labels::meet(&[x.clone(), mask.clone()], "masked_select")?;

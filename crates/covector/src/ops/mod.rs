@@ -16,6 +16,7 @@ pub mod einsum;
 // One expression serves types that are `Copy` and types that are not, and bool beside numbers.
 #[allow(clippy::clone_on_copy, clippy::op_ref, clippy::bool_comparison)]
 pub mod elementwise;
+pub mod fft;
 pub(crate) mod gather;
 pub mod index;
 pub(crate) mod leaf;
@@ -47,6 +48,7 @@ pub(crate) static FAMILIES: &[&[&OpDef]] = &[
     scan::OPS,
     linear::OPS,
     einsum::OPS,
+    fft::OPS,
     view::OPS,
     shape::OPS,
     concat::OPS,

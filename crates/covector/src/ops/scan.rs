@@ -390,7 +390,7 @@ pub fn cummin(x: &Tensor, axis: Axis) -> Result<Tensor> {
 /// assert_eq!(x.diff(2, 0).to_vec::<f32>(), [2.0, 2.0]);
 /// ```
 /// Source: NumPy's `diff`.
-#[op(samples = [(real([5]), 1, 0), (real([2, 4]), 2, -1), (real([3, 2]), 1, 0), (real([2, 2]), 3, 1), (real([3]), 0, 0)])]
+#[op(samples = [(real([5]), 1, 0), (real([2, 4]), 2, -1), (real([3, 2]), 1, 0), (real([2, 2]), 3, 1), (real([3]), 0, 0), (complex([2, 4]), 1, -1)])]
 pub fn diff(x: &Tensor, n: usize, axis: Axis) -> Result<Tensor> {
     let axis = x.axis(axis)?;
     let mut y = counted(x);

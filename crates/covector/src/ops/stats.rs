@@ -37,7 +37,7 @@ fn constant(x: &Tensor, axes: &Axes, value: f64, dtype: DType) -> Result<Tensor>
 /// The variance over `axes`: the mean squared distance from the mean, divided by `n - correction` instead of n.
 ///
 /// Shapes: the axes are dropped, or kept with size 1 under [`keep`]. Floats (integers give f32); halves are computed in
-/// f32. Two passes, so a large mean costs no digits. 0 gives the population's variance, 1 the unbiased estimate.
+/// f32; of complex numbers the squared absolute distance counts, and the result is real. Two passes, so a large mean costs no digits. 0 gives the population's variance, 1 the unbiased estimate.
 /// Where `n <= correction` the result is NaN or inf.
 /// # Errors
 /// If an axis is out of range or named twice, or the correction is not finite.
@@ -48,7 +48,7 @@ fn constant(x: &Tensor, axes: &Axes, value: f64, dtype: DType) -> Result<Tensor>
 /// assert_eq!(x.var(.., 1.0).item::<f32>(), 1.0);
 /// ```
 /// Source: the Array API's `var`.
-#[op(samples = [(real([2, 3]), 0, 0.0), (real([2, 3, 2]), keep([0, -1]), 1.0), (real([5]), .., 1.0), (real([2, 4]), -1, 0.5)],
+#[op(samples = [(real([2, 3]), 0, 0.0), (real([2, 3, 2]), keep([0, -1]), 1.0), (real([5]), .., 1.0), (real([2, 4]), -1, 0.5), (complex([2, 3]), 0, 1.0)],
     notes = "rule=x̄ = ȳ·2(x - mean x)/(n - correction)")]
 pub fn var(x: &Tensor, axes: Axes, correction: f64) -> Result<Tensor> {
     if !correction.is_finite() {
@@ -100,7 +100,7 @@ pub fn std(x: &Tensor, axes: Axes, correction: f64) -> Result<Tensor> {
 /// Source: the Array API's `linalg.vector_norm`.
 #[op(samples = [
     (real([2, 3]), -1, 2.0), (real([2, 3, 2]), keep([0, 2]), 2.0), (real([5]), .., 1.0), (real([2, 3]), 0, f64::INFINITY),
-    (real([2, 3]), 1, f64::NEG_INFINITY), (real([2, 3]), -1, 3.0), (real([4]), .., 0.5), (real([4]), 0, -1.0),
+    (real([2, 3]), 1, f64::NEG_INFINITY), (real([2, 3]), -1, 3.0), (real([4]), .., 0.5), (real([4]), 0, -1.0), (complex([2, 3]), -1, 2.0), (complex([2, 3]), .., 3.0),
 ], notes = "rule=x̄ = ȳ·x/y where ord is 2")]
 pub fn norm(x: &Tensor, axes: Axes, ord: f64) -> Result<Tensor> {
     axes.resolve(x.ndim())?;
@@ -144,6 +144,7 @@ fn power_norm(x: &Tensor, axes: Axes, ord: f64) -> Tensor {
 #[op(samples = [(real([2, 3]), 0), (real([2, 3, 2]), keep([0, -1])), (real([5]), ..), (real(()), ..)],
     notes = "rule=x̄ = ȳ·softmax(x)")]
 pub fn logsumexp(x: &Tensor, axes: Axes) -> Result<Tensor> {
+    require_order(x.spec())?;
     let folded = axes.resolve(x.ndim())?;
     let (x, dtype) = floated(x);
     if folded.iter().any(|&a| x.shape()[a] == 0) {
@@ -180,6 +181,7 @@ fn exponentials(x: &Tensor, axis: usize) -> (Tensor, Tensor) {
 #[op(samples = [(real([2, 3]), -1), (real([4]), 0), (real([2, 3, 2]), 1), (real([2, 0]), 1)],
     notes = "rule=x̄ = y·(ȳ - Σ ȳ·y)")]
 pub fn softmax(x: &Tensor, axis: Axis) -> Result<Tensor> {
+    require_order(x.spec())?;
     let axis = x.axis(axis)?;
     let (x, dtype) = floated(x);
     if x.shape()[axis] == 0 {
@@ -205,6 +207,7 @@ pub fn softmax(x: &Tensor, axis: Axis) -> Result<Tensor> {
 #[op(samples = [(real([2, 3]), -1), (real([4]), 0), (real([2, 3, 2]), 1), (real([2, 0]), 1)],
     notes = "rule=x̄ = ȳ - exp(y)·Σ ȳ")]
 pub fn log_softmax(x: &Tensor, axis: Axis) -> Result<Tensor> {
+    require_order(x.spec())?;
     let axis = x.axis(axis)?;
     let (x, dtype) = floated(x);
     if x.shape()[axis] == 0 {
