@@ -21,15 +21,15 @@ def along(function: Callable) -> Callable:
 
 def several(function: Callable) -> Callable:
     """A transform along several axes; no sizes and no axes stand for all."""
-    return lambda x, s, axes, norm: function(x, s=s or None, dim=axes.axes, norm=norm)
+    return lambda x, s, axes, norm: function(x, s=s or None, dim=listed(axes), norm=norm)
+
+
+def listed(axes: Axes | list[int] | int) -> list[int] | int | None:
+    return axes.axes if isinstance(axes, Axes) else axes
 
 
 def shifted(function: Callable) -> Callable:
-    def shift(x: Tensor, axes: Axes | int) -> Tensor:
-        axes = axes.axes if isinstance(axes, Axes) else axes
-        return function(x, dim=axes)
-
-    return shift
+    return lambda x, axes: function(x, dim=listed(axes))
 
 
 def parts(re: Tensor, im: Tensor) -> Tensor:
@@ -37,13 +37,13 @@ def parts(re: Tensor, im: Tensor) -> Tensor:
 
 
 TABLE: dict[str, Callable] = {
-    "conj": torch.conj,
-    "real": torch.real,
+    "conj": lambda x: torch.conj(x),
+    "real": lambda x: torch.real(x),
     "imag": lambda x: x.imag,
     "complex": parts,
     "view_as_real": lambda x: torch.view_as_real(x.resolve_conj()),
-    "view_as_complex": torch.view_as_complex,
-    "isreal": torch.isreal,
+    "view_as_complex": lambda x: torch.view_as_complex(x),
+    "isreal": lambda x: torch.isreal(x),
     **{name: along(getattr(FFT, name)) for name in ["fft", "ifft", "rfft", "irfft", "hfft", "ihfft"]},
     **{name: several(getattr(FFT, name)) for name in ["fftn", "ifftn", "rfftn", "irfftn"]},
     "fftfreq": lambda n, d, dtype: FFT.fftfreq(n, d, dtype=DTYPES[dtype]),

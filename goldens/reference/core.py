@@ -37,9 +37,9 @@ def decode(tensor: dict[str, Any]) -> Tensor:
 
 def encode(x: Tensor) -> dict[str, Any]:
     """The JSON form of a tensor: flat, row-major, bools as 0 and 1, complex numbers as their two parts."""
-    flat = x.detach().resolve_conj().resolve_neg().reshape(-1)
+    flat = x.detach().reshape(-1)
     if x.is_complex():
-        flat = torch.view_as_real(flat).reshape(-1)
+        flat = torch.view_as_real(flat.resolve_conj().resolve_neg()).reshape(-1)
     if x.dtype == torch.bool:
         flat = flat.to(torch.uint8)
     data = [v if math.isfinite(v) else str(v) for v in flat.tolist()]

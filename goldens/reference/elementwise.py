@@ -186,7 +186,7 @@ REAL = {
 NUMERIC = {
     "negative": torch.neg,
     "abs": torch.abs,
-    "sign": torch.sgn,
+    "sign": lambda x: torch.sgn(x) if x.is_complex() else torch.sign(x),
     "square": lambda x: x * x,
     "relu": torch.relu,
     "floor": torch.floor,

@@ -390,7 +390,7 @@ pub fn atanh(z: c128) -> c128 {
         return new(f64::NAN, f64::NAN);
     }
     let a = x.abs();
-    if a > 1e8 || y.abs() > 1e8 {
+    if a > 1e16 || y.abs() > 1e16 {
         let size = a.hypot(y);
         return new((a / size / size).copysign(x), FRAC_PI_2.copysign(y));
     }
