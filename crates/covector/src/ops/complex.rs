@@ -213,7 +213,7 @@ pub fn real(x: &Tensor) -> Result<Tensor> {
 /// Source: NumPy's `imag`.
 #[op(samples = [(complex([2, 3]),), (complex(()),)])]
 pub fn imag(x: &Tensor) -> Result<Tensor> {
-    Ok(if x.dtype().is_complex() { Map::Imag.of(x) } else { Tensor::zeros_of(x.spec()) })
+    Ok(if x.dtype().is_complex() { Map::Imag.of(x) } else { Tensor::zeros_of(x.spec()).named(x.names()) })
 }
 
 /// Complex numbers from their real and imaginary parts.
