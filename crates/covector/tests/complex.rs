@@ -48,7 +48,12 @@ fn excused(name: &str, z: c128) -> bool {
     let infinite = z.re.is_infinite() || z.im.is_infinite();
     match name {
         _ if z.re.is_nan() && z.im.is_nan() => false,
-        "reciprocal" | "sign" | "log1p" | "expm1" => infinite || z.re.is_nan() || z.im.is_nan(),
+        "sign" => infinite || z.re.is_nan() || z.im.is_nan(),
+        // NumPy loses tiny numbers in 1 + z, and multiplies an infinite exponential by the sine of 0.
+        "log1p" => z.norm() < 1e-100,
+        "expm1" => infinite || z.re.is_nan() || z.im.is_nan() || z.re > 709.0,
+        // NumPy's loop fuses one of the products, so that only the other overflows.
+        "square" => z.re.abs() > 1e150,
         _ => false,
     }
 }
@@ -201,7 +206,7 @@ fn refusal<T>(result: covector::Result<T>) -> String {
 fn what_is_not_defined_is_an_error() {
     let z = Tensor::from([c64::new(1.0, 2.0), c64::new(0.0, 1.0)]);
     let x = Tensor::from([1.0f32, 2.0]);
-    let mut all = vec![
+    let all = [
         refusal(z.try_less(&x)),
         refusal(z.try_maximum(0.0)),
         refusal(z.try_max(..)),
@@ -223,7 +228,8 @@ fn what_is_not_defined_is_an_error() {
         refusal(covector::ops::create::try_full([2], c(1.0, 2.0), DType::F32)),
         refusal(z.try_to_vec::<f32>()),
     ];
-    all.push(refusal(try_value_and_grad(|z: &Tensor| z.sum(..), &z)));
+    let complex_loss = refusal(try_value_and_grad(|z: &Tensor| z.sum(..), &z));
+    assert!(complex_loss.contains("and only a real number has a gradient"), "{complex_loss}");
     insta::assert_snapshot!(all.join("\n\n"));
 }
 
@@ -236,8 +242,10 @@ fn a_jacobian_of_complex_numbers_is_refused() {
 #[test]
 fn complex_numbers_are_written_with_both_parts() {
     let z = Tensor::from([[c(1.5, -2.0), c(0.0, 1.0)], [c(-3.25, 0.5), c(100.0, f64::NAN)]]);
-    insta::assert_snapshot!(z.to_string(), @"");
-    insta::assert_snapshot!(format!("{:?}", Tensor::from(c64::new(1.0, -0.0))), @"");
+    let lines =
+        ["tensor([[ 1.5000-2.0000j,  0.0000+1.0000j],", "        [-3.2500+0.5000j,   100.0000+nanj]], dtype=c128)"];
+    assert_eq!(z.to_string(), lines.join("\n"));
+    assert_eq!(format!("{:?}", Tensor::from(c64::new(1.0, -0.0))), "constant c64[] 1.-0.j");
 }
 
 #[test]

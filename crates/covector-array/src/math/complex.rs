@@ -115,8 +115,7 @@ pub fn pow(base: c128, exponent: c128) -> c128 {
         return ONE;
     }
     if base == c128::default() {
-        let vanishes = exponent.re > 0.0 && exponent.im == 0.0;
-        return if vanishes { c128::default() } else { new(f64::NAN, f64::NAN) };
+        return if exponent.re > 0.0 { c128::default() } else { new(f64::NAN, f64::NAN) };
     }
     if exponent.im == 0.0 && exponent.re.fract() == 0.0 && exponent.re.abs() < 100.0 {
         let (mut left, mut square, mut result) = (exponent.re.abs() as u32, base, None::<c128>);
@@ -394,7 +393,12 @@ pub fn atanh(z: c128) -> c128 {
         let size = a.hypot(y);
         return new((a / size / size).copysign(x), FRAC_PI_2.copysign(y));
     }
-    let re = 0.25 * (4.0 * a / ((1.0 - a) * (1.0 - a) + y * y)).ln_1p();
+    let near = (1.0 - a).hypot(y);
+    // Beside the pole the square of the distance may underflow.
+    let re = match near < 1e-150 {
+        true => 0.5 * (LN_2 - near.ln()),
+        false => 0.25 * (4.0 * a / (near * near)).ln_1p(),
+    };
     let im = 0.5 * (2.0 * y).atan2((1.0 - a) * (1.0 + a) - y * y);
     new(re.copysign(x), im)
 }

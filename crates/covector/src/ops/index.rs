@@ -7,6 +7,7 @@ use covector_array::kernels::{self, Scatter as Mode};
 use covector_array::{DType, Shape};
 use covector_derive::{op, op_list};
 
+use super::complex::require_order;
 use super::create::addressable;
 use super::gather::{Checked, Gather, Places, try_scatter};
 use super::view::{broadcast, expand, reshaped};
@@ -178,6 +179,9 @@ pub fn index(x: &Tensor, indices: &[Tensor]) -> Result<Tensor> {
 
 /// Writes `updates` into a copy of `x` at indices along `axis`, in the layout of [`take_along_axis`].
 fn written(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis, mode: Mode) -> Result<Tensor> {
+    if matches!(mode, Mode::Max | Mode::Min) {
+        require_order(x.spec())?;
+    }
     let axis = x.axis(axis)?;
     let indices = aligned(x, indices, axis)?;
     let updates = spread(&fitting(x, updates)?, indices.shape(), "updates")?;
