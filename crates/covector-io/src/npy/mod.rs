@@ -103,7 +103,7 @@ pub(crate) fn read(mut reader: impl Read, len: u64) -> std::result::Result<Array
     }
     let mut data = bytes::read_exactly(&mut reader, wanted)?;
     if header.big_endian {
-        data.chunks_exact_mut(header.dtype.size()).for_each(<[u8]>::reverse);
+        data.chunks_exact_mut(header.dtype.part().size()).for_each(<[u8]>::reverse);
     }
     Ok(arrange(&header, &data))
 }
@@ -119,7 +119,7 @@ fn arrange(Header { dtype, shape, fortran, .. }: &Header, data: &[u8]) -> Array 
 }
 
 /// The dtypes of the format by kind and size; bf16 has no name there.
-const DTYPES: [(&str, DType); 12] = [
+const DTYPES: [(&str, DType); 14] = [
     ("b1", DType::Bool),
     ("u1", DType::U8),
     ("u2", DType::U16),
@@ -132,4 +132,6 @@ const DTYPES: [(&str, DType); 12] = [
     ("f2", DType::F16),
     ("f4", DType::F32),
     ("f8", DType::F64),
+    ("c8", DType::C64),
+    ("c16", DType::C128),
 ];
