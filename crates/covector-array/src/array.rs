@@ -193,7 +193,7 @@ impl Array {
         assert_eq!(self.shape.last(), Some(&2), "the last axis of {} holds no parts", self.shape);
         let lead = self.ndim() - 1;
         let paired = self.strides[lead] == 1 && self.strides[..lead].iter().all(|s| s % 2 == 0);
-        if !paired || self.offset % 2 != 0 {
+        if !paired || !self.offset.is_multiple_of(2) {
             return kernels::copy(self).of_parts();
         }
         Array {

@@ -18,7 +18,6 @@ const KEPT: usize = 1 << 16;
 const GRAIN: usize = 1 << 13;
 
 /// Planners, which remember the plans they made.
-
 struct Planners<T: FftNum> {
     complex: Option<FftPlanner<T>>,
     real: Option<RealFftPlanner<T>>,
@@ -184,7 +183,7 @@ where
             for (out, values) in piece.chunks_exact_mut(n).zip(values[start / n * m..].chunks_exact(m)) {
                 row.copy_from_slice(values);
                 row[0].im = T::default();
-                if n % 2 == 0 {
+                if n.is_multiple_of(2) {
                     row[m - 1].im = T::default();
                 }
                 plan.process_with_scratch(&mut row, out, &mut scratch).expect("the lengths are those of the plan");

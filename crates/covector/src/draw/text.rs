@@ -10,7 +10,7 @@ pub(super) const MOST: usize = 6;
 /// The numbers of a small tensor, nested as its axes are, if they are known.
 pub fn numbers(tensor: &Tensor) -> Option<String> {
     let value = tensor.cached().filter(|a| a.size() <= MOST)?;
-    Some(written(&value))
+    Some(written(value))
 }
 
 /// The numbers of an array, nested as its axes are; complex ones as sums `1+2j`.
