@@ -14,6 +14,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("covector-io", &["covector-array"]),
     ("covector", &["covector-array", "covector-derive"]),
     ("covector-nn", &["covector", "covector-array", "covector-derive", "covector-io"]),
+    ("covector-data", &["covector", "covector-nn", "covector-io"]),
     ("covector-check", &["covector"]),
     ("covector-models", &["covector", "covector-nn", "covector-io"]),
     ("covector-trace", &["covector"]),

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use serde::{Deserialize, Serialize};
+
+use crate::predict::args as predict;
+use crate::train::args::{Shown, Train};
 
 /// Tensors with a memory: shapes, derivatives, costs and pictures of any expression or model, and a GPT to train.
 #[derive(Parser)]
@@ -43,14 +45,27 @@ pub enum Command {
     /// Explain an op, or list all: what it does, how it is called, its derivative
     #[command(after_help = OPS_EXAMPLES)]
     Ops(Ops),
-    /// Train a GPT on a text: prints the shapes of a forward pass, trains, evaluates, prints a sample, saves the model
+    /// Train a model: prints its shapes, trains, evaluates, shows what it can do, saves it
+    #[command(after_help = TRAIN_EXAMPLES)]
     Train(Box<Train>),
+    /// Show what a training would be told, and by whom
+    Config {
+        /// What to do
+        #[command(subcommand)]
+        action: Shown,
+    },
     /// Continue a prompt with a model of `covector train gpt`, or a pretrained GPT-2 or Llama
     #[command(visible_alias = "sample", after_help = GENERATE_EXAMPLES)]
     Generate(Generate),
     /// Write a model for other libraries: Hugging Face's layout, safetensors, or NumPy's npz
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(Export),
+    /// Predict a column of a table, or the classes of images, with a saved model
+    #[command(after_help = predict::EXAMPLES)]
+    Predict(predict::Predict),
+    /// Judge a saved model: accuracy and confusions, errors of numbers, or the perplexity of a text
+    #[command(after_help = predict::EVAL_EXAMPLES)]
+    EvalModel(predict::EvalModel),
     /// Turn sentences into vectors with a pretrained sentence encoder, or compare them
     #[command(after_help = EMBED_EXAMPLES)]
     Embed(Embed),
@@ -179,14 +194,6 @@ pub struct Graph {
     pub seed: u64,
 }
 
-/// What can be trained.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
-pub enum Task {
-    /// A GPT over the characters of a text
-    #[default]
-    Gpt,
-}
-
 /// A kind of drawing.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -286,117 +293,18 @@ Examples:
   covector embed all-MiniLM-L6-v2 --compare 'A cat.' 'A kitten.' 'A bank.'
   covector embed all-MiniLM-L6-v2 - < sentences.txt             a vector a line";
 
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  covector train --text book.txt --report report.html
+  covector train gpt --config run.toml --lr 0.002      flags win over the file
+  covector train --resume gpt.checkpoint.safetensors   after whatever happened
+  covector config show gpt --config run.toml           every value, and where it came from";
+
 const OPS_EXAMPLES: &str = "\
 Examples:
   covector ops                                all ops by family
   covector ops softmax
   covector ops pool                           all whose name has `pool` in it";
-
-#[derive(Args, Clone, Debug, Serialize, Deserialize)]
-pub struct Train {
-    /// What to train: a character-level GPT, or a pretrained one with --from
-    #[arg(value_enum, default_value_t = Task::Gpt, hide_default_value = true)]
-    #[serde(skip)]
-    pub task: Task,
-    /// Text to learn, UTF-8 [default: covector's own documentation]; its last tenth is held out
-    #[arg(long, value_name = "FILE")]
-    pub text: Option<PathBuf>,
-    /// Where to save the model (safetensors)
-    #[arg(long, value_name = "FILE", default_value = "gpt.safetensors")]
-    pub out: PathBuf,
-
-    /// Train a pretrained GPT-2 or Llama further: a folder in Hugging Face's layout. `--out` gets what was learned alone
-    #[arg(long, value_name = "FOLDER", help_heading = "Fine-tuning")]
-    #[serde(default)]
-    pub from: Option<PathBuf>,
-    /// Train adapters of this rank beside the matrices of attention, and no weight of the model
-    #[arg(long, value_name = "RANK", requires = "from", value_parser = at_least_one, help_heading = "Fine-tuning")]
-    #[serde(default)]
-    pub lora: Option<usize>,
-    /// What adapters are scaled by, over their rank [default: twice the rank]
-    #[arg(long, value_name = "ALPHA", requires = "lora", value_parser = positive, help_heading = "Fine-tuning")]
-    #[serde(default)]
-    pub lora_alpha: Option<f64>,
-    /// Leave weights as they are whose paths fit, such as `wte*` or `h.0.*`; may be repeated
-    #[arg(long, value_name = "PATTERN", requires = "from", help_heading = "Fine-tuning")]
-    #[serde(default)]
-    pub freeze: Vec<String>,
-
-    /// Number of transformer blocks
-    #[arg(long, default_value_t = 4, value_parser = at_least_one, help_heading = "Model")]
-    pub layers: usize,
-    /// Number of attention heads in each
-    #[arg(long, default_value_t = 4, value_parser = at_least_one, help_heading = "Model")]
-    pub heads: usize,
-    /// Width of the residual stream, divisible by the number of heads
-    #[arg(long, default_value_t = 128, value_parser = at_least_one, help_heading = "Model")]
-    pub width: usize,
-    /// Longest sequence the model sees, in characters
-    #[arg(long, default_value_t = 64, value_parser = at_least_one, help_heading = "Model")]
-    pub block: usize,
-    /// Part of the activations that is dropped in training, 0 to 1
-    #[arg(long, default_value_t = 0.0, value_parser = part, help_heading = "Model")]
-    pub dropout: f64,
-
-    /// Number of training steps
-    #[arg(long, default_value_t = 2000, value_parser = at_least_one, help_heading = "Training")]
-    pub steps: usize,
-    /// Sequences in each step
-    #[arg(long, default_value_t = 12, value_parser = at_least_one, help_heading = "Training")]
-    pub batch: usize,
-    /// Largest learning rate
-    #[arg(long, default_value_t = 1e-3, value_parser = positive, help_heading = "Training")]
-    pub lr: f64,
-    /// Learning rate at the end [default: a tenth of the largest]
-    #[arg(long, value_parser = not_negative, help_heading = "Training")]
-    pub min_lr: Option<f64>,
-    /// Steps over which the learning rate rises [default: 100, or a tenth of all steps]
-    #[arg(long, help_heading = "Training")]
-    pub warmup: Option<usize>,
-    /// What part of a weight is taken away in a step, in units of the learning rate
-    #[arg(long, default_value_t = 0.1, value_parser = not_negative, help_heading = "Training")]
-    pub weight_decay: f64,
-    /// How slowly AdamW forgets squared gradients, 0 to 1
-    #[arg(long, default_value_t = 0.99, value_parser = below_one, help_heading = "Training")]
-    pub beta2: f64,
-    /// Largest norm of the gradient; 0 for no limit
-    #[arg(long, default_value_t = 1.0, value_parser = not_negative, help_heading = "Training")]
-    pub clip: f64,
-    /// Seed of weights, batches, dropout and sample
-    #[arg(long, default_value_t = 0, help_heading = "Training")]
-    pub seed: u64,
-    /// Steps between looks at the held-out text; 0 for one at the end only
-    #[arg(long, default_value_t = 500, help_heading = "Training")]
-    pub eval_interval: usize,
-
-    /// Steps between two checkpoints, the whole state in one file; 0 for one on Ctrl-C only
-    #[arg(long, value_name = "N", default_value_t = 500, help_heading = "Going on")]
-    pub checkpoint_interval: usize,
-    /// Where the checkpoint goes; one that is named stays after the training [default: OUT with `.checkpoint`]
-    #[arg(long, value_name = "FILE", help_heading = "Going on")]
-    pub checkpoint: Option<PathBuf>,
-    /// Go on where a checkpoint was written, to the same model as if there had been no interruption
-    #[arg(long, value_name = "FILE", help_heading = "Going on")]
-    #[serde(skip)]
-    pub resume: Option<PathBuf>,
-    /// Stop after so many looks at the held-out text without gain, and keep the best model; 0 to train to the end
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Going on")]
-    pub patience: usize,
-
-    /// Write metrics: FILE.jsonl, FILE.csv, or a folder for TensorBoard; may be repeated
-    #[arg(long, value_name = "FILE", help_heading = "Records")]
-    pub log: Vec<PathBuf>,
-    /// Write a report with curves, sample and shapes: one HTML page
-    #[arg(long, value_name = "FILE", help_heading = "Records")]
-    pub report: Option<PathBuf>,
-
-    /// Length of the sample printed at the end, in characters
-    #[arg(long, default_value_t = 300, help_heading = "Sample")]
-    pub tokens: usize,
-    /// Below 1 likely characters become likelier; 0 always takes the likeliest
-    #[arg(long, default_value_t = 0.8, value_parser = not_negative, help_heading = "Sample")]
-    pub temperature: f64,
-}
 
 #[derive(Args)]
 pub struct Generate {
@@ -489,7 +397,7 @@ Examples:
   covector export gpt.safetensors --format npz --out gpt.npz
   covector export gpt2 --format huggingface --merge tuned.safetensors --dtype bf16 --out gpt2-tuned";
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n) if n >= 1 => Ok(n),
         _ => Err("it must be a whole number of at least 1".into()),
@@ -500,15 +408,15 @@ fn number(text: &str, allowed: impl Fn(f64) -> bool, what: &str) -> Result<f64, 
     text.parse().ok().filter(|&x: &f64| x.is_finite() && allowed(x)).ok_or_else(|| format!("it must be {what}"))
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub fn positive(text: &str) -> Result<f64, String> {
     number(text, |x| x > 0.0, "a number above 0")
 }
 
-fn not_negative(text: &str) -> Result<f64, String> {
+pub fn not_negative(text: &str) -> Result<f64, String> {
     number(text, |x| x >= 0.0, "a number of at least 0")
 }
 
-fn part(text: &str) -> Result<f64, String> {
+pub fn part(text: &str) -> Result<f64, String> {
     number(text, |x| (0.0..=1.0).contains(&x), "a number from 0 to 1")
 }
 
@@ -516,6 +424,6 @@ fn positive_part(text: &str) -> Result<f64, String> {
     number(text, |x| x > 0.0 && x <= 1.0, "a number above 0 and at most 1")
 }
 
-fn below_one(text: &str) -> Result<f64, String> {
+pub fn below_one(text: &str) -> Result<f64, String> {
     number(text, |x| (0.0..1.0).contains(&x), "a number from 0 up to, but not with, 1")
 }

@@ -6,7 +6,8 @@ use covector::{Array, DType, Tensor};
 use covector_io::{save_npz, save_safetensors};
 use covector_models::export::{arrays, merged, save_folder, save_gpt};
 use covector_models::{Causal, Folder, Gpt2, Kind, Llama, Tuned};
-use covector_nn::{Gpt, file};
+use covector_nn::file;
+use covector_train::Codec;
 
 use crate::Failure;
 use crate::args::{self, Export, ExportFormat};
@@ -46,7 +47,13 @@ fn of_file(options: &Export) -> Result<(), Failure> {
     }
     let dtype = options.dtype.map(args::FloatType::dtype);
     if options.format == ExportFormat::Huggingface {
-        let (gpt, config, vocabulary) = Gpt::load(&options.model)?;
+        let (gpt, config, codec) = Codec::load(&options.model)?;
+        let Codec::Characters(vocabulary) = codec else {
+            let (file, unit) = (options.model.display(), codec.unit());
+            return Err(Failure::Outside(format!(
+                "{file}: a model of {unit}; only one of characters has this layout so far"
+            )));
+        };
         return Ok(save_gpt(&options.out, &gpt, &config, &vocabulary, dtype)?);
     }
     let contents = file::load(&options.model)?;

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use covector::Key;
 use covector_models::{LanguageModel, Tuned};
+use covector_nn::Decoder;
 use covector_nn::sample::{Sampling, Stops};
-use covector_nn::{Decoder, Gpt};
-use covector_train::{Continuing, written};
+use covector_train::{Codec, Continuing, Stream, written};
 
 use crate::{Failure, args};
 
@@ -28,11 +28,19 @@ fn of_file(options: &args::Generate) -> Result<(), Failure> {
     if options.tuned.is_some() {
         return Err(Failure::Usage("--tuned goes with a folder, on top of whose model it was trained".into()));
     }
-    let (model, _, vocabulary) = Gpt::load(&options.model)?;
+    let (model, _, codec) = Codec::load(&options.model)?;
     let prompt = options.prompt.as_deref().unwrap_or("\n");
-    let start = vocabulary.encode(prompt)?;
-    let decode = &mut |token: Option<i64>| Ok(token.map(|t| vocabulary.decode(&[t])).unwrap_or_default());
-    shown(options, &model.for_decoding(), (prompt, &start), CHARACTERS, decode, &mut |_| false)
+    let start = codec.encode(prompt)?;
+    // Numbers are printed as they go on, with a space behind.
+    let shown_prompt = if matches!(codec, Codec::Numbers(_)) { codec.decode(&start) } else { prompt.to_owned() };
+    let mut text = Stream::after(&codec, &start);
+    let decode = &mut |token| {
+        Ok(match token {
+            Some(token) => text.push(token),
+            None => text.rest(),
+        })
+    };
+    shown(options, &model.for_decoding(), (&shown_prompt, &start), CHARACTERS, decode, &mut |_| false)
 }
 
 /// A pretrained model.

@@ -108,7 +108,7 @@ fn check_names(path: &Path, arrays: &[(&str, &Array)]) -> Result<()> {
 
 /// Reads a safetensors file: every array, and the metadata.
 ///
-/// dtypes: the thirteen of covector; others (8-bit floats, complex) are refused by name.
+/// dtypes: those of covector but c128, which the format lacks; others (8-bit floats) are refused by name.
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read; [`Error::Malformed`] or [`Error::Array`] if it breaks the format: a header

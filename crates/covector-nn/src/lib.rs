@@ -46,8 +46,3 @@ pub use schedule::{Schedule, WarmupCosine};
 pub use sequential::{Activation, Layer};
 pub use transformer::{TransformerDecoder, TransformerDecoderLayer, TransformerEncoder};
 pub use transformer::{TransformerEncoderLayer, TransformerOptions};
-
-/// The chapter on training is a test.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/training.md")]
-pub struct Chapter;

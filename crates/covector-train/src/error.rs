@@ -46,3 +46,9 @@ impl From<covector_io::Error> for Error {
         Error::Outside(e.to_string())
     }
 }
+
+impl From<covector_data::Error> for Error {
+    fn from(e: covector_data::Error) -> Self {
+        Error::Outside(e.to_string())
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! A [`Task`] says what is learned: the model, the batches, the loss, how it is judged, what is saved. A [`Trainer`] does the
 //! rest: steps, schedules, checkpoints from which a training goes on to the same bits, metrics in files, a report, early
-//! stopping, and checks that say in plain words what is wrong. [`TextTask`] is a GPT on a text.
+//! stopping, and checks that say in plain words what is wrong. [`TextTask`] is a GPT on a text, [`TabularTask`] a
+//! table, [`ImageTask`] images of classes.
 //!
 //! ```
 //! use covector::{Key, Tensor, Tree};
@@ -48,17 +49,27 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+mod codec;
+mod corpus;
+mod cross;
 pub mod curve;
+mod deal;
 mod error;
+mod examine;
 mod feed;
 mod history;
+mod image;
+mod lock;
 mod metrics;
+mod models;
 mod optimizer;
 mod outputs;
 mod report;
+mod scores;
 mod settings;
 mod shapes;
 mod step;
+mod tabular;
 mod task;
 mod tensorboard;
 mod text;
@@ -67,13 +78,25 @@ mod tune;
 mod watch;
 
 pub use checkpoint::Checkpoint;
+pub use codec::{Codec, Cut, Stream};
+pub use cross::{cross_validate, train};
 pub use error::{Error, Result};
+pub use examine::Doctor;
 pub use history::History;
+pub use image::{ImageModel, ImageNet, ImageOptions, ImageTask, Kind};
+pub use models::{Trained, text_loss};
 pub use optimizer::{OptimizerKind, OptimizerSettings};
 pub use outputs::Outputs;
+pub use scores::{Classified, Measured};
 pub use settings::{ScheduleKind, ScheduleSettings, Settings};
+pub use tabular::{Net, Scores, TabularModel, TabularOptions, TabularTask};
 pub use task::{Better, Effort, Measure, Purpose, Task};
 pub use text::{Continuing, TextOptions, TextTask, sample, written};
 pub use trainer::{Outcome, Trainer};
 pub use tune::{TuneOptions, TuneTask};
 pub use watch::{Beginning, Ending, Step, Watch, clock};
+
+/// The chapter on training is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/training.md")]
+pub struct Chapter;

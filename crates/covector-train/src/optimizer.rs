@@ -54,6 +54,20 @@ pub struct OptimizerSettings {
 }
 
 impl OptimizerKind {
+    /// All of them.
+    pub const ALL: [OptimizerKind; 10] = [
+        OptimizerKind::Sgd,
+        OptimizerKind::Adam,
+        OptimizerKind::AdamW,
+        OptimizerKind::Adagrad,
+        OptimizerKind::RmsProp,
+        OptimizerKind::Adadelta,
+        OptimizerKind::Lion,
+        OptimizerKind::Lamb,
+        OptimizerKind::Adafactor,
+        OptimizerKind::Muon,
+    ];
+
     /// Its name, as in flags and files.
     pub fn name(self) -> &'static str {
         match self {
@@ -82,6 +96,15 @@ impl OptimizerKind {
             OptimizerKind::Adadelta => [false, false, false, true],
             OptimizerKind::Adagrad | OptimizerKind::Adafactor => [false; 4],
         }
+    }
+}
+
+impl std::str::FromStr for OptimizerKind {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let unknown = || Error::Settings(format!("there is no optimiser `{name}`"));
+        OptimizerKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(unknown)
     }
 }
 

@@ -123,6 +123,39 @@ pub enum ScheduleKind {
     OneCycle,
 }
 
+impl ScheduleKind {
+    /// All of them.
+    pub const ALL: [ScheduleKind; 6] = [
+        ScheduleKind::Constant,
+        ScheduleKind::Cosine,
+        ScheduleKind::Linear,
+        ScheduleKind::Step,
+        ScheduleKind::Exponential,
+        ScheduleKind::OneCycle,
+    ];
+
+    /// Its name, as in flags and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            ScheduleKind::Constant => "constant",
+            ScheduleKind::Cosine => "cosine",
+            ScheduleKind::Linear => "linear",
+            ScheduleKind::Step => "step",
+            ScheduleKind::Exponential => "exponential",
+            ScheduleKind::OneCycle => "one-cycle",
+        }
+    }
+}
+
+impl std::str::FromStr for ScheduleKind {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let unknown = || Error::Settings(format!("there is no schedule `{name}`"));
+        ScheduleKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(unknown)
+    }
+}
+
 /// How the rate changes; what is not given depends on the number of steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ScheduleSettings {

@@ -5,6 +5,7 @@ use covector_nn::optim::{self, Optimizer, value_and_grad_with};
 use covector_nn::{Accumulated, Ema, clip_grad_norm, clip_grad_value};
 
 use crate::checkpoint::State;
+use crate::examine::Seen;
 use crate::{Purpose, Result, Settings, Task};
 
 /// What a step changes, and how.
@@ -13,7 +14,7 @@ pub(crate) struct Machine<T: Task> {
     pub running: T::Running,
     pub optimizer: optim::State,
     pub average: Option<T::Model>,
-    rule: Optimizer,
+    pub rule: Optimizer,
 }
 
 impl<T: Task> Machine<T> {
@@ -49,7 +50,7 @@ impl<T: Task> Machine<T> {
         (copy(self.average.as_ref().unwrap_or(&self.model)), copy(&self.running))
     }
 
-    /// Step `step`, counted from 0; gives the loss before it.
+    /// Step `step`, counted from 0; gives the loss before it, and gradients and the model before it if they are to be looked at.
     pub fn step(
         &mut self,
         task: &T,
@@ -57,7 +58,8 @@ impl<T: Task> Machine<T> {
         step: usize,
         rate: f64,
         next: &mut dyn FnMut() -> Result<T::Batch>,
-    ) -> Result<f64> {
+        look: bool,
+    ) -> Result<(f64, Option<Seen<T::Model>>)> {
         let noise = Purpose::Noise.key(settings.seed);
         let (mut losses, mut sum) = (0.0, None::<Accumulated<T::Model>>);
         let mut running = copy(&self.running);
@@ -81,6 +83,7 @@ impl<T: Task> Machine<T> {
         }
         let (Some(loss), Some(sum)) = (last, sum) else { unreachable!("a step has at least one batch") };
         let gradients = if settings.accumulate == 1 { sum.sum } else { sum.mean() };
+        let seen = look.then(|| Seen::of(&gradients, &self.model));
         let gradients = match settings.clip_value {
             Some(limit) => clip_grad_value(&gradients, limit),
             None => gradients,
@@ -95,10 +98,12 @@ impl<T: Task> Machine<T> {
             (Some(average), Some(decay)) => Some(Ema { decay }.update(average, &model)),
             _ => None,
         };
-        let all = [vec![loss.clone()], model.leaves(), optimizer.leaves(), running.leaves(), average.leaves()].concat();
+        let kept = seen.as_ref().map(|seen| seen.gradients.leaves()).unwrap_or_default();
+        let all =
+            [kept, vec![loss.clone()], model.leaves(), optimizer.leaves(), running.leaves(), average.leaves()].concat();
         try_eval(&all)?;
         (self.model, self.optimizer, self.running, self.average) = (model, optimizer, running, average);
-        Ok((losses + loss.to_f64()) / settings.accumulate as f64)
+        Ok(((losses + loss.to_f64()) / settings.accumulate as f64, seen))
     }
 }
 

@@ -8,6 +8,8 @@ use covector_nn::doctor;
 use serde_json::Value;
 
 use crate::checkpoint::{self, About, Checkpoint};
+use crate::examine::{self, Doctor, Examined};
+use crate::lock::Lock;
 use crate::metrics::Metrics;
 use crate::step::{Machine, copy};
 use crate::watch::{Beginning, Ending, Step, Watch, clock};
@@ -33,6 +35,7 @@ pub struct Trainer<'a, T: Task> {
     options: Value,
     resumed: Option<Checkpoint>,
     stop: Option<&'a AtomicBool>,
+    doctor: Doctor,
 }
 
 /// What a training comes to.
@@ -58,7 +61,7 @@ impl<'a, T: Task> Trainer<'a, T> {
     /// A training from the first step on.
     pub fn new(task: &'a T, settings: Settings, outputs: Outputs) -> Self {
         let options = serde_json::to_value(&settings).unwrap_or_default();
-        Trainer { task, settings, outputs, options, resumed: None, stop: None }
+        Trainer { task, settings, outputs, options, resumed: None, stop: None, doctor: Doctor::On }
     }
 
     /// What checkpoints keep for whoever goes on, and the report shows: an object of names and values. By itself the settings.
@@ -80,6 +83,25 @@ impl<'a, T: Task> Trainer<'a, T> {
         self
     }
 
+    /// How much the training is examined: the data and the model before the first step, whether a batch is learned at all
+    /// (in trainings of a thousand steps and more, at the cost of thirty), the loss of the first step; gradients, updates and
+    /// the model from inside at the tenth step and at looks at the held-out data; and the course of the loss at the end.
+    /// Each kind of finding is said once. By itself on.
+    pub fn doctor(mut self, doctor: Doctor) -> Self {
+        self.doctor = doctor;
+        self
+    }
+
+    /// Tries learning rates from 10⁻⁶ up to 1, a hundred steps in all, until the loss grows; gives the one to begin with,
+    /// and the rates with their losses. Nothing is written, and nothing learned.
+    ///
+    /// # Errors
+    /// [`Error::Settings`], and data that cannot be read.
+    pub fn find_rate(self) -> Result<(f64, Vec<(f64, f64)>)> {
+        self.settings.check()?;
+        examine::rates(self.task, &self.settings)
+    }
+
     /// Trains to the end, measures on all held-out data, saves the model, and writes the report.
     ///
     /// # Errors
@@ -99,18 +121,24 @@ impl<'a, T: Task> Trainer<'a, T> {
             steps: run.settings.steps,
             unit: task.units().0,
         })?;
+        if run.step == 0 {
+            run.examined.before(task, &run.machine, &run.settings, watch)?;
+        }
         let trained = run.train(stop, watch);
         watch.rests();
         trained?;
 
         let parameters = run.parameters();
-        let Run { machine, best, mut history, step, .. } = run;
+        let (mut history, step) = (run.history.clone(), run.step);
         let curve = if history.losses.len() > 20 { curve::curve(&history.smooth(), 60, 6) } else { String::new() };
-        let (model, running) = best.unwrap_or_else(|| machine.kept());
+        let (model, running) = run.best.take().unwrap_or_else(|| run.machine.kept());
         let (scores, measures) = (task.evaluate(&model, &running, Effort::Full)?, task.measures());
         let time = start.elapsed();
         watch.ends(&Ending { curve: &curve, measures: &measures, values: &scores, steps: step, time })?;
-        task.save(&outputs.model, &model, &running)?;
+        if let Err(e) = task.save(&outputs.model, &model, &running) {
+            run.best = run.settings.patience.gt(&0).then_some((model, running));
+            return Err(run.rescue(e));
+        }
 
         let (mut summary, key) = (String::new(), Purpose::Summary.key(run.settings.seed));
         task.summary(&model, &running, &key, &mut |piece| {
@@ -155,17 +183,21 @@ struct Run<'a, T: Task> {
     /// Steps taken.
     step: usize,
     metrics: Metrics,
+    examined: Examined,
+    /// What it writes is its own as long as it goes on.
+    _locks: Vec<Lock>,
 }
 
 impl<'a, T: Task> Run<'a, T> {
     fn new(trainer: Trainer<'a, T>) -> Result<Self> {
-        let Trainer { task, settings, outputs, options, resumed, .. } = trainer;
+        let Trainer { task, settings, outputs, options, resumed, doctor, .. } = trainer;
         settings.check()?;
         let fingerprint = task.fingerprint();
         if let Some(resumed) = &resumed {
             fits(resumed, task, &settings, &fingerprint)?;
         }
         outputs.check()?;
+        let locks = Lock::all(&outputs)?;
         let mut machine = Machine::start(task, &settings)?;
         let mut best = None;
         if let Some(resumed) = &resumed {
@@ -174,7 +206,20 @@ impl<'a, T: Task> Run<'a, T> {
         let step = resumed.as_ref().map_or(0, |r| r.step);
         let history = resumed.map_or_else(History::default, |r| r.history);
         let metrics = Metrics::open(&outputs.logs, step, task.units().0, &task.measures())?;
-        Ok(Run { task, settings, outputs, options, fingerprint, machine, best, history, step, metrics })
+        Ok(Run {
+            task,
+            settings,
+            outputs,
+            options,
+            fingerprint,
+            machine,
+            best,
+            history,
+            step,
+            metrics,
+            examined: Examined::new(doctor),
+            _locks: locks,
+        })
     }
 
     fn parameters(&self) -> usize {
@@ -212,36 +257,48 @@ impl<'a, T: Task> Run<'a, T> {
         let units = self.task.units().1 * self.settings.accumulate;
         while self.step < of {
             let rate = schedule.at(self.step);
-            let loss = self.machine.step(self.task, &self.settings, self.step, rate, next)?;
+            let look = self.examined.wants(self.step + 1, &self.settings);
+            let stepped = self.machine.step(self.task, &self.settings, self.step, rate, next, look);
+            let (loss, seen) = stepped.map_err(|e| self.rescue(e))?;
             if !loss.is_finite() {
                 return Err(self.diverged(loss));
             }
             self.step += 1;
             self.history.step(self.step, loss);
             if let (1, Some(classes)) = (self.step, self.task.classes()) {
-                tell(watch, doctor::initial_loss(loss, classes));
+                self.examined.tell(watch, doctor::initial_loss(loss, classes))?;
+            }
+            if let Some(seen) = seen {
+                self.examined
+                    .tell(watch, examine::of_step(self.step, &seen.gradients, &seen.old, &self.machine.model))?;
             }
             let seconds = start.elapsed().as_secs_f64().max(1e-9);
             let speed = ((self.step - done) * units) as f64 / seconds;
             watch.step(&Step { number: self.step, of, loss, rate, speed });
-            self.metrics.step(self.step, loss, rate, speed)?;
+            self.metrics.step(self.step, loss, rate, speed).map_err(|e| self.rescue(e))?;
             let ended = self.step == of;
-            if !ended && due(self.step, self.settings.eval_interval) && self.look(watch)? {
-                break;
+            if !ended && due(self.step, self.settings.eval_interval) {
+                let enough = self.look(watch);
+                if enough.map_err(|e| self.rescue(e))? {
+                    break;
+                }
             }
             if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
-                self.save()?;
+                self.save().map_err(|e| self.rescue(e))?;
                 return Err(Error::Stopped { step: self.step, checkpoint: self.outputs.checkpoint_path() });
             }
             if !ended && due(self.step, self.outputs.checkpoint_interval) {
-                self.save()?;
+                self.save().map_err(|e| self.rescue(e))?;
             }
         }
         let losses: Vec<f64> = self.history.losses.iter().map(|(_, loss)| *loss).collect();
         let loss = self.task.measures().iter().position(|m| m.loss);
         let held_out = loss.map(|i| self.history.measured(i)).unwrap_or_default();
         let held_out: Vec<f64> = held_out.into_iter().map(|(_, loss)| loss).collect();
-        tell(watch, doctor::curve(&losses, &held_out));
+        // It is over: what is found is said, and no reason to lose the model.
+        if !self.examined.off() {
+            doctor::curve(&losses, &held_out).iter().for_each(|finding| watch.says(&format!("doctor: {finding}")));
+        }
         Ok(())
     }
 
@@ -252,6 +309,7 @@ impl<'a, T: Task> Run<'a, T> {
         let values = self.task.evaluate(&model, &running, Effort::Glance)?;
         watch.look(self.step, &measures, &values);
         self.metrics.look(self.step, &values)?;
+        self.examined.meanwhile(self.task, &self.machine, &self.settings, watch)?;
         let better = self.history.look(self.step, &values, &measures[0]);
         if let (Some(path), true) = (&self.outputs.best, better) {
             self.task.save(path, &model, &running)?;
@@ -267,6 +325,18 @@ impl<'a, T: Task> Run<'a, T> {
         let name = &measures[0].name;
         watch.says(&format!("the {name} was best at step {step} ({best:.4}): that model is kept"));
         Ok(true)
+    }
+
+    /// Keeps the state if something from outside ends the training, and says where it is.
+    fn rescue(&self, e: Error) -> Error {
+        let Error::Outside(problem) = e else { return e };
+        let (path, step) = (self.outputs.checkpoint_path(), self.step);
+        let kept = match self.save() {
+            Ok(()) => format!("the state after step {step} is kept: go on with --resume {}", path.display()),
+            Err(_) if path.exists() => format!("an earlier state is kept: go on with --resume {}", path.display()),
+            Err(_) => "no state could be kept".to_owned(),
+        };
+        Error::Outside(format!("{problem}\n  {kept}"))
     }
 
     fn diverged(&self, loss: f64) -> Error {
@@ -299,13 +369,6 @@ fn fits<T: Task>(resumed: &Checkpoint, task: &T, settings: &Settings, fingerprin
         return Err(resumed.error("its training has other settings; it ends as it began"));
     }
     Ok(())
-}
-
-/// Says what the doctor found.
-fn tell(watch: &mut dyn Watch, findings: Vec<doctor::Finding>) {
-    for finding in findings {
-        watch.says(&format!("doctor: {finding}"));
-    }
 }
 
 /// True at every `interval`-th step; never for 0.

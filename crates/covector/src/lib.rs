@@ -25,6 +25,7 @@ pub mod rule_book;
 pub mod scalar;
 mod site;
 mod slicing;
+pub mod spelling;
 mod tensor;
 mod transform;
 pub mod tree;

@@ -19,6 +19,7 @@ const MOST_AXES: usize = 64;
 const DAMAGED: &str = "the file is damaged or not an npy file; save it again with numpy.save";
 
 /// What the header says of the data.
+#[derive(Debug)]
 pub(super) struct Header {
     pub(super) dtype: DType,
     pub(super) big_endian: bool,

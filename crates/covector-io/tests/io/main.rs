@@ -7,6 +7,7 @@ mod hostile_npz;
 mod hostile_safetensors;
 mod mapped;
 mod numpy;
+mod pieces;
 mod roundtrip;
 
 use std::path::{Path, PathBuf};

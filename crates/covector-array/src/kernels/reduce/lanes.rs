@@ -103,8 +103,7 @@ mod x86 {
         #[inline]
         #[target_feature(enable = "avx2")]
         pub(super) unsafe fn f32<const OP: u8>(blocks: [__m256; 4], out: *mut f32) {
-            let [a, b, c, d] =
-                blocks.map(|x| ps::<OP>(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x)));
+            let [a, b, c, d] = blocks.map(|x| ps::<OP>(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x)));
             let ab = ps::<OP>(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a));
             let cd = ps::<OP>(_mm_movelh_ps(c, d), _mm_movehl_ps(d, c));
             let all = ps::<OP>(_mm_shuffle_ps::<0b10_00_10_00>(ab, cd), _mm_shuffle_ps::<0b11_01_11_01>(ab, cd));
@@ -116,8 +115,7 @@ mod x86 {
         #[inline]
         #[target_feature(enable = "avx2")]
         pub(super) unsafe fn f64<const OP: u8>(blocks: [__m256d; 4], out: *mut f64) {
-            let [a, b, c, d] =
-                blocks.map(|x| pd::<OP>(_mm256_castpd256_pd128(x), _mm256_extractf128_pd::<1>(x)));
+            let [a, b, c, d] = blocks.map(|x| pd::<OP>(_mm256_castpd256_pd128(x), _mm256_extractf128_pd::<1>(x)));
             // SAFETY: the caller's promise.
             unsafe {
                 _mm_storeu_pd(out, pd::<OP>(_mm_unpacklo_pd(a, b), _mm_unpackhi_pd(a, b)));

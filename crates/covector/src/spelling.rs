@@ -1,6 +1,11 @@
-//! What somebody may have meant.
+//! What somebody who misspelt a name may have meant.
 
 /// The candidate that takes the fewest changes to become `name`, if that is at most a third of its letters.
+///
+/// ```
+/// use covector::spelling::nearest;
+/// assert_eq!(nearest("sofmax", ["softmax", "argmax"]), Some("softmax"));
+/// ```
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let most = (name.chars().count() / 3).max(1);
     let scored = candidates.into_iter().filter(|c| *c != name).map(|c| (distance(name, c), c));
