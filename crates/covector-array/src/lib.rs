@@ -17,7 +17,7 @@ pub mod threads;
 
 pub use array::Array;
 pub use buffer::{live_bytes, peak_bytes, trim_pool};
-pub use dtype::{DType, Element};
+pub use dtype::{DType, Element, c64, c128};
 pub use half::{bf16, f16};
 pub use mapping::Mapping;
 pub use outline::{Ledger, outline_map, outline_pass};

@@ -59,8 +59,14 @@ pub fn save_safetensors(
     metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
     let path = path.as_ref();
+    if let Some((name, x)) = tensors.iter().find(|(_, x)| to_file(x.dtype()).is_none()) {
+        let hint = "cast to c64 (half the digits) or save an npz file";
+        let problem = format!("the format has no dtype for array {}, which is {}", shown(name), x.dtype());
+        return Err(Fault::new(problem, hint).of_file(path, Format::Safetensors));
+    }
+    let file_dtype = |x: &Array| to_file(x.dtype()).expect("looked at above");
     let mut order: Vec<(&str, &Array)> = tensors.iter().map(|(name, x)| (name.as_str(), x)).collect();
-    order.sort_by_key(|&(name, x)| (Reverse(to_file(x.dtype())), name));
+    order.sort_by_key(|&(name, x)| (Reverse(file_dtype(x)), name));
     check_names(path, &order)?;
     let mut end = 0;
     let tensors = order
@@ -68,7 +74,7 @@ pub fn save_safetensors(
         .map(|&(name, x)| {
             let start = end;
             end += x.size() * x.dtype().size();
-            (name, TensorInfo { dtype: to_file(x.dtype()), shape: x.shape().to_vec(), data_offsets: (start, end) })
+            (name, TensorInfo { dtype: file_dtype(x), shape: x.shape().to_vec(), data_offsets: (start, end) })
         })
         .collect();
     let mut header = serde_json::to_vec(&Header { metadata, tensors }).expect("strings and numbers make valid JSON");
@@ -102,7 +108,7 @@ fn check_names(path: &Path, arrays: &[(&str, &Array)]) -> Result<()> {
 
 /// Reads a safetensors file: every array, and the metadata.
 ///
-/// dtypes: the thirteen of covector; others (8-bit floats, complex) are refused by name.
+/// dtypes: those of covector but c128, which the format lacks; others (8-bit floats) are refused by name.
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read; [`Error::Malformed`] or [`Error::Array`] if it breaks the format: a header
@@ -256,7 +262,7 @@ fn cut(shape: &Shape) -> String {
     if shape.len() <= 64 { shape.to_string() } else { format!("of {} axes", shape.len()) }
 }
 
-const DTYPES: [(DType, Dtype); 13] = [
+const DTYPES: [(DType, Dtype); 14] = [
     (DType::Bool, Dtype::BOOL),
     (DType::U8, Dtype::U8),
     (DType::U16, Dtype::U16),
@@ -270,10 +276,12 @@ const DTYPES: [(DType, Dtype); 13] = [
     (DType::BF16, Dtype::BF16),
     (DType::F32, Dtype::F32),
     (DType::F64, Dtype::F64),
+    (DType::C64, Dtype::C64),
 ];
 
-fn to_file(dtype: DType) -> Dtype {
-    DTYPES[DTYPES.iter().position(|d| d.0 == dtype).expect("the table has every dtype")].1
+/// None for c128 alone.
+fn to_file(dtype: DType) -> Option<Dtype> {
+    DTYPES.iter().find(|d| d.0 == dtype).map(|d| d.1)
 }
 
 fn from_file(dtype: Dtype) -> Option<DType> {

@@ -50,7 +50,7 @@ pub fn save_npy(path: impl AsRef<Path>, array: &Array) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read; [`Error::Malformed`] if it breaks the format, holds another dtype
-/// (objects, strings, dates, records, complex), or has fewer or more bytes than its shape needs.
+/// (objects, strings, dates, records), or has fewer or more bytes than its shape needs.
 ///
 /// ```no_run
 /// let x = covector_io::load_npy("x.npy")?;
@@ -130,7 +130,7 @@ impl NpyPieces {
         file.seek(SeekFrom::Start(self.start + (elements.start * size) as u64)).map_err(io)?;
         file.read_exact(&mut data).map_err(io)?;
         if self.header.big_endian {
-            data.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+            data.chunks_exact_mut(self.header.dtype.part().size()).for_each(<[u8]>::reverse);
         }
         Ok(Array::from_bytes(&data, [elements.len()], self.header.dtype))
     }
@@ -173,7 +173,7 @@ pub(crate) fn read(mut reader: impl Read, len: u64) -> std::result::Result<Array
     let wanted = sizes(&header, len - used)?;
     let mut data = bytes::read_exactly(&mut reader, wanted)?;
     if header.big_endian {
-        data.chunks_exact_mut(header.dtype.size()).for_each(<[u8]>::reverse);
+        data.chunks_exact_mut(header.dtype.part().size()).for_each(<[u8]>::reverse);
     }
     Ok(arrange(&header, &data))
 }
@@ -204,7 +204,7 @@ fn arrange(Header { dtype, shape, fortran, .. }: &Header, data: &[u8]) -> Array 
 }
 
 /// The dtypes of the format by kind and size; bf16 has no name there.
-const DTYPES: [(&str, DType); 12] = [
+const DTYPES: [(&str, DType); 14] = [
     ("b1", DType::Bool),
     ("u1", DType::U8),
     ("u2", DType::U16),
@@ -217,4 +217,6 @@ const DTYPES: [(&str, DType); 12] = [
     ("f2", DType::F16),
     ("f4", DType::F32),
     ("f8", DType::F64),
+    ("c8", DType::C64),
+    ("c16", DType::C128),
 ];

@@ -119,7 +119,7 @@ fn role(list: &Listing, i: usize) -> Option<Role> {
     let node = &list.nodes[i];
     let &key = list.operands[i].last()?;
     let x = &list.nodes[key as usize];
-    if x.size() == 0 || node.size() == 0 {
+    if x.size() == 0 || node.size() == 0 || x.dtype().is_complex() || node.dtype().is_complex() {
         return None;
     }
     match node.primitive().fused(x.dtype()) {
