@@ -8,7 +8,7 @@ fn root() -> PathBuf {
 }
 
 /// For each crate, which of ours it may depend on.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("covector-array", &[]),
     ("covector-derive", &[]),
     ("covector-io", &["covector-array"]),
