@@ -8,7 +8,7 @@ fn root() -> PathBuf {
 }
 
 /// For each crate, which of ours it may depend on.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("covector-factor", &[]),
     ("covector-array", &["covector-factor"]),
     ("covector-derive", &[]),
