@@ -8,8 +8,9 @@ fn root() -> PathBuf {
 }
 
 /// For each crate, which of ours it may depend on.
-const ARROWS: [(&str, &[&str]); 14] = [
-    ("covector-array", &[]),
+const ARROWS: [(&str, &[&str]); 15] = [
+    ("covector-factor", &[]),
+    ("covector-array", &["covector-factor"]),
     ("covector-derive", &[]),
     ("covector-io", &["covector-array"]),
     ("covector", &["covector-array", "covector-derive"]),

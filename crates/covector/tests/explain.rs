@@ -201,25 +201,37 @@ fn what_is_alive_after_a_step_is_what_the_plan_says() {
 }
 
 /// Ops whose kernels need memory of their own, which plans do not foresee, and how much they may need here.
-const SCRATCH: [(&[&str], usize); 2] = [
+const SCRATCH: [(&[&str], usize); 4] = [
+    (
+        &["sum", "prod", "any", "all", "argmax", "argmin", "dot", "tensordot", "einsum", "index", "argsort", "topk"],
+        1024,
+    ),
+    // Matrices and lines as the kernels for one of them read and write them.
     (
         &[
-            "sum",
-            "prod",
-            "any",
-            "all",
-            "argmax",
-            "argmin",
-            "matmul",
-            "dot",
-            "tensordot",
-            "einsum",
-            "index",
-            "argsort",
-            "topk",
+            "svd",
+            "solve",
+            "triangular_solve",
+            "cholesky_solve",
+            "inv",
+            "matrix_power",
+            "cond",
+            "fft",
+            "ifft",
+            "fftn",
+            "ifftn",
+            "rfft",
+            "irfft",
+            "rfftn",
+            "irfftn",
+            "hfft",
+            "ihfft",
+            "scatter_add",
         ],
         1024,
     ),
+    // Of complex numbers one factor, spread to twice its parts, and the tiles of the real product.
+    (&["matmul"], 4096),
     // Whole register tiles: of planes and windows, or of scores.
     (
         &[
@@ -239,6 +251,7 @@ const SCRATCH: [(&[&str], usize); 2] = [
 #[test]
 fn every_op_can_be_explained() {
     let _alone = alone();
+    let mut odd = Vec::new();
     for op in registry::all() {
         for sample in (op.samples)() {
             let fresh = |arg: &Arg| match arg {
@@ -249,9 +262,12 @@ fn every_op_can_be_explained() {
             let (foreseen, measured) = peaks(&results.iter().collect::<Vec<_>>());
             let scratch = SCRATCH.iter().find(|(ops, _)| ops.contains(&op.name)).map_or(0, |&(_, most)| most);
             let fits = (foreseen..=foreseen + scratch).contains(&measured);
-            assert!(fits, "{}: {foreseen} foreseen, {measured} measured", op.name);
+            if !fits {
+                odd.push(format!("{}: {foreseen} foreseen, {measured} measured", op.name));
+            }
         }
     }
+    assert!(odd.is_empty(), "{odd:#?}");
 }
 
 #[test]
@@ -277,10 +293,10 @@ fn arithmetic_and_traffic_are_those_of_the_primitives() {
 /// Ops that move elements and compute none; what they read and write is counted.
 #[rustfmt::skip]
 const MOVES: [&str; 35] = [
-    "full", "zeros", "ones", "full_like", "zeros_like", "ones_like", "meshgrid", "stop_gradient", "reshape",
+    "full", "zeros", "ones", "full_like", "zeros_like", "ones_like", "meshgrid", "stop_gradient", "fftshift", "ifftshift", "reshape",
     "permute_dims", "transpose", "broadcast_to", "flip", "squeeze", "expand_dims", "matrix_transpose", "flatten", "moveaxis",
-    "slice", "split", "chunk", "unbind", "diagonal", "concat", "stack", "roll", "tile",
-    "repeat", "take", "take_along_axis", "scatter_set", "put", "masked_select", "embedding", "unfold",
+    "slice", "split", "chunk", "unbind", "diagonal", "stack", "roll", "tile",
+    "repeat", "take", "take_along_axis", "scatter_set", "masked_select", "embedding", "unfold",
 ];
 
 #[test]

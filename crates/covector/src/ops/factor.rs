@@ -18,11 +18,17 @@ use crate::{Error, Result, Tensor};
 /// `x` as matrices in the float they are factorised in; and the dtype of the result.
 ///
 /// # Errors
-/// If there are fewer than two axes.
+/// If there are fewer than two axes, or complex numbers.
 pub(super) fn matrix(x: &Tensor) -> Result<(Tensor, DType)> {
-    if x.ndim() < 2 {
-        return Err(Error::new(format!("takes matrices, not {}", x.spec()))
-            .hint("the last two axes are the rows and columns of each matrix"));
+    has_matrices(x)?;
+    if x.dtype().is_complex() {
+        return Err(Error::new(format!(
+            "takes real matrices, and is not there for complex ones yet, such as {}",
+            x.spec()
+        ))
+        .hint(
+            "[[re, -im], [im, re]] of real and imaginary parts stands for a complex matrix in systems and inverses",
+        ));
     }
     let dtype = x.dtype().to_float();
     Ok((widened(&x.cast(dtype)), dtype))
@@ -31,13 +37,27 @@ pub(super) fn matrix(x: &Tensor) -> Result<(Tensor, DType)> {
 /// As [`matrix`], of square ones.
 ///
 /// # Errors
-/// If there are fewer than two axes, or the last two differ.
+/// If there are fewer than two axes, or the last two differ, or there are complex numbers.
 pub(super) fn square(x: &Tensor) -> Result<(Tensor, DType)> {
-    let result = matrix(x)?;
-    let n = x.ndim();
-    let (rows, columns) = (x.shape()[n - 2], x.shape()[n - 1]);
+    has_squares(x)?;
+    matrix(x)
+}
+
+fn has_matrices(x: &Tensor) -> Result<()> {
+    if x.ndim() >= 2 {
+        return Ok(());
+    }
+    Err(Error::new(format!("takes matrices, not {}", x.spec()))
+        .hint("the last two axes are the rows and columns of each matrix"))
+}
+
+/// # Errors
+/// If there are fewer than two axes, or the last two differ.
+pub(super) fn has_squares(x: &Tensor) -> Result<()> {
+    has_matrices(x)?;
+    let (n, (rows, columns)) = (x.ndim(), sides(x));
     if rows == columns {
-        return Ok(result);
+        return Ok(());
     }
     Err(Error::new(format!("takes square matrices, not {rows} by {columns}"))
         .clash([x.shape(), x.shape()], [n - 2, n - 1]))

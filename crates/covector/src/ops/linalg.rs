@@ -4,8 +4,9 @@ use covector_array::Shape;
 use covector_array::kernels::MatrixOp;
 use covector_derive::{op, op_list};
 
+use super::complex::conjugate;
 use super::create::addressable;
-use super::factor::{matrix, sides, square};
+use super::factor::{has_squares, matrix, sides, square};
 use super::linear::common_dtype;
 use super::matrices::{diagonal, mm, node};
 use super::scan::piece;
@@ -53,7 +54,7 @@ fn paired(x1: &Tensor, x2: &Tensor) -> Result<(Tensor, Tensor)> {
     broadcast(&x1.cast(dtype), &x2.cast(dtype))
 }
 
-/// The sums of the products of equal elements along `axis`.
+/// The sums of the products of equal elements along `axis`; of complex numbers the first is conjugated.
 ///
 /// Shapes: broadcast, then `axis`, counted from the end so that it is the same of both, is dropped. Dtypes are promoted.
 /// # Errors
@@ -65,7 +66,8 @@ fn paired(x1: &Tensor, x2: &Tensor) -> Result<(Tensor, Tensor)> {
 /// assert_eq!(x.vecdot(&Tensor::from([1.0f32, 10.0]), -1).to_vec::<f32>(), [21.0, 43.0]);
 /// ```
 /// Source: the Array API's `vecdot`.
-#[op(samples = [(real([2, 3]), real2([3]), -1), (real([3, 2]), real2([3, 2]), -2), (real([0]), real2([0]), -1), (real([3]), real2([2, 3]), -1)],
+#[op(samples = [(real([2, 3]), real2([3]), -1), (real([3, 2]), real2([3, 2]), -2), (real([0]), real2([0]), -1), (real([3]), real2([2, 3]), -1),
+    (complex([2, 3]), complex2([3]), -1), (real([3]), complex2([2, 3]), -1)],
     notes = "rule=x̄1 = ȳ·x2 | x̄2 = ȳ·x1")]
 pub fn vecdot(x1: &Tensor, x2: &Tensor, axis: Axis) -> Result<Tensor> {
     let (a1, a2) = (x1.axis(axis)?, x2.axis(axis)?);
@@ -77,7 +79,7 @@ pub fn vecdot(x1: &Tensor, x2: &Tensor, axis: Axis) -> Result<Tensor> {
     }
     let (a, b) = paired(x1, x2)?;
     let axis = if axis.0 < 0 { axis } else { Axis(axis.0 - x1.ndim().max(x2.ndim()) as isize) };
-    (a * b).try_sum(axis)
+    (conjugate(&a) * b).try_sum(axis)
 }
 
 /// The cross product of vectors of three elements along `axis`.
@@ -92,7 +94,7 @@ pub fn vecdot(x1: &Tensor, x2: &Tensor, axis: Axis) -> Result<Tensor> {
 /// assert_eq!(z.to_vec::<f32>(), [0.0, 0.0, 1.0]);
 /// ```
 /// Source: the Array API's `linalg.cross`.
-#[op(samples = [(real([3]), real2([3]), -1), (real([2, 3]), real2([3]), -1), (real([3, 2]), real2([3, 1]), -2), (real([0, 3]), real2([0, 3]), 1)],
+#[op(samples = [(real([3]), real2([3]), -1), (real([2, 3]), real2([3]), -1), (real([3, 2]), real2([3, 1]), -2), (real([0, 3]), real2([0, 3]), 1), (complex([2, 3]), complex2([3]), -1)],
     notes = "rule=x̄1 = x2 × ȳ | x̄2 = ȳ × x1")]
 pub fn cross(x1: &Tensor, x2: &Tensor, axis: Axis) -> Result<Tensor> {
     for x in [x1, x2] {
@@ -120,7 +122,7 @@ pub fn cross(x1: &Tensor, x2: &Tensor, axis: Axis) -> Result<Tensor> {
 /// assert_eq!(x.to_vec::<f32>(), [1.0, 2.0, 3.0, 10.0, 20.0, 30.0]);
 /// ```
 /// Source: NumPy's `kron`.
-#[op(samples = [(real([2, 3]), real2([3, 2])), (real([2]), real2([2, 2])), (real(()), real2([2])), (real([2, 0]), real2([2, 2]))])]
+#[op(samples = [(real([2, 3]), real2([3, 2])), (real([2]), real2([2, 2])), (real(()), real2([2])), (real([2, 0]), real2([2, 2])), (complex([2, 1]), complex2([2, 2]))])]
 pub fn kron(x1: &Tensor, x2: &Tensor) -> Result<Tensor> {
     let dtype = common_dtype(&[x1, x2])?;
     let n = x1.ndim().max(x2.ndim());
@@ -146,7 +148,7 @@ pub fn kron(x1: &Tensor, x2: &Tensor) -> Result<Tensor> {
 /// assert_eq!((x.trace(0).item::<i64>(), x.trace(1).item::<i64>()), (5, 2));
 /// ```
 /// Source: the Array API's `linalg.trace`.
-#[op(samples = [(real([3, 3]), 0), (real([2, 3, 4]), 1), (real([3, 2]), -1), (real([2, 2]), 5), (ints(-3, 4, [2, 2]), 0), (real([0, 0]), 0)])]
+#[op(samples = [(real([3, 3]), 0), (real([2, 3, 4]), 1), (real([3, 2]), -1), (real([2, 2]), 5), (ints(-3, 4, [2, 2]), 0), (real([0, 0]), 0), (complex([2, 3]), 0)])]
 pub fn trace(x: &Tensor, offset: i64) -> Result<Tensor> {
     if x.ndim() < 2 {
         return Err(Error::new(format!("takes matrices, not {}", x.spec())));
@@ -163,7 +165,8 @@ pub fn trace(x: &Tensor, offset: i64) -> Result<Tensor> {
 /// Shapes: `[.., m, m]`, kept. Dtypes as in `matmul` for `n` of at least 0, else floats (integers give f32). Power 0 is the
 /// unit matrix. It takes `2 log2 |n|` products at most.
 /// # Errors
-/// If the matrices are not square, or bool; when computed, if `n` is negative and one is singular.
+/// If the matrices are not square, or bool, or complex with a negative `n`; when computed, if `n` is negative and one is
+/// singular.
 /// # Example
 /// ```
 /// use covector::Tensor;
@@ -171,9 +174,9 @@ pub fn trace(x: &Tensor, offset: i64) -> Result<Tensor> {
 /// assert_eq!(fibonacci.matrix_power(10).to_vec::<i64>(), [89, 55, 55, 34]);
 /// ```
 /// Source: the Array API's `linalg.matrix_power`.
-#[op(samples = [(real([3, 3]), 3), (regular([2, 2, 2]), -2), (real([2, 2]), 0), (real([2, 2]), 1), (ints(-2, 3, [2, 2]), 4), (real([0, 0]), 2)])]
+#[op(samples = [(real([3, 3]), 3), (regular([2, 2, 2]), -2), (real([2, 2]), 0), (real([2, 2]), 1), (ints(-2, 3, [2, 2]), 4), (real([0, 0]), 2), (complex([2, 2]), 3)])]
 pub fn matrix_power(x: &Tensor, n: i64) -> Result<Tensor> {
-    square(x)?;
+    has_squares(x)?;
     let dtype = common_dtype(&[x])?;
     let mut square = if n < 0 { x.try_inv()? } else { x.cast(dtype) };
     let (mut left, mut y) = (n.unsigned_abs(), None);
@@ -198,10 +201,11 @@ pub fn matrix_power(x: &Tensor, n: i64) -> Result<Tensor> {
 /// smallest sum of the sizes in a column, inf and -inf in a row, 2 and -2 the largest and the smallest singular value.
 ///
 /// Shapes: `[.., m, n] -> [..]`, or `[.., 1, 1]` with `keepdims`. Floats (integers give f32); halves are computed in f32. At a
-/// matrix of zeros the derivative of "fro" is 0; at ties of the extremes it is shared equally.
+/// matrix of zeros the derivative of "fro" is 0; at ties of the extremes it is shared equally. Of complex matrices there are all
+/// but the orders by singular values.
 /// # Errors
-/// If there are fewer than two axes, the order is another, or (but for "fro" and "nuc") there are no elements; when computed,
-/// for the orders by singular values, if a matrix holds NaN or infinity.
+/// If there are fewer than two axes, the order is another, (but for "fro" and "nuc") there are no elements, or the order is
+/// by singular values and the matrix complex; when computed, for these orders, if a matrix holds NaN or infinity.
 /// # Example
 /// ```
 /// use covector::Tensor;
@@ -213,10 +217,12 @@ pub fn matrix_power(x: &Tensor, n: i64) -> Result<Tensor> {
 #[op(samples = [
     (real([2, 3]), "fro", false), (distinct([3, 2]), "nuc", true), (real([2, 2, 3]), 1.0, false), (real([3, 2]), -1.0, false),
     (real([2, 3]), f64::INFINITY, true), (real([2, 3]), f64::NEG_INFINITY, false), (distinct([2, 2, 3]), 2.0, true), (distinct([3, 3]), -2.0, false),
-    (real([0, 2]), "fro", false), (real([2, 0]), "nuc", false),
+    (real([0, 2]), "fro", false), (real([2, 0]), "nuc", false), (complex([2, 3]), "fro", false), (complex([2, 2, 3]), 1.0, true),
 ])]
 pub fn matrix_norm(x: &Tensor, ord: MatrixNorm, keepdims: bool) -> Result<Tensor> {
-    let (x, dtype) = matrix(x)?;
+    let by_sizes = !matches!(ord.0, Order::Nuclear | Order::Number(2.0 | -2.0));
+    let sizes = (by_sizes && x.dtype().is_complex()).then(|| x.abs());
+    let (x, dtype) = matrix(sizes.as_ref().unwrap_or(x))?;
     let by_axes = |inner: isize, largest: bool| -> Result<Tensor> {
         let sums = x.abs().sum(keep(inner));
         if largest { sums.try_max(keep([-2, -1])) } else { sums.try_min(keep([-2, -1])) }

@@ -3,11 +3,10 @@
 use faer::linalg::solvers::{Llt, PartialPivLu, Qr, SelfAdjointEigen, Svd};
 use faer::{Mat, MatRef, Side};
 
-use super::{MatrixFault, Real, View, finite, owned, signs, write};
-use crate::Element;
+use crate::{MatrixFault, Real, View, finite, owned, signs, write};
 
 /// The lower factor, from the lower triangle.
-pub(super) fn cholesky<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn cholesky<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let n = a.nrows();
     let llt = Llt::new(a, Side::Lower).map_err(|e| {
         let faer::linalg::cholesky::llt::factor::LltError::NonPositivePivot { index } = e;
@@ -18,7 +17,7 @@ pub(super) fn cholesky<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixF
         for (j, o) in row.iter_mut().enumerate() {
             *o = if j <= i { l[(i, j)] } else { T::default() };
         }
-        if !Element::to_f64(row[i]).is_finite() || Element::to_f64(row[i]) <= 0.0 {
+        if !Real::to_f64(row[i]).is_finite() || Real::to_f64(row[i]) <= 0.0 {
             return Err(MatrixFault::NotPositiveDefinite(i));
         }
     }
@@ -26,7 +25,7 @@ pub(super) fn cholesky<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixF
 }
 
 /// Both factors in one matrix, and the row of `a` that stands in each row.
-pub(super) fn lu<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn lu<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let n = a.ncols();
     let lu = PartialPivLu::new(a);
     let (l, u, (from, _)) = (lu.L(), lu.U(), lu.P().arrays());
@@ -34,17 +33,17 @@ pub(super) fn lu<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> 
         for (j, o) in row[..n].iter_mut().enumerate() {
             *o = if j < i { l[(i, j)] } else { u[(i, j)] };
         }
-        row[n] = <T as Element>::from_i64(from[i] as i64);
+        row[n] = <T as Real>::from_f64(from[i] as f64);
     }
     Ok(())
 }
 
 /// Q and R of a matrix that is at least as tall as wide; the diagonal of R is not negative.
-pub(super) fn qr<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn qr<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let (m, n) = (a.nrows(), a.ncols());
     let qr = Qr::new(a);
     let (q, r) = (qr.compute_thin_Q(), qr.thin_R());
-    let negative = |i: usize| Element::to_f64(r[(i, i)]) < 0.0;
+    let negative = |i: usize| Real::to_f64(r[(i, i)]) < 0.0;
     let (first, second) = out.split_at_mut(m * n);
     for (i, row) in first.chunks_exact_mut(n).enumerate() {
         for (j, o) in row.iter_mut().enumerate() {
@@ -64,7 +63,7 @@ pub(super) fn qr<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> 
 }
 
 /// Columns that complete orthonormal ones to a basis.
-pub(super) fn complement<T: Real>(q: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn complement<T: Real>(q: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let k = q.ncols();
     let all = if k == 0 { Mat::identity(q.nrows(), q.nrows()) } else { Qr::new(q).compute_Q() };
     let rest = all.as_ref().subcols(k, all.ncols() - k);
@@ -73,7 +72,7 @@ pub(super) fn complement<T: Real>(q: View<T>, out: &mut [T]) -> Result<(), Matri
 }
 
 /// Eigenvalues and vectors of the symmetric matrix with this lower triangle.
-pub(super) fn eigh<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn eigh<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let n = a.nrows();
     finite(a)?;
     let eigen = SelfAdjointEigen::new(a, Side::Lower).map_err(|_| MatrixFault::NotConverged)?;
@@ -85,7 +84,7 @@ pub(super) fn eigh<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault
 }
 
 /// Eigenvalues of the symmetric matrix with this lower triangle.
-pub(super) fn eigvalsh<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn eigvalsh<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     finite(a)?;
     let values = a.self_adjoint_eigenvalues(Side::Lower).map_err(|_| MatrixFault::NotConverged)?;
     out.copy_from_slice(&values);
@@ -93,7 +92,7 @@ pub(super) fn eigvalsh<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixF
 }
 
 /// U, the singular values and V transposed of a matrix that is at least as tall as wide.
-pub(super) fn svd<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn svd<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let (m, n) = (a.nrows(), a.ncols());
     let svd = thin(a)?;
     let signs = signs(svd.U());
@@ -106,7 +105,7 @@ pub(super) fn svd<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault>
 }
 
 /// Singular values.
-pub(super) fn svdvals<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn svdvals<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     finite(a)?;
     let values = owned(a).singular_values().map_err(|_| MatrixFault::NotConverged)?;
     out.copy_from_slice(&values);
@@ -114,12 +113,12 @@ pub(super) fn svdvals<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFa
 }
 
 /// The thin decomposition, signs as they come.
-pub(super) fn thin<T: Real>(a: View<T>) -> Result<Svd<T>, MatrixFault> {
+pub(crate) fn thin<T: Real>(a: View<T>) -> Result<Svd<T>, MatrixFault> {
     finite(a)?;
     Svd::new_thin(a).map_err(|_| MatrixFault::NotConverged)
 }
 
 /// Each column times its factor.
 fn scaled<T: Real>(x: MatRef<T>, by: &[T]) -> Mat<T> {
-    Mat::from_fn(x.nrows(), x.ncols(), |i, j| if Element::to_f64(by[j]) < 0.0 { -x[(i, j)] } else { x[(i, j)] })
+    Mat::from_fn(x.nrows(), x.ncols(), |i, j| if Real::to_f64(by[j]) < 0.0 { -x[(i, j)] } else { x[(i, j)] })
 }

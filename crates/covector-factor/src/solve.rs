@@ -5,8 +5,7 @@ use faer::linalg::triangular_solve as by;
 use faer::prelude::Solve;
 use faer::{MatMut, Par};
 
-use super::{MatrixFault, Real, View, write};
-use crate::Element;
+use crate::{MatrixFault, Real, View, write};
 
 /// The factors of a square matrix.
 ///
@@ -14,20 +13,20 @@ use crate::Element;
 /// If a pivot is exactly 0.
 fn regular<T: Real>(a: View<T>) -> Result<PartialPivLu<T>, MatrixFault> {
     let lu = PartialPivLu::new(a);
-    match (0..a.nrows()).find(|&i| Element::to_f64(lu.U()[(i, i)]) == 0.0) {
+    match (0..a.nrows()).find(|&i| Real::to_f64(lu.U()[(i, i)]) == 0.0) {
         Some(i) => Err(MatrixFault::Singular(i)),
         None => Ok(lu),
     }
 }
 
 /// The `x` of `a x = b`.
-pub(super) fn solve<T: Real>(a: View<T>, b: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn solve<T: Real>(a: View<T>, b: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     write(regular(a)?.solve(b).as_ref(), out);
     Ok(())
 }
 
 /// The `x` of `t x = b` for a triangle `t` of `a`, or its transpose.
-pub(super) fn triangular<T: Real>(
+pub(crate) fn triangular<T: Real>(
     a: View<T>,
     b: View<T>,
     upper: bool,
@@ -35,10 +34,10 @@ pub(super) fn triangular<T: Real>(
     unit: bool,
     out: &mut [T],
 ) -> Result<(), MatrixFault> {
-    if let Some(i) = (0..a.nrows()).find(|&i| !unit && Element::to_f64(a[(i, i)]) == 0.0) {
+    if let Some(i) = (0..a.nrows()).find(|&i| !unit && Real::to_f64(a[(i, i)]) == 0.0) {
         return Err(MatrixFault::Singular(i));
     }
-    let mut x = super::owned(b);
+    let mut x = crate::owned(b);
     let a = if transposed { a.transpose() } else { a };
     let x_mut: MatMut<T> = x.as_mut();
     match (upper != transposed, unit) {
@@ -64,22 +63,22 @@ fn pivots<T: Real>(a: View<T>) -> (Vec<f64>, bool) {
             odd ^= at != start;
         }
     }
-    ((0..a.nrows()).map(|i| Element::to_f64(lu.U()[(i, i)])).collect(), odd)
+    ((0..a.nrows()).map(|i| Real::to_f64(lu.U()[(i, i)])).collect(), odd)
 }
 
 /// The determinant, multiplied in f64.
-pub(super) fn det<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn det<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let (pivots, odd) = pivots(a);
-    out[0] = <T as Element>::from_f64(pivots.iter().fold(if odd { -1.0 } else { 1.0 }, |d, p| d * p));
+    out[0] = <T as Real>::from_f64(pivots.iter().fold(if odd { -1.0 } else { 1.0 }, |d, p| d * p));
     Ok(())
 }
 
 /// The sign of the determinant, and the logarithm of its size; 0 and -inf of a singular matrix.
-pub(super) fn slogdet<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn slogdet<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let (pivots, odd) = pivots(a);
     let sign = |p: f64| if p == 0.0 || p.is_nan() { p } else { p.signum() };
     let signs = pivots.iter().fold(if odd { -1.0 } else { 1.0 }, |d, &p| d * sign(p));
-    out[0] = <T as Element>::from_f64(signs);
-    out[1] = <T as Element>::from_f64(pivots.iter().map(|p| p.abs().ln()).sum());
+    out[0] = <T as Real>::from_f64(signs);
+    out[1] = <T as Real>::from_f64(pivots.iter().map(|p| p.abs().ln()).sum());
     Ok(())
 }

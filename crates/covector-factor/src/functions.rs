@@ -4,17 +4,16 @@ use faer::linalg::solvers::PartialPivLu;
 use faer::prelude::Solve;
 use faer::{Mat, MatRef};
 
-use super::factor::thin;
-use super::{MatrixFault, Real, View, finite, write};
-use crate::Element;
+use crate::factor::thin;
+use crate::{MatrixFault, Real, View, finite, write};
 
 /// The derivative of the determinant by each element: `det(a) a⁻ᵀ`, from the singular values, so that it needs no inverse.
 ///
 /// With `a = U S Vᵀ` it is `det(U) det(V) U C Vᵀ`, where `C` holds for each singular value the product of the others.
-pub(super) fn cofactor<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn cofactor<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let n = a.nrows();
     let svd = thin(a)?;
-    let s: Vec<f64> = (0..n).map(|i| Element::to_f64(svd.S()[i])).collect();
+    let s: Vec<f64> = (0..n).map(|i| Real::to_f64(svd.S()[i])).collect();
     let mut others = vec![1.0; n];
     let (mut before, mut after) = (1.0, 1.0);
     for i in 0..n {
@@ -24,7 +23,7 @@ pub(super) fn cofactor<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixF
         after *= s[n - 1 - i];
     }
     let sign = orientation(svd.U()) * orientation(svd.V());
-    let u = Mat::from_fn(n, n, |i, j| svd.U()[(i, j)] * <T as Element>::from_f64(sign * others[j]));
+    let u = Mat::from_fn(n, n, |i, j| svd.U()[(i, j)] * <T as Real>::from_f64(sign * others[j]));
     write((u * svd.V().transpose()).as_ref(), out);
     Ok(())
 }
@@ -32,16 +31,16 @@ pub(super) fn cofactor<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixF
 /// The determinant of an orthogonal matrix: 1 or -1.
 fn orientation<T: Real>(q: MatRef<T>) -> f64 {
     let mut number = [T::default()];
-    super::solve::det(q, &mut number).map_or(1.0, |()| Element::to_f64(number[0]).signum())
+    crate::solve::det(q, &mut number).map_or(1.0, |()| Real::to_f64(number[0]).signum())
 }
 
 /// The pseudoinverse; singular values of at most `part` of the largest count as 0.
-pub(super) fn pinv<T: Real>(a: View<T>, part: f64, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn pinv<T: Real>(a: View<T>, part: f64, out: &mut [T]) -> Result<(), MatrixFault> {
     let svd = thin(a)?;
     let k = a.nrows().min(a.ncols());
-    let s: Vec<f64> = (0..k).map(|i| Element::to_f64(svd.S()[i])).collect();
+    let s: Vec<f64> = (0..k).map(|i| Real::to_f64(svd.S()[i])).collect();
     let least = part * s.iter().copied().fold(0.0, f64::max);
-    let inverse = |j: usize| <T as Element>::from_f64(if s[j] > least { 1.0 / s[j] } else { 0.0 });
+    let inverse = |j: usize| <T as Real>::from_f64(if s[j] > least { 1.0 / s[j] } else { 0.0 });
     let v = Mat::from_fn(a.ncols(), k, |i, j| svd.V()[(i, j)] * inverse(j));
     write((v * svd.U().transpose()).as_ref(), out);
     Ok(())
@@ -68,10 +67,10 @@ const PADE: [f64; 14] = [
 ];
 
 /// The exponential by scaling and squaring (Higham 2005), in f64.
-pub(super) fn expm<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn expm<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     finite(a)?;
     let n = a.nrows();
-    let a: Mat<f64> = Mat::from_fn(n, n, |i, j| Element::to_f64(a[(i, j)]));
+    let a: Mat<f64> = Mat::from_fn(n, n, |i, j| Real::to_f64(a[(i, j)]));
     let norm = (0..n).map(|j| (0..n).map(|i| a[(i, j)].abs()).sum()).fold(0.0, f64::max);
     let halvings = if norm > THETA { (norm / THETA).log2().ceil().min(1100.0) as i32 } else { 0 };
     let a = times(&a, 0.5f64.powi(halvings));
@@ -90,7 +89,7 @@ pub(super) fn expm<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault
     for _ in 0..halvings {
         y = &y * &y;
     }
-    let y = Mat::from_fn(n, n, |i, j| <T as Element>::from_f64(y[(i, j)]));
+    let y = Mat::from_fn(n, n, |i, j| <T as Real>::from_f64(y[(i, j)]));
     write(y.as_ref(), out);
     Ok(())
 }
