@@ -5,6 +5,7 @@
 //! thread, and blocks are counted there too.
 
 use std::alloc::{Layout, alloc, dealloc};
+use std::any::Any;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -111,7 +112,13 @@ impl Storage {
         let class = class_of(len);
         ledger.add(class_bytes(class));
         let (ptr, counted) = (NonNull::dangling(), AtomicBool::new(false));
-        Storage(ManuallyDrop::new(Arc::new(Buffer { ptr, class, counted, ledger: Some(ledger.clone()) })))
+        Storage(ManuallyDrop::new(Arc::new(Buffer { ptr, class, counted, ledger: Some(ledger.clone()), owner: None })))
+    }
+
+    /// A handle on memory that others own and that lives as long as `owner`: read, never written, not counted.
+    pub fn foreign(ptr: NonNull<u8>, owner: Box<dyn Any + Send + Sync>) -> Storage {
+        let counted = AtomicBool::new(false);
+        Storage(ManuallyDrop::new(Arc::new(Buffer { ptr, class: CLASSES, counted, ledger: None, owner: Some(owner) })))
     }
 
     /// Where this block is counted, if it is an outline.
@@ -124,9 +131,9 @@ impl Storage {
         Arc::as_ptr(&self.0) as usize
     }
 
-    /// True if no other handle sees the block.
+    /// True if no other handle sees the block, and it is our own.
     pub fn is_unique(&mut self) -> bool {
-        Arc::get_mut(&mut self.0).is_some()
+        Arc::get_mut(&mut self.0).is_some_and(|buffer| buffer.owner.is_none())
     }
 
     pub fn as_ptr(&self) -> *mut u8 {
@@ -244,6 +251,8 @@ struct Buffer {
     counted: AtomicBool,
     /// Where an outline, which has no block, is counted.
     ledger: Option<Arc<Ledger>>,
+    /// Keeps memory of others alive.
+    owner: Option<Box<dyn Any + Send + Sync>>,
 }
 
 // SAFETY: a Buffer owns its block; shared access is read-only, writing needs `&mut` (or a kernel's proof of uniqueness).
@@ -262,7 +271,7 @@ impl Buffer {
             spare
         };
         let ptr = spare.map_or_else(|| fresh(bytes), |Block(ptr)| ptr);
-        Buffer { ptr, class, counted: AtomicBool::new(true), ledger: None }
+        Buffer { ptr, class, counted: AtomicBool::new(true), ledger: None, owner: None }
     }
 }
 
@@ -284,6 +293,9 @@ fn fresh(bytes: usize) -> NonNull<u8> {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        if self.owner.is_some() {
+            return;
+        }
         let bytes = class_bytes(self.class);
         if let Some(ledger) = &self.ledger {
             return ledger.remove(bytes);

@@ -1,11 +1,10 @@
 //! One structured error: which op, on what, which rule was broken, where, and what to do.
 
 use std::fmt;
-use std::panic::Location;
 
 use covector_array::Shape;
 
-use crate::{Described, Label, site};
+use crate::{Described, Label, Line, site};
 
 /// The result of everything that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -15,6 +14,20 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Methods and operators panic with this error's text at the caller's line; their `try_` forms return it.
 #[derive(Clone)]
 pub struct Error(Box<Report>);
+
+/// Kinds of mistakes, for languages that tell them apart by type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Kind {
+    /// A value, shape or combination that cannot be.
+    #[default]
+    Value,
+    /// An argument of the wrong kind, or of a dtype the op does not take.
+    Type,
+    /// An index or axis out of range.
+    Index,
+    /// More than memory can hold.
+    Memory,
+}
 
 /// Two axes that had to be of one size and are not.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,7 +45,8 @@ struct Report {
     message: String,
     hint: Option<String>,
     clash: Option<Clash>,
-    site: Option<&'static Location<'static>>,
+    site: Option<Line>,
+    kind: Kind,
     labels: Option<[Label; 2]>,
 }
 
@@ -40,6 +54,17 @@ impl Error {
     /// An error that says which rule was broken; the op, its operands and the call site are added on the way up.
     pub fn new(message: impl Into<String>) -> Self {
         Error(Box::new(Report { message: message.into(), ..Report::default() }))
+    }
+
+    /// Says what kind of mistake it is.
+    pub fn kind(mut self, kind: Kind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
+    /// What kind of mistake it is.
+    pub fn of_kind(&self) -> Kind {
+        self.0.kind
     }
 
     /// Adds what to do.
@@ -78,14 +103,14 @@ impl Error {
     pub fn located(
         mut self,
         op: &str,
-        site: &'static Location<'static>,
+        site: impl Into<Line>,
         operands: impl FnOnce(&mut Vec<Described>),
     ) -> Self {
         if self.0.op.is_none() {
             self.0.op = Some(op.to_owned());
             operands(&mut self.0.operands);
         }
-        self.0.site.get_or_insert(site);
+        self.0.site.get_or_insert_with(|| site.into());
         self
     }
 
@@ -120,7 +145,7 @@ impl Error {
     }
 
     /// The line of the user's program, if known.
-    pub fn site(&self) -> Option<&'static Location<'static>> {
+    pub fn site(&self) -> Option<Line> {
         self.0.site
     }
 
@@ -147,7 +172,7 @@ impl fmt::Display for Error {
             write!(f, "\n  operands: {}", operands.join(", "))?;
         }
         if let Some(site) = report.site {
-            write!(f, "\n  at {}:{}", site.file(), site.line())?;
+            write!(f, "\n  at {site}")?;
         }
         if let Some(hint) = &report.hint {
             write!(f, "\n  hint: {hint}")?;
@@ -166,7 +191,7 @@ impl std::error::Error for Error {}
 
 impl From<covector_array::kernels::IndexError> for Error {
     fn from(e: covector_array::kernels::IndexError) -> Self {
-        Error::new(e.to_string()).hint(counted(e.size))
+        Error::new(e.to_string()).hint(counted(e.size)).kind(Kind::Index)
     }
 }
 

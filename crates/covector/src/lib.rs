@@ -34,7 +34,7 @@ pub use axes::{Axes, Axis, Ints, keep};
 pub use convert::Nested;
 pub use covector_array::{Array, DType, Element, Shape, bf16, f16, kernels, live_bytes, peak_bytes, threads};
 pub use covector_derive::Tree;
-pub use error::{Clash, Error, Result};
+pub use error::{Clash, Error, Kind, Result};
 pub use formula::Formula;
 pub use labels::{Described, Flow, Label, Labels, Written};
 #[doc(hidden)]
@@ -46,7 +46,7 @@ pub use plan::{Cost, ExplainedResult, ExplainedStep, Explanation, Memory, Place,
 pub use plan::{eval, set_verify, try_eval, try_eval_stepwise};
 pub use primitive::{Class, Derivative, Differentiable, Fused, Prim, Primitive, StructuralHash};
 pub use record::record;
-pub use site::Site;
+pub use site::{Line, Site, at_line};
 pub use slicing::{Ellipsis, Index, Indices, NewAxis, Span};
 pub use tensor::{Operands, Spec, Tensor, live_nodes};
 pub use transform::compile::compile;

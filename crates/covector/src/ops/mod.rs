@@ -28,6 +28,7 @@ pub mod random;
 pub mod reduce;
 pub mod resize;
 pub mod scan;
+pub mod sets;
 pub mod shape;
 pub mod stats;
 pub mod view;
@@ -50,6 +51,7 @@ pub(crate) static FAMILIES: &[&[&OpDef]] = &[
     concat::OPS,
     index::OPS,
     order::OPS,
+    sets::OPS,
     window::OPS,
     conv::OPS,
     pool::OPS,

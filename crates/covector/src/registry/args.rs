@@ -3,7 +3,7 @@
 use covector_array::{DType, Shape};
 
 use super::{OpDef, Param};
-use crate::{Axes, Axis, Error, Ints, Operand, Result, Tensor};
+use crate::{Axes, Axis, Error, Ints, Kind, Operand, Result, Tensor};
 
 /// An argument of any kind an op takes.
 #[derive(Clone, Debug)]
@@ -85,7 +85,8 @@ impl Args {
     pub fn positional(op: &'static OpDef, args: Vec<Arg>) -> Result<Args> {
         if args.len() > op.params.len() {
             let wanted = op.params.len();
-            return Err(Error::new(format!("{} takes {wanted} arguments, {} were given", op.name, args.len())));
+            return Err(Error::new(format!("{} takes {wanted} arguments, {} were given", op.name, args.len()))
+                .kind(Kind::Type));
         }
         let mut values: Vec<Option<Arg>> = args.into_iter().map(Some).collect();
         values.resize_with(op.params.len(), || None);
@@ -100,9 +101,9 @@ impl Args {
         let known = || self.params.iter().map(|p| p.name).collect::<Vec<_>>().join(", ");
         let at = self.params.iter().position(|p| p.name == name);
         let at =
-            at.ok_or_else(|| Error::new(format!("no parameter `{name}`")).hint(format!("there are: {}", known())))?;
+            at.ok_or_else(|| Error::new(format!("no parameter `{name}`")).hint(format!("there are: {}", known())).kind(Kind::Type))?;
         if self.values[at].is_some() {
-            return Err(Error::new(format!("parameter `{name}` was given twice")));
+            return Err(Error::new(format!("parameter `{name}` was given twice")).kind(Kind::Type));
         }
         self.values[at] = Some(value);
         Ok(())
@@ -118,7 +119,7 @@ impl Args {
         let missing = matches!(value, Arg::None);
         T::from_arg(value).ok_or_else(|| {
             let what = if missing { "is missing" } else { "is of the wrong kind" };
-            Error::new(format!("argument `{name}` {what}: it takes {}", T::KIND))
+            Error::new(format!("argument `{name}` {what}: it takes {}", T::KIND)).kind(Kind::Type)
         })
     }
 
