@@ -5,14 +5,14 @@ use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
-use covector::{Error, Kind, Result, at_line};
+use covector::{Error, ErrorKind, Result, at_line};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyIndexError, PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::ffi;
 
-create_exception!(covector, CovectorWarning, pyo3::exceptions::PyUserWarning, "Something that is likely a mistake.");
+create_exception!(covector, LinAlgError, PyValueError, "A matrix with which an op of linear algebra cannot do.");
 
 thread_local! {
     /// True while panics become exceptions: then nothing is printed.
@@ -46,11 +46,12 @@ fn spoken(text: String) -> String {
 /// The exception for an error.
 pub fn exception(error: &Error) -> PyErr {
     let text = spoken(error.to_string());
-    match error.of_kind() {
-        Kind::Value => PyValueError::new_err(text),
-        Kind::Type => PyTypeError::new_err(text),
-        Kind::Index => PyIndexError::new_err(text),
-        Kind::Memory => PyMemoryError::new_err(text),
+    match error.kind() {
+        ErrorKind::Type => PyTypeError::new_err(text),
+        ErrorKind::Index => PyIndexError::new_err(text),
+        ErrorKind::Memory => PyMemoryError::new_err(text),
+        ErrorKind::LinearAlgebra(_) => LinAlgError::new_err(text),
+        _ => PyValueError::new_err(text),
     }
 }
 

@@ -81,7 +81,7 @@ fn compared(this: &PyArray, other: &Bound<'_, PyAny>) -> PyResult<Option<Operand
 fn product(x: &Tensor, other: Operand) -> Result<Tensor> {
     match other {
         Operand::Tensor(y) => x.try_matmul(&y),
-        _ => Err(covector::Error::new("a number is no matrix").hint("use `*`").kind(covector::Kind::Type)),
+        _ => Err(covector::Error::new("a number is no matrix").hint("use `*`").of_kind(covector::ErrorKind::Type)),
     }
 }
 

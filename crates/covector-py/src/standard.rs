@@ -346,7 +346,7 @@ fn repeat(x: &Bound<'_, PyAny>, repeats: &Bound<'_, PyAny>, axis: Option<isize>)
                 y.try_repeat(n, axis)
             }
             Operand::Tensor(counts) => y.try_repeat_each(&counts, axis),
-            Operand::Float(_) => Err(covector::Error::new("counts must be integers").kind(covector::Kind::Type)),
+            Operand::Float(_) => Err(covector::Error::new("counts must be integers").of_kind(covector::ErrorKind::Type)),
         })?,
     )
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use covector_array::Shape;
+use covector_array::kernels::{MatrixError, MatrixFault};
 
 use crate::{Described, Label, Line, site};
 
@@ -15,20 +16,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone)]
 pub struct Error(Box<Report>);
 
-/// Kinds of mistakes, for languages that tell them apart by type.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Kind {
-    /// A value, shape or combination that cannot be.
-    #[default]
-    Value,
-    /// An argument of the wrong kind, or of a dtype the op does not take.
-    Type,
-    /// An index or axis out of range.
-    Index,
-    /// More than memory can hold.
-    Memory,
-}
-
 /// Two axes that had to be of one size and are not.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Clash {
@@ -38,15 +25,33 @@ pub struct Clash {
     pub axes: [usize; 2],
 }
 
+/// What sort of mistake an error is, for those who answer each in another way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A rule of an op was broken.
+    #[default]
+    General,
+    /// An argument of the wrong kind, or of a dtype the op does not take.
+    Type,
+    /// An index or axis out of range.
+    Index,
+    /// More than memory can hold.
+    Memory,
+    /// A matrix is one that an op of linear algebra cannot do with: singular, not positive definite, not finite.
+    /// NumPy's `LinAlgError`.
+    LinearAlgebra(MatrixFault),
+}
+
 #[derive(Clone, Default)]
 struct Report {
+    kind: ErrorKind,
     op: Option<String>,
     operands: Vec<Described>,
     message: String,
     hint: Option<String>,
     clash: Option<Clash>,
     site: Option<Line>,
-    kind: Kind,
     labels: Option<[Label; 2]>,
 }
 
@@ -56,15 +61,10 @@ impl Error {
         Error(Box::new(Report { message: message.into(), ..Report::default() }))
     }
 
-    /// Says what kind of mistake it is.
-    pub fn kind(mut self, kind: Kind) -> Self {
+    /// Says what sort of mistake it is.
+    pub fn of_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
         self
-    }
-
-    /// What kind of mistake it is.
-    pub fn of_kind(&self) -> Kind {
-        self.0.kind
     }
 
     /// Adds what to do.
@@ -112,6 +112,11 @@ impl Error {
         }
         self.0.site.get_or_insert_with(|| site.into());
         self
+    }
+
+    /// What sort of mistake it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
     }
 
     /// The op that refused, if known.
@@ -191,7 +196,20 @@ impl std::error::Error for Error {}
 
 impl From<covector_array::kernels::IndexError> for Error {
     fn from(e: covector_array::kernels::IndexError) -> Self {
-        Error::new(e.to_string()).hint(counted(e.size)).kind(Kind::Index)
+        Error::new(e.to_string()).hint(counted(e.size)).of_kind(ErrorKind::Index)
+    }
+}
+
+impl From<MatrixError> for Error {
+    fn from(e: MatrixError) -> Self {
+        let mut error = Error::new(e.to_string()).hint(match e.fault {
+            MatrixFault::Singular(_) => "`lstsq` and `pinv` take singular matrices; `cond` says how near one is to being so",
+            MatrixFault::NotPositiveDefinite(_) => "a small multiple of the unit matrix added to it can make it so; `eigh` takes any symmetric one",
+            MatrixFault::NotFinite => "find where it comes from: `x.isfinite()`",
+            MatrixFault::NotConverged => "scale the matrix, or look for extreme elements in it",
+        });
+        error.0.kind = ErrorKind::LinearAlgebra(e.fault);
+        error
     }
 }
 

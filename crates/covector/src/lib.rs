@@ -34,12 +34,13 @@ pub use axes::{Axes, Axis, Ints, keep};
 pub use convert::Nested;
 pub use covector_array::{Array, DType, Element, Shape, bf16, f16, kernels, live_bytes, peak_bytes, threads};
 pub use covector_derive::Tree;
-pub use error::{Clash, Error, Kind, Result};
+pub use error::{Clash, Error, ErrorKind, Result};
 pub use formula::Formula;
 pub use labels::{Described, Flow, Label, Labels, Written};
 #[doc(hidden)]
 pub use literal::{Literal, literal};
 pub use operand::Operand;
+pub use ops::linalg::MatrixNorm;
 pub use ops::pad::Widths;
 pub use ops::random::{self, Key};
 pub use plan::{Cost, ExplainedResult, ExplainedStep, Explanation, Memory, Place, Source, explain};

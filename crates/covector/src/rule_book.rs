@@ -114,7 +114,7 @@ impl Domain {
             Domain::Logical => Ok(DType::Bool),
             Domain::Integer if dtype.is_float() => Err(Error::new(format!("takes integers or bool, not {dtype}"))
                 .hint("cast first, for example with `.cast(DType::I64)`")
-                .kind(crate::Kind::Type)),
+                .of_kind(crate::ErrorKind::Type)),
             Domain::Integer => Ok(dtype),
         }
     }

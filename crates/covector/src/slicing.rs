@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use crate::ops::made;
 use crate::ops::view::{Flip, Slice, reshaped};
 use crate::site;
-use crate::{Error, Kind, Result, Tensor};
+use crate::{Error, ErrorKind, Result, Tensor};
 
 /// What to take of one axis; made from integers and ranges, or by [`s!`](crate::s).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,7 +116,7 @@ impl Run {
             return Ok(Run { start: if index < 0 { index + n } else { index } as usize, count: 1, step: 1 });
         }
         let error =
-            Error::new(format!("index {index} is out of range for axis {axis} of size {size}")).kind(Kind::Index);
+            Error::new(format!("index {index} is out of range for axis {axis} of size {size}")).of_kind(ErrorKind::Index);
         Err(if n == 0 {
             error.hint("the axis is empty")
         } else {
@@ -144,12 +144,12 @@ impl Indices {
         let mut parts = self.0.split(|i| *i == Index::Ellipsis);
         let (before, after) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         if parts.next().is_some() {
-            return Err(Error::new("`...` may stand once").hint("`..` takes one whole axis").kind(Kind::Index));
+            return Err(Error::new("`...` may stand once").hint("`..` takes one whole axis").of_kind(ErrorKind::Index));
         }
         let behind = axes(after);
         let named = axes(before) + behind;
         if named > ndim {
-            return Err(Error::new(format!("{named} indices for {ndim} axes")).kind(Kind::Index));
+            return Err(Error::new(format!("{named} indices for {ndim} axes")).of_kind(ErrorKind::Index));
         }
         let mut part = Part { sizes: x.shape(), runs: SmallVec::new(), shape: SmallVec::new(), axes: SmallVec::new() };
         before.iter().try_for_each(|index| part.take(index))?;

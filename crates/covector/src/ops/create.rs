@@ -8,7 +8,7 @@ use covector_derive::{op, op_list};
 
 use super::view::{expand, reshaped};
 use crate::primitive::{Class, Derivative, Primitive};
-use crate::{Error, Kind, Operand, Result, Spec, Tensor};
+use crate::{Error, ErrorKind, Operand, Result, Spec, Tensor};
 
 /// `0, 1, .. len - 1`, written down only when it is read.
 #[derive(Clone, Debug, Hash)]
@@ -75,7 +75,7 @@ pub(crate) fn addressable(shape: &Shape, dtype: DType) -> Result<()> {
         Some(_) => Ok(()),
         None => {
             let spec = Spec::new(dtype, shape.clone());
-            Err(Error::new(format!("the result {spec} has more elements than memory can address")).kind(Kind::Memory))
+            Err(Error::new(format!("the result {spec} has more elements than memory can address")).of_kind(ErrorKind::Memory))
         }
     }
 }

@@ -15,11 +15,14 @@ pub mod einsum;
 // One expression serves types that are `Copy` and types that are not, and bool beside numbers.
 #[allow(clippy::clone_on_copy, clippy::op_ref, clippy::bool_comparison)]
 pub mod elementwise;
+pub mod factor;
 pub(crate) mod gather;
 pub mod index;
 pub(crate) mod leaf;
+pub mod linalg;
 pub mod linear;
 pub mod loss;
+pub(crate) mod matrices;
 pub mod norm;
 pub mod order;
 pub(crate) mod pad;
@@ -30,6 +33,7 @@ pub mod resize;
 pub mod scan;
 pub mod sets;
 pub mod shape;
+pub mod solve;
 pub mod stats;
 pub mod view;
 pub mod window;
@@ -46,6 +50,9 @@ pub(crate) static FAMILIES: &[&[&OpDef]] = &[
     scan::OPS,
     linear::OPS,
     einsum::OPS,
+    factor::OPS,
+    solve::OPS,
+    linalg::OPS,
     view::OPS,
     shape::OPS,
     concat::OPS,

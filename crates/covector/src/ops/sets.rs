@@ -236,7 +236,7 @@ pub fn repeat_each(x: &Tensor, counts: &Tensor, axis: Axis) -> Result<Tensor> {
     let at = x.axis(axis)?;
     let n = x.shape()[at];
     if !counts.dtype().is_int() {
-        return Err(Error::new(format!("counts must be integers, not {}", counts.dtype())).kind(crate::Kind::Type));
+        return Err(Error::new(format!("counts must be integers, not {}", counts.dtype())).of_kind(crate::ErrorKind::Type));
     }
     let counts = counts.try_broadcast_to([n]).map_err(|e| e.hint("give one count for all, or one for each slice"))?;
     let given = counts.cast(DType::I64).try_to_vec::<i64>()?;
@@ -293,34 +293,6 @@ pub fn cumulative_prod(x: &Tensor, axis: Axis, dtype: Option<DType>, include_ini
     super::concat::try_concat(&[first, y], axis)
 }
 
-/// The dot products of the vectors along an axis.
-///
-/// Shapes: broadcast; `axis`, which counts from the end of both and is negative, has one size in both and is dropped.
-/// Dtypes: promoted.
-/// # Errors
-/// If the axis is not negative, out of range of an operand, or of different sizes, or the shapes do not broadcast.
-/// # Example
-/// ```
-/// use covector::Tensor;
-/// let x = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
-/// assert_eq!(x.vecdot(&Tensor::from([1.0f32, 1.0]), -1).to_vec::<f32>(), [3.0, 7.0]);
-/// ```
-/// Source: the Array API's `vecdot`.
-#[op(samples = [(real([2, 3]), real2([3]), -1), (real([3]), real2([3]), -1), (real([2, 3]), real2([2, 3]), -2)])]
-pub fn vecdot(x1: &Tensor, x2: &Tensor, axis: Axis) -> Result<Tensor> {
-    if axis.0 >= 0 && x1.ndim() != x2.ndim() {
-        return Err(Error::new(format!("axis {} is another one of each operand", axis.0)).hint("count it from the end"));
-    }
-    let (a, b) = (x1.axis(axis)?, x2.axis(axis)?);
-    if x1.shape()[a] != x2.shape()[b] {
-        return Err(Error::new(format!("vectors of {} and of {} numbers have no product", x1.shape()[a], x2.shape()[b])));
-    }
-    let products = x1.try_multiply(x2)?;
-    let at = a as isize - x1.ndim() as isize;
-    let dtype = products.dtype();
-    Ok(products.try_sum(at)?.cast(dtype))
-}
-
 op_list![
     nonzero,
     count_nonzero,
@@ -331,6 +303,5 @@ op_list![
     unique_all,
     repeat_each,
     cumulative_sum,
-    cumulative_prod,
-    vecdot
+    cumulative_prod
 ];

@@ -3,7 +3,7 @@
 use covector_array::{DType, Shape};
 
 use super::{OpDef, Param};
-use crate::{Axes, Axis, Error, Ints, Kind, Operand, Result, Tensor};
+use crate::{Axes, Axis, Error, ErrorKind, Ints, MatrixNorm, Operand, Result, Tensor};
 
 /// An argument of any kind an op takes.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ impl Args {
         if args.len() > op.params.len() {
             let wanted = op.params.len();
             return Err(Error::new(format!("{} takes {wanted} arguments, {} were given", op.name, args.len()))
-                .kind(Kind::Type));
+                .of_kind(ErrorKind::Type));
         }
         let mut values: Vec<Option<Arg>> = args.into_iter().map(Some).collect();
         values.resize_with(op.params.len(), || None);
@@ -101,9 +101,9 @@ impl Args {
         let known = || self.params.iter().map(|p| p.name).collect::<Vec<_>>().join(", ");
         let at = self.params.iter().position(|p| p.name == name);
         let at =
-            at.ok_or_else(|| Error::new(format!("no parameter `{name}`")).hint(format!("there are: {}", known())).kind(Kind::Type))?;
+            at.ok_or_else(|| Error::new(format!("no parameter `{name}`")).hint(format!("there are: {}", known())).of_kind(ErrorKind::Type))?;
         if self.values[at].is_some() {
-            return Err(Error::new(format!("parameter `{name}` was given twice")).kind(Kind::Type));
+            return Err(Error::new(format!("parameter `{name}` was given twice")).of_kind(ErrorKind::Type));
         }
         self.values[at] = Some(value);
         Ok(())
@@ -119,7 +119,7 @@ impl Args {
         let missing = matches!(value, Arg::None);
         T::from_arg(value).ok_or_else(|| {
             let what = if missing { "is missing" } else { "is of the wrong kind" };
-            Error::new(format!("argument `{name}` {what}: it takes {}", T::KIND)).kind(Kind::Type)
+            Error::new(format!("argument `{name}` {what}: it takes {}", T::KIND)).of_kind(ErrorKind::Type)
         })
     }
 
@@ -168,6 +168,8 @@ from_arg!(
         Arg::Ints(v) => Some(Axes::from(v.iter().map(|&i| i as isize).collect::<Vec<_>>())), Arg::None => Some(Axes::all());
     Ints, "integers", Arg::Ints(v) => Some(Ints::from(v)), Arg::Int(i) => Some(Ints::from(i)), Arg::None => Some(Ints::default());
     Shape, "a shape", Arg::Ints(v) => v.iter().map(|&i| usize::try_from(i).ok()).collect(), Arg::Int(i) => usize::try_from(i).ok().map(Shape::from);
+    MatrixNorm, "an order: a number, \"fro\" or \"nuc\"", Arg::Float(x) => Some(MatrixNorm::from(x)), Arg::Int(i) => Some(MatrixNorm::from(i as f64)),
+        Arg::Str(s) => Some(MatrixNorm::from(&*s));
     DType, "a dtype", Arg::DType(d) => Some(d), Arg::Str(s) => DType::from_name(&s);
     Operand, "a tensor or a number", Arg::Tensor(t) => Some(Operand::Tensor(t)), Arg::Int(i) => Some(Operand::Int(i)), Arg::Float(x) => Some(Operand::Float(x));
 );
@@ -203,5 +205,17 @@ impl Outputs for Vec<Tensor> {
 impl Outputs for (Tensor, Tensor) {
     fn into_tensors(self) -> Vec<Tensor> {
         vec![self.0, self.1]
+    }
+}
+
+impl Outputs for (Tensor, Tensor, Tensor) {
+    fn into_tensors(self) -> Vec<Tensor> {
+        vec![self.0, self.1, self.2]
+    }
+}
+
+impl Outputs for (Tensor, Tensor, Tensor, Tensor) {
+    fn into_tensors(self) -> Vec<Tensor> {
+        vec![self.0, self.1, self.2, self.3]
     }
 }

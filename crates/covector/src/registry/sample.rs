@@ -34,6 +34,29 @@ pub fn positive(shape: impl Into<Shape>) -> Tensor {
     between(0.3, 2.5, shape)
 }
 
+/// Matrices that are regular: reals in (-1, 1), and the number of columns more on the diagonal.
+pub fn regular(shape: impl Into<Shape>) -> Tensor {
+    on_the_diagonal(between(-1.0, 1.0, shape), |_, columns| columns as f64)
+}
+
+/// Matrices with distinct singular values and, made symmetric, eigenvalues: reals in (-0.4, 0.4), and 2, 3.1, 4.2 .. on the
+/// diagonal.
+pub fn distinct(shape: impl Into<Shape>) -> Tensor {
+    on_the_diagonal(between(-0.4, 0.4, shape), |i, _| 2.0 + 1.1 * i as f64)
+}
+
+/// `x` and more on the diagonal of its matrices, by the place there and the number of columns.
+fn on_the_diagonal(x: Tensor, more: impl Fn(usize, usize) -> f64) -> Tensor {
+    let shape = x.shape().clone();
+    let (rows, columns) = (shape[shape.len() - 2], shape[shape.len() - 1]);
+    let mut values = x.value().to_f64_vec();
+    for (at, value) in values.iter_mut().enumerate() {
+        let (i, j) = (at / columns % rows, at % columns);
+        *value += if i == j { more(i, columns) } else { 0.0 };
+    }
+    exactly(&values, shape)
+}
+
 /// Integers i64 in lo..hi.
 pub fn ints(lo: i64, hi: i64, shape: impl Into<Shape>) -> Tensor {
     let shape = shape.into();
