@@ -8,7 +8,7 @@ fn root() -> PathBuf {
 }
 
 /// For each crate, which of ours it may depend on.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("covector-array", &[]),
     ("covector-derive", &[]),
     ("covector-io", &["covector-array"]),
@@ -18,6 +18,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("covector-models", &["covector", "covector-nn", "covector-io"]),
     ("covector-trace", &["covector"]),
     ("covector-lang", &["covector", "covector-trace"]),
+    ("covector-py", &["covector", "covector-io", "covector-trace"]),
     ("covector-cli", &["covector", "covector-nn", "covector-io", "covector-trace", "covector-lang", "covector-models"]),
     ("covector-bench", &["covector", "covector-nn"]),
     ("xtask", &["covector", "covector-check"]),

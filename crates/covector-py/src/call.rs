@@ -251,7 +251,8 @@ impl Binding {
             "DType" => Ok(Arg::DType(crate::dtype::parse(object)?)),
             "bool" => Ok(Arg::Bool(object.is_truthy()?)),
             "f64" => Ok(Arg::Float(object.extract().map_err(wrong)?)),
-            "str" | "String" => Ok(Arg::Str(object.extract().map_err(wrong)?)),
+            "MatrixNorm" if object.extract::<f64>().is_ok() => Ok(Arg::Float(object.extract()?)),
+            "str" | "String" | "MatrixNorm" => Ok(Arg::Str(object.extract().map_err(wrong)?)),
             _ => {
                 let number: i64 = object.extract().map_err(wrong)?;
                 Ok(Arg::Int(number))
@@ -385,6 +386,7 @@ fn target_of(op: &OpDef, name: &str) -> Target {
         "dtype" if op.name == "zeros" || op.name == "ones" => at("dtype").map_or(Target::Nothing, Target::Param),
         "dtype" if at("dtype").is_none() || op.name.starts_with("cumulative") => Target::Before,
         "axis" => at("axis").or(at("axes")).map_or(Target::Nothing, Target::Param),
+        "keepdims" if at("keepdims").is_some() => at("keepdims").map_or(Target::Nothing, Target::Param),
         "keepdims" => at("axes").or(at("axis")).map_or(Target::Nothing, Target::Keep),
         _ => at(name).map_or(Target::Nothing, Target::Param),
     }
@@ -503,21 +505,27 @@ fn own_signature(op: &OpDef) -> String {
 pub fn add_ops(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let class = py.get_type::<PyArray>();
+    let linalg = PyModule::new(py, "linalg")?;
     let own = registry::all()
         .filter(|op| !HIDDEN.contains(&op.name) && !STANDARD.iter().any(|(name, _, _)| *name == op.name));
-    let own = own.map(|op| (op.name, crate::intern(&own_signature(op)), op));
+    let matrices = |op: &OpDef| ["factor", "solve", "linalg"].contains(&op.family());
+    let own = own.filter(|op| !matrices(op)).map(|op| (op.name, crate::intern(&own_signature(op)), op));
     let standard = STANDARD.iter().filter_map(|(name, signature, op)| Some((*name, *signature, registry::find(op)?)));
     for (name, signature, op) in own.chain(standard) {
+        let (home, name) = match name.strip_prefix("linalg.") {
+            Some(name) => (&linalg, name),
+            None => (module, name),
+        };
         let binding = Arc::new(Binding::new(py, name, signature, op)?);
         let names = std::iter::once(name).chain(NAMES.iter().filter(|(_, of)| *of == name).map(|(n, _)| *n));
         let function = binding.function(py)?;
         let method = op.params.first().is_some_and(|p| p.kind == "Tensor");
         for name in names {
-            module.add(name, &function)?;
+            home.add(name, &function)?;
             if method && !class.hasattr(name)? {
                 class.setattr(name, Py::new(py, Method(binding.clone()))?)?;
             }
         }
     }
-    Ok(())
+    module.add("_linalg", linalg)
 }

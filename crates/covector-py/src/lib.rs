@@ -14,7 +14,9 @@ mod errors;
 #[allow(unsafe_code)]
 mod ffi;
 mod grad_mode;
+mod habits;
 mod indexing;
+mod inspect;
 mod operators;
 mod random;
 mod scalar;
@@ -58,8 +60,10 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(array::rebuild, module)?)?;
     call::add_ops(module)?;
     standard::add(module)?;
+    module.add("LinAlgError", py.get_type::<errors::LinAlgError>())?;
     random::add(module)?;
     scalar::add(module)?;
     transform::add(module)?;
+    inspect::add(module)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
 }

@@ -346,7 +346,9 @@ fn repeat(x: &Bound<'_, PyAny>, repeats: &Bound<'_, PyAny>, axis: Option<isize>)
                 y.try_repeat(n, axis)
             }
             Operand::Tensor(counts) => y.try_repeat_each(&counts, axis),
-            Operand::Float(_) => Err(covector::Error::new("counts must be integers").of_kind(covector::ErrorKind::Type)),
+            Operand::Float(_) => {
+                Err(covector::Error::new("counts must be integers").of_kind(covector::ErrorKind::Type))
+            }
         })?,
     )
 }
@@ -577,6 +579,14 @@ fn iinfo<'py>(r#type: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     info(py, "iinfo_object", &fields)
 }
 
+/// The main diagonal of square matrices.
+#[pyfunction]
+#[pyo3(name = "_diagonal")]
+fn diagonal(x: &Bound<'_, PyAny>) -> Object {
+    let y = to_tensor(x)?;
+    wrap(x.py(), run(x.py(), || y.try_diagonal())?)
+}
+
 /// Bytes and nodes alive: the proof that nothing leaks.
 #[pyfunction]
 #[pyo3(name = "_bytes_alive")]
@@ -651,6 +661,7 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
         bytes_alive,
         pad,
         after_fork,
+        diagonal,
     );
     Ok(())
 }

@@ -55,13 +55,13 @@ fn call(function: &Py<PyAny>, arguments: &Leaves) -> PyResult<Py<PyAny>> {
 }
 
 /// As [`call`], to the leaves of the result; an exception flies through Rust.
-fn called(function: &Py<PyAny>, arguments: &Leaves) -> Leaves {
+pub fn called(function: &Py<PyAny>, arguments: &Leaves) -> Leaves {
     let result = call(function, arguments).and_then(|y| Python::attach(|py| flatten(y.bind(py), true)));
     result.unwrap_or_else(|e| throw(e))
 }
 
 /// The arguments as one tree.
-fn gathered<'py>(args: &Bound<'py, PyTuple>, kwargs: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+pub fn gathered<'py>(args: &Bound<'py, PyTuple>, kwargs: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
     let py = args.py();
     let kwargs = kwargs.map_or_else(|| PyDict::new(py), Clone::clone);
     Ok((args, kwargs).into_pyobject(py)?.into_any())
