@@ -4,7 +4,6 @@ use std::sync::Mutex;
 
 use covector::{DType, Prim, Tensor};
 use pyo3::exceptions::{PyTypeError, PyValueError};
-use pyo3::ffi::Py_buffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -261,19 +260,6 @@ impl PyArray {
 
     fn __dlpack_device__(&self) -> (i32, i32) {
         (1, 0)
-    }
-
-    #[allow(unsafe_code)]
-    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut Py_buffer, flags: std::ffi::c_int) -> PyResult<()> {
-        let array = value(slf.py(), &slf.get().handle())?;
-        // SAFETY: Python asks us to fill `view`.
-        unsafe { ffi::fill_buffer(slf.into_any(), array, view, flags) }
-    }
-
-    #[allow(unsafe_code)]
-    unsafe fn __releasebuffer__(&self, view: *mut Py_buffer) {
-        // SAFETY: Python gives back what `__getbuffer__` filled.
-        unsafe { ffi::release_buffer(view) }
     }
 
     #[pyo3(signature = (*, api_version = None))]

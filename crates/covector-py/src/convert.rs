@@ -215,7 +215,20 @@ pub fn read(object: &Bound<'_, PyAny>, dtype: Option<DType>, copy: Option<bool>)
     }
     let mut numbers = Numbers::default();
     let shape: Shape = shape_of(object, 0)?.into_iter().collect();
-    fill(object, &shape, &mut numbers)?;
+    if let Err(error) = fill(object, &shape, &mut numbers) {
+        // Lists beside arrays of several elements: every item becomes an array.
+        let Some(list) = as_sequence(object) else { return Err(error) };
+        let items: Vec<Bound<'_, PyAny>> = (0..list.len()?).map(|i| list.get_item(i)).collect::<PyResult<_>>()?;
+        let mut arrays = false;
+        for item in &items {
+            arrays |= item.cast::<PyArray>().is_ok() || item.hasattr("__array__")?;
+        }
+        if !arrays {
+            return Err(error);
+        }
+        let items: Vec<Tensor> = items.iter().map(|item| read(item, None, None)).collect::<PyResult<_>>()?;
+        return stacked(py, &items, None, dtype);
+    }
     if let Some(dtype) = dtype {
         in_range(&numbers, dtype)?;
     }

@@ -14,6 +14,9 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyAny;
 
+use crate::array::PyArray;
+use crate::convert::value;
+
 thread_local! {
     /// The code object seen last, and the name of its file.
     static LAST: RefCell<Option<(Py<PyAny>, &'static str)>> = const { RefCell::new(None) };
@@ -193,12 +196,7 @@ struct Exported {
 ///
 /// # Safety
 /// `view` must be a buffer Python asks `owner` to fill.
-pub unsafe fn fill_buffer(
-    owner: Bound<'_, PyAny>,
-    array: Array,
-    view: *mut ffi::Py_buffer,
-    flags: c_int,
-) -> PyResult<()> {
+unsafe fn fill_buffer(owner: Bound<'_, PyAny>, array: Array, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
     if view.is_null() {
         return Err(PyBufferError::new_err("there is no view to fill"));
     }
@@ -240,9 +238,23 @@ pub unsafe fn fill_buffer(
 ///
 /// # Safety
 /// `view` must have been filled by `fill_buffer`, and be released once.
-pub unsafe fn release_buffer(view: *mut ffi::Py_buffer) {
+unsafe fn release_buffer(view: *mut ffi::Py_buffer) {
     // SAFETY: as promised by the caller.
     drop(unsafe { Box::from_raw((*view).internal.cast::<Exported>()) });
+}
+
+#[pymethods]
+impl PyArray {
+    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        let array = value(slf.py(), &slf.get().handle())?;
+        // SAFETY: Python asks us to fill `view`.
+        unsafe { fill_buffer(slf.into_any(), array, view, flags) }
+    }
+
+    unsafe fn __releasebuffer__(&self, view: *mut ffi::Py_buffer) {
+        // SAFETY: Python gives back what `__getbuffer__` filled.
+        unsafe { release_buffer(view) }
+    }
 }
 
 #[repr(C)]

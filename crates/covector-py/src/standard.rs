@@ -663,5 +663,11 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
         after_fork,
         diagonal,
     );
+    // Real numbers are their own conjugates and real parts.
+    for name in ["conj", "real"] {
+        if registry::find(name).is_none() {
+            module.add(name, module.getattr("positive")?)?;
+        }
+    }
     Ok(())
 }

@@ -100,12 +100,7 @@ impl Error {
     }
 
     /// Names the op, its operands and the line, where they are not yet named.
-    pub fn located(
-        mut self,
-        op: &str,
-        site: impl Into<Line>,
-        operands: impl FnOnce(&mut Vec<Described>),
-    ) -> Self {
+    pub fn located(mut self, op: &str, site: impl Into<Line>, operands: impl FnOnce(&mut Vec<Described>)) -> Self {
         if self.0.op.is_none() {
             self.0.op = Some(op.to_owned());
             operands(&mut self.0.operands);
@@ -203,8 +198,12 @@ impl From<covector_array::kernels::IndexError> for Error {
 impl From<MatrixError> for Error {
     fn from(e: MatrixError) -> Self {
         let mut error = Error::new(e.to_string()).hint(match e.fault {
-            MatrixFault::Singular(_) => "`lstsq` and `pinv` take singular matrices; `cond` says how near one is to being so",
-            MatrixFault::NotPositiveDefinite(_) => "a small multiple of the unit matrix added to it can make it so; `eigh` takes any symmetric one",
+            MatrixFault::Singular(_) => {
+                "`lstsq` and `pinv` take singular matrices; `cond` says how near one is to being so"
+            }
+            MatrixFault::NotPositiveDefinite(_) => {
+                "a small multiple of the unit matrix added to it can make it so; `eigh` takes any symmetric one"
+            }
             MatrixFault::NotFinite => "find where it comes from: `x.isfinite()`",
             MatrixFault::NotConverged => "scale the matrix, or look for extreme elements in it",
         });

@@ -115,8 +115,8 @@ impl Run {
         if (-n..n).contains(&index) {
             return Ok(Run { start: if index < 0 { index + n } else { index } as usize, count: 1, step: 1 });
         }
-        let error =
-            Error::new(format!("index {index} is out of range for axis {axis} of size {size}")).of_kind(ErrorKind::Index);
+        let error = Error::new(format!("index {index} is out of range for axis {axis} of size {size}"))
+            .of_kind(ErrorKind::Index);
         Err(if n == 0 {
             error.hint("the axis is empty")
         } else {

@@ -90,7 +90,10 @@ impl Tensor {
         };
         let spec = prim.infer(&specs).map_err(located)?;
         if spec.shape.checked_size(spec.dtype.size()).is_none() {
-            return Err(located(Error::new(format!("the result {spec} has more elements than memory can address")).of_kind(ErrorKind::Memory)));
+            return Err(located(
+                Error::new(format!("the result {spec} has more elements than memory can address"))
+                    .of_kind(ErrorKind::Memory),
+            ));
         }
         drop(specs);
         let names = labels::inferred(&prim, &inputs, &spec).map_err(located)?;

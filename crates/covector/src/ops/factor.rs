@@ -39,7 +39,8 @@ pub(super) fn square(x: &Tensor) -> Result<(Tensor, DType)> {
     if rows == columns {
         return Ok(result);
     }
-    Err(Error::new(format!("takes square matrices, not {rows} by {columns}")).clash([x.shape(), x.shape()], [n - 2, n - 1]))
+    Err(Error::new(format!("takes square matrices, not {rows} by {columns}"))
+        .clash([x.shape(), x.shape()], [n - 2, n - 1]))
 }
 
 /// The rows and columns of a matrix.

@@ -1,7 +1,7 @@
 //! Products, powers and norms of matrices and vectors that are made of other ops.
 
-use covector_array::kernels::MatrixOp;
 use covector_array::Shape;
+use covector_array::kernels::MatrixOp;
 use covector_derive::{op, op_list};
 
 use super::create::addressable;
@@ -124,7 +124,8 @@ pub fn cross(x1: &Tensor, x2: &Tensor, axis: Axis) -> Result<Tensor> {
 pub fn kron(x1: &Tensor, x2: &Tensor) -> Result<Tensor> {
     let dtype = common_dtype(&[x1, x2])?;
     let n = x1.ndim().max(x2.ndim());
-    let filled = |x: &Tensor| -> Vec<usize> { std::iter::repeat_n(1, n - x.ndim()).chain(x.shape().iter().copied()).collect() };
+    let filled =
+        |x: &Tensor| -> Vec<usize> { std::iter::repeat_n(1, n - x.ndim()).chain(x.shape().iter().copied()).collect() };
     let (s1, s2) = (filled(x1), filled(x2));
     let each = |a: &[usize], b: &[usize]| -> Shape { a.iter().zip(b).flat_map(|(&m, &n)| [m, n]).collect() };
     addressable(&each(&s1, &s2), dtype)?;
@@ -239,8 +240,9 @@ pub fn matrix_norm(x: &Tensor, ord: MatrixNorm, keepdims: bool) -> Result<Tensor
 }
 
 fn unknown(order: &str) -> Error {
-    Error::new(format!("no norm of matrices has the order {order}"))
-        .hint("there are \"fro\", \"nuc\", 1, -1, 2, -2, inf and -inf; norms of other orders are those of vectors, `norm`")
+    Error::new(format!("no norm of matrices has the order {order}")).hint(
+        "there are \"fro\", \"nuc\", 1, -1, 2, -2, inf and -inf; norms of other orders are those of vectors, `norm`",
+    )
 }
 
 /// The number of singular values that are larger than `rtol` times the largest.

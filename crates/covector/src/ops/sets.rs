@@ -37,9 +37,7 @@ pub fn nonzero(x: &Tensor) -> Result<Vec<Tensor>> {
     }
     let flat = hits(&reshaped(&x.cast(DType::Bool), [x.size()]))?;
     let strides = x.shape().contiguous_strides();
-    let along = |axis: usize| {
-        (flat.floor_divide(strides[axis].max(1) as i64)).remainder(x.shape()[axis].max(1) as i64)
-    };
+    let along = |axis: usize| (flat.floor_divide(strides[axis].max(1) as i64)).remainder(x.shape()[axis].max(1) as i64);
     Ok((0..x.ndim()).map(along).collect())
 }
 
@@ -123,7 +121,10 @@ impl Distinct {
 
     fn inverse(&self, like: &Tensor) -> Tensor {
         let n = like.size();
-        reshaped(&Tensor::from_array(kernels::iota(n, DType::I64)).scatter_set(&self.order, &self.rank, 0), like.shape().clone())
+        reshaped(
+            &Tensor::from_array(kernels::iota(n, DType::I64)).scatter_set(&self.order, &self.rank, 0),
+            like.shape().clone(),
+        )
     }
 }
 
@@ -236,7 +237,9 @@ pub fn repeat_each(x: &Tensor, counts: &Tensor, axis: Axis) -> Result<Tensor> {
     let at = x.axis(axis)?;
     let n = x.shape()[at];
     if !counts.dtype().is_int() {
-        return Err(Error::new(format!("counts must be integers, not {}", counts.dtype())).of_kind(crate::ErrorKind::Type));
+        return Err(
+            Error::new(format!("counts must be integers, not {}", counts.dtype())).of_kind(crate::ErrorKind::Type)
+        );
     }
     let counts = counts.try_broadcast_to([n]).map_err(|e| e.hint("give one count for all, or one for each slice"))?;
     let given = counts.cast(DType::I64).try_to_vec::<i64>()?;

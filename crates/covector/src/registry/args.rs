@@ -100,8 +100,11 @@ impl Args {
     pub fn set(&mut self, name: &str, value: Arg) -> Result<()> {
         let known = || self.params.iter().map(|p| p.name).collect::<Vec<_>>().join(", ");
         let at = self.params.iter().position(|p| p.name == name);
-        let at =
-            at.ok_or_else(|| Error::new(format!("no parameter `{name}`")).hint(format!("there are: {}", known())).of_kind(ErrorKind::Type))?;
+        let at = at.ok_or_else(|| {
+            Error::new(format!("no parameter `{name}`"))
+                .hint(format!("there are: {}", known()))
+                .of_kind(ErrorKind::Type)
+        })?;
         if self.values[at].is_some() {
             return Err(Error::new(format!("parameter `{name}` was given twice")).of_kind(ErrorKind::Type));
         }

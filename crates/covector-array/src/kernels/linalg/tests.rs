@@ -59,8 +59,9 @@ fn factors_multiply_to_the_matrix() {
 
             let packed = run(MatrixOp::Lu, &[x.clone()], &[m, n + 1]);
             let at = |i: usize, j: usize| packed[i * (n + 1) + j];
-            let l: Vec<f64> =
-                (0..m * n).map(|k| if k % n < k / n { at(k / n, k % n) } else { f64::from(u8::from(k % n == k / n)) }).collect();
+            let l: Vec<f64> = (0..m * n)
+                .map(|k| if k % n < k / n { at(k / n, k % n) } else { f64::from(u8::from(k % n == k / n)) })
+                .collect();
             let u: Vec<f64> = (0..n * n).map(|k| if k % n >= k / n { at(k / n, k % n) } else { 0.0 }).collect();
             let rows: Vec<f64> = (0..m).flat_map(|i| a[at(i, n) as usize * n..][..n].to_vec()).collect();
             near(&product(&l, &u, [m, n, n]), &rows, tolerance);
@@ -101,8 +102,12 @@ fn dependent_columns_still_give_an_orthonormal_q() {
 #[test]
 fn what_cannot_be_done_names_the_matrix() {
     let fault = |op, values: &[f64], shape: &[usize], out: &[usize]| {
-        matrices(op, &[array(values, shape, DType::F64), array(&[1.0, 1.0, 1.0, 1.0], &[2, 2, 1], DType::F64)], &Shape::from(out))
-            .unwrap_err()
+        matrices(
+            op,
+            &[array(values, shape, DType::F64), array(&[1.0, 1.0, 1.0, 1.0], &[2, 2, 1], DType::F64)],
+            &Shape::from(out),
+        )
+        .unwrap_err()
     };
     let two = [1.0, 0.0, 0.0, 1.0, 1.0, 2.0, 2.0, 4.0];
     let e = fault(MatrixOp::Solve, &two, &[2, 2, 2], &[2, 2, 1]);

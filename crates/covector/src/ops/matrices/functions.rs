@@ -87,4 +87,3 @@ pub(super) fn expm_jvp(a: &Tensor, da: &Tensor) -> Tensor {
 pub(super) fn expm_vjp(a: &Tensor, c: &Tensor) -> Tensor {
     expm_jvp(&t(a), c)
 }
-

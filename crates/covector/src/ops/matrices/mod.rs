@@ -146,10 +146,7 @@ impl Primitive for Matrices {
         let (lead, m, n) = split(&x[0].shape);
         let k = x.get(1).map_or(0, |b| b.shape[b.shape.len() - 1]);
         let count = size(&Spec::new(out.dtype, lead));
-        Cost {
-            flops: count.saturating_mul(self.flops(m as u64, n as u64, k as u64)),
-            ..Cost::moving(x, out)
-        }
+        Cost { flops: count.saturating_mul(self.flops(m as u64, n as u64, k as u64)), ..Cost::moving(x, out) }
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)
