@@ -54,7 +54,7 @@ def test_a_million_nodes_from_a_loop():
         x = x + 1.0
     assert x.item() == 1_000_000
     y = cv.asarray(0.0)
-    for _ in range(200_000):
+    for _ in range(100_000):
         y = y + 1.0
     del y
 
