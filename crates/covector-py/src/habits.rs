@@ -53,11 +53,13 @@ impl PyArray {
     #[pyo3(signature = (*axes))]
     fn transpose(&self, axes: &Bound<'_, PyTuple>) -> Object {
         let (py, x) = (axes.py(), self.tensor());
+        // Two axes one by one are PyTorch's exchange, a list is NumPy's order.
+        let two = axes.len() == 2;
         let given = if axes.is_empty() { (0..x.ndim() as i64).rev().collect() } else { listed(axes, "axes")? };
         wrap(
             py,
             run(py, || match given[..] {
-                [a, b] if x.ndim() != 2 => x.try_transpose(a as isize, b as isize),
+                [a, b] if two => x.try_transpose(a as isize, b as isize),
                 _ => x.try_permute_dims(given),
             })?,
         )
