@@ -13,7 +13,7 @@ from covector import _core
 HERE = Path(__file__).parent / "python" / "covector"
 HEAD = '''"""Types of the compiled module; written by crates/covector-py/stubs.py, not by hand."""
 
-from typing import Any
+from typing import Any, final
 
 '''
 DTYPES = {name for name in dir(_core) if isinstance(getattr(_core, name), _core.dtype)}
@@ -21,7 +21,7 @@ DTYPES = {name for name in dir(_core) if isinstance(getattr(_core, name), _core.
 RESULTS = {
     "grad": "Any", "value_and_grad": "Any", "jacrev": "Any", "jacfwd": "Any", "hessian": "Any", "vmap": "Any", "checkpoint": "Any",
     "compile": "Any", "jit": "Any", "vjp": "Any", "jvp": "Any", "linearize": "Any", "graph": "Any", "trace": "Any", "cost": "Any",
-    "why": "Any", "save": "None", "load": "dict[str, Array]", "result_type": "dtype", "can_cast": "bool_", "isdtype": "bool_",
+    "why": "Any", "save": "None", "load": "dict[str, Array]", "result_type": "dtype", "can_cast": "_bool", "isdtype": "_bool",
     "finfo": "Any", "iinfo": "Any", "broadcast_shapes": "tuple[int, ...]", "broadcast_arrays": "tuple[Array, ...]",
     "meshgrid": "tuple[Array, ...]", "unstack": "tuple[Array, ...]", "unbind": "tuple[Array, ...]", "nonzero": "tuple[Array, ...]",
     "split": "tuple[Array, ...]", "chunk": "tuple[Array, ...]", "unique_all": "Any", "unique_counts": "Any", "unique_inverse": "Any",
@@ -63,11 +63,11 @@ def function(name, object, indent=""):
 
 def described(cls):
     """One class."""
-    lines = [f"class {cls.__name__}:\n"]
+    lines = [f"@final\nclass {cls.__name__}:\n"]
     for name, object in sorted(vars(cls).items()):
         if name in ("__doc__", "__module__", "__weakref__", "__dict__", "__new__"):
             continue
-        if name in ("__array_ufunc__", "__array_function__"):
+        if name in ("__array_ufunc__", "__array_function__", "__pow__", "__ipow__", "__rpow__"):
             lines.append(f"    {name}: Any\n")
         elif inspect.isgetsetdescriptor(object) or type(object).__name__ == "Method" or name == "__hash__":
             lines.append(f"    {name}: Any\n" if name != "__hash__" else "    __hash__: Any\n")
@@ -78,13 +78,14 @@ def described(cls):
                 text = "self, *args: Any, **kwargs: Any"
             lines.append(f"    def {name}({text}) -> Any: ...\n")
     if cls in (_core.Value, _core.dtype, _core.custom_vjp, _core.no_grad):
-        lines.append("    def __new__(cls, *args: Any, **kwargs: Any) -> Any: ...\n")
+        given = shown(inspect.signature(cls))
+        lines.append(f"    def __new__(cls{', ' if given else ''}{given}) -> Any: ...\n")
     return "".join(lines) if len(lines) > 1 else lines[0].rstrip() + " ...\n"
 
 
 def core():
     """The stub of the compiled module."""
-    text = [HEAD, "import builtins\n\nbool_ = builtins.bool\n\n"]
+    text = [HEAD, "import builtins\n\n_bool = builtins.bool\n\n"]
     for name in sorted(vars(_core)):
         object = getattr(_core, name)
         if isinstance(object, type):
