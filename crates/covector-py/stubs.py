@@ -101,7 +101,8 @@ def core():
             text.append(function(name, object))
         else:
             text.append(f"{name}: Any\n")
-    text.append("__version__: str\n__all__: list[str]\n")
+    names = "".join(f'    "{name}",\n' for name in sorted(_core.__all__))
+    text.append(f"__version__: str\n__all__ = [\n{names}]\n")
     return "".join(text)
 
 
