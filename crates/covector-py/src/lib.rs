@@ -17,6 +17,7 @@ mod grad_mode;
 mod habits;
 mod indexing;
 mod inspect;
+mod limits;
 mod operators;
 mod random;
 mod scalar;
@@ -60,6 +61,7 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(array::rebuild, module)?)?;
     call::add_ops(module)?;
     standard::add(module)?;
+    limits::add(module)?;
     module.add("LinAlgError", py.get_type::<errors::LinAlgError>())?;
     random::add(module)?;
     scalar::add(module)?;
