@@ -17,22 +17,22 @@ import torch
 from torch import Tensor
 
 from reference import TABLE
-from reference.core import decode, decode_argument, encode, source
+from reference.core import decode, decode_argument, encode, inexact, source
 
 HERE = Path(__file__).parent
 
 
 def float_leaves(args: dict[str, Any]) -> Iterator[Tensor]:
-    """The float tensors among the arguments, in order."""
+    """The tensors of floats and complex numbers among the arguments, in order."""
     for value in args.values():
         for tensor in value if isinstance(value, list) else [value]:
-            if isinstance(tensor, Tensor) and tensor.is_floating_point():
+            if isinstance(tensor, Tensor) and inexact(tensor):
                 yield tensor
 
 
 def pull_back(outputs: list[Tensor], cotangents: list[Tensor], leaves: list[Tensor]) -> dict[int, Tensor]:
     """The gradient of each leaf, by identity; zero where no path leads to it."""
-    floats = [y for y in outputs if y.is_floating_point()]
+    floats = [y for y in outputs if inexact(y)]
     if len(floats) != len(cotangents):
         raise ValueError(f"{len(floats)} float outputs, but {len(cotangents)} cotangents")
     paths = [(y, c.to(y.dtype).reshape(y.shape)) for y, c in zip(floats, cotangents) if y.requires_grad]

@@ -6,8 +6,8 @@ The functions are built from differentiable torch operations, so that one call t
 
 from collections.abc import Callable
 
-from . import conv, create, elementwise, index, linalg, linear, losses, nn, reductions, shape
+from . import complex, conv, create, elementwise, index, linalg, linear, losses, nn, reductions, shape
 
-FAMILIES = (create, elementwise, reductions, linear, linalg, shape, index, conv, nn, losses)
+FAMILIES = (create, elementwise, complex, reductions, linear, linalg, shape, index, conv, nn, losses)
 
 TABLE: dict[str, Callable] = {name: function for family in FAMILIES for name, function in family.TABLE.items()}

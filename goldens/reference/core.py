@@ -13,6 +13,7 @@ DTYPES = {
     "u8": torch.uint8, "u16": torch.uint16, "u32": torch.uint32, "u64": torch.uint64,
     "i8": torch.int8, "i16": torch.int16, "i32": torch.int32, "i64": torch.int64,
     "f16": torch.float16, "bf16": torch.bfloat16, "f32": torch.float32, "f64": torch.float64,
+    "c64": torch.complex64, "c128": torch.complex128,
 }  # fmt: skip
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
@@ -25,15 +26,20 @@ class Axes(NamedTuple):
 
 
 def decode(tensor: dict[str, Any]) -> Tensor:
-    """A tensor from its JSON form; non-finite numbers are strings there."""
+    """A tensor from its JSON form; non-finite numbers are strings there, complex ones their two parts."""
     dtype = DTYPES[tensor["dtype"]]
     data = [float(x) if isinstance(x, str) else x for x in tensor["data"]]
+    if dtype.is_complex:
+        parts = torch.tensor(data, dtype=dtype.to_real()).reshape([*tensor["shape"], 2])
+        return torch.view_as_complex(parts)
     return torch.tensor(data, dtype=dtype).reshape(tensor["shape"])
 
 
 def encode(x: Tensor) -> dict[str, Any]:
-    """The JSON form of a tensor: flat, row-major, bools as 0 and 1."""
+    """The JSON form of a tensor: flat, row-major, bools as 0 and 1, complex numbers as their two parts."""
     flat = x.detach().reshape(-1)
+    if x.is_complex():
+        flat = torch.view_as_real(flat.resolve_conj().resolve_neg()).reshape(-1)
     if x.dtype == torch.bool:
         flat = flat.to(torch.uint8)
     data = [v if math.isfinite(v) else str(v) for v in flat.tolist()]
@@ -52,6 +58,8 @@ def decode_argument(argument: dict[str, Any]) -> Any:
             return Axes(value["axes"], value.get("keepdims", False))
         case "float":
             return float(value)
+        case "complex":
+            return complex(float(value[0]), float(value[1]))
         case "none":
             return None
         case "int" | "ints" | "bool" | "str" | "dtype":
@@ -76,8 +84,13 @@ def source(function: Callable) -> str:
 
 
 def real(x: Tensor) -> Tensor:
-    """Floats as they are, integers and bool as f32: our promotion for real functions."""
-    return x if x.is_floating_point() else x.to(torch.float32)
+    """Floats and complex numbers as they are, integers and bool as f32: our promotion for functions of numbers."""
+    return x if inexact(x) else x.to(torch.float32)
+
+
+def inexact(x: Tensor) -> bool:
+    """True for what has derivatives: floats and complex numbers."""
+    return x.is_floating_point() or x.is_complex()
 
 
 def numeric(x: Tensor) -> Tensor:
@@ -92,7 +105,7 @@ def promoted(*operands: Tensor | float) -> list[Tensor]:
     for other in dtypes[1:]:
         dtype = torch.promote_types(dtype, other)
     for x in operands:
-        if isinstance(x, float) and not dtype.is_floating_point:
+        if isinstance(x, float) and not (dtype.is_floating_point or dtype.is_complex):
             dtype = torch.float32
         elif isinstance(x, int) and dtype == torch.bool and not isinstance(x, bool):
             dtype = torch.int64

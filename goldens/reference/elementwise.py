@@ -146,6 +146,16 @@ def polygamma(n: Tensor | int, x: Tensor) -> Tensor:
     return torch.stack(flat).reshape(points.shape)
 
 
+def rounded(x: Tensor) -> Tensor:
+    """Complex numbers part by part, which torch does not."""
+    return torch.complex(x.real.round(), x.imag.round()) if x.is_complex() else torch.round(x)
+
+
+def parts_differ(test: Callable) -> Callable:
+    """A test of floats that holds for a complex number if it does for a part."""
+    return lambda x: test(x.real) | test(x.imag) if x.is_complex() else test(x)
+
+
 REAL = {
     "sqrt": torch.sqrt,
     "rsqrt": torch.rsqrt,
@@ -178,20 +188,21 @@ REAL = {
     "gelu": lambda x: 0.5 * x * torch.erfc(-x / 2**0.5),
     "gelu_slope": lambda x: 0.5 * torch.erfc(-x / 2**0.5) + x * torch.exp(-0.5 * x * x) / (2 * math.pi) ** 0.5,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "isnan": torch.isnan,
-    "isinf": torch.isinf,
+    "angle": torch.angle,
+    "isnan": parts_differ(torch.isnan),
+    "isinf": parts_differ(torch.isinf),
     "isfinite": torch.isfinite,
 }
 
 NUMERIC = {
     "negative": torch.neg,
     "abs": torch.abs,
-    "sign": torch.sign,
+    "sign": lambda x: torch.sgn(x) if x.is_complex() else torch.sign(x),
     "square": lambda x: x * x,
     "relu": torch.relu,
     "floor": torch.floor,
     "ceil": torch.ceil,
-    "round": torch.round,
+    "round": rounded,
     "trunc": torch.trunc,
 }
 

@@ -50,6 +50,8 @@ def scatter(x: Tensor, indices: Tensor, updates: Tensor | float, axis: int, how:
     places, updates = wrapped(indices, x.shape[axis]), updates.broadcast_to(indices.shape)
     if how == "set":
         return placed_in_turn(x, axis, places, updates)
+    if how == "sum":
+        return torch.scatter_add(x, axis, places, updates)
     return torch.scatter_reduce(x, axis, places, updates, how, include_self=True)
 
 

@@ -8,18 +8,35 @@ fn root() -> PathBuf {
 }
 
 /// For each crate, which of ours it may depend on.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("covector-array", &[]),
     ("covector-derive", &[]),
     ("covector-io", &["covector-array"]),
     ("covector", &["covector-array", "covector-derive"]),
     ("covector-nn", &["covector", "covector-array", "covector-derive", "covector-io"]),
+    ("covector-data", &["covector", "covector-nn", "covector-io"]),
     ("covector-check", &["covector"]),
     ("covector-models", &["covector", "covector-nn", "covector-io"]),
     ("covector-trace", &["covector"]),
     ("covector-lang", &["covector", "covector-trace"]),
     ("covector-py", &["covector", "covector-io", "covector-trace"]),
-    ("covector-cli", &["covector", "covector-nn", "covector-io", "covector-trace", "covector-lang", "covector-models"]),
+    (
+        "covector-train",
+        &["covector", "covector-nn", "covector-io", "covector-trace", "covector-models", "covector-data"],
+    ),
+    (
+        "covector-cli",
+        &[
+            "covector",
+            "covector-nn",
+            "covector-io",
+            "covector-trace",
+            "covector-lang",
+            "covector-models",
+            "covector-train",
+            "covector-data",
+        ],
+    ),
     ("covector-bench", &["covector", "covector-nn"]),
     ("xtask", &["covector", "covector-check"]),
 ];

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::buffer::Storage;
+use crate::mapping::Mapping;
 use crate::outline::Ledger;
 use crate::shape::Strides;
-use crate::{DType, Element, Shape, kernels};
+use crate::{DType, Element, Shape, c128, kernels};
 
 /// Bytes up to which one value is repeated in memory.
 const FILLED: usize = 256;
@@ -104,7 +105,7 @@ impl Array {
         owner: Box<dyn Any + Send + Sync>,
     ) -> Option<Array> {
         let first = NonNull::new(first.cast_mut())?;
-        if dtype == DType::Bool || !(first.as_ptr() as usize).is_multiple_of(dtype.size()) {
+        if dtype == DType::Bool || !(first.as_ptr() as usize).is_multiple_of(dtype.part().size()) {
             return None;
         }
         let strides = Strides::from_slice(strides);
@@ -200,7 +201,49 @@ impl Array {
         self.contiguous().as_slice::<T>().expect("contiguous").to_vec()
     }
 
-    /// The elements in row-major order, each converted to f64.
+    /// The real and imaginary parts of a complex array as a view: `[..] -> [.., 2]` of floats. Other arrays as they are.
+    pub fn parts(&self) -> Array {
+        if !self.dtype.is_complex() {
+            return self.clone();
+        }
+        let mut strides: Strides = self.strides.iter().map(|s| 2 * s).collect();
+        strides.push(1);
+        let shape = self.shape.with_inserted(self.ndim(), 2);
+        Array { storage: self.storage.clone(), dtype: self.dtype.part(), shape, strides, offset: 2 * self.offset }
+    }
+
+    /// Floats whose last axis holds real and imaginary parts as a complex array: `[.., 2] -> [..]`; a view where the parts
+    /// lie side by side.
+    ///
+    /// # Panics
+    /// If the dtype is neither f32 nor f64, or the last axis has not two elements.
+    pub fn of_parts(&self) -> Array {
+        assert!(matches!(self.dtype, DType::F32 | DType::F64), "the parts of complex numbers are f32 or f64");
+        assert_eq!(self.shape.last(), Some(&2), "the last axis of {} holds no parts", self.shape);
+        let lead = self.ndim() - 1;
+        let paired = self.strides[lead] == 1 && self.strides[..lead].iter().all(|s| s % 2 == 0);
+        if !paired || !self.offset.is_multiple_of(2) {
+            return kernels::copy(self).of_parts();
+        }
+        Array {
+            storage: self.storage.clone(),
+            dtype: self.dtype.to_complex(),
+            shape: self.shape[..lead].iter().copied().collect(),
+            strides: self.strides[..lead].iter().map(|s| s / 2).collect(),
+            offset: self.offset / 2,
+        }
+    }
+
+    /// The elements in row-major order, each converted to c128.
+    pub fn to_c128_vec(&self) -> Vec<c128> {
+        match self.dtype {
+            DType::C64 | DType::C128 => kernels::cast(self, DType::C128).to_vec(),
+            _ => self.to_f64_vec().into_iter().map(|x| c128::new(x, 0.0)).collect(),
+        }
+    }
+
+    /// The elements in row-major order, each converted to f64; of complex numbers the real part ([`parts`](Self::parts)
+    /// gives both).
     pub fn to_f64_vec(&self) -> Vec<f64> {
         crate::with_dtype!(self.dtype, T => self.to_vec::<T>().into_iter().map(T::to_f64).collect())
     }
@@ -231,6 +274,24 @@ impl Array {
         // SAFETY: the buffer is fresh and as long as `bytes`; every bit pattern is valid for non-bool dtypes.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), array.storage.as_ptr(), bytes.len()) };
         array
+    }
+
+    /// An array of the bytes of a mapped file that begin at `offset`, as [`from_bytes`](Self::from_bytes) reads them.
+    ///
+    /// Without a copy, and with no more memory than what is looked at, if the bytes lie where elements may lie and are no
+    /// bools (whose bytes may be no bools); else they are copied at once. Kernels never write into the file.
+    ///
+    /// # Panics
+    /// If the file has fewer bytes from there on than the shape and dtype take.
+    pub fn mapped(map: &Arc<Mapping>, offset: usize, shape: impl Into<Shape>, dtype: DType) -> Array {
+        let shape = shape.into();
+        let bytes = &map.bytes()[offset..offset + shape.size() * dtype.size()];
+        let aligned = (bytes.as_ptr() as usize).is_multiple_of(dtype.part().size());
+        if !aligned || dtype == DType::Bool || bytes.is_empty() {
+            return Array::from_bytes(bytes, shape, dtype);
+        }
+        let strides = shape.contiguous_strides();
+        Array { storage: Storage::mapped(map, offset), dtype, shape, strides, offset: 0 }
     }
 
     /// Pointer to the first element, whatever `T` (kernels check the dtype).
@@ -376,7 +437,10 @@ impl std::fmt::Debug for Array {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}{}", self.dtype, self.shape)?;
         if self.size() <= 64 {
-            write!(f, " {:?}", self.to_f64_vec())?;
+            match self.dtype.is_complex() {
+                true => write!(f, " {:?}", self.to_c128_vec())?,
+                false => write!(f, " {:?}", self.to_f64_vec())?,
+            }
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex};
 
+use crate::mapping::Mapping;
 use crate::outline::Ledger;
 
 const ALIGN: usize = 64;
@@ -112,18 +113,29 @@ impl Storage {
         let class = class_of(len);
         ledger.add(class_bytes(class));
         let (ptr, counted) = (NonNull::dangling(), AtomicBool::new(false));
-        Storage(ManuallyDrop::new(Arc::new(Buffer { ptr, class, counted, ledger: Some(ledger.clone()), owner: None })))
+        let kind = Kind::Outline(ledger.clone());
+        Storage(ManuallyDrop::new(Arc::new(Buffer { ptr, class, counted, kind })))
     }
 
     /// A handle on memory that others own and that lives as long as `owner`: read, never written, not counted.
     pub fn foreign(ptr: NonNull<u8>, owner: Box<dyn Any + Send + Sync>) -> Storage {
-        let counted = AtomicBool::new(false);
-        Storage(ManuallyDrop::new(Arc::new(Buffer { ptr, class: CLASSES, counted, ledger: None, owner: Some(owner) })))
+        let (counted, kind) = (AtomicBool::new(false), Kind::Foreign(owner));
+        Storage(ManuallyDrop::new(Arc::new(Buffer { ptr, class: CLASSES, counted, kind })))
+    }
+
+    /// A handle on a mapped file from this byte on.
+    pub fn mapped(map: &Arc<Mapping>, offset: usize) -> Storage {
+        let at = map.bytes()[offset..].as_ptr().cast_mut();
+        let ptr = NonNull::new(at).expect("slices do not begin at 0");
+        Storage::foreign(ptr, Box::new(map.clone()))
     }
 
     /// Where this block is counted, if it is an outline.
     pub fn ledger(&self) -> Option<&Arc<Ledger>> {
-        self.0.ledger.as_ref()
+        match &self.0.kind {
+            Kind::Outline(ledger) => Some(ledger),
+            _ => None,
+        }
     }
 
     /// A number that tells blocks alive at the same time apart.
@@ -131,13 +143,13 @@ impl Storage {
         Arc::as_ptr(&self.0) as usize
     }
 
-    /// True if no other handle sees the block, and it is our own.
+    /// True if no other handle sees the block, and it is our own: then the holder may write it.
     pub fn is_unique(&mut self) -> bool {
-        Arc::get_mut(&mut self.0).is_some_and(|buffer| buffer.owner.is_none())
+        Arc::get_mut(&mut self.0).is_some_and(|buffer| !matches!(buffer.kind, Kind::Foreign(_)))
     }
 
     pub fn as_ptr(&self) -> *mut u8 {
-        assert!(self.0.ledger.is_none(), "the outline of an array has no elements");
+        assert!(self.ledger().is_none(), "the outline of an array has no elements");
         self.0.ptr.as_ptr()
     }
 }
@@ -147,7 +159,7 @@ impl Drop for Storage {
         // SAFETY: the handle is being dropped, so nobody looks at it again.
         let buffer = unsafe { ManuallyDrop::take(&mut self.0) };
         // The only handle there is cannot be copied meanwhile.
-        if buffer.class < SMALL && Arc::strong_count(&buffer) == 1 && buffer.ledger.is_none() {
+        if buffer.class < SMALL && Arc::strong_count(&buffer) == 1 && matches!(buffer.kind, Kind::Block) {
             // What others did with the block before they let it go comes before what its next owner does.
             fence(Ordering::Acquire);
             let _ = LOCAL.try_with(|local| local.borrow_mut().put(buffer));
@@ -243,19 +255,26 @@ fn layout(bytes: usize) -> Layout {
     Layout::from_size_align(bytes, align).expect("block sizes were checked to fit in isize")
 }
 
-/// An owned block.
+/// Whose the bytes of a buffer are.
+enum Kind {
+    /// The buffer's, from the pool.
+    Block,
+    /// There are none; they are counted.
+    Outline(Arc<Ledger>),
+    /// Another's, which stay as long as this: a mapped file's, or those of an object of another language.
+    Foreign(#[expect(dead_code, reason = "held so that the bytes stay")] Box<dyn Any + Send + Sync>),
+}
+
+/// An owned block, or what stands for one.
 struct Buffer {
     ptr: NonNull<u8>,
     class: usize,
     /// False for a spare block.
     counted: AtomicBool,
-    /// Where an outline, which has no block, is counted.
-    ledger: Option<Arc<Ledger>>,
-    /// Keeps memory of others alive.
-    owner: Option<Box<dyn Any + Send + Sync>>,
+    kind: Kind,
 }
 
-// SAFETY: a Buffer owns its block; shared access is read-only, writing needs `&mut` (or a kernel's proof of uniqueness).
+// SAFETY: a Buffer owns its block, or holds what keeps another's alive; shared access is read-only, writing needs `&mut` (or a kernel's proof of uniqueness).
 unsafe impl Send for Buffer {}
 unsafe impl Sync for Buffer {}
 
@@ -271,7 +290,7 @@ impl Buffer {
             spare
         };
         let ptr = spare.map_or_else(|| fresh(bytes), |Block(ptr)| ptr);
-        Buffer { ptr, class, counted: AtomicBool::new(true), ledger: None, owner: None }
+        Buffer { ptr, class, counted: AtomicBool::new(true), kind: Kind::Block }
     }
 }
 
@@ -293,13 +312,12 @@ fn fresh(bytes: usize) -> NonNull<u8> {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.owner.is_some() {
-            return;
+        match &self.kind {
+            Kind::Block => (),
+            Kind::Outline(ledger) => return ledger.remove(class_bytes(self.class)),
+            Kind::Foreign(_) => return,
         }
         let bytes = class_bytes(self.class);
-        if let Some(ledger) = &self.ledger {
-            return ledger.remove(bytes);
-        }
         if *self.counted.get_mut() {
             count(bytes.wrapping_neg());
         }

@@ -5,6 +5,14 @@
 use std::fmt;
 
 use half::{bf16, f16};
+use num_complex::Complex;
+
+/// Two f32: the real and the imaginary part (NumPy's complex64).
+#[allow(non_camel_case_types)]
+pub type c64 = Complex<f32>;
+/// Two f64: the real and the imaginary part (NumPy's complex128).
+#[allow(non_camel_case_types)]
+pub type c128 = Complex<f64>;
 
 /// The type of an array's elements.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -23,11 +31,13 @@ pub enum DType {
     BF16,
     F32,
     F64,
+    C64,
+    C128,
 }
 
 impl DType {
     /// Every dtype, in the order of the promotion table and of declaration.
-    pub const ALL: [DType; 13] = [
+    pub const ALL: [DType; 15] = [
         DType::Bool,
         DType::U8,
         DType::U16,
@@ -41,9 +51,11 @@ impl DType {
         DType::BF16,
         DType::F32,
         DType::F64,
+        DType::C64,
+        DType::C128,
     ];
 
-    /// The short name: `bool`, `u8` … `i64`, `f16`, `bf16`, `f32`, `f64`.
+    /// The short name: `bool`, `u8` … `i64`, `f16`, `bf16`, `f32`, `f64`, `c64`, `c128`.
     pub const fn name(self) -> &'static str {
         match self {
             DType::Bool => "bool",
@@ -59,6 +71,8 @@ impl DType {
             DType::BF16 => "bf16",
             DType::F32 => "f32",
             DType::F64 => "f64",
+            DType::C64 => "c64",
+            DType::C128 => "c128",
         }
     }
 
@@ -73,18 +87,46 @@ impl DType {
             DType::Bool | DType::U8 | DType::I8 => 1,
             DType::U16 | DType::I16 | DType::F16 | DType::BF16 => 2,
             DType::U32 | DType::I32 | DType::F32 => 4,
-            DType::U64 | DType::I64 | DType::F64 => 8,
+            DType::U64 | DType::I64 | DType::F64 | DType::C64 => 8,
+            DType::C128 => 16,
         }
     }
 
-    /// True for f16, bf16, f32 and f64: the dtypes that have derivatives.
+    /// True for f16, bf16, f32 and f64.
     pub const fn is_float(self) -> bool {
         matches!(self, DType::F16 | DType::BF16 | DType::F32 | DType::F64)
     }
 
+    /// True for c64 and c128.
+    pub const fn is_complex(self) -> bool {
+        matches!(self, DType::C64 | DType::C128)
+    }
+
+    /// True for floats and complex numbers: the dtypes that have derivatives.
+    pub const fn is_inexact(self) -> bool {
+        self.is_float() || self.is_complex()
+    }
+
     /// True for signed and unsigned integers; false for bool.
     pub const fn is_int(self) -> bool {
-        !self.is_float() && !matches!(self, DType::Bool)
+        !self.is_inexact() && !matches!(self, DType::Bool)
+    }
+
+    /// The dtype of the parts of a complex number; of others they themselves.
+    pub const fn part(self) -> DType {
+        match self {
+            DType::C64 => DType::F32,
+            DType::C128 => DType::F64,
+            real => real,
+        }
+    }
+
+    /// The complex dtype that holds this dtype's numbers: c128 for f64 and c128, else c64.
+    pub const fn to_complex(self) -> DType {
+        match self {
+            DType::F64 | DType::C128 => DType::C128,
+            _ => DType::C64,
+        }
     }
 
     /// True for unsigned integers; false for bool.
@@ -96,7 +138,8 @@ impl DType {
     ///
     /// bool yields to everything; among integers the wider wins, and unsigned with signed gives the next signed type that
     /// holds both (u64 with any signed integer gives f32, as no integer holds both); integers yield to floats;
-    /// f16 with bf16 gives f32. Source: the Array API's table, with JAX's entries for bf16 and u64.
+    /// f16 with bf16 gives f32; everything yields to complex numbers, f64 with c64 gives c128.
+    /// Source: the Array API's table, with JAX's entries for bf16, u64, and integers beside floats and complex numbers.
     pub fn promote(self, other: DType) -> DType {
         use DType::*;
         if self == other {
@@ -106,7 +149,8 @@ impl DType {
         match (lo, hi) {
             (Bool, d) => d,
             (F16, BF16) => F32,
-            (_, d) if d.is_float() => d,
+            (F64, C64) => C128,
+            (_, d) if d.is_inexact() => d,
             (u, s) if u.is_unsigned() && s.is_int() && !s.is_unsigned() => match u.size().max(s.size() / 2) {
                 1 => I16,
                 2 => I32,
@@ -117,9 +161,9 @@ impl DType {
         }
     }
 
-    /// The float dtype in which a float-only function of this dtype is computed: itself, or f32 for integers and bool.
+    /// The dtype in which a function of real or complex numbers is computed: itself, or f32 for integers and bool.
     pub const fn to_float(self) -> DType {
-        if self.is_float() { self } else { DType::F32 }
+        if self.is_inexact() { self } else { DType::F32 }
     }
 }
 
@@ -137,7 +181,7 @@ impl fmt::Display for DType {
 pub unsafe trait Element: Copy + PartialEq + Default + fmt::Debug + Send + Sync + 'static {
     /// The dtype of arrays of this type.
     const DTYPE: DType;
-    /// The value as f64 (i64 and u64 beyond 2^53 are rounded).
+    /// The value as f64 (i64 and u64 beyond 2^53 are rounded); of complex numbers the real part.
     fn to_f64(self) -> f64;
     /// The nearest value to `x`; integers truncate and saturate, bool is `x != 0`.
     fn from_f64(x: f64) -> Self;
@@ -209,9 +253,41 @@ macro_rules! half_elements {
 }
 half_elements!(f16 => F16, bf16 => BF16);
 
+macro_rules! complex_elements {
+    ($($part:ty => $d:ident),*) => {$(
+        // SAFETY: two floats side by side, of which every bit pattern is valid.
+        unsafe impl Element for Complex<$part> {
+            const DTYPE: DType = DType::$d;
+            fn to_f64(self) -> f64 { self.re as f64 }
+            fn from_f64(x: f64) -> Self { Complex::new(x as $part, 0.0) }
+            fn to_i64(self) -> i64 { self.re as i64 }
+            fn from_i64(x: i64) -> Self { Complex::new(x as $part, 0.0) }
+        }
+    )*};
+}
+complex_elements!(f32 => C64, f64 => C128);
+
 /// Runs `$body` with the type alias `$T` bound to the Rust type of `$dtype`.
 #[macro_export]
 macro_rules! with_dtype {
+    ($dtype:expr, $T:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::C64 => {
+                type $T = $crate::c64;
+                $body
+            }
+            $crate::DType::C128 => {
+                type $T = $crate::c128;
+                $body
+            }
+            real => $crate::with_real_dtype!(real, $T => $body),
+        }
+    };
+}
+
+/// [`with_dtype!`] for what needs an order: panics for complex dtypes.
+#[macro_export]
+macro_rules! with_real_dtype {
     ($dtype:expr, $T:ident => $body:expr) => {
         match $dtype {
             $crate::DType::Bool => {
@@ -266,6 +342,7 @@ macro_rules! with_dtype {
                 type $T = f64;
                 $body
             }
+            $crate::DType::C64 | $crate::DType::C128 => panic!("complex numbers have no order"),
         }
     };
 }
@@ -295,5 +372,9 @@ mod tests {
         assert_eq!(BF16.promote(F32), F32);
         assert_eq!(Bool.promote(U8), U8);
         assert_eq!(I32.promote(U32), I64);
+        assert_eq!(F32.promote(C64), C64);
+        assert_eq!(F64.promote(C64), C128);
+        assert_eq!(F16.promote(C128), C128);
+        assert_eq!(I64.promote(C64), C64);
     }
 }

@@ -9,6 +9,7 @@ mod buffer;
 mod dtype;
 pub mod isa;
 pub mod kernels;
+mod mapping;
 pub mod math;
 mod outline;
 mod shape;
@@ -16,7 +17,8 @@ pub mod threads;
 
 pub use array::Array;
 pub use buffer::{live_bytes, peak_bytes, trim_pool};
-pub use dtype::{DType, Element};
+pub use dtype::{DType, Element, c64, c128};
 pub use half::{bf16, f16};
+pub use mapping::Mapping;
 pub use outline::{Ledger, outline_map, outline_pass};
 pub use shape::{Dims, Shape, Strides};

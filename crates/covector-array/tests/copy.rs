@@ -61,7 +61,7 @@ fn oracle(x: &Array, to: DType) -> Vec<f64> {
     let one = |v: f64, i: i64| -> f64 {
         macro_rules! out {
             ($t:ident) => {
-                if from.is_float() { v as $t as f64 } else { i as $t as f64 }
+                if from.is_inexact() { v as $t as f64 } else { i as $t as f64 }
             };
         }
         match to {
@@ -76,8 +76,8 @@ fn oracle(x: &Array, to: DType) -> Vec<f64> {
             DType::I64 => out!(i64),
             DType::F16 => f16::from_f64(v).to_f64(),
             DType::BF16 => bf16::from_f64(v).to_f64(),
-            DType::F32 => out!(f32),
-            DType::F64 => v,
+            DType::F32 | DType::C64 => out!(f32),
+            DType::F64 | DType::C128 => v,
         }
     };
     let ints = x.to_i64_vec();
@@ -93,7 +93,8 @@ fn every_pair_of_dtypes_casts() {
             true => cast(&Array::from_slice(&wild, [wild.len()]), from),
             false => values(2000, from),
         };
-        for to in DType::ALL {
+        // From complex to real numbers there is no cast, except to bool.
+        for to in DType::ALL.into_iter().filter(|&d| d == DType::Bool || d.is_complex() || !from.is_complex()) {
             for x in layouts(&x) {
                 let (got, want) = (cast(&x, to), oracle(&x, to));
                 assert_eq!(got.dtype(), to);

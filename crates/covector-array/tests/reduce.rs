@@ -54,7 +54,7 @@ fn every_layout_gives_the_oracles_result() {
                 let (out, sequences) = sequences(&x, &axes);
                 for op in OPS {
                     let sums = matches!(op, Reduction::Sum | Reduction::Prod);
-                    if dtype == DType::Bool && sums {
+                    if dtype == DType::Bool && sums || dtype.is_complex() && !sums {
                         continue;
                     }
                     let want: Vec<f64> = sequences.iter().map(|s| oracle(op, s, dtype)).collect();

@@ -9,7 +9,7 @@ const EXAMPLES: usize = 3;
 
 /// Example `i` of an argument: other numbers, same spec, same domain.
 fn example(x: &Tensor, i: usize) -> Tensor {
-    match (i, x.dtype().is_float()) {
+    match (i, x.dtype().is_inexact()) {
         (0, _) => x.clone(),
         (i, true) => x * Tensor::scalar(1.0 - 0.03 * i as f64, x.dtype()),
         (i, false) => {

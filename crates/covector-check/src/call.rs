@@ -40,19 +40,19 @@ impl Call {
         Sample { args: self.sample.args.iter().map(replaced).collect() }
     }
 
-    /// The float tensors among the arguments.
+    /// The tensors of floats and complex numbers among the arguments.
     pub fn floats(&self) -> Vec<Tensor> {
-        self.tensors().into_iter().filter(|t| t.dtype().is_float()).collect()
+        self.tensors().into_iter().filter(|t| t.dtype().is_inexact()).collect()
     }
 
-    /// The float results as a function of the float tensors; panics with the op's own message if it refuses.
+    /// The results of floats and complex numbers as a function of such tensors; panics with the op's own message if it refuses.
     pub fn on_floats(&self, floats: &[Tensor]) -> Vec<Tensor> {
         let mut rest = floats.iter().cloned();
         let mut tensors = self.tensors();
-        for t in tensors.iter_mut().filter(|t| t.dtype().is_float()) {
+        for t in tensors.iter_mut().filter(|t| t.dtype().is_inexact()) {
             *t = rest.next().expect("as many floats as the sample has");
         }
         let results = self.with_tensors(&tensors).unwrap_or_else(|e| panic!("{e}"));
-        results.into_iter().filter(|y| y.dtype().is_float()).collect()
+        results.into_iter().filter(|y| y.dtype().is_inexact()).collect()
     }
 }

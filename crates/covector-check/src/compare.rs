@@ -27,7 +27,7 @@ impl Tolerance {
     }
 }
 
-/// Checks that `got` has the spec of `wanted` and its figures within the tolerance.
+/// Checks that `got` has the spec of `wanted` and its figures within the tolerance, complex numbers part by part.
 ///
 /// # Errors
 /// Names the first element that is off.
@@ -35,12 +35,13 @@ pub fn close(got: &Tensor, wanted: &Tensor, tolerance: Tolerance) -> Verdict {
     if got.spec() != wanted.spec() {
         return Err(format!("{} instead of {}", got.spec(), wanted.spec()));
     }
-    let read = |t: &Tensor| t.try_value().map(|v| v.to_f64_vec()).map_err(|e| e.to_string());
+    let read = |t: &Tensor| t.try_value().map(|v| v.parts().to_f64_vec()).map_err(|e| e.to_string());
     let (a, b) = (read(got)?, read(wanted)?);
     match a.iter().zip(&b).position(|(&a, &b)| !tolerance.accepts(a, b)) {
         None => Ok(()),
         Some(i) => {
-            Err(format!("element {i} is {:e} instead of {:e} (difference {:.1e})", a[i], b[i], (a[i] - b[i]).abs()))
+            let i_th = if got.dtype().is_complex() { i / 2 } else { i };
+            Err(format!("element {i_th} is {:e} instead of {:e} (difference {:.1e})", a[i], b[i], (a[i] - b[i]).abs()))
         }
     }
 }

@@ -1,17 +1,23 @@
 //! Derivatives against central differences, and the two modes against each other.
 
+use covector::ops::complex::complex;
 use covector::registry::sample::between;
-use covector::{Tensor, eval, jvp, vjp};
+use covector::{Tensor, c128, eval, jvp, vjp};
 
 use crate::compare::{Tolerance, close};
 use crate::{Verdict, call::Call};
 
 /// Tensors like these, filled with numbers of order one that depend on `salt`.
 pub(crate) fn directions(like: &[Tensor], salt: f64) -> Vec<Tensor> {
-    like.iter()
-        .enumerate()
-        .map(|(i, t)| between(-1.0 - salt, 1.3 + i as f64 * 0.07, t.shape()).cast(t.dtype()))
-        .collect()
+    let along = |(i, t): (usize, &Tensor)| {
+        let real = between(-1.0 - salt, 1.3 + i as f64 * 0.07, t.shape());
+        match t.dtype().is_complex() {
+            true => complex(&real, &between(-1.2 - salt, 1.1 + i as f64 * 0.05, t.shape())),
+            false => real,
+        }
+        .cast(t.dtype())
+    };
+    like.iter().enumerate().map(along).collect()
 }
 
 /// A function of a list of tensors.
@@ -43,7 +49,8 @@ fn all_close(got: &[Tensor], wanted: &[Tensor], tolerance: Tolerance, what: &str
 fn inner(a: &[Tensor], b: &[Tensor]) -> (f64, f64) {
     let mut sums = (0.0, 0.0);
     for (a, b) in a.iter().zip(b) {
-        for (x, y) in a.value().to_f64_vec().iter().zip(b.value().to_f64_vec()) {
+        // Of complex numbers `Re(conj(a) b)`.
+        for (x, y) in a.value().parts().to_f64_vec().iter().zip(b.value().parts().to_f64_vec()) {
             sums.0 += x * y;
             sums.1 += (x * y).abs();
         }
@@ -51,17 +58,26 @@ fn inner(a: &[Tensor], b: &[Tensor]) -> (f64, f64) {
     sums
 }
 
-/// Forward mode against central differences, to 1e-6 relative, in f64.
+/// Forward mode against central differences, to 1e-6 relative, in f64; for complex arguments in two directions, at right angles.
 ///
 /// # Errors
 /// Names the figure that is off.
 pub fn check_first_order(f: &dyn Fn(&Vec<Tensor>) -> Vec<Tensor>, x: &[Tensor]) -> Verdict {
+    let along = |t: &[Tensor], what: &str| {
+        let (_, forward) = jvp(f, &x.to_vec(), &t.to_vec());
+        all_close(&forward, &difference(f, x, t), Tolerance::relative(1e-6), what)
+    };
     let t = directions(x, 0.0);
-    let (_, forward) = jvp(f, &x.to_vec(), &t);
-    all_close(&forward, &difference(f, x, &t), Tolerance::relative(1e-6), "jvp")
+    if !x.iter().any(|x| x.dtype().is_complex()) {
+        return along(&t, "jvp");
+    }
+    // A derivative that is not complex differentiable may be right along one line and wrong across it.
+    let turned = |t: &Tensor| if t.dtype().is_complex() { t * c128::new(0.0, 1.0) } else { t.clone() };
+    along(&t, "jvp")?;
+    along(&t.iter().map(turned).collect::<Vec<_>>(), "jvp across")
 }
 
-/// The adjoint identity ⟨ȳ, J t⟩ = ⟨Jᵀȳ, t⟩, to 1e-12 of the terms' magnitude.
+/// The adjoint identity ⟨ȳ, J t⟩ = ⟨Jᵀȳ, t⟩ (of complex numbers the real inner product), to 1e-12 of the terms' magnitude.
 ///
 /// # Errors
 /// Gives both sides.

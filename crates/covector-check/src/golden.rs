@@ -24,8 +24,9 @@ fn number(x: f64) -> Value {
 
 fn tensor(t: &Tensor) -> Value {
     let values = t.value();
-    let data: Vec<Value> = if t.dtype().is_float() {
-        values.to_f64_vec().into_iter().map(number).collect()
+    let data: Vec<Value> = if t.dtype().is_inexact() {
+        // Of complex numbers the parts, one after the other.
+        values.parts().to_f64_vec().into_iter().map(number).collect()
     } else {
         values.to_i64_vec().into_iter().map(|i| json!(i)).collect()
     };
@@ -38,6 +39,7 @@ fn argument(arg: &Arg) -> Value {
         Arg::Tensors(list) => json!({"tensors": list.iter().map(tensor).collect::<Vec<_>>()}),
         Arg::Int(i) => json!({"int": i}),
         Arg::Float(x) => json!({"float": number(*x)}),
+        Arg::Complex(z) => json!({"complex": [number(z.re), number(z.im)]}),
         Arg::Bool(b) => json!({"bool": b}),
         Arg::Ints(v) => json!({"ints": v}),
         Arg::Axes(a) => json!({"axes": {"axes": a.given(), "keepdims": a.keepdims}}),
@@ -60,7 +62,7 @@ pub fn cases() -> String {
         let names = call.op.params.iter().map(|p| p.name.to_owned());
         let args: Map<String, Value> = names.zip(call.sample.args.iter().map(argument)).collect();
         let results = call.with_tensors(&call.tensors()).unwrap_or_default();
-        let floats: Vec<Tensor> = results.into_iter().filter(|y| y.dtype().is_float()).collect();
+        let floats: Vec<Tensor> = results.into_iter().filter(|y| y.dtype().is_inexact()).collect();
         let cotangents: Vec<Value> = directions(&floats, 0.5).iter().map(tensor).collect();
         let index: usize = key.rsplit('/').next().and_then(|i| i.parse().ok()).unwrap_or(0);
         json!({"op": call.op.name, "case": index, "args": args, "cotangents": cotangents}).to_string()
@@ -102,6 +104,12 @@ fn parse(v: &Value) -> Option<Tensor> {
         None => x.as_f64().or_else(|| x.as_bool().map(|b| f64::from(u8::from(b)))),
     };
     let data = v.get("data")?.as_array()?;
+    if dtype.is_complex() {
+        let values: Vec<f64> = data.iter().map(float).collect::<Option<_>>()?;
+        let parts =
+            Array::from_slice(&values, covector::Shape::from(shape).iter().copied().chain([2]).collect::<Vec<_>>());
+        return Some(Tensor::from_array(parts.of_parts()).cast(dtype));
+    }
     if dtype.is_float() {
         let values: Vec<f64> = data.iter().map(float).collect::<Option<_>>()?;
         return Some(Tensor::from_array(Array::from_slice(&values, shape)).cast(dtype));
@@ -143,7 +151,7 @@ fn gradients(golden: &Value, call: &Call) -> Verdict {
             None => Vec::new(),
         };
         let mut golden = golden.into_iter();
-        for _ in tensors.iter().filter(|t| t.dtype().is_float()) {
+        for _ in tensors.iter().filter(|t| t.dtype().is_inexact()) {
             let got = found.next().expect("one gradient per float tensor");
             let Some(wanted) = golden.next().filter(|g| !g.is_null()) else { continue };
             let wanted = parse(&wanted).ok_or_else(|| format!("unreadable golden tensor {wanted}"))?;

@@ -22,21 +22,28 @@ pub(crate) fn spec(call: &Call) -> Option<Verdict> {
     }))
 }
 
-/// f32, f16 and bf16 give what f64 gives on the same (rounded) numbers, up to their precision.
+/// `dtype` for floats, c64 for complex numbers, others as they are.
+fn narrowed(have: DType, dtype: DType) -> DType {
+    match have {
+        have if have.is_float() => dtype,
+        have if have.is_complex() => DType::C64,
+        have => have,
+    }
+}
+
+/// f32, f16 and bf16 (and c64) give what f64 gives on the same (rounded) numbers, up to their precision.
 pub(crate) fn dtypes(call: &Call) -> Option<Verdict> {
     if call.floats().is_empty() {
         return None;
     }
     let tensors = call.tensors();
     let check = |(dtype, relative): (DType, f64)| {
-        let narrow: Vec<Tensor> =
-            tensors.iter().map(|t| if t.dtype().is_float() { t.cast(dtype) } else { t.clone() }).collect();
-        let rounded: Vec<Tensor> =
-            narrow.iter().map(|t| if t.dtype().is_float() { t.cast(DType::F64) } else { t.clone() }).collect();
+        let narrow: Vec<Tensor> = tensors.iter().map(|t| t.cast(narrowed(t.dtype(), dtype))).collect();
+        let rounded: Vec<Tensor> = narrow.iter().zip(&tensors).map(|(n, t)| n.cast(t.dtype())).collect();
         let got = call.with_tensors(&narrow).map_err(|e| e.to_string())?;
         let wanted = call.with_tensors(&rounded).map_err(|e| e.to_string())?;
         got.iter().zip(&wanted).try_for_each(|(g, w)| {
-            let tolerance = Tolerance::relative(if g.dtype().is_float() { relative } else { 0.0 });
+            let tolerance = Tolerance::relative(if g.dtype().is_inexact() { relative } else { 0.0 });
             close(&g.cast(w.dtype()), w, tolerance).map_err(|e| format!("{dtype}: {e}"))
         })
     };
@@ -53,7 +60,7 @@ pub(crate) fn wrong_arguments(call: &Call) -> Option<Verdict> {
         let mut shapes: Vec<Vec<usize>> = vec![vec![], vec![0], vec![7], vec![3, 0], vec![5, 2, 3, 1, 2]];
         shapes.push(t.shape().iter().map(|d| d + 1).collect());
         let zeros = |d: DType, s: &Vec<usize>| Tensor::from_array(covector::Array::full(s.clone(), 0.0, d));
-        let dtypes = [DType::Bool, DType::I64, DType::F32, DType::U8];
+        let dtypes = [DType::Bool, DType::I64, DType::F32, DType::U8, DType::C64];
         shapes.iter().flat_map(move |s| dtypes.map(|d| zeros(d, s))).collect::<Vec<_>>()
     };
     for (i, t) in tensors.iter().enumerate() {

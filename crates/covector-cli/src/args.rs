@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use serde::{Deserialize, Serialize};
+
+use crate::predict::args as predict;
+use crate::train::args::{Shown, Train};
 
 /// Tensors with a memory: shapes, derivatives, costs and pictures of any expression or model, and a GPT to train.
 #[derive(Parser)]
@@ -43,10 +45,27 @@ pub enum Command {
     /// Explain an op, or list all: what it does, how it is called, its derivative
     #[command(after_help = OPS_EXAMPLES)]
     Ops(Ops),
-    /// Train a GPT on a text: prints the shapes of a forward pass, trains, evaluates, prints a sample, saves the model
-    Train(Train),
-    /// Continue a prompt with a saved model
-    Sample(Sample),
+    /// Train a model: prints its shapes, trains, evaluates, shows what it can do, saves it
+    #[command(after_help = TRAIN_EXAMPLES)]
+    Train(Box<Train>),
+    /// Show what a training would be told, and by whom
+    Config {
+        /// What to do
+        #[command(subcommand)]
+        action: Shown,
+    },
+    /// Continue a prompt with a model of `covector train gpt`, or a pretrained GPT-2 or Llama
+    #[command(visible_alias = "sample", after_help = GENERATE_EXAMPLES)]
+    Generate(Generate),
+    /// Write a model for other libraries: Hugging Face's layout, safetensors, or NumPy's npz
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(Export),
+    /// Predict a column of a table, or the classes of images, with a saved model
+    #[command(after_help = predict::EXAMPLES)]
+    Predict(predict::Predict),
+    /// Judge a saved model: accuracy and confusions, errors of numbers, or the perplexity of a text
+    #[command(after_help = predict::EVAL_EXAMPLES)]
+    EvalModel(predict::EvalModel),
     /// Turn sentences into vectors with a pretrained sentence encoder, or compare them
     #[command(after_help = EMBED_EXAMPLES)]
     Embed(Embed),
@@ -175,14 +194,6 @@ pub struct Graph {
     pub seed: u64,
 }
 
-/// What can be trained.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
-pub enum Task {
-    /// A GPT over the characters of a text
-    #[default]
-    Gpt,
-}
-
 /// A kind of drawing.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -282,123 +293,111 @@ Examples:
   covector embed all-MiniLM-L6-v2 --compare 'A cat.' 'A kitten.' 'A bank.'
   covector embed all-MiniLM-L6-v2 - < sentences.txt             a vector a line";
 
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  covector train --text book.txt --report report.html
+  covector train gpt --config run.toml --lr 0.002      flags win over the file
+  covector train --resume gpt.checkpoint.safetensors   after whatever happened
+  covector config show gpt --config run.toml           every value, and where it came from";
+
 const OPS_EXAMPLES: &str = "\
 Examples:
   covector ops                                all ops by family
   covector ops softmax
   covector ops pool                           all whose name has `pool` in it";
 
-#[derive(Args, Clone, Debug, Serialize, Deserialize)]
-pub struct Train {
-    /// What to train: a character-level GPT
-    #[arg(value_enum, default_value_t = Task::Gpt, hide_default_value = true)]
-    #[serde(skip)]
-    pub task: Task,
-    /// Text to learn, UTF-8 [default: covector's own documentation]; its last tenth is held out
+#[derive(Args)]
+pub struct Generate {
+    /// A model saved by `covector train gpt`, or a folder in Hugging Face's layout: config.json, model.safetensors, tokenizer.json
+    pub model: PathBuf,
+    /// Text to continue [default: a line end, or the token that begins a text]
+    #[arg(long)]
+    pub prompt: Option<String>,
+    /// Largest number of tokens to add [default: 500 characters, or 100 tokens of a folder's model]
+    #[arg(long)]
+    pub tokens: Option<usize>,
+    /// What was learned on top of a folder's model by `covector train gpt --from`
     #[arg(long, value_name = "FILE")]
-    pub text: Option<PathBuf>,
-    /// Where to save the model (safetensors)
-    #[arg(long, value_name = "FILE", default_value = "gpt.safetensors")]
-    pub out: PathBuf,
+    pub tuned: Option<PathBuf>,
 
-    /// Number of transformer blocks
-    #[arg(long, default_value_t = 4, value_parser = at_least_one, help_heading = "Model")]
-    pub layers: usize,
-    /// Number of attention heads in each
-    #[arg(long, default_value_t = 4, value_parser = at_least_one, help_heading = "Model")]
-    pub heads: usize,
-    /// Width of the residual stream, divisible by the number of heads
-    #[arg(long, default_value_t = 128, value_parser = at_least_one, help_heading = "Model")]
-    pub width: usize,
-    /// Longest sequence the model sees, in characters
-    #[arg(long, default_value_t = 64, value_parser = at_least_one, help_heading = "Model")]
-    pub block: usize,
-    /// Part of the activations that is dropped in training, 0 to 1
-    #[arg(long, default_value_t = 0.0, value_parser = part, help_heading = "Model")]
-    pub dropout: f64,
-
-    /// Number of training steps
-    #[arg(long, default_value_t = 2000, value_parser = at_least_one, help_heading = "Training")]
-    pub steps: usize,
-    /// Sequences in each step
-    #[arg(long, default_value_t = 12, value_parser = at_least_one, help_heading = "Training")]
-    pub batch: usize,
-    /// Largest learning rate
-    #[arg(long, default_value_t = 1e-3, value_parser = positive, help_heading = "Training")]
-    pub lr: f64,
-    /// Learning rate at the end [default: a tenth of the largest]
-    #[arg(long, value_parser = not_negative, help_heading = "Training")]
-    pub min_lr: Option<f64>,
-    /// Steps over which the learning rate rises [default: 100, or a tenth of all steps]
-    #[arg(long, help_heading = "Training")]
-    pub warmup: Option<usize>,
-    /// What part of a weight is taken away in a step, in units of the learning rate
-    #[arg(long, default_value_t = 0.1, value_parser = not_negative, help_heading = "Training")]
-    pub weight_decay: f64,
-    /// How slowly AdamW forgets squared gradients, 0 to 1
-    #[arg(long, default_value_t = 0.99, value_parser = below_one, help_heading = "Training")]
-    pub beta2: f64,
-    /// Largest norm of the gradient; 0 for no limit
-    #[arg(long, default_value_t = 1.0, value_parser = not_negative, help_heading = "Training")]
-    pub clip: f64,
-    /// Seed of weights, batches, dropout and sample
-    #[arg(long, default_value_t = 0, help_heading = "Training")]
-    pub seed: u64,
-    /// Steps between looks at the held-out text; 0 for one at the end only
-    #[arg(long, default_value_t = 500, help_heading = "Training")]
-    pub eval_interval: usize,
-
-    /// Steps between two checkpoints, the whole state in one file; 0 for one on Ctrl-C only
-    #[arg(long, value_name = "N", default_value_t = 500, help_heading = "Going on")]
-    pub checkpoint_interval: usize,
-    /// Where the checkpoint goes; one that is named stays after the training [default: OUT with `.checkpoint`]
-    #[arg(long, value_name = "FILE", help_heading = "Going on")]
-    pub checkpoint: Option<PathBuf>,
-    /// Go on where a checkpoint was written, to the same model as if there had been no interruption
-    #[arg(long, value_name = "FILE", help_heading = "Going on")]
-    #[serde(skip)]
-    pub resume: Option<PathBuf>,
-    /// Stop after so many looks at the held-out text without gain, and keep the best model; 0 to train to the end
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Going on")]
-    pub patience: usize,
-
-    /// Write metrics: FILE.jsonl, FILE.csv, or a folder for TensorBoard; may be repeated
-    #[arg(long, value_name = "FILE", help_heading = "Records")]
-    pub log: Vec<PathBuf>,
-    /// Write a report with curves, sample and shapes: one HTML page
-    #[arg(long, value_name = "FILE", help_heading = "Records")]
-    pub report: Option<PathBuf>,
-
-    /// Length of the sample printed at the end, in characters
-    #[arg(long, default_value_t = 300, help_heading = "Sample")]
-    pub tokens: usize,
-    /// Below 1 likely characters become likelier; 0 always takes the likeliest
-    #[arg(long, default_value_t = 0.8, value_parser = not_negative, help_heading = "Sample")]
+    /// Below 1 likely tokens become likelier; 0 always takes the likeliest
+    #[arg(long, default_value_t = 0.8, value_parser = not_negative, help_heading = "Drawing")]
     pub temperature: f64,
+    /// Draw only from this many of the likeliest tokens
+    #[arg(long, value_parser = at_least_one, help_heading = "Drawing")]
+    pub top_k: Option<usize>,
+    /// Draw only from the likeliest tokens that have this probability together
+    #[arg(long, value_parser = positive_part, help_heading = "Drawing")]
+    pub top_p: Option<f64>,
+    /// Above 1 tokens that are there already become less likely
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = positive, help_heading = "Drawing")]
+    pub repetition_penalty: f64,
+    /// Seed of the draws
+    #[arg(long, default_value_t = 0, help_heading = "Drawing")]
+    pub seed: u64,
+
+    /// End before this text; may be repeated
+    #[arg(long, value_name = "TEXT", help_heading = "Ending")]
+    pub stop: Vec<String>,
+    /// Go on when the model ends its text
+    #[arg(long, help_heading = "Ending")]
+    pub ignore_end: bool,
+    /// Say how fast it went
+    #[arg(long)]
+    pub speed: bool,
+}
+
+/// What a model is written as.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// A folder with config.json, model.safetensors and tokenizer.json, as `transformers` reads it
+    Huggingface,
+    /// One file of all arrays under their names
+    Safetensors,
+    /// One file of all arrays for `numpy.load`
+    Npz,
+}
+
+/// The floats of a file.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum FloatType {
+    F32,
+    F16,
+    Bf16,
 }
 
 #[derive(Args)]
-pub struct Sample {
-    /// Model saved by `covector train`
-    pub file: PathBuf,
-    /// Text to continue
-    #[arg(long, default_value = "\n", hide_default_value = true)]
-    pub prompt: String,
-    /// Number of characters to add
-    #[arg(long, default_value_t = 500)]
-    pub tokens: usize,
-    /// Below 1 likely characters become likelier; 0 always takes the likeliest
-    #[arg(long, default_value_t = 0.8, value_parser = not_negative)]
-    pub temperature: f64,
-    /// Draw only from this many of the likeliest characters
-    #[arg(long, value_parser = at_least_one)]
-    pub top_k: Option<usize>,
-    /// Seed of the draws
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
+pub struct Export {
+    /// A model saved by `covector train gpt`, or a folder in Hugging Face's layout
+    pub model: PathBuf,
+    /// What it is written as
+    #[arg(long, value_enum)]
+    pub format: ExportFormat,
+    /// Where it goes: a file, or for `huggingface` a new folder
+    #[arg(long, value_name = "PATH")]
+    pub out: PathBuf,
+    /// Cast the weights [default: as they are]
+    #[arg(long, value_enum)]
+    pub dtype: Option<FloatType>,
+    /// Put what was learned by `covector train gpt --from` into the folder's weights
+    #[arg(long, value_name = "FILE")]
+    pub merge: Option<PathBuf>,
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+const GENERATE_EXAMPLES: &str = "\
+Examples:
+  covector generate gpt.safetensors --prompt Once
+  covector generate gpt2 --prompt 'The capital of France is' --temperature 0 --tokens 8
+  covector generate llama --prompt 'Q: Why? A:' --top-p 0.9 --stop 'Q:'
+  covector generate gpt2 --tuned tuned.safetensors --prompt 'Once'";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  covector export gpt.safetensors --format huggingface --out gpt    then GPT2LMHeadModel.from_pretrained('gpt')
+  covector export gpt.safetensors --format npz --out gpt.npz
+  covector export gpt2 --format huggingface --merge tuned.safetensors --dtype bf16 --out gpt2-tuned";
+
+pub fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n) if n >= 1 => Ok(n),
         _ => Err("it must be a whole number of at least 1".into()),
@@ -409,18 +408,22 @@ fn number(text: &str, allowed: impl Fn(f64) -> bool, what: &str) -> Result<f64, 
     text.parse().ok().filter(|&x: &f64| x.is_finite() && allowed(x)).ok_or_else(|| format!("it must be {what}"))
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub fn positive(text: &str) -> Result<f64, String> {
     number(text, |x| x > 0.0, "a number above 0")
 }
 
-fn not_negative(text: &str) -> Result<f64, String> {
+pub fn not_negative(text: &str) -> Result<f64, String> {
     number(text, |x| x >= 0.0, "a number of at least 0")
 }
 
-fn part(text: &str) -> Result<f64, String> {
+pub fn part(text: &str) -> Result<f64, String> {
     number(text, |x| (0.0..=1.0).contains(&x), "a number from 0 to 1")
 }
 
-fn below_one(text: &str) -> Result<f64, String> {
+fn positive_part(text: &str) -> Result<f64, String> {
+    number(text, |x| x > 0.0 && x <= 1.0, "a number above 0 and at most 1")
+}
+
+pub fn below_one(text: &str) -> Result<f64, String> {
     number(text, |x| (0.0..1.0).contains(&x), "a number from 0 up to, but not with, 1")
 }

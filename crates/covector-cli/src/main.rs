@@ -1,25 +1,28 @@
-//! The `covector` command: shapes, derivatives, costs and pictures of programs; trains a character-level GPT.
+//! The `covector` command: shapes, derivatives, costs and pictures of programs; trains GPTs, and continues texts.
 //!
 //! Thin: flags, files and what is printed. Data go to standard output, talk about it to standard error. Errors end with
 //! one line and exit code 1, wrong usage with 2, Ctrl-C with 130; a file is written whole or not at all.
 #![forbid(unsafe_code)]
 
 mod args;
+mod config;
 mod corpus;
 mod embed;
+mod export;
+mod generate;
 mod manual;
+mod predict;
 mod program;
 mod progress;
-mod sample;
-mod trace;
 mod train;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
 
 use args::{Command, Covector};
+use train::args::Shown;
 
 /// Why the command ends early.
 pub(crate) enum Failure {
@@ -49,6 +52,27 @@ impl From<covector::Error> for Failure {
     }
 }
 
+impl From<covector_train::Error> for Failure {
+    fn from(e: covector_train::Error) -> Self {
+        use covector_train::Error;
+        match e {
+            Error::Settings(message) => Failure::Usage(message),
+            Error::Stopped { step, checkpoint } => Failure::Interrupted(format!(
+                "stopped after step {step}; go on with `covector train --resume {}`",
+                checkpoint.display()
+            )),
+            Error::Output(e) => e.into(),
+            other => Failure::Outside(other.to_string()),
+        }
+    }
+}
+
+impl From<covector_data::Error> for Failure {
+    fn from(e: covector_data::Error) -> Self {
+        Failure::Outside(e.to_string())
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(e: std::io::Error) -> Self {
         match e.kind() {
@@ -58,23 +82,19 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// The flags of the command that were given, not left at their defaults.
-fn given(matches: &clap::ArgMatches) -> Vec<String> {
-    let Some((_, matches)) = matches.subcommand() else { return Vec::new() };
-    let on_the_line = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine) && *id != "threads";
-    let ids = matches.ids().map(clap::Id::as_str);
-    // A group of flags is listed under its own name.
-    ids.filter(|id| *id != "Train").filter(on_the_line).map(str::to_owned).collect()
-}
-
 fn main() -> ExitCode {
-    let matches = Covector::command().get_matches();
-    let given = given(&matches);
-    let Covector { command, threads } = Covector::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    let line: Vec<OsString> = std::env::args_os().collect();
+    let mut command = Covector::command();
+    let matches = command.clone().get_matches_from(&line);
+    let merged = match config::merged(&mut command, matches, &line) {
+        Ok(merged) => merged,
+        Err(failure) => return ended(Err(failure)),
+    };
+    let Covector { command: asked, threads } = Covector::from_arg_matches(&merged.matches).unwrap_or_else(|e| e.exit());
     if let Some(threads) = threads {
         covector::threads::set_threads(threads);
     }
-    let result = match command {
+    let result = match asked {
         Command::Trace(options) => program::reported(options.json, program::trace::run(&options)),
         Command::Eval(options) => program::reported(options.json, program::eval::run(&options)),
         Command::Grad(options) => program::reported(options.json, program::grad::run(&options)),
@@ -86,9 +106,18 @@ fn main() -> ExitCode {
         Command::Embed(options) => embed::run(&options),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::pages(folder.as_deref()),
-        Command::Train(options) => train::run(&options, &given),
-        Command::Sample(options) => sample::run(&options),
+        Command::Train(asked) => train::run(asked.task(), &merged.origins),
+        Command::Config { action: Shown::Show(asked) } => train::show(asked.task(), &command, &merged),
+        Command::Generate(options) => generate::run(&options),
+        Command::Export(options) => export::run(&options),
+        Command::Predict(options) => predict::run(&options),
+        Command::EvalModel(options) => predict::judge(&options),
     };
+    ended(result)
+}
+
+/// Says why the command ends early, if it does.
+fn ended(result: Result<(), Failure>) -> ExitCode {
     let (code, message) = match result {
         Ok(()) | Err(Failure::Unread) => return ExitCode::SUCCESS,
         Err(Failure::Said) => return ExitCode::FAILURE,

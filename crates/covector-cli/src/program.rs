@@ -176,17 +176,18 @@ fn array(path: &str) -> Result<Tensor, Failure> {
     covector_io::load_npy(path).map(Tensor::from).map_err(failed)
 }
 
-/// The numbers of a tensor as nested JSON lists.
+/// The numbers of a tensor as nested JSON lists; a complex number is a list of its two parts.
 pub fn json(tensor: &Tensor) -> Result<serde_json::Value, Failure> {
-    let values = tensor.try_value()?.to_f64_vec();
-    let number = |x: &f64| match tensor.dtype().is_float() {
+    let value = tensor.try_value()?.parts();
+    let values = value.to_f64_vec();
+    let number = |x: &f64| match tensor.dtype().is_inexact() {
         // What JSON has no number for is a text.
         true if !x.is_finite() => serde_json::json!(x.to_string()),
         true => serde_json::json!(x),
         false => serde_json::json!(*x as i64),
     };
     let mut level: Vec<serde_json::Value> = values.iter().map(number).collect();
-    for &size in tensor.shape().iter().rev() {
+    for &size in value.shape().iter().rev() {
         level = match size {
             0 => Vec::new(),
             _ => level.chunks(size).map(|row| serde_json::Value::Array(row.to_vec())).collect(),

@@ -133,7 +133,7 @@ fn what_decides_the_numbers_cannot_change() {
     assert!(complaint.contains("this is no checkpoint of a training"), "{complaint}");
     std::fs::write(folder.0.join("text.txt"), "another text, long enough to learn from; ".repeat(20)).unwrap();
     let complaint = refused(&["train", "--resume", "kept.safetensors"]);
-    assert!(complaint.contains("the text is not the one that was learned"), "{complaint}");
+    assert!(complaint.contains("the data are not the ones that were learned"), "{complaint}");
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub enum Error {
         /// What to do about it.
         hint: &'static str,
     },
-    /// One array is malformed in the file, or of a kind that is not supported, or of a kind that is not supported.
+    /// One array is malformed in the file, or of a kind that is not supported.
     #[error("{}: array {}: {problem}\n  hint: {hint}", path.display(), shown(name))]
     Array {
         /// The file as the caller named it.
@@ -68,6 +68,7 @@ pub enum Format {
     Safetensors,
     Npy,
     Npz,
+    Index,
 }
 
 impl fmt::Display for Format {
@@ -76,6 +77,7 @@ impl fmt::Display for Format {
             Format::Safetensors => "safetensors",
             Format::Npy => "npy",
             Format::Npz => "npz",
+            Format::Index => "index",
         })
     }
 }

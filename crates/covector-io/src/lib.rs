@@ -13,9 +13,11 @@ mod error;
 mod npy;
 mod npz;
 mod safetensors;
+mod shards;
 
 pub use atomic::write_atomically;
 pub use error::{Error, Result};
-pub use npy::{load_npy, save_npy};
+pub use npy::{NpyPieces, load_npy, save_npy};
 pub use npz::{NpzLimit, load_npz, load_npz_within, save_npz, save_npz_compressed};
-pub use safetensors::{Safetensors, load_safetensors, save_safetensors};
+pub use safetensors::{Safetensors, load_safetensors, map_safetensors, save_safetensors};
+pub use shards::map_shards;

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use ::safetensors::tensor::{Dtype, TensorInfo};
-use covector_array::{Array, DType, Shape};
+use covector_array::{Array, DType, Mapping, Shape};
 use serde::de::{self, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -58,8 +59,14 @@ pub fn save_safetensors(
     metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
     let path = path.as_ref();
+    if let Some((name, x)) = tensors.iter().find(|(_, x)| to_file(x.dtype()).is_none()) {
+        let hint = "cast to c64 (half the digits) or save an npz file";
+        let problem = format!("the format has no dtype for array {}, which is {}", shown(name), x.dtype());
+        return Err(Fault::new(problem, hint).of_file(path, Format::Safetensors));
+    }
+    let file_dtype = |x: &Array| to_file(x.dtype()).expect("looked at above");
     let mut order: Vec<(&str, &Array)> = tensors.iter().map(|(name, x)| (name.as_str(), x)).collect();
-    order.sort_by_key(|&(name, x)| (Reverse(to_file(x.dtype())), name));
+    order.sort_by_key(|&(name, x)| (Reverse(file_dtype(x)), name));
     check_names(path, &order)?;
     let mut end = 0;
     let tensors = order
@@ -67,7 +74,7 @@ pub fn save_safetensors(
         .map(|&(name, x)| {
             let start = end;
             end += x.size() * x.dtype().size();
-            (name, TensorInfo { dtype: to_file(x.dtype()), shape: x.shape().to_vec(), data_offsets: (start, end) })
+            (name, TensorInfo { dtype: file_dtype(x), shape: x.shape().to_vec(), data_offsets: (start, end) })
         })
         .collect();
     let mut header = serde_json::to_vec(&Header { metadata, tensors }).expect("strings and numbers make valid JSON");
@@ -101,7 +108,7 @@ fn check_names(path: &Path, arrays: &[(&str, &Array)]) -> Result<()> {
 
 /// Reads a safetensors file: every array, and the metadata.
 ///
-/// dtypes: the thirteen of covector; others (8-bit floats, complex) are refused by name.
+/// dtypes: those of covector but c128, which the format lacks; others (8-bit floats) are refused by name.
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read; [`Error::Malformed`] or [`Error::Array`] if it breaks the format: a header
@@ -118,9 +125,55 @@ fn check_names(path: &Path, arrays: &[(&str, &Array)]) -> Result<()> {
 /// Source: <https://github.com/huggingface/safetensors>, "Format".
 pub fn load_safetensors(path: impl AsRef<Path>) -> Result<Safetensors> {
     let path = path.as_ref();
-    let of_file = |fault: Fault| fault.of_file(path, Format::Safetensors);
     let (file, len) = bytes::open(path)?;
     let mut file = BufReader::new(file);
+    let (plan, metadata, _) = read_header(path, &mut file, len)?;
+    let mut out = Safetensors { tensors: BTreeMap::new(), metadata };
+    for (name, dtype, shape) in plan {
+        let data = exactly(path, &mut file, (shape.size() * dtype.size()) as u64)?;
+        out.tensors.insert(name, Array::from_bytes(&data, shape, dtype));
+    }
+    Ok(out)
+}
+
+/// As [`load_safetensors`], through a memory map that the arrays share: nothing but the header is read before somebody looks
+/// at elements, and what is not looked at takes no memory.
+///
+/// Arrays whose bytes do not lie as their elements must (files of early writers, whose header is not filled up) are copied, and
+/// so are bools. The file should stay as it is while the arrays live, see [`Mapping`]: renaming another over it is
+/// harmless, as all writers of this crate do; writing into it changes the arrays, cutting it short ends the process. Read files
+/// that may change with [`load_safetensors`].
+///
+/// # Errors
+/// As [`load_safetensors`].
+///
+/// ```no_run
+/// let file = covector_io::map_safetensors("model.safetensors")?;
+/// println!("{:?}", file.tensors["wte.weight"].shape());
+/// # Ok::<(), covector_io::Error>(())
+/// ```
+pub fn map_safetensors(path: impl AsRef<Path>) -> Result<Safetensors> {
+    let path = path.as_ref();
+    let (mut file, _) = bytes::open(path)?;
+    let map = Arc::new(Mapping::of(&file).map_err(|source| Error::io(path, "map", source))?);
+    // The length is the map's, so that both cannot differ. Only the map is looked at from here on, but for the header.
+    let len = map.bytes().len() as u64;
+    let (plan, metadata, mut at) = read_header(path, &mut file, len)?;
+    let mut out = Safetensors { tensors: BTreeMap::new(), metadata };
+    for (name, dtype, shape) in plan {
+        let end = at + shape.size() * dtype.size();
+        out.tensors.insert(name, Array::mapped(&map, at, shape, dtype));
+        at = end;
+    }
+    Ok(out)
+}
+
+/// The arrays in the order of their data.
+type Plan = Vec<(String, DType, Shape)>;
+
+/// What the header says, which is read from a file of `len` bytes: arrays, metadata, and where the data begin.
+fn read_header(path: &Path, mut file: impl Read, len: u64) -> Result<(Plan, BTreeMap<String, String>, usize)> {
+    let of_file = |fault: Fault| fault.of_file(path, Format::Safetensors);
     let header_len = header_length(path, &mut file, len)?;
     let header = exactly(path, &mut file, header_len)?;
     let Parsed { metadata, tensors } = serde_json::from_slice(&header)
@@ -128,12 +181,7 @@ pub fn load_safetensors(path: impl AsRef<Path>) -> Result<Safetensors> {
     let mut tensors: Vec<(String, TensorInfo)> = tensors.into_iter().collect();
     tensors.sort_by(|a, b| (a.1.data_offsets, &a.0).cmp(&(b.1.data_offsets, &b.0)));
     let plan = check_layout(path, tensors, len - 8 - header_len)?;
-    let mut out = Safetensors { tensors: BTreeMap::new(), metadata };
-    for (name, dtype, shape) in plan {
-        let data = exactly(path, &mut file, (shape.size() * dtype.size()) as u64)?;
-        out.tensors.insert(name, Array::from_bytes(&data, shape, dtype));
-    }
-    Ok(out)
+    Ok((plan, metadata, (8 + header_len) as usize))
 }
 
 fn header_length(path: &Path, file: impl Read, len: u64) -> Result<u64> {
@@ -160,11 +208,7 @@ fn exactly(path: &Path, file: impl Read, len: u64) -> Result<Vec<u8>> {
 }
 
 /// The arrays in the order of their data, which must cover the `available` bytes without gap or overlap.
-fn check_layout(
-    path: &Path,
-    tensors: Vec<(String, TensorInfo)>,
-    available: u64,
-) -> Result<Vec<(String, DType, Shape)>> {
+fn check_layout(path: &Path, tensors: Vec<(String, TensorInfo)>, available: u64) -> Result<Plan> {
     let mut plan = Vec::with_capacity(tensors.len());
     let mut previous: Option<String> = None;
     let mut at = 0;
@@ -218,7 +262,7 @@ fn cut(shape: &Shape) -> String {
     if shape.len() <= 64 { shape.to_string() } else { format!("of {} axes", shape.len()) }
 }
 
-const DTYPES: [(DType, Dtype); 13] = [
+const DTYPES: [(DType, Dtype); 14] = [
     (DType::Bool, Dtype::BOOL),
     (DType::U8, Dtype::U8),
     (DType::U16, Dtype::U16),
@@ -232,10 +276,12 @@ const DTYPES: [(DType, Dtype); 13] = [
     (DType::BF16, Dtype::BF16),
     (DType::F32, Dtype::F32),
     (DType::F64, Dtype::F64),
+    (DType::C64, Dtype::C64),
 ];
 
-fn to_file(dtype: DType) -> Dtype {
-    DTYPES[DTYPES.iter().position(|d| d.0 == dtype).expect("the table has every dtype")].1
+/// None for c128 alone.
+fn to_file(dtype: DType) -> Option<Dtype> {
+    DTYPES.iter().find(|d| d.0 == dtype).map(|d| d.1)
 }
 
 fn from_file(dtype: Dtype) -> Option<DType> {

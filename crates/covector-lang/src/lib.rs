@@ -78,13 +78,14 @@ mod parse;
 mod program;
 mod session;
 mod shapes;
-mod spelling;
+
 mod symbols;
 pub mod text;
 mod token;
 mod tracing;
 pub mod value;
 
+pub use covector::spelling::nearest;
 pub use error::{Fault, Help, Label, Report};
 pub use eval::signature;
 pub use models::{MODELS, Model};
@@ -92,5 +93,4 @@ pub use parse::{parse, parse_expression};
 pub use program::{Checked, Leaves, Numbers, Program, RUNS, hollow};
 pub use session::Inputs;
 pub use shapes::{Row, Shapes};
-pub use spelling::nearest;
 pub use tracing::Differentiated;

@@ -1,10 +1,10 @@
 //! A model's folder: configuration, weights in one file or several, tokenizer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use covector::{Error, Result, Tensor, Tree};
-use covector_io::load_safetensors;
+use covector_io::{Safetensors, map_safetensors, map_shards};
 use covector_nn::file::Contents;
 use covector_nn::parts::put;
 use serde::de::DeserializeOwned;
@@ -53,35 +53,60 @@ impl Folder {
     /// If it cannot be read.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         let path = self.path("tokenizer.json");
+        if !path.is_file() {
+            return Err(Error::new(format!("{}: there is no tokenizer.json", self.0.display()))
+                .hint("`AutoTokenizer.from_pretrained(..).save_pretrained(FOLDER)` of transformers writes one"));
+        }
         Tokenizer::from_file(&path).map_err(|e| Error::new(format!("{}: {e}", path.display())))
     }
 
-    /// The weights: `model.safetensors`, or the files that `model.safetensors.index.json` lists.
+    /// The weights: `model.safetensors`, or the files that `model.safetensors.index.json` lists, through memory maps.
+    ///
+    /// Opening takes next to no memory; the files should stay as they are while the weights are in use
+    /// ([`covector_io::map_safetensors`] says why).
     ///
     /// # Errors
-    /// If a file is missing or malformed, or an array lies in two of them.
+    /// If a file is missing or malformed, or files and index do not agree.
     pub fn weights(&self) -> Result<Contents> {
-        #[derive(serde::Deserialize)]
-        struct Index {
-            weight_map: BTreeMap<String, String>,
-        }
-        let single = self.path("model.safetensors");
-        let files: BTreeSet<String> = match single.is_file() {
-            true => ["model.safetensors".to_owned()].into(),
-            false => self.json::<Index>("model.safetensors.index.json")?.weight_map.into_values().collect(),
-        };
-        let mut tensors = BTreeMap::new();
-        for file in files {
-            let path = self.path(&file);
-            let found = load_safetensors(&path).map_err(|e| Error::new(e.to_string()))?;
-            for (name, array) in found.tensors {
-                if tensors.insert(name.clone(), Tensor::from(array)).is_some() {
-                    return Err(Error::new(format!("{}: array `{name}` lies in another file too", path.display())));
-                }
+        let [single, index] = ["model.safetensors", "model.safetensors.index.json"].map(|name| self.path(name));
+        let found = match (single.is_file(), index.is_file()) {
+            (true, _) => map_safetensors(single),
+            (false, true) => map_shards(index),
+            (false, false) => {
+                let problem = format!("{}: there is no model.safetensors", self.0.display());
+                return Err(
+                    Error::new(problem).hint("weights of another format are not read: save them as safetensors")
+                );
             }
-        }
-        Ok(Contents { name: self.0.display().to_string(), tensors, metadata: BTreeMap::new() })
+        };
+        let Safetensors { tensors, metadata } = found.map_err(|e| Error::new(e.to_string()))?;
+        let tensors = tensors.into_iter().map(|(name, array)| (name, Tensor::from_array(array))).collect();
+        Ok(Contents { name: self.0.display().to_string(), tensors, metadata })
     }
+}
+
+/// Fails unless the embedding has the sizes of the configuration: nothing is made room for on the word of a configuration.
+pub(crate) fn agree(weights: &Contents, embedding: &str, sizes: [usize; 2], layers: usize) -> Result<()> {
+    let found = weights.tensor(embedding)?.spec();
+    if found.shape[..] != sizes {
+        return Err(weights.error(format!("config.json says {sizes:?} for `{embedding}`, which is {found}")));
+    }
+    match layers > weights.tensors.len() {
+        true => {
+            Err(weights
+                .error(format!("config.json says {layers} layers, and there are {} arrays", weights.tensors.len())))
+        }
+        false => Ok(()),
+    }
+}
+
+/// Fails if a configuration has sizes of 0, or a width that does not divide into its heads.
+pub(crate) fn divides(folder: &Folder, what: &str, whole: usize, parts: &str, by: usize) -> Result<()> {
+    if by == 0 || whole == 0 || !whole.is_multiple_of(by) {
+        let path = folder.path("config.json");
+        return Err(Error::new(format!("{}: {what} {whole} does not divide into {parts} {by}", path.display())));
+    }
+    Ok(())
 }
 
 /// The same arrays under names without this prefix; those without it stay as they are.

@@ -5,18 +5,18 @@
 
 #![allow(missing_docs, reason = "fields have the names of the files they are read from, and say no more than these")]
 
-use covector::ops::loss::cross_entropy;
 use covector::ops::random::normal;
 use covector::{DType, Error, Key, Result, Tensor, Tree};
-use covector_nn::{Embedding, LayerNorm};
-use serde::Deserialize;
+use covector_nn::decode::{Step, laid_out};
+use covector_nn::{Cache, Decoder, Embedding, LayerNorm};
+use serde::{Deserialize, Serialize};
 
-use crate::Folder;
-use crate::folder::{fill, without_prefix};
+use crate::folder::{agree, divides, fill, without_prefix};
 use crate::heads::attend;
+use crate::{Causal, Folder};
 
 /// The sizes of a [`Gpt2`], as `config.json` calls them.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Gpt2Config {
     pub vocab_size: usize,
     pub n_positions: usize,
@@ -47,6 +47,38 @@ pub struct Gpt2 {
     /// The number of heads.
     #[tree(skip)]
     pub heads: usize,
+    /// What stands between the maps of the feed-forward parts.
+    #[tree(skip)]
+    pub activation: Gelu,
+}
+
+/// The Gaussian error linear unit, in one of its two forms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gelu {
+    /// By the hyperbolic tangent, as GPT-2 was trained.
+    #[default]
+    Tanh,
+    /// By the error function.
+    Exact,
+}
+
+impl Gelu {
+    /// By the name of a configuration.
+    fn named(name: &str) -> Result<Gelu> {
+        match name {
+            "gelu_new" | "gelu_pytorch_tanh" => Ok(Gelu::Tanh),
+            "gelu" => Ok(Gelu::Exact),
+            other => Err(Error::new(format!("the activation `{}` is not known", other.escape_debug()))
+                .hint("known are `gelu_new`, `gelu_pytorch_tanh` and `gelu`")),
+        }
+    }
+
+    fn of(self, x: &Tensor) -> Tensor {
+        match self {
+            Gelu::Tanh => x.gelu_tanh(),
+            Gelu::Exact => x.gelu(),
+        }
+    }
 }
 
 /// Attention and a feed-forward part, each on a normalised copy of the stream.
@@ -127,6 +159,7 @@ impl Gpt2 {
             h: (0..config.n_layer).map(block).collect(),
             ln_f: norm(),
             heads: config.n_head,
+            activation: Gelu::named(&config.activation_function).unwrap_or_default(),
         }
     }
 
@@ -136,11 +169,11 @@ impl Gpt2 {
     /// If files are missing or malformed, the arrays do not fit, or the activation is none that is known.
     pub fn load(folder: &Folder) -> Result<(Gpt2, Gpt2Config)> {
         let config: Gpt2Config = folder.json("config.json")?;
-        if config.activation_function != "gelu_new" {
-            let problem = format!("the activation `{}` is not known", config.activation_function);
-            return Err(Error::new(problem).hint("known is `gelu_new`"));
-        }
+        Gelu::named(&config.activation_function)?;
+        divides(folder, "n_embd", config.n_embd, "n_head", config.n_head)?;
         let weights = without_prefix(folder.weights()?, "transformer.");
+        agree(&weights, "wte.weight", [config.vocab_size, config.n_embd], config.n_layer)?;
+        agree(&weights, "wpe.weight", [config.n_positions, config.n_embd], config.n_layer)?;
         // Older files carry the causal masks; the output map is tied.
         let ignored = |name: &str| {
             name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") || name == "lm_head.weight"
@@ -153,26 +186,78 @@ impl Gpt2 {
     pub fn forward(&self, tokens: &Tensor) -> Tensor {
         let time = tokens.shape()[1] as i64;
         let x = self.wte.forward(tokens) + self.wpe.weight.i(..time);
-        let x = self.h.iter().fold(x, |x, block| block.forward(&x, self.heads));
+        let x = self.h.iter().fold(x, |x, block| block.forward(&x, self));
         self.ln_f.forward(&x).matmul(&self.wte.weight.t())
     }
 
     /// The mean cross-entropy of `targets [batch, time]`.
     #[track_caller]
     pub fn loss(&self, tokens: &Tensor, targets: &Tensor) -> Tensor {
-        let logits = self.forward(tokens);
-        let classes = logits.shape()[2] as i64;
-        cross_entropy(&logits.reshape([-1, classes]), &targets.reshape([-1]), None, None, 0.0, "mean")
+        self.cross_entropy(tokens, targets)
+    }
+}
+
+impl Gpt2 {
+    /// The same model, laid out in memory as single tokens read it: see [`laid_out`].
+    #[track_caller]
+    pub fn for_decoding(self) -> Gpt2 {
+        // The maps lie so already.
+        laid_out(self, |path| path == "wte.weight")
+    }
+}
+
+impl Decoder for Gpt2 {
+    fn context(&self) -> usize {
+        self.wpe.weight.shape()[0]
+    }
+
+    fn vocabulary(&self) -> usize {
+        self.wte.weight.shape()[0]
+    }
+
+    fn cache(&self, batch: usize, capacity: usize) -> Cache {
+        let features = 2 * self.wte.weight.shape()[1];
+        Cache::empty(self.h.len(), batch, capacity.min(self.context()), features, self.wte.weight.dtype())
+    }
+
+    #[track_caller]
+    fn decode(&self, tokens: &Tensor, cache: &mut Cache) -> Result<Tensor> {
+        cache.advance(tokens, |step, layers| {
+            let mut x = self.wte.forward(tokens) + self.wpe.forward(&step.places);
+            let mut written = Vec::with_capacity(layers.len());
+            for (block, layer) in self.h.iter().zip(layers) {
+                let (y, layer) = block.decode(&x, self, &layer, step);
+                x = y;
+                written.push(layer);
+            }
+            let last = self.ln_f.forward(&x.take(&Tensor::from(-1), 1));
+            (last.matmul(&self.wte.weight.t()), written)
+        })
     }
 }
 
 impl Block {
-    fn forward(&self, x: &Tensor, heads: usize) -> Tensor {
+    fn forward(&self, x: &Tensor, model: &Gpt2) -> Tensor {
         let width = x.shape()[2] as i64;
         let qkv = self.attn.c_attn.forward(&self.ln_1.forward(x));
         let part = |i: i64| qkv.i((.., .., i * width..(i + 1) * width));
-        let x = x + self.attn.c_proj.forward(&attend(&part(0), &part(1), &part(2), heads, None, true));
-        let hidden = self.mlp.c_fc.forward(&self.ln_2.forward(&x)).gelu_tanh();
+        self.rest(x, &attend(&part(0), &part(1), &part(2), model.heads, None, true), model)
+    }
+
+    /// As [`forward`](Self::forward), of tokens that also see those in the cache, where theirs are written.
+    fn decode(&self, x: &Tensor, model: &Gpt2, layer: &Tensor, step: &Step) -> (Tensor, Tensor) {
+        let width = x.shape()[2] as i64;
+        let qkv = self.attn.c_attn.forward(&self.ln_1.forward(x));
+        let layer = step.written(layer, &qkv.i((.., .., width..)));
+        let [k, v] = [layer.i((.., .., ..width)), layer.i((.., .., width..))];
+        let seen = attend(&qkv.i((.., .., ..width)), &k, &v, model.heads, Some(&step.seen), false);
+        (self.rest(x, &seen, model), layer)
+    }
+
+    /// What follows attention.
+    fn rest(&self, x: &Tensor, seen: &Tensor, model: &Gpt2) -> Tensor {
+        let x = x + self.attn.c_proj.forward(seen);
+        let hidden = model.activation.of(&self.mlp.c_fc.forward(&self.ln_2.forward(&x)));
         &x + self.mlp.c_proj.forward(&hidden)
     }
 }

@@ -3,6 +3,7 @@
 use covector::ops::create::ones;
 use covector::{DType, Key, Tensor, Tree};
 
+use crate::decode::Step;
 use crate::{Dropout, Linear};
 
 /// Self-attention in which each position sees itself and those before it, as in GPT-2.
@@ -45,14 +46,14 @@ impl CausalSelfAttention {
         dropout.layer(1).apply(&self.c_proj.forward(&y))
     }
 
-    /// As [`forward`](Self::forward), of tokens that also see those in a cache `[batch, capacity, 2 width]` of keys and values;
-    /// their own are written there, at `places [time]`. `seen [time, capacity]` is true where a token may attend.
-    pub(crate) fn decode(&self, x: &Tensor, cache: Tensor, places: &Tensor, seen: &Tensor) -> (Tensor, Tensor) {
+    /// As [`forward`](Self::forward), of tokens that also see those in a cache `[batch, capacity, 2 width]` of keys and values,
+    /// where their own are written.
+    pub(crate) fn decode(&self, x: &Tensor, cache: Tensor, step: &Step) -> (Tensor, Tensor) {
         let width = x.shape()[2];
         let parts = self.c_attn.forward(x).split([width, 2 * width], 2);
-        let cache = cache.scatter_set(&places.reshape([1, places.size(), 1]), &parts[1], 1);
+        let cache = step.written(&cache, &parts[1]);
         let [k, v] = [0, 1].map(|i| split_heads(&cache.chunk(2, 2)[i], self.heads));
-        let y = split_heads(&parts[0], self.heads).scaled_dot_product_attention(&k, &v, Some(seen), false);
+        let y = split_heads(&parts[0], self.heads).scaled_dot_product_attention(&k, &v, Some(&step.seen), false);
         (self.c_proj.forward(&merge_heads(&y, width)), cache)
     }
 }

@@ -1,10 +1,12 @@
 //! A decoder-only transformer in the manner of GPT-2.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use covector::ops::loss::cross_entropy;
 use covector::{Key, Result, Tensor, Tree};
 
+use crate::file::Known;
 use crate::{CausalSelfAttention, Dropout, Embedding, LayerNorm, Mlp, Vocabulary, file};
 
 /// What the metadata of a saved model calls its format.
@@ -98,10 +100,18 @@ impl Gpt {
     /// # Errors
     /// As [`file::save`].
     pub fn save(&self, path: impl AsRef<Path>, vocabulary: &Vocabulary) -> Result<()> {
+        self.save_with(path, [("vocabulary".to_owned(), vocabulary.characters())].into())
+    }
+
+    /// Writes the model with its number of heads and what else is to be known of it.
+    ///
+    /// # Errors
+    /// As [`file::save`].
+    pub fn save_with(&self, path: impl AsRef<Path>, mut metadata: BTreeMap<String, String>) -> Result<()> {
         let heads = self.h.first().map_or(1, |block| block.attn.heads);
-        let metadata =
-            [("format", FORMAT.to_owned()), ("heads", heads.to_string()), ("vocabulary", vocabulary.characters())];
-        file::save(path, self, &metadata.map(|(key, value)| (key.to_owned(), value)).into())
+        metadata.insert("format".to_owned(), FORMAT.to_owned());
+        metadata.insert("heads".to_owned(), heads.to_string());
+        file::save(path, self, &metadata)
     }
 
     /// Reads what [`save`](Self::save) wrote. All sizes but the number of heads are those of the arrays.
@@ -110,27 +120,49 @@ impl Gpt {
     /// If the file cannot be read or holds something else.
     pub fn load(path: impl AsRef<Path>) -> Result<(Gpt, GptConfig, Vocabulary)> {
         let file = file::load(path)?;
+        let (model, config) = Gpt::of(&file)?;
+        let Some(characters) = file.metadata.get("vocabulary") else {
+            return Err(file.error("its metadata lacks `vocabulary`"));
+        };
+        let characters = Vocabulary::of(characters);
+        if characters.len() != config.vocabulary {
+            return Err(file.error(format!("{} characters for {} embeddings", characters.len(), config.vocabulary)));
+        }
+        Ok((model, config, characters))
+    }
+
+    /// The model of a file that [`save_with`](Self::save_with) wrote, and its sizes.
+    ///
+    /// # Errors
+    /// If the file holds something else.
+    pub fn of(file: &file::Contents) -> Result<(Gpt, GptConfig)> {
         if file.metadata.get("format").map(String::as_str) != Some(FORMAT) {
             return Err(file.error("this is no model saved by covector").hint("make one with `covector train`"));
         }
-        let text = |key: &str| file.metadata.get(key).ok_or_else(|| file.error(format!("its metadata lacks `{key}`")));
         let (wte, wpe) = (file.tensor("wte.weight")?, file.tensor("wpe.weight")?);
         if wte.ndim() != 2 || wpe.ndim() != 2 {
             return Err(file.error("the embeddings are no matrices"));
         }
         let [vocabulary, width] = [0, 1].map(|i| wte.shape()[i]);
-        let heads: usize = text("heads")?.parse().map_err(|_| file.error("its number of heads is no number"))?;
+        let Some(heads) = file.metadata.get("heads") else { return Err(file.error("its metadata lacks `heads`")) };
+        let heads: usize = heads.parse().map_err(|_| file.error("its number of heads is no number"))?;
         if heads == 0 || !width.is_multiple_of(heads) {
             return Err(file.error(format!("a width of {width} does not divide into {heads} heads")));
         }
         let layers = (0..).take_while(|i| file.tensors.contains_key(&format!("h.{i}.ln_1.weight"))).count();
         let bias = file.tensors.contains_key("ln_f.bias");
         let config = GptConfig { vocabulary, block: wpe.shape()[0], layers, heads, width, bias };
-        let characters = Vocabulary::of(text("vocabulary")?);
-        if characters.len() != vocabulary {
-            return Err(file.error(format!("{} characters for {vocabulary} embeddings", characters.len())));
+        // Floats of another width are cast: a file may have been made smaller.
+        let Known { tree, missing, unexpected } = file.fill_known(&Gpt::new(&Key::new(0), &config), str::to_owned)?;
+        let listed = |what: &str, names: &[String]| match names.is_empty() {
+            true => vec![],
+            false => vec![format!("it {what} `{}`", names.join("`, `"))],
+        };
+        let wrong = [listed("lacks", &missing), listed("has besides", &unexpected)].concat();
+        match wrong.is_empty() {
+            true => Ok((tree, config)),
+            false => Err(file.error(wrong.join("; "))),
         }
-        Ok((file.fill(&Gpt::new(&Key::new(0), &config))?, config, characters))
     }
 
     /// The number of parameters.

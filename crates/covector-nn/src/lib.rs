@@ -33,7 +33,7 @@ pub mod transformer;
 pub use attention::CausalSelfAttention;
 pub use conv::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 pub use data::Vocabulary;
-pub use decode::Cache;
+pub use decode::{Cache, Decoder};
 pub use dropout::Dropout;
 pub use gpt::{Block, Gpt, GptConfig};
 pub use layers::{Bilinear, Embedding, Linear, Mlp};
@@ -46,8 +46,3 @@ pub use schedule::{Schedule, WarmupCosine};
 pub use sequential::{Activation, Layer};
 pub use transformer::{TransformerDecoder, TransformerDecoderLayer, TransformerEncoder};
 pub use transformer::{TransformerEncoderLayer, TransformerOptions};
-
-/// The chapter on training is a test.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/training.md")]
-pub struct Chapter;

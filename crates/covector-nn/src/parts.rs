@@ -60,6 +60,28 @@ pub fn put<T: Tree>(model: &T, part: &Part) -> Result<T> {
     Ok(model.map_leaves(|t| new.get(&t.id()).map_or_else(|| t.clone(), |&new| new.clone())))
 }
 
+/// Whether a path fits a pattern, in which `*` stands for any characters, or none.
+///
+/// ```
+/// use covector_nn::parts::fits;
+/// assert!(fits("h.*.attn.*", "h.10.attn.c_proj.weight") && fits("w*e.weight", "wte.weight"));
+/// assert!(!fits("h.1.*", "h.10.ln_1.bias") && !fits("ln_f", "ln_f.bias"));
+/// ```
+pub fn fits(pattern: &str, path: &str) -> bool {
+    let Some((front, rest)) = pattern.split_once('*') else { return pattern == path };
+    let Some(mut left) = path.strip_prefix(front) else { return false };
+    // Each part between two stars may stand at its first place: what follows has most room there.
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        match left.split_once(part) {
+            Some((_, behind)) => left = behind,
+            None => return false,
+        }
+    }
+    left.ends_with(last)
+}
+
 /// The leaves of a model as lines of path, dtype and shape, and their number of elements at the end; shared ones once.
 ///
 /// ```

@@ -59,6 +59,20 @@ impl<M: Tree> Training<M> {
 /// If there are not more tokens than the block is long, or one is outside the vocabulary.
 pub fn held_out_loss(model: &Gpt, tokens: &Tensor, batch: usize, limit: Option<usize>) -> Result<f64> {
     let block = model.wpe.weight.shape()[0];
+    mean_loss(tokens, block, batch, limit, |x, y| model.loss(x, y, &Dropout::off()))
+}
+
+/// As [`held_out_loss`], of any model: `loss` of `batch` pieces and the same moved on by one, both `[batch, block]`.
+///
+/// # Errors
+/// If there are not more tokens than the block is long, or the loss cannot be computed.
+pub fn mean_loss(
+    tokens: &Tensor,
+    block: usize,
+    batch: usize,
+    limit: Option<usize>,
+    loss: impl Fn(&Tensor, &Tensor) -> Tensor,
+) -> Result<f64> {
     let all = tokens.size().saturating_sub(1) / block;
     if all == 0 {
         return Err(Error::new(format!("{} tokens have no piece of {block} with a next token", tokens.size())));
@@ -68,7 +82,7 @@ pub fn held_out_loss(model: &Gpt, tokens: &Tensor, batch: usize, limit: Option<u
     let mut sum = 0.0;
     for starts in starts.chunks(batch.max(1)) {
         let (x, y) = pieces(tokens, &Tensor::from_slice(starts, [starts.len(), 1]), block);
-        let loss = model.loss(&x, &y, &Dropout::off());
+        let loss = loss(&x, &y);
         try_eval([&loss])?;
         sum += loss.to_f64() * starts.len() as f64;
     }

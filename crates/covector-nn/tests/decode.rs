@@ -2,7 +2,7 @@
 
 use covector::ops::random::randint;
 use covector::{Key, Tensor};
-use covector_nn::sample::{Sampling, continued};
+use covector_nn::sample::{Flow, Sampling, continued};
 use covector_nn::{Cache, Dropout, Gpt, GptConfig};
 
 const CONFIG: GptConfig = GptConfig { vocabulary: 31, block: 40, layers: 3, heads: 3, width: 48, bias: true };
@@ -64,11 +64,11 @@ fn what_does_not_fit_is_refused_and_a_failure_empties_the_cache() {
 #[test]
 fn a_continuation_beyond_the_block_sees_the_last_tokens() {
     let model = model();
-    let greedy = Sampling { temperature: 0.0, top_k: None };
+    let greedy = Sampling::greedy();
     let (start, mut drawn) = ([3i64, 1, 4], Vec::new());
     let each = |token| {
         drawn.push(token);
-        Ok(())
+        Ok(Flow::On)
     };
     continued(&model, &start, 60, greedy, &Key::new(0), each).unwrap();
     let mut all = start.to_vec();

@@ -118,6 +118,27 @@ impl PyArray {
         wrap(py, run(py, || x.try_permute_dims(axes))?)
     }
 
+    /// The real part; of real numbers they themselves.
+    #[getter]
+    fn real(&self, py: Python<'_>) -> Object {
+        let x = self.tensor();
+        wrap(py, run(py, || x.try_real())?)
+    }
+
+    /// The imaginary part; of real numbers 0.
+    #[getter]
+    fn imag(&self, py: Python<'_>) -> Object {
+        let x = self.tensor();
+        wrap(py, run(py, || x.try_imag())?)
+    }
+
+    /// The last two axes exchanged, and complex numbers conjugated.
+    #[getter(mH)]
+    fn adjoint(&self, py: Python<'_>) -> Object {
+        let x = self.tensor();
+        wrap(py, run(py, || x.try_matrix_transpose()?.try_conj())?)
+    }
+
     /// The last two axes exchanged.
     #[getter(mT)]
     fn matrix_transposed(&self, py: Python<'_>) -> Object {
@@ -312,7 +333,7 @@ impl PyArray {
             let text = format!("the truth of {} elements is ambiguous\n  hint: use `.any()` or `.all()`", x.size());
             return Err(PyValueError::new_err(text));
         }
-        Ok(value(py, &x)?.to_f64_vec()[0] != 0.0)
+        Ok(value(py, &x)?.to_c128_vec()[0] != covector::c128::new(0.0, 0.0))
     }
 
     fn __int__(slf: &Bound<'_, Self>) -> Object {

@@ -207,6 +207,7 @@ impl Binding {
                 ("Axes", _) => Ok(Arg::Axes(Axes::all())),
                 ("Axis", _) => self.absent(&Slot { default: Default::None, ..*slot }, i, so_far),
                 ("DType", _) => Ok(Arg::DType(DType::F32)),
+                ("Ints", false) if matches!(slot.default, Default::None) => Ok(Arg::Ints(Vec::new())),
                 (_, true) => Ok(Arg::None),
                 (kind, false) => Err(self.wrong(slot, kind, object)),
             };
@@ -229,6 +230,7 @@ impl Binding {
                     Operand::Tensor(t) => Arg::Tensor(t),
                     Operand::Int(i) => Arg::Int(i),
                     Operand::Float(x) => Arg::Float(x),
+                    Operand::Complex(z) => Arg::Complex(z),
                 })
             }
             "[Tensor]" => {
@@ -273,6 +275,7 @@ impl Binding {
             Default::None => match param.kind {
                 "Axes" => Arg::Axes(Axes::all()),
                 "DType" if !param.optional => Arg::DType(DType::F32),
+                "Ints" if !param.optional => Arg::Ints(Vec::new()),
                 "Axis" => match so_far.first() {
                     Some(Arg::Tensor(x)) if x.ndim() == 1 => Arg::Int(0),
                     Some(Arg::Tensor(x)) => {
@@ -363,7 +366,7 @@ impl Binding {
             let second = args.get_item(1)?;
             if first.cast_exact::<PyArray>().is_err() && self.name != "where" {
                 let (a, b) = (operand(&first)?, operand(&second)?);
-                if let (Operand::Int(_) | Operand::Float(_), Operand::Tensor(x)) = (&a, &b) {
+                if let (Operand::Int(_) | Operand::Float(_) | Operand::Complex(_), Operand::Tensor(x)) = (&a, &b) {
                     fits(&a, x.dtype())?;
                     let a = run(py, || Ok(a.beside(x)))?;
                     let rest = (1..args.len()).map(|i| args.get_item(i)).collect::<PyResult<Vec<_>>>()?;
@@ -505,15 +508,16 @@ fn own_signature(op: &OpDef) -> String {
 pub fn add_ops(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let class = py.get_type::<PyArray>();
-    let linalg = PyModule::new(py, "linalg")?;
+    let (linalg, fft) = (PyModule::new(py, "linalg")?, PyModule::new(py, "fft")?);
     let own = registry::all()
         .filter(|op| !HIDDEN.contains(&op.name) && !STANDARD.iter().any(|(name, _, _)| *name == op.name));
-    let matrices = |op: &OpDef| ["factor", "solve", "linalg"].contains(&op.family());
+    let matrices = |op: &OpDef| ["factor", "solve", "linalg", "fft"].contains(&op.family());
     let own = own.filter(|op| !matrices(op)).map(|op| (op.name, crate::intern(&own_signature(op)), op));
     let standard = STANDARD.iter().filter_map(|(name, signature, op)| Some((*name, *signature, registry::find(op)?)));
     for (name, signature, op) in own.chain(standard) {
-        let (home, name) = match name.strip_prefix("linalg.") {
-            Some(name) => (&linalg, name),
+        let (home, name) = match name.split_once('.') {
+            Some(("linalg", name)) => (&linalg, name),
+            Some((_, name)) => (&fft, name),
             None => (module, name),
         };
         let binding = Arc::new(Binding::new(py, name, signature, op)?);
@@ -522,10 +526,11 @@ pub fn add_ops(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let method = op.params.first().is_some_and(|p| p.kind == "Tensor");
         for name in names {
             home.add(name, &function)?;
-            if method && !class.hasattr(name)? {
+            if method && op.family() != "fft" && !class.hasattr(name)? {
                 class.setattr(name, Py::new(py, Method(binding.clone()))?)?;
             }
         }
     }
+    module.add("_fft", fft)?;
     module.add("_linalg", linalg)
 }

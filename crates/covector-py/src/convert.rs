@@ -1,10 +1,10 @@
 //! From Python objects to tensors and operands, and back to numbers and lists.
 
-use covector::{Array, DType, Operand, Shape, Tensor};
+use covector::{Array, DType, Operand, Shape, Tensor, c128};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PySequence, PyString, PyTuple};
+use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt, PyList, PySequence, PyString, PyTuple};
 
 use crate::array::PyArray;
 use crate::errors::{compute, run};
@@ -18,6 +18,8 @@ struct Numbers {
     ints: Vec<i64>,
     /// As floats; kept beside the integers because nobody knows what comes.
     reals: Vec<f64>,
+    /// The imaginary parts of complex numbers, and where they are.
+    imaginary: Vec<(usize, f64)>,
     /// Integers that only an unsigned type holds.
     large: bool,
     arrays: Vec<Tensor>,
@@ -44,6 +46,9 @@ impl Numbers {
                     self.number(i as i64, i as f64);
                 }
             }
+        } else if let Ok(z) = item.cast::<PyComplex>() {
+            self.imaginary.push((self.reals.len(), z.imag()));
+            self.number(0, z.real());
         } else if let Some(tensor) = foreign(item, None)? {
             self.arrays.push(tensor);
         } else {
@@ -58,6 +63,11 @@ impl Numbers {
     }
 
     fn array(self, shape: Shape, dtype: Option<DType>) -> Array {
+        if !self.imaginary.is_empty() {
+            let mut all: Vec<c128> = self.reals.iter().map(|&re| c128::new(re, 0.0)).collect();
+            self.imaginary.iter().for_each(|&(at, im)| all[at].im = im);
+            return cast(Array::from_slice(&all, shape), dtype.unwrap_or(DType::C64));
+        }
         let found = if self.floats > 0 {
             DType::F32
         } else if self.bools == self.reals.len() && self.bools > 0 {
@@ -70,7 +80,7 @@ impl Numbers {
             DType::I64
         };
         let wanted = dtype.unwrap_or(found);
-        if self.floats > 0 || (wanted.is_float() && !self.reals.is_empty()) {
+        if self.floats > 0 || (wanted.is_inexact() && !self.reals.is_empty()) {
             return match wanted {
                 DType::F32 => Array::from_slice(&self.reals.iter().map(|&x| x as f32).collect::<Vec<f32>>(), shape),
                 _ => cast(Array::from_slice(&self.reals, shape), wanted),
@@ -190,10 +200,14 @@ pub fn to_tensor(object: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     read(object, None, None)
 }
 
+fn is_number(object: &Bound<'_, PyAny>) -> bool {
+    object.cast::<PyFloat>().is_ok() || object.cast::<PyInt>().is_ok() || object.cast::<PyComplex>().is_ok()
+}
+
 /// As [`to_tensor`], in a dtype of choice and with a wish about copying.
 pub fn read(object: &Bound<'_, PyAny>, dtype: Option<DType>, copy: Option<bool>) -> PyResult<Tensor> {
     let py = object.py();
-    let plain = object.cast::<PyFloat>().is_ok() || object.cast::<PyInt>().is_ok();
+    let plain = is_number(object);
     let listed = object.cast::<PyList>().is_ok() || object.cast::<PyTuple>().is_ok();
     if !plain
         && !listed
@@ -261,13 +275,24 @@ fn stacked(py: Python<'_>, items: &[Tensor], lead: Option<Shape>, dtype: Option<
     })
 }
 
-/// Refuses integers that a dtype does not hold.
+/// Refuses integers that a dtype does not hold, and complex numbers in others.
 fn in_range(numbers: &Numbers, dtype: DType) -> PyResult<()> {
+    if !numbers.imaginary.is_empty() {
+        return complex_in(dtype);
+    }
     if !dtype.is_int() || numbers.floats > 0 {
         return Ok(());
     }
     let odd = numbers.ints.iter().find(|&&i| !holds(dtype, i) && !(numbers.large && dtype == DType::U64));
     odd.map_or(Ok(()), |i| Err(beyond(*i, dtype)))
+}
+
+/// Refuses complex numbers in a dtype that has none.
+pub fn complex_in(dtype: DType) -> PyResult<()> {
+    if dtype.is_complex() {
+        return Ok(());
+    }
+    Err(PyTypeError::new_err(format!("a complex number cannot be had as {}", crate::dtype::long_name(dtype))))
 }
 
 fn beyond(i: i64, dtype: DType) -> PyErr {
@@ -292,6 +317,9 @@ pub fn operand(object: &Bound<'_, PyAny>) -> PyResult<Operand> {
     }
     if let Ok(x) = object.cast::<PyFloat>() {
         return Ok(Operand::Float(x.value()));
+    }
+    if let Ok(z) = object.cast::<PyComplex>() {
+        return Ok(Operand::Complex(c128::new(z.real(), z.imag())));
     }
     if let Ok(b) = object.cast::<PyBool>() {
         return run(object.py(), || Ok(Operand::Tensor(Tensor::from(b.is_true()))));
@@ -338,6 +366,7 @@ pub fn to_list(py: Python<'_>, array: &Array) -> PyResult<Py<PyAny>> {
             DType::Bool => numbers(py, &flat.to_vec::<bool>())?,
             DType::U64 => numbers(py, &flat.to_vec::<u64>())?,
             d if d.is_float() => numbers(py, &flat.to_f64_vec())?,
+            d if d.is_complex() => flat.to_c128_vec().into_iter().map(|z| complex(py, z)).collect(),
             _ => numbers(py, &flat.to_i64_vec())?,
         };
         return Ok(PyList::new(py, list)?.into_any().unbind());
@@ -354,12 +383,17 @@ fn numbers<'py, T: IntoPyObjectExt<'py> + Copy>(py: Python<'py>, values: &[T]) -
     values.iter().map(|&x| x.into_py_any(py)).collect()
 }
 
+fn complex(py: Python<'_>, z: c128) -> Py<PyAny> {
+    PyComplex::from_doubles(py, z.re, z.im).into_any().unbind()
+}
+
 /// The one element as a number of Python.
 pub fn number(py: Python<'_>, array: &Array) -> PyResult<Py<PyAny>> {
     match array.dtype() {
         DType::Bool => array.to_vec::<bool>()[0].into_py_any(py),
         DType::U64 => array.to_vec::<u64>()[0].into_py_any(py),
         d if d.is_float() => array.to_f64_vec()[0].into_py_any(py),
+        d if d.is_complex() => Ok(complex(py, array.to_c128_vec()[0])),
         _ => array.to_i64_vec()[0].into_py_any(py),
     }
 }

@@ -4,7 +4,7 @@ use covector::DType;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyFloat, PyInt, PyString, PyType};
+use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt, PyString, PyType};
 
 /// The type of the elements of an array.
 #[pyclass(frozen, name = "dtype", module = "covector")]
@@ -39,6 +39,8 @@ pub fn long_name(dtype: DType) -> &'static str {
         DType::BF16 => "bfloat16",
         DType::F32 => "float32",
         DType::F64 => "float64",
+        DType::C64 => "complex64",
+        DType::C128 => "complex128",
     }
 }
 
@@ -47,13 +49,15 @@ fn from_name(name: &str) -> Option<DType> {
     let named = DType::ALL.into_iter().find(|&d| long_name(d) == name || d.name() == name);
     named.or(match name {
         "float" | "double" => Some(DType::F64),
+        "complex" | "cdouble" => Some(DType::C128),
+        "cfloat" => Some(DType::C64),
         "half" => Some(DType::F16),
         "int" | "long" => Some(DType::I64),
         _ => None,
     })
 }
 
-/// The dtype an object names: one of ours, a name, `bool`, `int`, `float`, or a dtype of another library.
+/// The dtype an object names: one of ours, a name, `bool`, `int`, `float`, `complex`, or a dtype of another library.
 pub fn parse(object: &Bound<'_, PyAny>) -> PyResult<DType> {
     if let Ok(dtype) = object.cast::<PyDType>() {
         return Ok(dtype.get().dtype);
@@ -67,6 +71,8 @@ pub fn parse(object: &Bound<'_, PyAny>) -> PyResult<DType> {
         Some(DType::I64)
     } else if object.is(py.get_type::<PyFloat>()) {
         Some(DType::F32)
+    } else if object.is(py.get_type::<PyComplex>()) {
+        Some(DType::C64)
     } else if object.cast::<PyType>().is_ok() {
         object
             .getattr("__name__")
@@ -104,15 +110,22 @@ impl PyDType {
         self.dtype.size()
     }
 
-    /// The letter of its kind, as in NumPy: b, i, u or f.
+    /// The letter of its kind, as in NumPy: b, i, u, f or c.
     #[getter]
     fn kind(&self) -> &'static str {
         match self.dtype {
             DType::Bool => "b",
             d if d.is_float() => "f",
+            d if d.is_complex() => "c",
             d if d.is_unsigned() => "u",
             _ => "i",
         }
+    }
+
+    /// True for complex numbers, as in PyTorch.
+    #[getter]
+    fn is_complex(&self) -> bool {
+        self.dtype.is_complex()
     }
 
     /// True for floats, as in PyTorch.

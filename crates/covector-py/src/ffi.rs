@@ -118,7 +118,7 @@ unsafe fn lent(
     if copy != Some(true) && strides.iter().all(|s| s % size == 0) {
         let steps: Vec<isize> = strides.iter().map(|s| s / size).collect();
         let mut shared = None;
-        let aligned = dtype != DType::Bool && (first as usize).is_multiple_of(dtype.size());
+        let aligned = dtype != DType::Bool && (first as usize).is_multiple_of(dtype.part().size());
         if aligned {
             // SAFETY: as promised by the caller.
             shared = unsafe { Array::foreign(first, shape.clone(), &steps, dtype, owner) };
@@ -163,6 +163,8 @@ fn dtype_of(format: &CStr, size: usize) -> Option<DType> {
         ("e", 2) => DType::F16,
         ("f", 4) => DType::F32,
         ("d", 8) => DType::F64,
+        ("Zf", 8) => DType::C64,
+        ("Zd", 16) => DType::C128,
         _ => return None,
     })
 }
@@ -181,6 +183,8 @@ fn format_of(dtype: DType) -> Option<&'static CStr> {
         DType::F16 => c"e",
         DType::F32 => c"f",
         DType::F64 => c"d",
+        DType::C64 => c"Zf",
+        DType::C128 => c"Zd",
         DType::BF16 => return None,
     })
 }
@@ -298,6 +302,7 @@ fn code_of(dtype: DType) -> (u8, u8) {
     let code = match dtype {
         DType::Bool => 6,
         DType::BF16 => 4,
+        DType::C64 | DType::C128 => 5,
         d if d.is_float() => 2,
         d if d.is_unsigned() => 1,
         _ => 0,

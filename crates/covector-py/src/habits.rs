@@ -159,6 +159,10 @@ impl PyArray {
     fn numel(&self) -> usize {
         self.handle().size()
     }
+    /// True for complex numbers.
+    fn is_complex(&self) -> bool {
+        self.handle().dtype().is_complex()
+    }
     /// True for floats.
     fn is_floating_point(&self) -> bool {
         self.handle().dtype().is_float()

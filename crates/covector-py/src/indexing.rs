@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyEllipsis, PyInt, PySlice, PyTuple};
 
 use crate::array::{Object, PyArray, wrap};
-use crate::convert::{operand, read};
+use crate::convert::{complex_in, fits, operand, read};
 use crate::errors::{run, run_python};
 
 /// One entry of an index.
@@ -206,15 +206,19 @@ pub enum Mode {
 pub fn update(x: &Tensor, key: &Bound<'_, PyAny>, new: &Bound<'_, PyAny>, mode: Mode) -> PyResult<Tensor> {
     let py = key.py();
     let new = operand(new)?;
-    crate::convert::fits(&new, x.dtype())?;
+    fits(&new, x.dtype())?;
     if x.dtype().is_int() && matches!(new, Operand::Float(_)) {
         return Err(PyTypeError::new_err(format!("a float does not fit into {}", x.spec())));
+    }
+    if matches!(new, Operand::Complex(_)) {
+        complex_in(x.dtype())?;
     }
     let new = run(py, || {
         Ok(match new {
             Operand::Tensor(t) => t,
             Operand::Int(i) => Tensor::from(i).cast(x.dtype()),
             Operand::Float(v) => Tensor::scalar(v, x.dtype()),
+            Operand::Complex(z) => Tensor::from(z).try_cast(x.dtype())?,
         })
     })?;
     if let (Mode::Set, Ok(mask)) = (mode, key.cast::<PyArray>())

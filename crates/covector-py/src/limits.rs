@@ -4,7 +4,7 @@ use covector::{DType, Operand};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyTuple};
+use pyo3::types::{PyBool, PyComplex, PyDict, PyFloat, PyInt, PyString, PyTuple};
 
 use crate::array::PyArray;
 use crate::convert::to_tensor;
@@ -28,6 +28,9 @@ fn result_type(arrays_and_dtypes: &Bound<'_, PyTuple>) -> PyResult<Py<PyDType>> 
                 Operand::Int(0)
             });
             continue;
+        } else if item.cast::<PyComplex>().is_ok() {
+            weak.push(Operand::Complex(covector::c128::new(0.0, 0.0)));
+            continue;
         } else if item.cast::<PyArray>().is_ok() {
             to_tensor(&item)?.dtype()
         } else {
@@ -40,6 +43,7 @@ fn result_type(arrays_and_dtypes: &Bound<'_, PyTuple>) -> PyResult<Py<PyDType>> 
     };
     let of = |dtype: DType, number: &Operand| match number {
         Operand::Float(_) => dtype.to_float(),
+        Operand::Complex(_) => dtype.to_complex(),
         _ if dtype == DType::Bool => DType::I64,
         _ => dtype,
     };
@@ -78,7 +82,7 @@ fn isdtype(dtype: &Bound<'_, PyAny>, kind: &Bound<'_, PyAny>) -> PyResult<bool> 
         "unsigned integer" => given.is_unsigned(),
         "integral" => given.is_int(),
         "real floating" => given.is_float(),
-        "complex floating" => false,
+        "complex floating" => given.is_complex(),
         "numeric" => given != DType::Bool,
         other => return Err(PyValueError::new_err(format!("there is no kind {other:?} of dtypes"))),
     })
@@ -94,11 +98,11 @@ fn dtype_or_array(object: &Bound<'_, PyAny>) -> PyResult<DType> {
     object.cast::<PyArray>().map_or_else(|_| parse(object), |array| Ok(array.get().handle().dtype()))
 }
 
-/// The limits of a float dtype: bits, eps, max, min, smallest_normal and dtype.
+/// The limits of a float dtype, or of the parts of a complex one: bits, eps, max, min, smallest_normal and dtype.
 #[pyfunction]
 #[pyo3(signature = (r#type, /))]
 fn finfo<'py>(r#type: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let (py, dtype) = (r#type.py(), dtype_or_array(r#type)?);
+    let (py, dtype) = (r#type.py(), dtype_or_array(r#type)?.part());
     let (eps, max, least) = match dtype {
         DType::F16 => (2f64.powi(-10), 65504.0, 2f64.powi(-14)),
         DType::BF16 => (2f64.powi(-7), f64::from(covector::bf16::MAX), 2f64.powi(-126)),

@@ -4,11 +4,11 @@ use covector::registry::Arg;
 use covector::{Axes, DType, Operand, Shape, Tensor, ops, registry};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyTuple};
+use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt, PyList, PyTuple};
 
 use crate::array::{Object, PyArray, to_array, wrap};
 use crate::call::device as check_device;
-use crate::convert::{fits, from_dlpack as import, ints, operand, read, to_tensor, value};
+use crate::convert::{complex_in, fits, from_dlpack as import, ints, operand, read, to_tensor, value};
 use crate::dtype::parse;
 use crate::errors::run;
 
@@ -83,8 +83,18 @@ fn dtype_of(number: &Bound<'_, PyAny>) -> PyResult<DType> {
         Ok(DType::I64)
     } else if number.cast::<PyFloat>().is_ok() {
         Ok(DType::F32)
+    } else if number.cast::<PyComplex>().is_ok() {
+        Ok(DType::C64)
     } else {
         Ok(to_tensor(number)?.dtype())
+    }
+}
+
+/// Refuses a number that the array it is to fill does not hold.
+fn fill_fits(number: &Operand, dtype: DType) -> PyResult<()> {
+    match number {
+        Operand::Complex(_) => complex_in(dtype),
+        number => fits(number, dtype),
     }
 }
 
@@ -95,7 +105,7 @@ fn full(shape: &Bound<'_, PyAny>, fill_value: &Bound<'_, PyAny>, dtype: Any<'_, 
     check_device("device", device)?;
     let dtype = wanted(dtype)?.map_or_else(|| dtype_of(fill_value), Ok)?;
     let (shape, number) = (sizes(shape)?, operand(fill_value)?);
-    fits(&number, dtype)?;
+    fill_fits(&number, dtype)?;
     wrap(fill_value.py(), run(fill_value.py(), || ops::create::try_full(shape, number, dtype))?)
 }
 
@@ -106,7 +116,7 @@ fn full_like(x: &Bound<'_, PyAny>, fill_value: &Bound<'_, PyAny>, dtype: Any<'_,
     check_device("device", device)?;
     let x = to_tensor(x)?;
     let (dtype, number) = (wanted(dtype)?.unwrap_or(x.dtype()), operand(fill_value)?);
-    fits(&number, dtype)?;
+    fill_fits(&number, dtype)?;
     wrap(fill_value.py(), run(fill_value.py(), || ops::create::try_full(x.shape().clone(), number, dtype))?)
 }
 
@@ -154,6 +164,8 @@ fn bound(object: &Bound<'_, PyAny>) -> PyResult<Operand> {
             let one = value(object.py(), &t)?;
             Ok(if t.dtype().is_float() {
                 Operand::Float(one.to_f64_vec()[0])
+            } else if t.dtype().is_complex() {
+                Operand::Complex(one.to_c128_vec()[0])
             } else {
                 Operand::Int(one.to_i64_vec()[0])
             })
@@ -346,7 +358,7 @@ fn repeat(x: &Bound<'_, PyAny>, repeats: &Bound<'_, PyAny>, axis: Option<isize>)
                 y.try_repeat(n, axis)
             }
             Operand::Tensor(counts) => y.try_repeat_each(&counts, axis),
-            Operand::Float(_) => {
+            Operand::Float(_) | Operand::Complex(_) => {
                 Err(covector::Error::new("counts must be integers").of_kind(covector::ErrorKind::Type))
             }
         })?,

@@ -88,6 +88,20 @@ pub const STANDARD: &[(&str, &str, &str)] = &[
     ("linalg.kron", "x1, x2, /", "kron"),
     ("linalg.lu", "x, /", "lu"),
     ("linalg.expm", "x, /", "expm"),
+    ("fft.fft", "x, /, *, n=None, axis=-1, norm='backward'", "fft"),
+    ("fft.ifft", "x, /, *, n=None, axis=-1, norm='backward'", "ifft"),
+    ("fft.fftn", "x, /, *, s=None, axes=None, norm='backward'", "fftn"),
+    ("fft.ifftn", "x, /, *, s=None, axes=None, norm='backward'", "ifftn"),
+    ("fft.rfft", "x, /, *, n=None, axis=-1, norm='backward'", "rfft"),
+    ("fft.irfft", "x, /, *, n=None, axis=-1, norm='backward'", "irfft"),
+    ("fft.rfftn", "x, /, *, s=None, axes=None, norm='backward'", "rfftn"),
+    ("fft.irfftn", "x, /, *, s=None, axes=None, norm='backward'", "irfftn"),
+    ("fft.hfft", "x, /, *, n=None, axis=-1, norm='backward'", "hfft"),
+    ("fft.ihfft", "x, /, *, n=None, axis=-1, norm='backward'", "ihfft"),
+    ("fft.fftfreq", "n, /, *, d=1.0, dtype=None, device=None", "fftfreq"),
+    ("fft.rfftfreq", "n, /, *, d=1.0, dtype=None, device=None", "rfftfreq"),
+    ("fft.fftshift", "x, /, *, axes=None", "fftshift"),
+    ("fft.ifftshift", "x, /, *, axes=None", "ifftshift"),
 ];
 
 /// Names of parameters that users of other libraries type.
@@ -111,6 +125,7 @@ pub const NAMES: &[(&str, &str)] = &[
     ("sub", "subtract"),
     ("mul", "multiply"),
     ("neg", "negative"),
+    ("conjugate", "conj"),
     ("mod", "remainder"),
     ("arcsin", "asin"),
     ("arccos", "acos"),

@@ -84,6 +84,13 @@ impl Tensor {
     }
 }
 
+impl From<()> for Ints {
+    /// None given.
+    fn from(_: ()) -> Ints {
+        Ints::default()
+    }
+}
+
 macro_rules! from_integers {
     ($($t:ty),*) => {$(
         impl From<$t> for Axis { fn from(a: $t) -> Axis { Axis(a as isize) } }

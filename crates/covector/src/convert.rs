@@ -32,7 +32,8 @@ macro_rules! nested_numbers {
     )*};
 }
 nested_numbers!(bool => bool, u8 => u8, u16 => u16, u32 => u32, u64 => u64, i8 => i8, i16 => i16, i32 => i64, i64 => i64,
-    f32 => f32, f64 => f64, covector_array::f16 => covector_array::f16, covector_array::bf16 => covector_array::bf16);
+    f32 => f32, f64 => f64, covector_array::f16 => covector_array::f16, covector_array::bf16 => covector_array::bf16, covector_array::c64 => covector_array::c64,
+    covector_array::c128 => covector_array::c128);
 
 impl<T: Nested, const N: usize> Nested for [T; N] {
     type Item = T::Item;
@@ -178,7 +179,7 @@ impl Tensor {
         Tensor::from_array(Array::full((), value, dtype))
     }
 
-    /// The single element as f64, whatever the dtype; panics at the caller's line if there is not exactly one.
+    /// The single element as f64, whatever the dtype (of a complex number the real part); panics at the caller's line if there is not exactly one.
     #[track_caller]
     pub fn to_f64(&self) -> f64 {
         let read = || {

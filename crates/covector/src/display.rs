@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use covector_array::{Array, DType, kernels, with_dtype};
+use covector_array::{Array, DType, c128, kernels, with_dtype};
 
 use crate::Tensor;
 
@@ -33,6 +33,8 @@ const PREFIX: &str = "tensor(";
 /// assert_eq!(format!("{x:.1}"), "\
 /// tensor([[ 1.0, 10.5],
 ///         [-2.2,  3.0]])");
+/// let z = Tensor::from([covector::c128::new(1.5, -2.0), covector::c128::new(0.0, 1.0)]);
+/// assert_eq!(z.to_string(), "tensor([1.5000-2.j, 0.0000+1.j], dtype=c128)");
 /// ```
 impl fmt::Display for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,6 +93,7 @@ impl Picture {
             value.shape().iter().map(|size| if cut(size) { (2 * EDGE, true) } else { (*size, false) }).collect();
         let shown = edges(value, &axes);
         let cells = match value.dtype() {
+            d if d.is_complex() => written_complex(&shown, precision.unwrap_or(4)),
             d if d.is_float() => written_floats(&shown.to_f64_vec(), precision.unwrap_or(4)),
             d => with_dtype!(d, T => shown.to_vec::<T>().iter().map(|x| format!("{x:?}")).collect()),
         };
@@ -172,6 +175,14 @@ fn written_floats(values: &[f64], precision: usize) -> Vec<String> {
         x => format!("{x:.precision$}"),
     };
     values.iter().map(write).collect()
+}
+
+/// `1.0000+2.0000j`: all real parts in one notation, and all imaginary parts.
+fn written_complex(values: &Array, precision: usize) -> Vec<String> {
+    let all = values.to_c128_vec();
+    let part = |of: fn(&c128) -> f64| written_floats(&all.iter().map(of).collect::<Vec<_>>(), precision);
+    let (re, im) = (part(|z| z.re), part(|z| z.im));
+    re.iter().zip(&im).map(|(re, im)| format!("{re}{}{im}j", if im.starts_with('-') { "" } else { "+" })).collect()
 }
 
 /// `1.5000e+03`: a signed exponent of at least two digits, so that columns align.

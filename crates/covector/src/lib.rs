@@ -25,6 +25,7 @@ pub mod rule_book;
 pub mod scalar;
 mod site;
 mod slicing;
+pub mod spelling;
 mod tensor;
 mod transform;
 pub mod tree;
@@ -32,7 +33,9 @@ mod walk;
 
 pub use axes::{Axes, Axis, Ints, keep};
 pub use convert::Nested;
-pub use covector_array::{Array, DType, Element, Shape, bf16, f16, kernels, live_bytes, peak_bytes, threads};
+pub use covector_array::{
+    Array, DType, Element, Shape, bf16, c64, c128, f16, kernels, live_bytes, peak_bytes, threads,
+};
 pub use covector_derive::Tree;
 pub use error::{Clash, Error, ErrorKind, Result};
 pub use formula::Formula;

@@ -2,7 +2,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
 
-use covector_array::{Array, DType, Element, Shape};
+use covector_array::{Array, DType, Element, Shape, c64, c128};
 
 use crate::Tensor;
 use crate::ops::elementwise as ops;
@@ -15,8 +15,10 @@ pub enum Operand {
     Tensor(Tensor),
     /// An integer: keeps any dtype (bool becomes i64).
     Int(i64),
-    /// A float: keeps float dtypes; integers become f32.
+    /// A float: keeps float and complex dtypes; integers become f32.
     Float(f64),
+    /// A complex number: keeps complex dtypes; f64 becomes c128, others c64.
+    Complex(c128),
 }
 
 impl Operand {
@@ -27,6 +29,7 @@ impl Operand {
             Operand::Int(_) if dtype == DType::Bool => DType::I64,
             Operand::Int(_) => dtype,
             Operand::Float(_) => dtype.to_float(),
+            Operand::Complex(_) => dtype.to_complex(),
         }
     }
 
@@ -61,6 +64,9 @@ impl Operand {
                 covector_array::with_dtype!(dtype, T => Array::splat(<T as Element>::from_i64(i), shape))
             }
             Operand::Float(x) => Array::full(shape, x, dtype),
+            Operand::Complex(z) if dtype == DType::C128 => Array::splat(z, shape),
+            Operand::Complex(z) if dtype == DType::C64 => Array::splat(c64::new(z.re as f32, z.im as f32), shape),
+            Operand::Complex(_) => unreachable!("a complex number meets no {dtype}"),
         }
     }
 }
@@ -78,6 +84,16 @@ impl From<&Tensor> for Operand {
 impl From<&Operand> for Operand {
     fn from(t: &Operand) -> Self {
         t.clone()
+    }
+}
+impl From<c128> for Operand {
+    fn from(z: c128) -> Self {
+        Operand::Complex(z)
+    }
+}
+impl From<c64> for Operand {
+    fn from(z: c64) -> Self {
+        Operand::Complex(c128::new(z.re.into(), z.im.into()))
     }
 }
 macro_rules! numbers {

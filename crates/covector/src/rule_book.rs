@@ -3,6 +3,8 @@
 //! A derivative is written once, as an expression; the `elementwise!` macro compiles it for tensors (it differentiates
 //! again), for the scalar engine, for plain numbers and for printed formulas.
 
+mod rules;
+
 use std::hash::{Hash, Hasher};
 
 use covector_array::kernels::{self, Inputs, Kernel};
@@ -10,7 +12,7 @@ use covector_array::{Array, DType, Shape};
 
 use crate::formula::Formula;
 use crate::ops::view::{add_batch, aligned};
-use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive};
+use crate::primitive::{Class, Derivative, Fused, Primitive};
 use crate::scalar::{Number, Value};
 use crate::tensor::Operands;
 use crate::{Error, Operand, Prim, Result, Spec, Tensor};
@@ -29,6 +31,10 @@ pub struct Elementwise {
     pub scalar: Option<fn(&[f64]) -> f64>,
     /// The partial derivatives, or why they are zero.
     pub partials: Result<Partials, &'static str>,
+    /// Those for complex operands, where the expressions for real ones do not serve.
+    pub complex_partials: Option<&'static [Partial<Tensor>]>,
+    /// What is done to a complex operand instead, where no kernel says it.
+    pub complex_as: Option<fn(&Tensor) -> Result<Tensor>>,
 }
 
 /// One expression per operand, compiled for each algebra.
@@ -112,7 +118,7 @@ impl Domain {
             Domain::Numeric | Domain::Rounding if dtype == DType::Bool => Ok(DType::I64),
             Domain::Numeric | Domain::Rounding | Domain::Any => Ok(dtype),
             Domain::Logical => Ok(DType::Bool),
-            Domain::Integer if dtype.is_float() => Err(Error::new(format!("takes integers or bool, not {dtype}"))
+            Domain::Integer if dtype.is_inexact() => Err(Error::new(format!("takes integers or bool, not {dtype}"))
                 .hint("cast first, for example with `.cast(DType::I64)`")
                 .of_kind(crate::ErrorKind::Type)),
             Domain::Integer => Ok(dtype),
@@ -124,7 +130,13 @@ impl Domain {
 pub(crate) fn unary(op: &'static Elementwise, x: &Tensor) -> Result<Tensor> {
     let dtype = op.domain.admit(x.dtype())?;
     let x = x.in_dtype(dtype);
-    if op.domain == Domain::Rounding && !dtype.is_float() {
+    if dtype.is_complex() {
+        if let Some(instead) = op.complex_as {
+            return instead(&x);
+        }
+        op.require_complex(dtype)?;
+    }
+    if op.domain == Domain::Rounding && !dtype.is_inexact() {
         return Ok(x);
     }
     let mut operands = Operands::new();
@@ -135,6 +147,7 @@ pub(crate) fn unary(op: &'static Elementwise, x: &Tensor) -> Result<Tensor> {
 /// Applies a record to two operands: promotes, broadcasts.
 pub(crate) fn binary(op: &'static Elementwise, x1: &Tensor, x2: &Operand) -> Result<Tensor> {
     let dtype = op.domain.admit(x2.promote(x1.dtype()))?;
+    op.require_complex(dtype)?;
     let (a, b) = aligned(x1.in_dtype(dtype), x2.as_tensor(dtype, x1.shape()))?;
     Ok(op.on(Operands::from_buf([a, b])))
 }
@@ -142,6 +155,7 @@ pub(crate) fn binary(op: &'static Elementwise, x1: &Tensor, x2: &Operand) -> Res
 /// Applies a record to three operands: promotes, broadcasts.
 pub(crate) fn ternary(op: &'static Elementwise, x1: &Tensor, x2: &Operand, x3: &Operand) -> Result<Tensor> {
     let dtype = op.domain.admit(x3.promote(x2.promote(x1.dtype())))?;
+    op.require_complex(dtype)?;
     let (a, b) = aligned(x1.in_dtype(dtype), x2.as_tensor(dtype, x1.shape()))?;
     let (a, c) = aligned(a, x3.as_tensor(dtype, x1.shape()))?;
     let (a, b) = aligned(a, b)?;
@@ -154,6 +168,7 @@ pub(crate) fn select(op: &'static Elementwise, condition: &Tensor, x1: &Operand,
         (Operand::Tensor(a), b) => (b.promote(a.dtype()), a.shape()),
         (a, Operand::Tensor(b)) => (a.promote(b.dtype()), b.shape()),
         (Operand::Int(_), Operand::Int(_)) => (DType::I64, condition.shape()),
+        (Operand::Complex(_), _) | (_, Operand::Complex(_)) => (DType::C64, condition.shape()),
         _ => (DType::F32, condition.shape()),
     };
     let (a, b) = aligned(x1.as_tensor(dtype, shape), x2.as_tensor(dtype, shape))?;
@@ -171,7 +186,25 @@ impl Elementwise {
     }
 
     fn result(&self, dtype: DType) -> DType {
-        if self.predicate { DType::Bool } else { dtype }
+        if self.predicate {
+            return DType::Bool;
+        }
+        // A function of complex numbers may have real values.
+        if dtype.is_complex() { (self.kernel)(dtype).map_or(dtype, |kernel| kernel.output()) } else { dtype }
+    }
+
+    /// Refuses complex operands where there is nothing to compute.
+    fn require_complex(&self, dtype: DType) -> Result<()> {
+        if !dtype.is_complex() || (self.kernel)(dtype).is_some() {
+            return Ok(());
+        }
+        let order = ["less", "less_equal", "greater", "greater_equal", "maximum", "minimum", "tie_share"];
+        Err(match order.contains(&self.name) {
+            true => no_order(),
+            false => {
+                Error::new("is not defined for complex numbers").hint("take `.real()`, `.imag()` or `.abs()` first")
+            }
+        })
     }
 }
 
@@ -202,6 +235,9 @@ impl Primitive for Elementwise {
     }
 
     fn fused(&self, key: DType) -> Fused<'_> {
+        if key.is_complex() {
+            return Fused::No;
+        }
         (self.kernel)(key).map_or(Fused::No, Fused::Map)
     }
 
@@ -222,57 +258,6 @@ impl Primitive for Elementwise {
 /// The table's own record of this op: records are static, but a trait method sees them through a short borrow.
 fn find(op: &Elementwise) -> &'static Elementwise {
     crate::ops::elementwise::TABLE.iter().find(|r| std::ptr::eq(**r, op)).expect("records live in the table")
-}
-
-impl Elementwise {
-    fn partial(&self, k: usize, x: &[Tensor], y: &Tensor) -> Factor<Tensor> {
-        match &self.partials {
-            Ok(p) => (p.tensor[k])(x, y),
-            Err(_) => Factor::Number(0.0),
-        }
-    }
-}
-
-/// `factor * t`, or nothing where the factor is 0.
-fn scale(factor: Factor<Tensor>, t: &Tensor) -> Option<Tensor> {
-    match factor {
-        Factor::Number(0.0) => None,
-        Factor::Number(1.0) => Some(t.clone()),
-        Factor::Number(-1.0) => Some(-t),
-        Factor::Number(c) => Some(t * c),
-        Factor::Of(f) => Some(t * f),
-        Factor::When(c) => Some(c.where_(t, 0.0)),
-        Factor::Unless(c) => Some(c.where_(0.0, t)),
-        Factor::Share(a, b) => Some(a.tie_share(b, t)),
-    }
-}
-
-impl Differentiable for Elementwise {
-    fn jvp(&self, x: &[Tensor], y: &Tensor, tangents: &[Option<Tensor>]) -> Tensor {
-        let term = |(k, t): (usize, &Option<Tensor>)| t.as_ref().and_then(|t| scale(self.partial(k, x, y), t));
-        let terms = tangents.iter().enumerate().filter_map(term);
-        terms.reduce(|a, b| a + b).unwrap_or_else(|| Tensor::zeros_of(y.spec()))
-    }
-
-    fn vjp(&self, x: &[Tensor], y: &Tensor, cotangent: &Tensor, wrt: &[bool]) -> Vec<Option<Tensor>> {
-        let term = |(k, &wanted): (usize, &bool)| if wanted { scale(self.partial(k, x, y), cotangent) } else { None };
-        wrt.iter().enumerate().map(term).collect()
-    }
-
-    fn rule(&self, names: &[&str], k: usize) -> Option<String> {
-        // A step that reads one operand twice may have lost one of its names.
-        let whole = self.partials.is_ok_and(|p| p.formula.len() == names.len());
-        let slope = whole.then(|| self.formulas(names))??.into_iter().nth(k)?;
-        Some(match slope {
-            Formula::Number(1.0) => "ȳ".to_owned(),
-            Formula::Number(-1.0) => "-ȳ".to_owned(),
-            Formula::Number(c) => format!("{c}·ȳ"),
-            slope => match (slope.to_string(), slope.is_product()) {
-                (text, true) => text.strip_prefix("1 / ").map_or(format!("ȳ·{text}"), |below| format!("ȳ / {below}")),
-                (text, false) => format!("ȳ·({text})"),
-            },
-        })
-    }
 }
 
 impl std::fmt::Debug for Elementwise {
@@ -306,6 +291,11 @@ pub(crate) fn clash(a: &Shape, b: &Shape) -> Option<(isize, usize, usize)> {
     pairs.map(|(i, (&a, &b))| (-1 - i as isize, a, b)).find(|&(_, a, b)| a != b && a != 1 && b != 1)
 }
 
+/// The error of an op that needs an order, for complex operands.
+pub(crate) fn no_order() -> Error {
+    Error::new("complex numbers have no order").hint("compare or sort by `.real()`, `.imag()` or `.abs()`")
+}
+
 /// Declares the table: one record per op, from which come the op itself (function, methods, registry), its methods on
 /// the scalar engine, on numbers and on formulas, and its derivative in all four.
 macro_rules! elementwise {
@@ -313,7 +303,10 @@ macro_rules! elementwise {
         $(#[doc = $doc:literal])*
         $name:ident($($arg:ident),+) = $y:ident {
             $family:ident: $kernel:expr;
+            $(complex: $complex:expr;)?
+            $(complex_as: $complex_as:path;)?
             derivative: $derivative:tt;
+            $(complex_derivative: $complex_derivative:tt;)?
             samples: $samples:tt;
         }
     )*) => {
@@ -327,9 +320,11 @@ macro_rules! elementwise {
                     name: elementwise!(@name $name),
                     domain: elementwise!(@domain $family),
                     predicate: elementwise!(@predicate $family),
-                    kernel: elementwise!(@kernel $family ($($arg),+) $kernel),
+                    kernel: elementwise!(@kernels ($($arg),+) [$($complex)?] $family $kernel),
                     scalar: elementwise!(@scalar $family ($($arg),+) $kernel),
                     partials: elementwise!(@partials ($($arg),+) $y $derivative),
+                    complex_partials: elementwise!(@complex_partials ($($arg),+) $y $($complex_derivative)?),
+                    complex_as: elementwise!(@complex_as $($complex_as)?),
                 };
             )*
         }
@@ -344,6 +339,40 @@ macro_rules! elementwise {
         impl Number { $( elementwise!(@of_number $name $family ($($arg),+) $kernel); )* }
         impl Formula { $( elementwise!(@method Formula $name ($($arg),+)); )* }
     };
+
+    (@kernels $args:tt [] $family:ident $e:expr) => { elementwise!(@kernel $family $args $e) };
+    (@kernels $args:tt [$complex:expr] $family:ident $e:expr) => {
+        |dtype| match dtype {
+            DType::C64 | DType::C128 => elementwise!(@complex $args $complex)(dtype),
+            real => elementwise!(@kernel $family $args $e)(real),
+        }
+    };
+    // Complex numbers are computed in c128 and rounded once.
+    (@complex ($x:ident) $e:expr) => {
+        |dtype: DType| match dtype {
+            DType::C64 => Some(Kernel::plain(|$x: c64| { let $x = complex::widen($x); Narrow::narrow($e) })),
+            _ => Some(Kernel::plain(|$x: c128| $e)),
+        }
+    };
+    (@complex ($x:ident, $z:ident) $e:expr) => {
+        |dtype: DType| match dtype {
+            DType::C64 => Some(Kernel::plain_binary(|$x: c64, $z: c64| {
+                let ($x, $z) = (complex::widen($x), complex::widen($z));
+                Narrow::narrow($e)
+            })),
+            _ => Some(Kernel::plain_binary(|$x: c128, $z: c128| $e)),
+        }
+    };
+    (@complex ($c:ident, $x:ident, $z:ident) $e:expr) => {
+        |dtype: DType| match dtype {
+            DType::C64 => Some(Kernel::plain_ternary(|$c: bool, $x: c64, $z: c64| $e)),
+            _ => Some(Kernel::plain_ternary(|$c: bool, $x: c128, $z: c128| $e)),
+        }
+    };
+    (@complex_partials $args:tt $y:ident) => { None };
+    (@complex_partials $args:tt $y:ident [$($p:expr),+]) => { Some(&[$( elementwise!(@partial $args $y $p, Tensor) ),+]) };
+    (@complex_as) => { None };
+    (@complex_as $path:path) => { Some($path) };
 
     (@name where_) => { "where" };
     (@name $name:ident) => { stringify!($name) };

@@ -539,3 +539,25 @@ fn a_panic_in_a_function_leaves_nothing_behind() {
     assert_eq!(grad(|x: &Tensor| x.exp().sum(..))(&x).to_vec::<f64>(), [1.0; 3]);
     assert_eq!(vmap(|x: &Tensor| x + 1.0)(&x).to_vec::<f64>(), [1.0; 3]);
 }
+
+#[test]
+fn matrices_that_an_op_cannot_do_with() {
+    let singular = create::ones([2, 3, 3], DType::F64);
+    let all = [
+        told(|| zeros([2, 3]).inv()),
+        told(|| zeros([3]).svd(false)),
+        told(|| zeros([2, 2]).qr("full")),
+        told(|| zeros([2, 2]).solve(&zeros([3]))),
+        told(|| zeros([4, 2, 2]).solve(&zeros([3, 2, 1]))),
+        told(|| zeros([2, 2]).pinv(Some(-1.0))),
+        told(|| zeros([2, 2]).matrix_norm(3.0, false)),
+        told(|| zeros([2, 2]).matrix_norm("spectral", false)),
+        told(|| zeros([2]).cross(&zeros([2]), -1)),
+        told(|| zeros([2, 3]).vecdot(&zeros([4]), -1)),
+        told(|| zeros([3]).trace(0)),
+        told(|| singular.inv().to_vec::<f64>()),
+        told(|| (-create::eye(2, DType::F64)).cholesky(false).to_vec::<f64>()),
+        told(|| (zeros([2, 2]) / 0.0).eigvalsh().to_vec::<f64>()),
+    ];
+    assert_snapshot!(all.join("\n\n"));
+}

@@ -8,12 +8,15 @@ use smallvec::smallvec;
 
 use super::kernel::{Kernel, TILE};
 use super::map::map_runs;
-use crate::{Array, DType, Element, bf16, f16};
+use crate::{Array, DType, Element, bf16, c64, c128, f16};
 
 /// The same numbers in another dtype.
 ///
 /// Float to integer truncates towards 0 and saturates, NaN gives 0; integer to integer wraps; anything to bool is
-/// `x != 0`; float to float rounds once, to nearest even.
+/// `x != 0`; float to float rounds once, to nearest even; real to complex gets the imaginary part 0.
+///
+/// # Panics
+/// From complex to real, which would lose the imaginary part.
 pub fn cast(x: &Array, dtype: DType) -> Array {
     if x.dtype() == dtype {
         return x.clone();
@@ -25,6 +28,13 @@ pub fn cast(x: &Array, dtype: DType) -> Array {
 pub fn cast_kernel(from: DType, to: DType) -> Kernel {
     use DType::*;
     match (from, to) {
+        (C64, C128) => Kernel::plain(|x: c64| c128::new(x.re.into(), x.im.into())),
+        (C128, C64) => Kernel::plain(|x: c128| c64::new(x.re as f32, x.im as f32)),
+        (C64, Bool) => Kernel::plain(|x: c64| x != c64::default()),
+        (C128, Bool) => Kernel::plain(|x: c128| x != c128::default()),
+        (C64 | C128, to) => panic!("{from} to {to} would lose the imaginary part"),
+        (from, C64) => crate::with_dtype!(from, T => Kernel::plain(|x: T| c64::new(x.to_f64() as f32, 0.0))),
+        (from, C128) => crate::with_dtype!(from, T => Kernel::plain(|x: T| c128::new(x.to_f64(), 0.0))),
         (F16, F32) => Kernel::runs(|x: &[f16], out: &mut [f32]| x.convert_to_f32_slice(out)),
         (F32, F16) => Kernel::runs(|x: &[f32], out: &mut [f16]| out.convert_from_f32_slice(x)),
         (BF16, F32) => Kernel::unary(bf16_to_f32),
@@ -150,4 +160,4 @@ macro_rules! no_numbers {
         }
     )*};
 }
-no_numbers!(bool, f16, bf16);
+no_numbers!(bool, f16, bf16, c64, c128);

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::layout::{Layout, Shared, Walk, gather};
 use crate::isa::{Work, dispatch};
-use crate::{Array, threads};
+use crate::{Array, c128, threads};
 
 /// Elements per piece of parallel work.
 const CHUNK: usize = 1 << 15;
@@ -27,12 +27,13 @@ pub fn copy(x: &Array) -> Array {
     let layout = Layout::of(x);
     let (src, dst) = (Shared(x.ptr::<u8>().cast_mut()), Shared(out.ptr::<u8>().cast_mut()));
     if let Some(dense) = dense_axis(&layout).filter(|_| size >= BLOCK * BLOCK) {
-        // Elements are moved as plain integers of the same size.
+        // Elements are moved as plain bits of the same size.
         match width {
             1 => transpose::<u8>(src, dst, &layout, dense),
             2 => transpose::<u16>(src, dst, &layout, dense),
             4 => transpose::<u32>(src, dst, &layout, dense),
-            _ => transpose::<u64>(src, dst, &layout, dense),
+            8 => transpose::<u64>(src, dst, &layout, dense),
+            _ => transpose::<c128>(src, dst, &layout, dense),
         }
         return out;
     }

@@ -224,6 +224,20 @@ fn write(mut base: Array, updates: &Array, target: &Target, mode: Scatter) -> Ar
         let wide = |x: &Array| kernels::cast(x, DType::F32);
         return kernels::cast(&write(wide(&base), &wide(updates), target, mode), dtype);
     }
+    if mode != Scatter::Set && dtype.is_complex() {
+        // Each part by itself: one more axis, along which the indices repeat.
+        let [outer, size, row] = target.sizes;
+        let indices = match target.whole_rows {
+            true => target.indices.clone(),
+            false => {
+                let with_parts = target.indices.shape().with_inserted(target.indices.ndim(), 2);
+                let column = target.indices.reshape(&target.indices.shape().with_inserted(target.indices.ndim(), 1));
+                column.broadcast_to(&with_parts).contiguous()
+            }
+        };
+        let target = Target { sizes: [outer, size, 2 * row], indices, whole_rows: target.whole_rows };
+        return write(base.contiguous().parts(), &updates.contiguous().parts(), &target, mode).of_parts();
+    }
     if !base.is_reusable() {
         base = kernels::copy(&base);
     }

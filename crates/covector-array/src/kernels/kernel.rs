@@ -57,8 +57,22 @@ impl Kernel {
     }
 
     /// [`unary`](Self::unary), compiled for the target's basic instructions only: for what is rare.
-    pub(crate) fn plain<T: Element, O: Element, F: Fn(T) -> O + Copy + 'static>(_: F) -> Kernel {
+    pub fn plain<T: Element, O: Element, F: Fn(T) -> O + Copy + 'static>(_: F) -> Kernel {
         Kernel::new(const { &[portable::<Unary<T, O, F>> as Loop; 3] }, &[T::DTYPE], O::DTYPE)
+    }
+
+    /// [`plain`](Self::plain) for a function of two elements.
+    pub fn plain_binary<T: Element, U: Element, O: Element, F: Fn(T, U) -> O + Copy + 'static>(_: F) -> Kernel {
+        let loops = const { &[portable::<Binary<T, U, O, F>> as Loop; 3] };
+        Kernel::new(loops, &[T::DTYPE, U::DTYPE], O::DTYPE)
+    }
+
+    /// [`plain`](Self::plain) for a function of three elements.
+    pub fn plain_ternary<T: Element, U: Element, V: Element, O: Element, F: Fn(T, U, V) -> O + Copy + 'static>(
+        _: F,
+    ) -> Kernel {
+        let loops = const { &[portable::<Ternary<T, U, V, O, F>> as Loop; 3] };
+        Kernel::new(loops, &[T::DTYPE, U::DTYPE, V::DTYPE], O::DTYPE)
     }
 
     /// A kernel of one operand that is given whole runs, and chooses the instruction set itself. It must capture nothing.

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::isa::{Work, dispatch};
-use crate::{Array, DType};
+use crate::{Array, DType, c128};
 
 /// Sizes and strides without axes of size 1 and with mergeable neighbours merged, outermost first.
 pub(crate) struct Layout {
@@ -134,7 +134,8 @@ pub(crate) unsafe fn gather(src: *const u8, dtype: DType, layout: &Layout, start
             1 => gather_as::<u8>(src, layout, start, len, dst),
             2 => gather_as::<u16>(src, layout, start, len, dst),
             4 => gather_as::<u32>(src, layout, start, len, dst),
-            _ => gather_as::<u64>(src, layout, start, len, dst),
+            8 => gather_as::<u64>(src, layout, start, len, dst),
+            _ => gather_as::<c128>(src, layout, start, len, dst),
         }
     }
 }

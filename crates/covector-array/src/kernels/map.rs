@@ -62,7 +62,9 @@ pub(crate) fn map_runs(kernel: Kernel, half: Option<DType>, mut inputs: Inputs) 
     let row = readers.iter().filter_map(Reader::row).min().unwrap_or(usize::MAX);
     let target = Shared(target.ptr::<u8>().cast_mut());
     let narrow = (kernel.output() != out).then(|| cast_kernel(DType::F32, out).compiled());
-    let job = Job { run: kernel.compiled(), readers, out, narrow, target, slot: size.min(TILE), row };
+    let widest = readers.iter().map(Reader::width).max().unwrap_or(8);
+    let slot = size.min(TILE) * widest.div_ceil(8);
+    let job = Job { run: kernel.compiled(), readers, out, narrow, target, slot, row };
     threads::for_each(size.div_ceil(CHUNK), size, |i| job.run(i * CHUNK..(i * CHUNK + CHUNK).min(size)));
     drop(job);
     fresh.unwrap_or_else(|| inputs.swap_remove(reused.expect("fresh or reused")))

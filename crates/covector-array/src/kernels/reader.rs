@@ -58,7 +58,8 @@ impl Reader {
         }
         if layout.repeats(row) {
             let n = size.min(tile);
-            let (mut tile, mut spare) = (vec![0u64; n], vec![0u64; n]);
+            let words = n * dtype.size().div_ceil(8);
+            let (mut tile, mut spare) = (vec![0u64; words], vec![0u64; words]);
             let (to, narrow) = (tile.as_mut_ptr().cast::<u8>(), spare.as_mut_ptr().cast::<u8>());
             // SAFETY: the sequence has `n` elements, and both buffers have room for as many of any dtype.
             unsafe {
@@ -108,7 +109,7 @@ impl Reader {
     }
 
     /// The elements `range` side by side as the kernel sees them. `slot` and `spare` are scratch space for as many elements
-    /// of eight bytes; what is returned is valid as long as they and the reader are untouched.
+    /// of eight bytes (or of the dtype, if that is wider); what is returned is valid as long as they and the reader are untouched.
     pub(super) fn fetch(&self, range: Range<usize>, slot: *mut u8, spare: *mut u8) -> *const u8 {
         let (len, width) = (range.len(), self.dtype.size());
         // SAFETY: the source has an element for every index of the map; scratch holds a whole tile of any dtype.

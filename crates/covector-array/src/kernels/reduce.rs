@@ -19,7 +19,7 @@ use fold::{Fold, Max, Min, Prod, Sum};
 use smallvec::SmallVec;
 
 use super::layout::{Layout, Shared};
-use super::{cast, copy};
+use super::{cast, complex, copy};
 use crate::isa::dispatch;
 use crate::math::Num;
 use crate::{Array, DType, threads};
@@ -45,13 +45,14 @@ pub enum Reduction {
 /// Combines the elements along `axes`, which are dropped. f16 and bf16 are combined in f32 and rounded once.
 ///
 /// # Panics
-/// For the largest or smallest of no elements, and the sum or product of bools.
+/// For the largest or smallest of no elements, the sum or product of bools, and extremes of complex numbers.
 pub fn reduce(op: Reduction, x: &Array, axes: &[usize]) -> Array {
     let shape = x.shape().without(|i| axes.contains(&i));
     let count: usize = axes.iter().map(|&a| x.shape()[a]).product();
     let extreme = matches!(op, Reduction::Max | Reduction::Min);
     assert!(count > 0 || !extreme || shape.size() == 0, "{op:?} of no elements: {} over axes {axes:?}", x.shape());
     match x.dtype() {
+        DType::C64 | DType::C128 => return complex::reduce(op, x, axes),
         half @ (DType::F16 | DType::BF16) => return cast(&reduce(op, &cast(x, DType::F32), axes), half),
         DType::Bool => {
             assert!(extreme, "{op:?} of bool: cast first");

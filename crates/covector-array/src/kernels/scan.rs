@@ -13,9 +13,15 @@ const WIDTH: usize = 512;
 /// Sums and products of f32 are carried in f64 and of halves in f32, and rounded once per element; integers wrap; for
 /// bool, sum and max are `or`, product and min `and`. Max and min keep a NaN once they met one.
 /// Source: `torch.cumsum`, `torch.cummax` (values).
+///
+/// # Panics
+/// For extremes of complex numbers.
 pub fn scan(op: Reduction, x: &Array, axis: usize, reverse: bool) -> Array {
     if matches!(x.dtype(), DType::F16 | DType::BF16) {
         return kernels::cast(&scan(op, &kernels::cast(x, DType::F32), axis, reverse), x.dtype());
+    }
+    if x.dtype().is_complex() {
+        return kernels::complex::scan(op, x, axis, reverse);
     }
     with_fold!(x.dtype(), T => Array::build::<T>(x.shape().clone(), |out| run::<T>(op, x, axis, reverse, out)))
 }

@@ -1,7 +1,7 @@
 //! Order: stable argsort and binary search.
 
 use super::strided::{CHUNK, Reader, Source, Walk, par_chunks};
-use crate::{Array, Element, bf16, f16, with_dtype};
+use crate::{Array, Element, bf16, f16, with_real_dtype};
 
 /// The indices (i64) that sort `x` along `axis`, stable in both directions; NaN comes last always. Shapes: `x -> x`.
 ///
@@ -20,7 +20,7 @@ pub fn argsort(x: &Array, axis: usize, descending: bool) -> Array {
     let x = &x.contiguous();
     Array::build::<i64>(x.shape().clone(), |out| {
         let cost = out.len().saturating_mul(16);
-        with_dtype!(x.dtype(), T => {
+        with_real_dtype!(x.dtype(), T => {
             let values = x.as_slice::<T>().expect("contiguous");
             par_chunks(out, (CHUNK / 16 / n.max(1)).max(1) * n, cost, |start, piece| {
                 let mut scratch = Scratch::default();
@@ -123,7 +123,7 @@ pub fn searchsorted(sorted: &Array, values: &Array, right: bool) -> Array {
     let same = values.ndim() == sorted.ndim() && values.shape()[..last] == sorted.shape()[..last];
     assert!(same, "searchsorted: leading axes of {} and {} differ", sorted.shape(), values.shape());
     Array::build::<i64>(values.shape().clone(), |out| {
-        with_dtype!(sorted.dtype(), T => match right {
+        with_real_dtype!(sorted.dtype(), T => match right {
             false => places::<T>(sorted, values, out, |here, wanted| here < wanted),
             true => places::<T>(sorted, values, out, |here, wanted| here <= wanted),
         });

@@ -18,7 +18,7 @@ pub(super) const CHUNK: usize = 1 << 15;
 /// Runs of up to this many elements are copied one by one: cheaper than a call of memcpy.
 const SHORT: usize = 16;
 
-/// Runs `$body` with `$U` bound to the unsigned integer as wide as an element of `$dtype`.
+/// Runs `$body` with `$U` bound to the unsigned integer (of 16 bytes: c128) as wide as an element of `$dtype`.
 macro_rules! with_bits {
     ($dtype:expr, $U:ident => $body:expr) => {
         match $dtype.size() {
@@ -34,8 +34,12 @@ macro_rules! with_bits {
                 type $U = u32;
                 $body
             }
-            _ => {
+            8 => {
                 type $U = u64;
+                $body
+            }
+            _ => {
+                type $U = $crate::c128;
                 $body
             }
         }
@@ -398,6 +402,9 @@ macro_rules! with_fold {
         match $dtype {
             $crate::DType::F16 | $crate::DType::BF16 => {
                 unreachable!("halves are widened to f32 before they are summed")
+            }
+            $crate::DType::C64 | $crate::DType::C128 => {
+                unreachable!("complex numbers are summed part by part")
             }
             $crate::DType::Bool => {
                 type $T = bool;

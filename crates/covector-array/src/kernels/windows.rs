@@ -20,6 +20,12 @@ pub fn overlap_add(x: &Array, axis: usize, len: usize, step: usize, dilation: us
         let wide = kernels::cast(x, DType::F32);
         return kernels::cast(&overlap_add(&wide, axis, len, step, dilation), x.dtype());
     }
+    if x.dtype().is_complex() {
+        // The windows come last, so the parts go before them.
+        let mut order: Vec<usize> = (0..=x.ndim()).collect();
+        order.swap(last, last + 1);
+        return overlap_add(&x.parts().permute(&order), axis, len, step, dilation).of_parts();
+    }
     let shape = x.shape().without(|a| a == last).with_axis(axis, len);
     with_fold!(x.dtype(), T => Array::build::<T>(shape, |out| add::<T>(x, axis, len, step, dilation, out)))
 }

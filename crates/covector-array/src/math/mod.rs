@@ -4,6 +4,7 @@
 //! functions are branch-free and fused (`mul_add`), with their largest error stated and tested; f64 follows the platform's C
 //! library.
 
+pub mod complex;
 mod float32;
 mod float64;
 mod int;

@@ -38,7 +38,9 @@ fn argsort_is_stable_over_layouts_and_dtypes() {
             (k % 13) as f64 - 5.0
         });
         for axis in 0..shape.len() {
-            for (dtype, descending) in DType::ALL.into_iter().flat_map(|d| [(d, false), (d, true)]) {
+            for (dtype, descending) in
+                DType::ALL.into_iter().filter(|d| !d.is_complex()).flat_map(|d| [(d, false), (d, true)])
+            {
                 let want = sorted_indices(&x.rounded(dtype), axis, descending);
                 for (name, a) in x.layouts(dtype) {
                     let got = argsort(&a, axis, descending);
@@ -53,7 +55,8 @@ fn argsort_is_stable_over_layouts_and_dtypes() {
 #[test]
 fn long_rows_of_every_width_sort_as_the_standard_library_does() {
     let n = 20_000;
-    for (dtype, descending) in DType::ALL.into_iter().flat_map(|d| [(d, false), (d, true)]) {
+    for (dtype, descending) in DType::ALL.into_iter().filter(|d| !d.is_complex()).flat_map(|d| [(d, false), (d, true)])
+    {
         let x = Plain::new(&[n], |i| {
             let h = (i[0] as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
             let spread = if dtype.is_float() { 1e-3 } else { 1.0 };
@@ -98,7 +101,7 @@ fn argsort_of_broadcasts_keeps_the_order() {
 #[test]
 fn searchsorted_counts_what_lies_before() {
     for (n, k) in [(0, 3), (1, 4), (5, 7), (17, 40), (4, 0)] {
-        for dtype in DType::ALL {
+        for dtype in DType::ALL.into_iter().filter(|d| !d.is_complex()) {
             let sorted = Plain::new(&[2, n], |i| (i[1] / 2) as f64).rounded(dtype);
             let values = Plain::new(&[2, k], |i| ((i[0] + 3 * i[1]) % 11) as f64).rounded(dtype);
             for right in [false, true] {

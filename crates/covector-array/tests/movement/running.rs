@@ -48,6 +48,9 @@ fn scan_over_layouts_and_dtypes() {
                     x.clone()
                 };
                 for dtype in DType::ALL {
+                    if dtype.is_complex() && matches!(op, Reduction::Max | Reduction::Min) {
+                        continue;
+                    }
                     if dtype.size() == 1 && dtype != DType::Bool && shape.contains(&200) {
                         continue;
                     }

@@ -1,58 +1,116 @@
-//! The text as tokens.
+//! `covector train tabular` and `covector train image`: from flags to tasks.
 
 use std::path::Path;
 
-use covector::Tensor;
-use covector_nn::Vocabulary;
+use covector::Key;
+use covector_data::images::{self, Sizing};
+use covector_data::{Asked, Augment, Goal, Missing, Reading, Table, digits};
+use covector_train::{
+    Checkpoint, ImageOptions, ImageTask, Kind, Measured, Scores, Settings, TabularOptions, TabularTask, Task,
+    cross_validate,
+};
 
-use crate::{Failure, args, corpus};
+use super::data_args::{self as asked, Image, Tabular};
+use super::{settings, train};
+use crate::Failure;
+use crate::predict::args as given;
 
-pub struct Data {
-    pub vocabulary: Vocabulary,
-    pub learned: Tensor,
-    pub held_out: Tensor,
-    /// Tells one text from another.
-    pub fingerprint: String,
+/// Learns a column of a table.
+pub fn tabular(options: &Tabular, resumed: Option<Checkpoint>) -> Result<(), Failure> {
+    let source = options.table.clone().unwrap_or_default();
+    let table = table(&source, &options.reading)?;
+    let question = Asked {
+        target: options.target.clone(),
+        ignore: options.ignore.clone(),
+        categories: options.categories.clone(),
+        missing: match options.missing {
+            asked::Missing::Error => Missing::Error,
+            asked::Missing::Mean => Missing::Mean,
+            asked::Missing::Drop => Missing::Drop,
+        },
+        goal: options.goal.map(|goal| match goal {
+            asked::Goal::Classes => Goal::Classes,
+            asked::Goal::Number => Goal::Number,
+        }),
+    };
+    let sizes = TabularOptions {
+        hidden: if options.hidden == [0] { Vec::new() } else { options.hidden.clone() },
+        dropout: options.dropout,
+        batch: options.common.batch,
+        held_out: options.held_out,
+        seed: options.common.seed,
+    };
+    if let Some(k) = options.cross_validate {
+        return cross(&TabularTask::cross(&table, &question, sizes, k)?, &settings(&options.common));
+    }
+    let task = TabularTask::new(&table, &question, sizes)?;
+    train(&task, options, &options.common, resumed, |out| {
+        eprintln!("saved {out}; use it with `covector predict {out} TABLE`");
+    })
 }
 
-impl Data {
-    pub fn read(options: &args::Train) -> Result<Data, Failure> {
-        let (name, text) = match &options.text {
-            Some(path) => (path.display().to_string(), read_text(path)?),
-            None => ("the embedded text".to_owned(), corpus::embedded()),
-        };
-        let vocabulary = Vocabulary::of(&text);
-        let tokens = vocabulary.encode(&text)?;
-        let learned = tokens.len() - tokens.len() / 10;
-        if tokens.len() - learned <= options.block {
-            return Err(Failure::Outside(format!(
-                "{name} is too short: a tenth of its {} characters is held out, which must be more than --block {}",
-                tokens.len(),
-                options.block
-            )));
+/// Learns to tell images apart.
+pub fn image(options: &Image, resumed: Option<Checkpoint>) -> Result<(), Failure> {
+    let source = options.source.clone().unwrap_or_default();
+    let channels = options.channels.map(|channels| match channels {
+        asked::Channels::Grey => 1,
+        asked::Channels::Colours => 3,
+    });
+    let images = match source.as_str() {
+        "digits" if !Path::new("digits").exists() => digits(options.examples, &Key::new(options.common.seed)),
+        path => images::read(path, Sizing { size: options.size, channels })?,
+    };
+    let Image { flip, shift, rotate, zoom, noise, crop, .. } = *options;
+    let sizes = ImageOptions {
+        kind: match options.model {
+            asked::Network::Cnn => Kind::Cnn,
+            asked::Network::Vit => Kind::Vit,
+        },
+        augment: Augment { flip, shift, rotate, zoom, noise, crop },
+        dropout: options.dropout,
+        batch: options.common.batch,
+        held_out: options.held_out,
+        seed: options.common.seed,
+    };
+    let task = ImageTask::new(images, sizes)?;
+    train(&task, options, &options.common, resumed, |out| {
+        eprintln!("saved {out}; use it with `covector predict {out} IMAGES`");
+    })
+}
+
+/// The table of this name: a file, or `iris` if no file is called so.
+pub fn table(source: &str, reading: &given::Reading) -> Result<Table, Failure> {
+    if source == "iris" && !Path::new(source).exists() {
+        return Ok(Table::iris());
+    }
+    Ok(Table::read(source, Reading { delimiter: reading.delimiter, header: reading.header })?)
+}
+
+/// Prints the scores of every fold, and of all together.
+fn cross(folds: &[TabularTask], settings: &Settings) -> Result<(), Failure> {
+    println!("{}\n", folds[0].describe());
+    let width = folds.len().to_string().len();
+    let scores = cross_validate(folds, settings, |i, scores| {
+        match scores {
+            Scores::Classified(s) => {
+                println!("fold {:>width$}: accuracy {:.4} ({} of {})", i + 1, s.accuracy(), s.right(), s.count());
+            }
+            Scores::Measured(Measured { rmse, mae, r2, .. }) => {
+                println!("fold {:>width$}: RMSE {rmse:.4}, MAE {mae:.4}, R² {r2:.4}", i + 1);
+            }
         }
-        let (learned, held_out) = tokens.split_at(learned);
-        Ok(Data {
-            vocabulary,
-            learned: Tensor::from(learned.to_vec()),
-            held_out: Tensor::from(held_out.to_vec()),
-            fingerprint: fingerprint(text.as_bytes()),
-        })
-    }
-}
-
-/// The length and the FNV-1a hash of some bytes.
-fn fingerprint(bytes: &[u8]) -> String {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
-    format!("{} bytes, {hash:016x}", bytes.len())
-}
-
-fn read_text(path: &Path) -> Result<String, Failure> {
-    let fail = |problem: String| Failure::Outside(format!("{}: {problem}", path.display()));
-    let bytes = std::fs::read(path).map_err(|e| fail(format!("cannot read: {e}")))?;
-    if bytes.is_empty() {
-        return Err(fail("the file is empty".into()));
-    }
-    String::from_utf8(bytes)
-        .map_err(|e| fail(format!("not UTF-8 text: byte {} begins no character", e.utf8_error().valid_up_to())))
+        Ok(())
+    })?;
+    let spread = |name: &str, of: &dyn Fn(&Scores) -> f64| {
+        let all: Vec<f64> = scores.iter().map(of).collect();
+        let n = all.len() as f64;
+        let mean = all.iter().sum::<f64>() / n;
+        let std = (all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
+        println!("\n{name} {mean:.4} ± {std:.4} over {} folds", all.len());
+    };
+    spread(if matches!(scores[0], Scores::Classified(_)) { "accuracy" } else { "RMSE" }, &|s| match s {
+        Scores::Classified(s) => s.accuracy(),
+        Scores::Measured(s) => s.rmse,
+    });
+    Ok(())
 }

@@ -19,6 +19,7 @@ const MOST_AXES: usize = 64;
 const DAMAGED: &str = "the file is damaged or not an npy file; save it again with numpy.save";
 
 /// What the header says of the data.
+#[derive(Debug)]
 pub(super) struct Header {
     pub(super) dtype: DType,
     pub(super) big_endian: bool,
@@ -195,7 +196,7 @@ fn unsupported(name: &str, kind: &str) -> Fault {
     let hint = match kind.chars().next() {
         Some('O') => "Python objects are pickled, and pickles run code: convert the array with .astype first",
         Some('V') => "if these are bfloat16, save them as float32 or as a safetensors file",
-        Some('c') => "save the real and the imaginary part as two arrays",
+        Some('c') => "convert the array to complex64 or complex128 with .astype first",
         Some('M' | 'm') => "convert dates to int64 with .astype first",
         Some('U' | 'S') => "text has no place in an array of numbers: encode it as integers first",
         _ => "convert the array to bool, integers, float16, float32 or float64 with .astype first",

@@ -21,13 +21,18 @@ np.save("empty.npy", counting((3, 0, 2), "f4"))
 for dtype in ["f2", "f4", "f8", "i4", "u2", "i8"]:
     np.save(f"big_endian_{dtype}.npy", counting((2, 3), ">" + dtype))
 np.save("big_endian_fortran.npy", np.asfortranarray(counting((3, 2), ">i4")))
+parts = np.array([[1 + 2j, -0.5j, 3], [np.inf * 1j, -4 - 5j, 0.25]])
+np.save("complex64.npy", parts.astype("<c8"))
+np.save("complex128.npy", parts.astype("<c16"))
+np.save("big_endian_c8.npy", parts.astype(">c8"))
+np.save("fortran_c16.npy", np.asfortranarray(parts))
 with open("version_2.npy", "wb") as file:
     np.lib.format.write_array(file, counting((2, 3), "i4"), version=(2, 0))
 with open("version_3.npy", "wb") as file:
     np.lib.format.write_array(file, counting((2, 3), "i4"), version=(3, 0))
 
 # Kinds of data that are refused.
-np.save("complex.npy", np.zeros(2, "c8"))
+np.save("long_complex.npy", np.zeros(2, "c32"))
 np.save("dates.npy", np.zeros(2, "M8[s]"))
 np.save("text.npy", np.array(["a", "bc"]))
 np.save("records.npy", np.zeros(2, [("a", "<f4"), ("b", "<i8")]))

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use covector_array::{Array, DType};
-use covector_io::{load_npy, load_npz, load_safetensors, save_npy, save_npz, save_npz_compressed, save_safetensors};
+use covector_io::{
+    load_npy, load_npz, load_safetensors, map_safetensors, save_npy, save_npz, save_npz_compressed, save_safetensors,
+};
 use proptest::prelude::*;
 
 use crate::Folder;
@@ -75,7 +77,16 @@ proptest! {
         let folder = Folder::new();
         let path = folder.with("x", &bytes);
         let message = match which {
-            0 => load_safetensors(&path).err().map(|e| e.to_string()),
+            0 => {
+                let [read, mapped] = [load_safetensors(&path), map_safetensors(&path)];
+                if let (Ok(read), Ok(mapped)) = (&read, &mapped) {
+                    let same = |(name, a): (&String, &Array)| a.to_bytes() == mapped.tensors[name].to_bytes();
+                    prop_assert!(read.tensors.iter().all(same), "a map gives what reading gives");
+                }
+                let [read, mapped] = [read, mapped].map(|r| r.err().map(|e| e.to_string()));
+                prop_assert_eq!(&read, &mapped);
+                read
+            }
             1 => load_npy(&path).err().map(|e| e.to_string()),
             _ => load_npz(&path).err().map(|e| e.to_string()),
         };

@@ -94,8 +94,8 @@ fn tensors_whose_parts_do_not_fit_together() {
         of("a", "its shape [4611686018427387904, 4] has too many elements for any memory")
     );
     assert_eq!(
-        single(&tensor("C64", "[1]", "[0,8]")),
-        "x.safetensors: array `a`: its dtype C64 is not one of covector's\n  hint: cast it to a supported dtype (such as \
+        single(&tensor("F8_E5M2", "[8]", "[0,8]")),
+        "x.safetensors: array `a`: its dtype F8_E5M2 is not one of covector's\n  hint: cast it to a supported dtype (such as \
          BF16 or F32) and save it again"
     );
     let many = format!("[{}]", vec!["2"; 1000].join(","));

@@ -5,7 +5,9 @@ mod fuzz;
 mod hostile_npy;
 mod hostile_npz;
 mod hostile_safetensors;
+mod mapped;
 mod numpy;
+mod pieces;
 mod roundtrip;
 
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Files that NumPy wrote.
 
 use covector_array::{Array, DType};
-use covector_io::{load_npy, load_npz, save_npy};
+use covector_io::{NpyPieces, load_npy, load_npz, save_npy};
 
 use crate::{Folder, data, message};
 
@@ -59,9 +59,37 @@ fn archives_stored_and_compressed() {
 }
 
 #[test]
+fn complex_numbers_are_read_and_written_as_numpy_does() {
+    let wanted = [1.0, 2.0, 0.0, -0.5, 3.0, 0.0, f64::NAN, f64::INFINITY, -4.0, -5.0, 0.25, 0.0];
+    let dir = Folder::new();
+    for (name, dtype) in [
+        ("complex64", DType::C64),
+        ("complex128", DType::C128),
+        ("big_endian_c8", DType::C64),
+        ("fortran_c16", DType::C128),
+    ] {
+        let x = load_npy(data(&format!("{name}.npy"))).expect("valid");
+        assert_eq!((x.dtype(), &x.shape()[..]), (dtype, &[2, 3][..]), "{name}");
+        let parts = x.parts().to_f64_vec();
+        let same = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan());
+        assert!(parts.iter().zip(&wanted).all(same), "{name}: {parts:?}");
+        if !name.starts_with("fortran") {
+            let pieces = NpyPieces::open(data(&format!("{name}.npy"))).expect("valid");
+            let parts = pieces.read(1..3).expect("there are six").parts().to_f64_vec();
+            assert_eq!(parts, wanted[2..6], "{name}");
+        }
+        if matches!(name, "complex64" | "complex128") {
+            let path = dir.file(name);
+            save_npy(&path, &x).expect("written");
+            assert_eq!(std::fs::read(path).unwrap(), std::fs::read(data(&format!("{name}.npy"))).unwrap(), "{name}");
+        }
+    }
+}
+
+#[test]
 fn other_kinds_of_data_are_refused_by_name() {
     let expected = [
-        ("complex", "`<c8`", "save the real and the imaginary part as two arrays"),
+        ("long_complex", "`<c32`", "convert the array to complex64 or complex128 with .astype first"),
         ("dates", "`<M8[s]`", "convert dates to int64 with .astype first"),
         ("text", "`<U2`", "text has no place in an array of numbers: encode it as integers first"),
         ("void", "`|V2`", "if these are bfloat16, save them as float32 or as a safetensors file"),

@@ -42,7 +42,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn safetensors(arrays in prop::collection::vec(any_array(), 0..6), text in ".*") {
+    fn safetensors(arrays in prop::collection::vec(any_array().prop_filter("the format has no c128", |x| x.dtype() != DType::C128), 0..6), text in ".*") {
         let (folder, arrays) = (Folder::new(), named(arrays));
         let path = folder.file("x.safetensors");
         let metadata = BTreeMap::from([("note".to_owned(), text), (String::new(), "empty key".to_owned())]);
@@ -84,9 +84,15 @@ fn every_dtype_of_every_shape_in_every_format() {
         for shape in [&[][..], &[0], &[1], &[7], &[2, 3], &[3, 0, 2], &[2, 1, 3, 2]] {
             let x = array(dtype, shape, 11, 1);
             let arrays = [("x".to_owned(), x.clone())];
-            save_safetensors(folder.file("s"), &arrays, &BTreeMap::new()).unwrap();
-            let file = load_safetensors(folder.file("s")).unwrap();
-            assert!(same(&file.tensors["x"], &x) && file.metadata.is_empty(), "{dtype}{shape:?}");
+            let saved = save_safetensors(folder.file("s"), &arrays, &BTreeMap::new());
+            if dtype == DType::C128 {
+                let refused = "the format has no dtype for array `x`, which is c128";
+                assert!(saved.unwrap_err().to_string().contains(refused));
+            } else {
+                saved.unwrap();
+                let file = load_safetensors(folder.file("s")).unwrap();
+                assert!(same(&file.tensors["x"], &x) && file.metadata.is_empty(), "{dtype}{shape:?}");
+            }
             if dtype == DType::BF16 {
                 continue;
             }

@@ -2,8 +2,8 @@
 
 use super::Search;
 use crate::ast::{Expr, ExprKind};
-use crate::spelling::nearest;
 use crate::text::Span;
+use covector::spelling::nearest;
 
 /// What things are called elsewhere, and here.
 const ELSEWHERE: [(&str, &str); 22] = [

@@ -37,7 +37,7 @@ DTYPES = {
     "signed integer": ("int8", "int16", "int32", "int64"),
     "unsigned integer": ("uint8", "uint16", "uint32", "uint64"),
     "real floating": ("float32", "float64"),
-    "complex floating": (),
+    "complex floating": ("complex64", "complex128"),
 }
 DTYPES["integral"] = DTYPES["signed integer"] + DTYPES["unsigned integer"]
 DTYPES["numeric"] = DTYPES["integral"] + DTYPES["real floating"] + DTYPES["complex floating"]
@@ -59,7 +59,7 @@ class __array_namespace_info__:  # noqa: N801
         _core.empty(0, device=device)
         return {
             "real floating": _core.float32,
-            "complex floating": getattr(_core, "complex64", None),
+            "complex floating": _core.complex64,
             "integral": _core.int64,
             "indexing": _core.int64,
         }

@@ -14,7 +14,7 @@ pub(super) fn of(tensor: &Tensor) -> Option<String> {
     if !tensor.is_evaluated() || tensor.size() > MOST || tensor.size() == 0 {
         return None;
     }
-    let all = tensor.value().to_f64_vec();
+    let all = sizes(tensor);
     if tensor.dtype() == DType::Bool {
         return Some(format!("{} of {} true", all.iter().filter(|&&x| x != 0.0).count(), all.len()));
     }
@@ -45,4 +45,13 @@ pub(super) fn of(tensor: &Tensor) -> Option<String> {
 /// Three significant digits.
 fn brief(x: f64) -> String {
     short(format!("{x:.2e}").parse().unwrap_or(x))
+}
+
+/// The numbers of a tensor; of complex ones the absolute values.
+fn sizes(tensor: &Tensor) -> Vec<f64> {
+    let value = tensor.value();
+    match tensor.dtype().is_complex() {
+        true => value.to_c128_vec().into_iter().map(|z| z.norm()).collect(),
+        false => value.to_f64_vec(),
+    }
 }

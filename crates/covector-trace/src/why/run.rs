@@ -134,9 +134,12 @@ fn waves(like: &Tensor) -> Tensor {
     Tensor::from_array(Array::from_slice(&values, like.shape().clone())).cast(like.dtype())
 }
 
-/// All numbers of a tensor that can be computed.
+/// All numbers of a tensor that can be computed; of complex ones the sizes, which are NaN or infinite where they are.
 pub(crate) fn numbers(x: &Tensor) -> Vec<f64> {
-    x.value().to_f64_vec()
+    match x.dtype().is_complex() {
+        true => x.value().to_c128_vec().into_iter().map(|z| z.norm()).collect(),
+        false => x.value().to_f64_vec(),
+    }
 }
 
 /// A constant of the dtype and shape of `like`.

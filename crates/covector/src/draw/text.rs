@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::{DType, Tensor};
+use crate::{Array, DType, Shape, Tensor};
 
 /// Tensors of more elements are drawn without their numbers.
 pub(super) const MOST: usize = 6;
@@ -10,7 +10,19 @@ pub(super) const MOST: usize = 6;
 /// The numbers of a small tensor, nested as its axes are, if they are known.
 pub fn numbers(tensor: &Tensor) -> Option<String> {
     let value = tensor.cached().filter(|a| a.size() <= MOST)?;
-    Some(nested(&value.to_f64_vec(), value.shape(), value.dtype()))
+    Some(written(value))
+}
+
+/// The numbers of an array, nested as its axes are; complex ones as sums `1+2j`.
+fn written(value: &Array) -> String {
+    match value.dtype() {
+        DType::Bool => nested(&value.to_f64_vec(), value.shape(), &|x| (*x != 0.0).to_string()),
+        DType::C64 | DType::C128 => nested(&value.to_c128_vec(), value.shape(), &|z| {
+            let im = short(z.im);
+            format!("{}{}{im}j", short(z.re), if im.starts_with('-') { "" } else { "+" })
+        }),
+        _ => nested(&value.to_f64_vec(), value.shape(), &|x| short(*x)),
+    }
 }
 
 /// The first number of a tensor, if it is known.
@@ -18,15 +30,13 @@ pub(super) fn first_number(tensor: &Tensor) -> Option<String> {
     let value = tensor.cached().filter(|a| a.size() > 0)?;
     let axes = value.ndim();
     let first = value.slice(&vec![0; axes], &vec![1; axes], &vec![1; axes]);
-    Some(nested(&first.to_f64_vec(), &[], value.dtype()))
+    Some(written(&first.reshape(&Shape::scalar())))
 }
 
-fn nested(flat: &[f64], shape: &[usize], dtype: DType) -> String {
-    let Some((&first, rest)) = shape.split_first() else {
-        return if dtype == DType::Bool { (flat[0] != 0.0).to_string() } else { short(flat[0]) };
-    };
+fn nested<T>(flat: &[T], shape: &[usize], write: &dyn Fn(&T) -> String) -> String {
+    let Some((&first, rest)) = shape.split_first() else { return write(&flat[0]) };
     let inner: usize = rest.iter().product();
-    let items: Vec<String> = (0..first).map(|i| nested(&flat[i * inner..(i + 1) * inner], rest, dtype)).collect();
+    let items: Vec<String> = (0..first).map(|i| nested(&flat[i * inner..(i + 1) * inner], rest, write)).collect();
     format!("[{}]", items.join(", "))
 }
 

@@ -3,6 +3,7 @@
 use covector_array::math::{Num, Real};
 use covector_derive::{op, op_list};
 
+use super::complex::require_order;
 use crate::{Result, Tensor};
 
 /// The scale λ of [`selu`](super::elementwise::selu).
@@ -104,6 +105,7 @@ pub(crate) fn tie_share<T: Real>(x1: T, x2: T, t: T) -> T {
 #[op(samples = [(real([2, 3]), 0.01), (real(()), 0.2)],
     notes = "rule=x̄ = ȳ where x > 0, slope·ȳ elsewhere")]
 pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
+    require_order(x.spec())?;
     let x = x.cast(x.dtype().to_float());
     Ok(x.greater(0.0).where_(&x, &x * slope))
 }
@@ -119,6 +121,7 @@ pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
 /// Source: Clevert et al. 2016; PyTorch's `elu`.
 #[op(samples = [(real([2, 3]), 1.0), (real(()), 0.7)])]
 pub fn elu(x: &Tensor, alpha: f64) -> Result<Tensor> {
+    require_order(x.spec())?;
     let x = x.cast(x.dtype().to_float());
     let above = x.greater(0.0);
     // Large `x` must not reach the exponential: its derivative there, inf, would meet the 0 of the choice below.
@@ -139,6 +142,7 @@ pub fn elu(x: &Tensor, alpha: f64) -> Result<Tensor> {
 #[op(samples = [(real([2, 3]), -1.0, 1.0), (real([4]), (), 0.5), (real(()), 0.25, ()), (real([2, 2]), (), ())],
     notes = "rule=x̄ = ȳ where min < x < max, 0 elsewhere")]
 pub fn clip(x: &Tensor, min: Option<f64>, max: Option<f64>) -> Result<Tensor> {
+    require_order(x.spec())?;
     let whole = |bound: Option<f64>| bound.is_none_or(|b| b == b.trunc());
     let dtype = match x.dtype() {
         d if d.is_float() || !(whole(min) && whole(max)) => d.to_float(),
@@ -162,7 +166,7 @@ pub fn clip(x: &Tensor, min: Option<f64>, max: Option<f64>) -> Result<Tensor> {
 /// Source: PyTorch's `logsigmoid`.
 #[op(samples = [(real([2, 3]),), (real(()),)])]
 pub fn log_sigmoid(x: &Tensor) -> Result<Tensor> {
-    Ok(-(-x).softplus())
+    Ok(-(-x).try_softplus()?)
 }
 
 op_list![leaky_relu, elu, clip, log_sigmoid];

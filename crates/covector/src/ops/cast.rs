@@ -6,7 +6,7 @@ use covector_derive::{op, op_list};
 
 use super::leaf::StopGradient;
 use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive};
-use crate::{Result, Spec, Tensor};
+use crate::{Error, Result, Spec, Tensor};
 
 /// The same numbers in another dtype.
 #[derive(Clone, Debug, Hash)]
@@ -22,16 +22,23 @@ impl Primitive for Cast {
         Class::Elementwise
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        if x[0].dtype.is_complex() && !self.to.is_complex() && self.to != DType::Bool {
+            return Err(Error::new(format!("{} to {} would lose the imaginary part", x[0], self.to))
+                .hint("take `.real()`, `.imag()` or `.abs()`, which are real"));
+        }
         Ok(Spec::new(self.to, x[0].shape.clone()))
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::cast(&x[0], self.to))
     }
     fn fused(&self, key: DType) -> Fused<'_> {
+        if key.is_complex() || self.to.is_complex() {
+            return Fused::No;
+        }
         if key == self.to { Fused::Same } else { Fused::Map(kernels::cast_kernel(key, self.to)) }
     }
     fn derivative(&self) -> Derivative<'_> {
-        if self.to.is_float() {
+        if self.to.is_inexact() {
             return Derivative::Rules(self);
         }
         Derivative::Cut("integers and bool have no derivatives")
@@ -46,7 +53,9 @@ impl Differentiable for Cast {
         t[0].as_ref().expect("the one operand has a tangent").cast(self.to)
     }
     fn vjp(&self, x: &[Tensor], _: &Tensor, cotangent: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
-        vec![Some(cotangent.cast(x[0].dtype()))]
+        // The adjoint of giving a real number the imaginary part 0 is to take the real part.
+        let back = if x[0].dtype().is_complex() { cotangent.clone() } else { cotangent.real() };
+        vec![Some(back.cast(x[0].dtype()))]
     }
     fn rule(&self, _: &[&str], _: usize) -> Option<String> {
         Some("ȳ in the old dtype".to_owned())
@@ -64,14 +73,17 @@ impl Tensor {
 ///
 /// Shapes: as `x`. Float to integer truncates towards 0 and saturates, NaN becomes 0; integer to narrower integer wraps;
 /// anything to bool is `x != 0`; floats round to nearest even.
-/// The derivative passes between floats; a cast to an integer or bool has none.
+/// Real numbers become complex ones with the imaginary part 0.
+/// The derivative passes between floats and complex numbers; a cast to an integer or bool has none.
+/// # Errors
+/// From complex to real numbers, which would lose the imaginary part.
 /// # Example
 /// ```
 /// use covector::{DType, Tensor};
 /// assert_eq!(Tensor::from([1.7f32, -1.7]).cast(DType::I64).to_vec::<i64>(), [1, -1]);
 /// ```
 /// Source: the Array API's `astype`.
-#[op(samples = [(real([2, 3]), "f64"), (real([3]), "i64"), (ints(-3, 4, [4]), "f64"), (real([3]), "bool")])]
+#[op(samples = [(real([2, 3]), "f64"), (real([3]), "i64"), (ints(-3, 4, [4]), "f64"), (real([3]), "bool"), (real([2, 3]), "c128"), (complex([2]), "bool")])]
 pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
     if x.dtype() == dtype { Ok(x.clone()) } else { Tensor::apply(Cast { to: dtype }, [x.clone()]) }
 }

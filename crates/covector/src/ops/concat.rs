@@ -113,6 +113,7 @@ fn promoted(tensors: &[Tensor]) -> Result<Vec<Tensor>> {
 /// Source: NumPy's `concat` (`cat` in PyTorch).
 #[op(samples = [
     ([real([2, 3]), real2([1, 3])], 0), ([real([2, 1]), real2([2, 2]), real([2, 0])], -1), ([real([3])], 0),
+    ([complex([2, 3]), real2([1, 3])], 0),
 ])]
 pub fn concat(tensors: &[Tensor], axis: Axis) -> Result<Tensor> {
     let tensors = promoted(tensors)?;
@@ -171,6 +172,7 @@ pub fn stack(tensors: &[Tensor], axis: Axis) -> Result<Tensor> {
     (real([2, 3]), [1, 0, 0, 2], "constant", 0.0), (real([2, 3]), [0, 1, 1, 1], "constant", 2.5),
     (real([3, 2]), [2, 1, 0, 1], "reflect", 0.0), (real([2]), [3, 4], "reflect", 0.0),
     (real([2, 3]), [1, 2, 0, 3], "edge", 0.0), (real([3, 2]), [1, 4, 2, 0], "wrap", 0.0), (real([0]), [1, 2], "constant", 1.0),
+    (complex([2, 3]), [1, 0, 0, 2], "constant", 0.5),
 ])]
 pub fn pad(x: &Tensor, widths: Widths, mode: &str, value: f64) -> Result<Tensor> {
     let mode = Mode::of(mode)?;

@@ -6,6 +6,7 @@
 use covector_array::kernels::{self, Convolution, Part};
 use covector_derive::{op, op_list};
 
+use super::complex::require_real;
 use super::convolve::Convolve;
 use super::create::addressable;
 use super::linear::common_dtype;
@@ -37,6 +38,7 @@ impl Operands {
             return Err(Error::new(format!("{groups} groups do not divide {channels} and {out} channels")));
         }
         let dtype = common_dtype(&[&x, weight, bias.unwrap_or(weight)])?;
+        require_real(&crate::Spec::new(dtype, x.shape().clone()))?;
         Ok(Operands { x: x.cast(dtype), weight: weight.cast(dtype), bias: bias.map(|b| b.cast(dtype)), single })
     }
 

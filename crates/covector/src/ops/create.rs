@@ -64,7 +64,10 @@ pub fn full(shape: Shape, value: Operand, dtype: DType) -> Result<Tensor> {
 fn filled(shape: Shape, value: Operand, dtype: DType) -> Result<Tensor> {
     addressable(&shape, dtype)?;
     match value {
-        Operand::Tensor(t) => t.cast(dtype).try_broadcast_to(shape),
+        Operand::Tensor(t) => t.try_cast(dtype)?.try_broadcast_to(shape),
+        Operand::Complex(z) if !dtype.is_complex() => {
+            Err(Error::new(format!("{z} does not fit into {dtype}")).hint("ask for c64 or c128, or give its real part"))
+        }
         number => Ok(Tensor::from_array(number.splat(dtype, &shape))),
     }
 }
@@ -206,6 +209,7 @@ fn number(x: Operand) -> Result<f64> {
     let x = match x {
         Operand::Float(x) => x,
         Operand::Int(i) => i as f64,
+        Operand::Complex(z) => return Err(Error::new(format!("a bound must be a real number, not {z}"))),
         Operand::Tensor(t) => {
             return Err(Error::new(format!("a bound must be a number, not the tensor {}", t.spec()))
                 .hint("the length of the result depends on it: read it with `item` or `to_f64`"));

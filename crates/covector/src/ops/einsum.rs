@@ -35,6 +35,7 @@ const ELLIPSIS: usize = 52;
     ("...ij,jk", [real([2, 1, 2, 3]), real2([3, 2])]), ("iij->j", [real([3, 3, 2])]),
     ("i,ij,j,j->", [real([2]), real2([2, 3]), real([3]), positive([3])]), ("a,b->ba", [real([2]), real2([3])]),
     ("...a,...->...a", [real([2, 1, 2]), real2([3])]),
+    ("ij,jk,k->i", [complex([2, 3]), complex2([3, 2]), real([2])]),
 ], notes = "vmap=1e-14")]
 pub fn einsum(spec: &str, operands: &[Tensor]) -> Result<Tensor> {
     let Subscripts { inputs, output } = Subscripts::read(spec, operands)?;
@@ -67,6 +68,7 @@ fn fits(terms: &[&Labelled], output: &[Label]) -> Result<()> {
 /// Source: NumPy's `dot`.
 #[op(samples = [
     (real([3]), real2([3])), (real([2, 3]), real2([3])), (real([2, 2, 3]), real2([2, 3, 2])), (real(()), real2([2])), (real([0]), real2([0])),
+    (complex([2, 3]), complex2([3])),
 ])]
 pub fn dot(x1: &Tensor, x2: &Tensor) -> Result<Tensor> {
     if x1.ndim() == 0 || x2.ndim() == 0 {
@@ -88,7 +90,7 @@ pub fn dot(x1: &Tensor, x2: &Tensor) -> Result<Tensor> {
 /// assert_eq!(y.to_vec::<f32>(), [3.0, 4.0, 6.0, 8.0]);
 /// ```
 /// Source: NumPy's `outer`.
-#[op(samples = [(real([2]), real2([3])), (real([2, 2]), real2([2])), (real(()), real2([3])), (real([0]), real2([2]))])]
+#[op(samples = [(real([2]), real2([3])), (real([2, 2]), real2([2])), (real(()), real2([3])), (real([0]), real2([2])), (complex([2]), complex2([3]))])]
 pub fn outer(x1: &Tensor, x2: &Tensor) -> Result<Tensor> {
     let [a, b] = both_promoted(x1, x2)?;
     reshaped(&a, [a.size(), 1]).try_multiply(reshaped(&b, [1, b.size()]))
@@ -110,6 +112,7 @@ pub fn outer(x1: &Tensor, x2: &Tensor) -> Result<Tensor> {
 #[op(samples = [
     (real([2, 3]), real2([3, 4]), [1], [0]), (real([2, 3, 2]), real2([2, 4, 3]), [0, -2], [0, 2]), (real([2]), real2([3]), Vec::<i64>::new(), Vec::<i64>::new()),
     (real([2, 3]), real2([3, 2]), [0, 1], [1, 0]),
+    (complex([2, 3]), complex2([3, 2]), [0, 1], [1, 0]),
 ])]
 pub fn tensordot(x1: &Tensor, x2: &Tensor, axes1: Ints, axes2: Ints) -> Result<Tensor> {
     if axes1.0.len() != axes2.0.len() {

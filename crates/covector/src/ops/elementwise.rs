@@ -4,12 +4,18 @@
 //! f32; `rounding`: the same, and integers stay; `numeric`: also integers; `integer`, `logical`; `comparison` and
 //! `real_predicate`: the result is bool), the partial derivative for each operand from the operands and the result `y` (or,
 //! in parentheses, why it is zero), and the samples it is tested on.
+//!
+//! What takes complex numbers says so in one more line: `complex`, the kernel on c128 (c64 is computed in it and rounded once), or
+//! `complex_as`, a function made of other ops. A derivative serves complex operands as it stands: both modes know what to
+//! conjugate. Where it cannot (a comparison in it, a result that is real), `complex_derivative` has another; for real results
+//! it is the gradient.
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
 use covector_array::kernels::Kernel;
+use covector_array::math::complex::{self, Narrow};
 use covector_array::math::{Int, Num, Real};
-use covector_array::{DType, bf16, f16};
+use covector_array::{DType, bf16, c64, c128, f16};
 use covector_derive::{op, op_list};
 
 use super::activation::{self, GELU_CUBIC, GELU_SCALE, SELU_ALPHA, SELU_SCALE};
@@ -32,8 +38,9 @@ elementwise! {
     /// Source: NumPy's `add`.
     add(x1, x2) = y {
         numeric: Num::add(x1, x2);
+        complex: x1 + x2;
         derivative: [1.0, 1.0];
-        samples: [(real([2, 3]), real2([2, 3])), (real([2, 3]), real2([3])), (real(()), real2([2])), (real([2]), 1.5)];
+        samples: [(real([2, 3]), real2([2, 3])), (real([2, 3]), real2([3])), (real(()), real2([2])), (real([2]), 1.5), (complex([2, 3]), complex2([2, 3])), (real([2, 1]), complex2([3]))];
     }
 
     /// The difference `x1 - x2`.
@@ -49,8 +56,9 @@ elementwise! {
     /// Source: NumPy's `subtract`.
     subtract(x1, x2) = y {
         numeric: Num::sub(x1, x2);
+        complex: x1 - x2;
         derivative: [1.0, -1.0];
-        samples: [(real([2, 3]), real2([2, 3])), (real([2, 1]), real2([3])), (real([2]), 1.5)];
+        samples: [(real([2, 3]), real2([2, 3])), (real([2, 1]), real2([3])), (real([2]), 1.5), (complex([2, 3]), complex2([2, 3])), (real([2, 1]), complex2([3]))];
     }
 
     /// The product `x1 · x2`, element by element.
@@ -66,8 +74,9 @@ elementwise! {
     /// Source: NumPy's `multiply`.
     multiply(x1, x2) = y {
         numeric: Num::mul(x1, x2);
+        complex: complex::multiply(x1, x2);
         derivative: [x2.clone(), x1.clone()];
-        samples: [(real([2, 3]), real2([2, 3])), (real([2, 1]), real2([3])), (real([2]), 1.5)];
+        samples: [(real([2, 3]), real2([2, 3])), (real([2, 1]), real2([3])), (real([2]), 1.5), (complex([2, 3]), complex2([2, 3])), (real([2, 1]), complex2([3]))];
     }
 
     /// The quotient `x1 / x2`.
@@ -83,8 +92,9 @@ elementwise! {
     /// Source: NumPy's `divide`.
     divide(x1, x2) = y {
         real: x1 / x2;
+        complex: complex::divide(x1, x2);
         derivative: [1.0 / x2, -(y / x2)];
-        samples: [(real([2, 3]), positive([2, 3])), (real([2, 1]), positive([3])), (real([2]), 1.5)];
+        samples: [(real([2, 3]), positive([2, 3])), (real([2, 1]), positive([3])), (real([2]), 1.5), (complex([2, 3]), complex2([2, 3])), (real([2, 1]), complex2([3]))];
     }
 
     /// The remainder of [`floor_divide`]: `x1 - x2 · floor(x1 / x2)`, with the sign of `x2`.
@@ -133,8 +143,9 @@ elementwise! {
     /// Source: NumPy's `negative`.
     negative(x) = y {
         numeric: Num::neg(x);
+        complex: -x;
         derivative: [-1.0];
-        samples: [(real([2, 3]),), (real(()),)];
+        samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The absolute value.
@@ -149,8 +160,28 @@ elementwise! {
     /// Source: NumPy's `abs`.
     abs(x) = y {
         numeric: Num::abs(x);
+        complex: complex::abs(x);
         derivative: [x.sign()];
-        samples: [(real([2, 3]),), (real(()),), (ints(-3, 4, [4]),)];
+        samples: [(real([2, 3]),), (real(()),), (ints(-3, 4, [4]),), (complex([2, 3]),), (complex(()),)];
+    }
+
+    /// The angle of a complex number in the plane, in radians: `atan2(imag, real)`.
+    ///
+    /// Shapes: as `x`. Floats and complex numbers (integers give f32); the result is real, in [-π, π]: of a real number 0, or π
+    /// where it is negative. The derivative at 0 is 0.
+    /// # Example
+    /// ```
+    /// use covector::{Tensor, c64};
+    /// let x = Tensor::from([c64::new(0.0, 2.0), c64::new(3.0, 0.0)]);
+    /// assert_eq!(x.angle().to_vec::<f32>(), [std::f32::consts::FRAC_PI_2, 0.0]);
+    /// ```
+    /// Source: NumPy's `angle`.
+    angle(x) = y {
+        real: Real::atan2(if Real::is_nan(x) { x } else { Num::ZERO }, x);
+        complex: complex::angle(x);
+        derivative: [0.0];
+        complex_derivative: [crate::ops::complex::angle_gradient(x)];
+        samples: [(real([2, 3]),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The sign: -1, 0 or 1.
@@ -164,8 +195,9 @@ elementwise! {
     /// Source: NumPy's `sign`.
     sign(x) = y {
         numeric: Num::sign(x);
+        complex_as: crate::ops::complex::sign;
         derivative: ("it is piecewise constant");
-        samples: [(real([2, 3]),), (ints(-3, 4, [4]),)];
+        samples: [(real([2, 3]),), (ints(-3, 4, [4]),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The square `x²`.
@@ -179,8 +211,9 @@ elementwise! {
     /// Source: NumPy's `square`.
     square(x) = y {
         numeric: Num::mul(x, x);
+        complex: complex::multiply(x, x);
         derivative: [x * 2.0];
-        samples: [(real([2, 3]),), (real(()),)];
+        samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The reciprocal `1 / x`.
@@ -194,8 +227,9 @@ elementwise! {
     /// Source: NumPy's `reciprocal`.
     reciprocal(x) = y {
         real: activation::reciprocal(x);
+        complex: complex::reciprocal(x);
         derivative: [-y.square()];
-        samples: [(positive([2, 3]),), (between(-2.0, -0.3, [3]),)];
+        samples: [(positive([2, 3]),), (between(-2.0, -0.3, [3]),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The power `x1^x2`.
@@ -214,6 +248,7 @@ elementwise! {
     /// Source: NumPy's `power`, the Array API's `pow`.
     pow(x1, x2) = y {
         numeric: Num::pow(x1, x2);
+        complex: complex::pow(x1, x2);
         derivative: [
             {
                 let nothing = x1.equal(0.0).logical_and(x2.equal(0.0));
@@ -224,8 +259,15 @@ elementwise! {
                 flat.where_(1.0, x1).log() * y
             }
         ];
+        complex_derivative: [
+            {
+                let nothing = x1.equal(0.0).logical_and(x2.equal(0.0));
+                nothing.where_(1.0, x1).pow(x2 - 1.0) * x2
+            },
+            x1.equal(0.0).where_(1.0, x1).log() * y
+        ];
         samples: [(positive([2, 3]), real2([2, 3])), (positive([2, 1]), real2([3])), (real([4]), 3),
-            (exactly(&[0.0, 0.0, 0.0, -1.5], [4]), exact_ints(&[0, 1, 2, 3], [4])), (ints(-3, 4, [4]), 3)];
+            (exactly(&[0.0, 0.0, 0.0, -1.5], [4]), exact_ints(&[0, 1, 2, 3], [4])), (ints(-3, 4, [4]), 3), (complex([2, 3]), complex2([2, 3])), (complex([3]), 3)];
     }
 
     /// The square root.
@@ -239,8 +281,9 @@ elementwise! {
     /// Source: NumPy's `sqrt`.
     sqrt(x) = y {
         real: Real::sqrt(x);
+        complex: complex::sqrt(x);
         derivative: [0.5 / y];
-        samples: [(positive([2, 3]),), (positive(()),)];
+        samples: [(positive([2, 3]),), (positive(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The reciprocal of the square root.
@@ -254,8 +297,9 @@ elementwise! {
     /// Source: PyTorch's `rsqrt`.
     rsqrt(x) = y {
         real: activation::reciprocal(Real::sqrt(x));
+        complex: complex::rsqrt(x);
         derivative: [y / x * -0.5];
-        samples: [(positive([2, 3]),), (positive(()),)];
+        samples: [(positive([2, 3]),), (positive(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The real cube root.
@@ -323,8 +367,9 @@ elementwise! {
     /// Source: NumPy's `exp`.
     exp(x) = y {
         real: Real::exp(x);
+        complex: complex::exp(x);
         derivative: [y.clone()];
-        samples: [(real([2, 3]),), (real(()),)];
+        samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The power `2^x`.
@@ -353,8 +398,9 @@ elementwise! {
     /// Source: NumPy's `expm1`.
     expm1(x) = y {
         real: Real::expm1(x);
+        complex: complex::expm1(x);
         derivative: [x.exp()];
-        samples: [(real([2, 3]),), (real(()),)];
+        samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The natural logarithm.
@@ -368,8 +414,9 @@ elementwise! {
     /// Source: NumPy's `log`.
     log(x) = y {
         real: Real::ln(x);
+        complex: complex::log(x);
         derivative: [1.0 / x];
-        samples: [(positive([2, 3]),), (positive(()),)];
+        samples: [(positive([2, 3]),), (positive(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The logarithm to base 2.
@@ -383,8 +430,9 @@ elementwise! {
     /// Source: NumPy's `log2`.
     log2(x) = y {
         real: Real::log2(x);
+        complex: complex::log2(x);
         derivative: [LOG2_E / x];
-        samples: [(positive([2, 3]),), (positive(()),)];
+        samples: [(positive([2, 3]),), (positive(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The logarithm to base 10.
@@ -398,8 +446,9 @@ elementwise! {
     /// Source: NumPy's `log10`.
     log10(x) = y {
         real: Real::log10(x);
+        complex: complex::log10(x);
         derivative: [LOG10_E / x];
-        samples: [(positive([2, 3]),), (positive(()),)];
+        samples: [(positive([2, 3]),), (positive(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The logarithm of `1 + x`, accurate near 0.
@@ -413,8 +462,9 @@ elementwise! {
     /// Source: NumPy's `log1p`.
     log1p(x) = y {
         real: Real::log1p(x);
+        complex: complex::log1p(x);
         derivative: [1.0 / (x + 1.0)];
-        samples: [(between(-0.9, 2.0, [2, 3]),), (positive(()),)];
+        samples: [(between(-0.9, 2.0, [2, 3]),), (positive(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The sine; angles are in radians.
@@ -428,8 +478,9 @@ elementwise! {
     /// Source: NumPy's `sin`.
     sin(x) = y {
         real: Real::sin(x);
+        complex: complex::sin(x);
         derivative: [x.cos()];
-        samples: [(real([2, 3]),), (real(()),)];
+        samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The cosine; angles are in radians.
@@ -443,8 +494,9 @@ elementwise! {
     /// Source: NumPy's `cos`.
     cos(x) = y {
         real: Real::cos(x);
+        complex: complex::cos(x);
         derivative: [-x.sin()];
-        samples: [(real([2, 3]),), (real(()),)];
+        samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The tangent; angles are in radians.
@@ -458,8 +510,9 @@ elementwise! {
     /// Source: NumPy's `tan`.
     tan(x) = y {
         real: Real::tan(x);
+        complex: complex::tan(x);
         derivative: [y.square() + 1.0];
-        samples: [(between(-1.2, 1.2, [2, 3]),), (positive(()),)];
+        samples: [(between(-1.2, 1.2, [2, 3]),), (positive(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The angle in [-π/2, π/2] whose sine is `x`.
@@ -473,8 +526,9 @@ elementwise! {
     /// Source: NumPy's `arcsin`, the Array API's `asin`.
     asin(x) = y {
         real: Real::asin(x);
+        complex: complex::asin(x);
         derivative: [((1.0f64 - x) * (x + 1.0)).rsqrt()];
-        samples: [(between(-0.9, 0.9, [2, 3]),), (between(-0.9, 0.9, ()),)];
+        samples: [(between(-0.9, 0.9, [2, 3]),), (between(-0.9, 0.9, ()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The angle in [0, π] whose cosine is `x`.
@@ -488,8 +542,9 @@ elementwise! {
     /// Source: NumPy's `arccos`, the Array API's `acos`.
     acos(x) = y {
         real: Real::acos(x);
+        complex: complex::acos(x);
         derivative: [-((1.0f64 - x) * (x + 1.0)).rsqrt()];
-        samples: [(between(-0.9, 0.9, [2, 3]),), (between(-0.9, 0.9, ()),)];
+        samples: [(between(-0.9, 0.9, [2, 3]),), (between(-0.9, 0.9, ()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The angle in [-π/2, π/2] whose tangent is `x`.
@@ -503,8 +558,9 @@ elementwise! {
     /// Source: NumPy's `arctan`, the Array API's `atan`.
     atan(x) = y {
         real: Real::atan(x);
+        complex: complex::atan(x);
         derivative: [1.0 / (x.square() + 1.0)];
-        samples: [(real([2, 3]),), (real(()),)];
+        samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The angle in [-π, π] of the point with ordinate `x1` and abscissa `x2`.
@@ -546,8 +602,9 @@ elementwise! {
     /// Source: NumPy's `sinh`.
     sinh(x) = y {
         real: Real::sinh(x);
+        complex: complex::sinh(x);
         derivative: [x.cosh()];
-        samples: [(real([2, 3]),), (real(()),)];
+        samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The hyperbolic cosine.
@@ -561,8 +618,9 @@ elementwise! {
     /// Source: NumPy's `cosh`.
     cosh(x) = y {
         real: Real::cosh(x);
+        complex: complex::cosh(x);
         derivative: [x.sinh()];
-        samples: [(real([2, 3]),), (real(()),)];
+        samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The hyperbolic tangent.
@@ -576,8 +634,9 @@ elementwise! {
     /// Source: NumPy's `tanh`.
     tanh(x) = y {
         real: Real::tanh(x);
+        complex: complex::tanh(x);
         derivative: [1.0 - y.square()];
-        samples: [(real([2, 3]),), (real(()),)];
+        samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The number whose hyperbolic sine is `x`.
@@ -591,8 +650,10 @@ elementwise! {
     /// Source: NumPy's `arcsinh`, the Array API's `asinh`.
     asinh(x) = y {
         real: Real::asinh(x);
+        complex: complex::asinh(x);
         derivative: [1.0 / x.hypot(1.0)];
-        samples: [(real([2, 3]),), (real(()),)];
+        complex_derivative: [(x.square() + 1.0).rsqrt()];
+        samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The number, 0 or more, whose hyperbolic cosine is `x`.
@@ -606,8 +667,9 @@ elementwise! {
     /// Source: NumPy's `arccosh`, the Array API's `acosh`.
     acosh(x) = y {
         real: Real::acosh(x);
+        complex: complex::acosh(x);
         derivative: [(x - 1.0).rsqrt() * (x + 1.0).rsqrt()];
-        samples: [(between(1.2, 3.0, [2, 3]),), (between(1.2, 3.0, ()),)];
+        samples: [(between(1.2, 3.0, [2, 3]),), (between(1.2, 3.0, ()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The number whose hyperbolic tangent is `x`.
@@ -621,8 +683,9 @@ elementwise! {
     /// Source: NumPy's `arctanh`, the Array API's `atanh`.
     atanh(x) = y {
         real: Real::atanh(x);
+        complex: complex::atanh(x);
         derivative: [1.0 / ((1.0 - x) * (x + 1.0))];
-        samples: [(between(-0.9, 0.9, [2, 3]),), (between(-0.9, 0.9, ()),)];
+        samples: [(between(-0.9, 0.9, [2, 3]),), (between(-0.9, 0.9, ()),), (complex([2, 3]),), (complex(()),)];
     }
 
     /// The error function.
@@ -962,8 +1025,9 @@ elementwise! {
     /// Source: NumPy's `round`.
     round(x) = y {
         rounding: Real::round(x);
+        complex: complex::round(x);
         derivative: ("it is piecewise constant");
-        samples: [(real([2, 3]),), (ints(-3, 4, [4]),)];
+        samples: [(real([2, 3]),), (ints(-3, 4, [4]),), (complex([2, 3]),)];
     }
 
     /// Rounds towards 0.
@@ -1044,8 +1108,9 @@ elementwise! {
     /// Source: NumPy's `isnan`.
     isnan(x) = y {
         real_predicate: Real::is_nan(x);
+        complex: x.re.is_nan() || x.im.is_nan();
         derivative: ("the result is bool");
-        samples: [(exactly(&[1.0, f64::INFINITY, f64::NAN, -f64::INFINITY], [2, 2]),), (ints(-3, 4, [4]),)];
+        samples: [(exactly(&[1.0, f64::INFINITY, f64::NAN, -f64::INFINITY], [2, 2]),), (ints(-3, 4, [4]),), (complex([2, 3]),)];
     }
 
     /// True where `x` is infinite.
@@ -1060,8 +1125,9 @@ elementwise! {
     /// Source: NumPy's `isinf`.
     isinf(x) = y {
         real_predicate: Real::is_inf(x);
+        complex: x.re.is_infinite() || x.im.is_infinite();
         derivative: ("the result is bool");
-        samples: [(exactly(&[1.0, f64::INFINITY, f64::NAN, -f64::INFINITY], [2, 2]),), (ints(-3, 4, [4]),)];
+        samples: [(exactly(&[1.0, f64::INFINITY, f64::NAN, -f64::INFINITY], [2, 2]),), (ints(-3, 4, [4]),), (complex([2, 3]),)];
     }
 
     /// True where `x` is neither infinite nor NaN.
@@ -1076,8 +1142,9 @@ elementwise! {
     /// Source: NumPy's `isfinite`.
     isfinite(x) = y {
         real_predicate: Real::is_finite(x);
+        complex: x.re.is_finite() && x.im.is_finite();
         derivative: ("the result is bool");
-        samples: [(exactly(&[1.0, f64::INFINITY, f64::NAN, -f64::INFINITY], [2, 2]),), (ints(-3, 4, [4]),)];
+        samples: [(exactly(&[1.0, f64::INFINITY, f64::NAN, -f64::INFINITY], [2, 2]),), (ints(-3, 4, [4]),), (complex([2, 3]),)];
     }
 
     /// True where `x1 == x2`.
@@ -1093,8 +1160,9 @@ elementwise! {
     /// Source: NumPy's `equal`.
     equal(x1, x2) = y {
         comparison: x1 == x2;
+        complex: x1 == x2;
         derivative: ("the result is bool");
-        samples: [(ints(0, 3, [2, 3]), ints(0, 3, [3])), (real([2, 3]), real2([2, 3]))];
+        samples: [(ints(0, 3, [2, 3]), ints(0, 3, [3])), (real([2, 3]), real2([2, 3])), (complex([3]), complex([3])), (complex([2]), complex2([2]))];
     }
 
     /// True where `x1 != x2`.
@@ -1110,8 +1178,9 @@ elementwise! {
     /// Source: NumPy's `not_equal`.
     not_equal(x1, x2) = y {
         comparison: x1 != x2;
+        complex: x1 != x2;
         derivative: ("the result is bool");
-        samples: [(ints(0, 3, [2, 3]), ints(0, 3, [3])), (real([2, 3]), real2([2, 3]))];
+        samples: [(ints(0, 3, [2, 3]), ints(0, 3, [3])), (real([2, 3]), real2([2, 3])), (complex([3]), complex([3])), (complex([2]), complex2([2]))];
     }
 
     /// True where `x1 < x2`.
@@ -1372,7 +1441,8 @@ elementwise! {
     /// Source: NumPy's `where`.
     where_(condition, x1, x2) = y {
         any: if condition { x1 } else { x2 };
+        complex: if condition { x1 } else { x2 };
         derivative: [0.0, Factor::When(condition.clone()), Factor::Unless(condition.clone())];
-        samples: [(bools([2, 3]), real([2, 3]), real2([2, 3])), (bools([3]), real([2, 1]), 0.5)];
+        samples: [(bools([2, 3]), real([2, 3]), real2([2, 3])), (bools([3]), real([2, 1]), 0.5), (bools([2, 3]), complex([2, 3]), complex2([3])), (bools([3]), complex([3]), 0.5)];
     }
 }

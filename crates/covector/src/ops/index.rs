@@ -7,6 +7,7 @@ use covector_array::kernels::{self, Scatter as Mode};
 use covector_array::{DType, Shape};
 use covector_derive::{op, op_list};
 
+use super::complex::require_order;
 use super::create::addressable;
 use super::gather::{Checked, Gather, Places, try_scatter};
 use super::view::{broadcast, expand, reshaped};
@@ -15,9 +16,10 @@ use crate::{Axis, Error, ErrorKind, Result, Tensor};
 
 /// `updates` in the dtype of `x`.
 fn fitting(x: &Tensor, updates: &Tensor) -> Result<Tensor> {
-    if updates.dtype().is_float() && !x.dtype().is_float() {
+    let dtypes = (updates.dtype(), x.dtype());
+    if dtypes.0.is_complex() && !dtypes.1.is_complex() || dtypes.0.is_inexact() && !dtypes.1.is_inexact() {
         return Err(Error::new(format!("{} values do not fit into {}", updates.dtype(), x.spec()))
-            .hint("cast one of the two, so that it is clear what becomes of the fractions"));
+            .hint("cast one of the two, so that it is clear what becomes of what does not fit"));
     }
     Ok(updates.cast(x.dtype()))
 }
@@ -84,6 +86,7 @@ fn flattened(indices: &[Tensor], shape: &Shape) -> Result<Tensor> {
 #[op(samples = [
     (real([4, 3]), exact_ints(&[2, 0, 2, -1], [4]), 0), (real([2, 3, 2]), exact_ints(&[1, -3, 0, 1], [2, 2]), 1),
     (real([2, 3]), exact_ints(&[2], ()), -1), (real([3]), exact_ints(&[], [0]), 0),
+    (complex([4, 3]), exact_ints(&[2, 0, 2, -1], [4]), 0),
 ])]
 pub fn take(x: &Tensor, indices: &Tensor, axis: Axis) -> Result<Tensor> {
     let places = Places::rows(x.axis(axis)?);
@@ -108,6 +111,7 @@ pub fn take(x: &Tensor, indices: &Tensor, axis: Axis) -> Result<Tensor> {
 #[op(samples = [
     (real([3, 4]), exact_ints(&[1, -1, 0, 3, 2, 2], [3, 2]), 1), (real([2, 3, 2]), exact_ints(&[2, 0, 1, 1], [2, 1, 2]), 1),
     (real([4]), exact_ints(&[3, 0, 3], [3]), -1),
+    (complex([3, 4]), exact_ints(&[1, -1, 0, 3, 2, 2], [3, 2]), 1),
 ])]
 pub fn take_along_axis(x: &Tensor, indices: &Tensor, axis: Axis) -> Result<Tensor> {
     let axis = x.axis(axis)?;
@@ -178,6 +182,9 @@ pub fn index(x: &Tensor, indices: &[Tensor]) -> Result<Tensor> {
 
 /// Writes `updates` into a copy of `x` at indices along `axis`, in the layout of [`take_along_axis`].
 fn written(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis, mode: Mode) -> Result<Tensor> {
+    if matches!(mode, Mode::Max | Mode::Min) {
+        require_order(x.spec())?;
+    }
     let axis = x.axis(axis)?;
     let indices = aligned(x, indices, axis)?;
     let updates = spread(&fitting(x, updates)?, indices.shape(), "updates")?;
@@ -203,6 +210,7 @@ fn written(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis, mode: Mod
 #[op(samples = [
     (real([3, 4]), exact_ints(&[1, -1, 0, 3, 2, 1], [3, 2]), real2([3, 2]), 1), (real([4]), exact_ints(&[1, 3, 1], [3]), real2([3]), 0),
     (real([2, 3]), exact_ints(&[0, 1, 0], [1, 3]), real2([1, 3]), 0),
+    (complex([3, 4]), exact_ints(&[1, -1, 0, 3, 2, 1], [3, 2]), complex2([3, 2]), 1),
 ])]
 pub fn scatter_set(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis) -> Result<Tensor> {
     written(x, indices, updates, axis, Mode::Set)
@@ -225,6 +233,7 @@ pub fn scatter_set(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis) -
 #[op(samples = [
     (real([3, 4]), exact_ints(&[1, -1, 0, 3, 2, 2], [3, 2]), real2([3, 2]), 1), (real([4]), exact_ints(&[1, 3, 1], [3]), real2([3]), 0),
     (real([2, 3]), exact_ints(&[0, 1, 0], [1, 3]), real2([1, 3]), 0),
+    (complex([3, 4]), exact_ints(&[1, -1, 0, 3, 2, 2], [3, 2]), complex2([3, 2]), 1),
 ])]
 pub fn scatter_add(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis) -> Result<Tensor> {
     written(x, indices, updates, axis, Mode::Add)
@@ -294,6 +303,7 @@ pub fn scatter_min(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis) -
 #[op(samples = [
     (real([3, 2]), exact_ints(&[2, 0, 2, -1], [4]), real2([4, 2]), 0), (real([2, 3, 2]), exact_ints(&[1, -3], [2]), real2([2, 2, 2]), 1),
     (real([4]), exact_ints(&[1, 3, 1], [3]), real2([3]), -1),
+    (complex([3, 2]), exact_ints(&[2, 0, 2, -1], [4]), complex2([4, 2]), 0),
 ])]
 pub fn index_add(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis) -> Result<Tensor> {
     let axis = x.axis(axis)?;
@@ -320,6 +330,7 @@ pub fn index_add(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis) -> 
 #[op(samples = [
     (real([2, 3]), exact_ints(&[4, -6, 1], [3]), real2([3])), (real([2, 2]), exact_ints(&[3, 0, 3, 1], [2, 2]), real2([2, 2])),
     (real(()), exact_ints(&[0], [1]), real2([1])),
+    (complex([2, 3]), exact_ints(&[4, -6, 1], [3]), real2([3])),
 ])]
 pub fn put(x: &Tensor, flat_indices: &Tensor, values: &Tensor) -> Result<Tensor> {
     let values = spread(&fitting(x, values)?, flat_indices.shape(), "values")?;
@@ -342,7 +353,7 @@ pub fn put(x: &Tensor, flat_indices: &Tensor, values: &Tensor) -> Result<Tensor>
 /// Source: PyTorch's `masked_fill`.
 #[op(samples = [(real([2, 3]), bools([2, 3]), -0.5), (real([2, 3]), bools([3]), 0.0), (real([1, 3]), bools([2, 1]), 1.5)])]
 pub fn masked_fill(x: &Tensor, mask: &Tensor, value: f64) -> Result<Tensor> {
-    if !x.dtype().is_float() && value.fract() != 0.0 {
+    if !x.dtype().is_inexact() && value.fract() != 0.0 {
         return Err(Error::new(format!("{value} does not fit into {}", x.spec())).hint("cast `x` to a float first"));
     }
     let (x, mask) = broadcast(x, mask)?;
@@ -363,7 +374,7 @@ pub fn masked_fill(x: &Tensor, mask: &Tensor, value: f64) -> Result<Tensor> {
 /// assert_eq!(x.masked_select(&x.greater(1.5)).to_vec::<f32>(), [2.0, 3.0]);
 /// ```
 /// Source: PyTorch's `masked_select`.
-#[op(samples = [(real([2, 3]), bools([2, 3])), (real([2, 3]), bools([3]))], notes = "vmap=the size of the result depends on the mask")]
+#[op(samples = [(real([2, 3]), bools([2, 3])), (real([2, 3]), bools([3])), (complex([2, 3]), bools([3]))], notes = "vmap=the size of the result depends on the mask")]
 pub fn masked_select(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
     let (x, mask) = broadcast(x, &mask.cast(DType::Bool))?;
     labels::meet(&[x.clone(), mask.clone()], "masked_select")?;

@@ -4,6 +4,7 @@ use covector_array::kernels::{self, Inputs};
 use covector_array::{Array, DType, Shape};
 use covector_derive::{op, op_list};
 
+use super::complex::{conjugate, require_real};
 use super::create::addressable;
 use super::view::{add_batch, expand, linear, permuted, reshaped};
 use crate::plan::cost::{halvings, size};
@@ -44,7 +45,11 @@ impl Primitive for MatMul {
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::matmul(&x[0], &x[1]))
     }
-    fn run_exchanged(&self, x: Inputs, _: &Spec) -> Result<Array> {
+    fn run_exchanged(&self, x: Inputs, out: &Spec) -> Result<Array> {
+        // Exchanged, the two products of an imaginary part would be added in another order, to other bits.
+        if out.dtype.is_complex() {
+            return self.run(x, out);
+        }
         let t = |x: &Array| x.permute(&[0, 2, 1]);
         Ok(t(&kernels::matmul(&t(&x[1]), &t(&x[0]))))
     }
@@ -69,7 +74,8 @@ impl Differentiable for MatMul {
         left.into_iter().chain(right).reduce(|a, b| a + b).expect("one operand has a tangent")
     }
     fn vjp(&self, x: &[Tensor], _: &Tensor, cotangent: &Tensor, wrt: &[bool]) -> Vec<Option<Tensor>> {
-        vec![wrt[0].then(|| batched(cotangent, &t(&x[1]))), wrt[1].then(|| batched(&t(&x[0]), cotangent))]
+        let adjoint = |x: &Tensor| t(&conjugate(x));
+        vec![wrt[0].then(|| batched(cotangent, &adjoint(&x[1]))), wrt[1].then(|| batched(&adjoint(&x[0]), cotangent))]
     }
     fn rule(&self, names: &[&str], k: usize) -> Option<String> {
         let other = *names.get(1 - k.min(1))?;
@@ -105,6 +111,7 @@ pub(crate) fn common_dtype(operands: &[&Tensor]) -> Result<DType> {
 #[op(samples = [
     (real([2, 3]), real2([3, 4])), (real([3]), real2([3])), (real([3]), real2([2, 3, 4])), (real([2, 3]), real2([3])),
     (real([2, 1, 2, 3]), real2([3, 3, 2])), (real([2, 0]), real2([0, 3])),
+    (complex([2, 3]), complex2([3, 4])), (real([3]), complex2([2, 3, 4])), (complex([2, 1, 2, 3]), complex2([3, 3, 2])),
 ])]
 pub fn matmul(x1: &Tensor, x2: &Tensor) -> Result<Tensor> {
     if x1.ndim() == 0 || x2.ndim() == 0 {
@@ -199,6 +206,7 @@ impl Primitive for Hadamard {
         Class::Contract
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        require_real(x[0])?;
         match x[0].shape.last() {
             Some(n) if n.is_power_of_two() => Ok(x[0].clone()),
             Some(n) => Err(Error::new(format!("the last axis has {n} elements, which is no power of two"))

@@ -4,6 +4,7 @@ use covector_array::kernels::Inputs;
 use covector_array::{Array, DType, Shape};
 use covector_derive::{op, op_list};
 
+use super::complex::require_real;
 use super::reduce::widened;
 use super::view::reshaped;
 use crate::primitive::{Class, Derivative, Primitive};
@@ -46,6 +47,7 @@ fn pair(x: &Tensor, target: &Tensor) -> Result<(Tensor, Tensor, DType)> {
             .differing(x.shape(), target.shape()));
     }
     let dtype = x.dtype().promote(target.dtype()).to_float();
+    require_real(&Spec::new(dtype, x.shape().clone()))?;
     Ok((widened(&x.cast(dtype)), widened(&target.cast(dtype)), dtype))
 }
 
@@ -110,6 +112,7 @@ impl Scores {
             return Err(Error::new(format!("{} has no classes", x.shape()))
                 .hint("scores are [classes], [n, classes] or [n, classes, ..]"));
         }
+        require_real(x.spec())?;
         let dtype = x.dtype().to_float();
         let x = widened(&x.cast(dtype));
         if let Some(weight) = weight.filter(|w| w.shape()[..] != [classes]) {
@@ -118,7 +121,7 @@ impl Scores {
                 weight.shape()
             )));
         }
-        let weight = weight.map(|w| w.cast(x.dtype()));
+        let weight = weight.map(|w| w.try_cast(x.dtype())).transpose()?;
         Ok(Scores { x, axis, classes, weight, dtype })
     }
 
@@ -400,7 +403,7 @@ pub fn binary_cross_entropy_with_logits(
         if w.shape().broadcast(x.shape()).as_ref() != Some(x.shape()) {
             return Err(Error::new(format!("the weight {} does not broadcast to {}", w.shape(), x.shape())));
         }
-        Ok(w.cast(x.dtype()))
+        w.try_cast(x.dtype())
     };
     let mut positive = (-&x).softplus();
     if let Some(w) = pos_weight.map(weights).transpose()? {

@@ -6,6 +6,7 @@ use crate::registry::OpDef;
 pub mod activation;
 pub mod attention;
 pub mod cast;
+pub mod complex;
 pub mod concat;
 pub(crate) mod contract;
 pub mod conv;
@@ -16,6 +17,7 @@ pub mod einsum;
 #[allow(clippy::clone_on_copy, clippy::op_ref, clippy::bool_comparison)]
 pub mod elementwise;
 pub mod factor;
+pub mod fft;
 pub(crate) mod gather;
 pub mod index;
 pub(crate) mod leaf;
@@ -45,6 +47,7 @@ pub(crate) static FAMILIES: &[&[&OpDef]] = &[
     elementwise::OPS,
     activation::OPS,
     cast::OPS,
+    complex::OPS,
     reduce::OPS,
     stats::OPS,
     scan::OPS,
@@ -53,6 +56,7 @@ pub(crate) static FAMILIES: &[&[&OpDef]] = &[
     factor::OPS,
     solve::OPS,
     linalg::OPS,
+    fft::OPS,
     view::OPS,
     shape::OPS,
     concat::OPS,

@@ -6,6 +6,7 @@ use covector_array::kernels::{self, Inputs};
 use covector_array::{Array, DType};
 use covector_derive::{op, op_list};
 
+use super::complex::require_order;
 use super::create::addressable;
 use super::scan::{padded, piece};
 use super::view::{add_batch, expand, reshaped};
@@ -28,6 +29,7 @@ impl Primitive for ArgSort {
         Class::Opaque
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        require_order(x[0])?;
         Ok(Spec::new(DType::I64, x[0].shape.clone()))
     }
     fn label(&self, flow: &mut Flow<'_>) {
@@ -61,6 +63,7 @@ impl Primitive for SearchSorted {
         Class::Opaque
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        require_order(x[0])?;
         let (sorted, values) = (&x[0].shape, &x[1].shape);
         let last = sorted.len() - 1;
         if values.len() != sorted.len() || values[..last] != sorted[..last] {
@@ -146,7 +149,7 @@ pub fn topk(x: &Tensor, k: usize, axis: Axis) -> Result<(Tensor, Tensor)> {
     if k > n {
         return Err(Error::new(format!("the {k} largest were asked for, and axis {along} has {n} elements")));
     }
-    let indices = piece(&x.argsort(axis, true), along, 0, k);
+    let indices = piece(&x.try_argsort(axis, true)?, along, 0, k);
     Ok((x.take_along_axis(&indices, axis), indices))
 }
 
@@ -185,14 +188,14 @@ pub fn searchsorted(sorted: &Tensor, values: &Tensor, right: bool) -> Result<Ten
 /// The distinct values of `x` in ascending order: the first `size` of them, `fill` where there are fewer.
 ///
 /// Shapes: `[..] -> [size]`; a size given beforehand, so that the shape does not depend on the values. Any dtype; `fill` is
-/// cast to it. NaN counts as one value and comes last. The derivative goes to the first element of each value.
+/// cast to it. NaN counts as one value and comes last; complex numbers are ordered by their real, then their imaginary parts. The derivative goes to the first element of each value.
 /// # Example
 /// ```
 /// use covector::Tensor;
 /// assert_eq!(Tensor::from([3, 1, 3, 2]).unique(4, -1.0).to_vec::<i64>(), [1, 2, 3, -1]);
 /// ```
 /// Source: JAX's `unique` with `size` and `fill_value`.
-#[op(samples = [(ints(0, 4, [6]), 5, -1.0), (real([2, 3]), 4, 0.0), (exact_ints(&[2, 1, 2], [3]), 1, 0.0), (real([0]), 2, 0.5)])]
+#[op(samples = [(ints(0, 4, [6]), 5, -1.0), (real([2, 3]), 4, 0.0), (exact_ints(&[2, 1, 2], [3]), 1, 0.0), (real([0]), 2, 0.5), (complex([3]), 4, 0.0)])]
 pub fn unique(x: &Tensor, size: usize, fill: f64) -> Result<Tensor> {
     let n = x.size();
     addressable(&size.into(), x.dtype())?;
@@ -200,7 +203,14 @@ pub fn unique(x: &Tensor, size: usize, fill: f64) -> Result<Tensor> {
     if n == 0 || size == 0 {
         return Ok(expand(&fill, &[size].into()));
     }
-    let sorted = reshaped(x, [n]).sort(0, false);
+    let flat = reshaped(x, [n]);
+    let sorted = if x.dtype().is_complex() {
+        // Stable sorts, the last key first.
+        let flat = flat.take(&flat.imag().argsort(0, false), 0);
+        flat.take(&flat.real().argsort(0, false), 0)
+    } else {
+        flat.sort(0, false)
+    };
     let (one, next) = (piece(&sorted, 0, 0, n - 1), piece(&sorted, 0, 1, n - 1));
     // NaN differs from itself, yet is one value; behind a NaN stand only others.
     let same = one.equal(&one).where_(one.equal(&next), true);

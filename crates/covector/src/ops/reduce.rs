@@ -5,6 +5,7 @@ use covector_array::{Array, DType, Shape};
 use covector_derive::{op, op_list};
 use smallvec::SmallVec;
 
+use super::complex::{conjugate, require_order};
 use super::scan::products_of_others;
 use super::view::{expand, linear, reshaped};
 use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive};
@@ -116,7 +117,7 @@ impl Differentiable for Product {
     }
     fn vjp(&self, x: &[Tensor], _: &Tensor, cotangent: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
         // Not y / x: that fails where an element is 0.
-        vec![Some(products_of_others(&x[0], self.axis) * spread(x[0].shape(), &[self.axis], cotangent))]
+        vec![Some(conjugate(&products_of_others(&x[0], self.axis)) * spread(x[0].shape(), &[self.axis], cotangent))]
     }
     fn rule(&self, _: &[&str], _: usize) -> Option<String> {
         Some("ȳ · the product of the others".to_owned())
@@ -147,6 +148,7 @@ impl Primitive for Extreme {
         Class::Reduce
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        require_order(x[0])?;
         if let Some(&axis) = self.axes.iter().find(|&&a| x[0].shape[a] == 0) {
             return Err(Error::new(format!("axis {axis} of {} is empty: it has no {}", x[0].shape, self.name())));
         }
@@ -228,7 +230,7 @@ fn put_back(x: &Tensor, folded: &[usize], y: &Tensor) -> Tensor {
 /// assert_eq!(x.sum(..).item::<f32>(), 10.0);
 /// ```
 /// Source: NumPy's `sum`.
-#[op(samples = [(real([2, 3]), 0), (real([2, 3, 4]), [0, -1]), (real([2, 3]), keep(-1)), (real(()), ..), (real([0, 2]), 0)])]
+#[op(samples = [(real([2, 3]), 0), (real([2, 3, 4]), [0, -1]), (real([2, 3]), keep(-1)), (real(()), ..), (real([0, 2]), 0), (complex([2, 3, 4]), [0, -1])])]
 pub fn sum(x: &Tensor, axes: Axes) -> Result<Tensor> {
     reduced(&counted(x), &axes, |axes| Sum { axes })
 }
@@ -249,7 +251,7 @@ pub fn sum(x: &Tensor, axes: Axes) -> Result<Tensor> {
 /// Source: NumPy's `prod`.
 #[op(samples = [
     (real([2, 3]), 0), (real([2, 3, 2]), keep([0, -1])), (real(()), ..), (real([0, 2]), 0),
-    (exactly(&[1.5, 0.0, -2.0, 0.0, 0.7, 0.0], [2, 3]), -1),
+    (exactly(&[1.5, 0.0, -2.0, 0.0, 0.7, 0.0], [2, 3]), -1), (complex([2, 3, 2]), [0, 2]), (complex([0, 2]), 0),
 ])]
 pub fn prod(x: &Tensor, axes: Axes) -> Result<Tensor> {
     let folded = axes.resolve(x.ndim())?;
@@ -279,7 +281,7 @@ pub fn prod(x: &Tensor, axes: Axes) -> Result<Tensor> {
 /// assert_eq!(Tensor::from([1.0f32, 2.0, 6.0]).mean(..).item::<f32>(), 3.0);
 /// ```
 /// Source: NumPy's `mean`.
-#[op(samples = [(real([2, 3]), 0), (real([2, 3, 4]), [0, 2]), (real([2, 3]), keep(1)), (real([5]), ..)],
+#[op(samples = [(real([2, 3]), 0), (real([2, 3, 4]), [0, 2]), (real([2, 3]), keep(1)), (real([5]), ..), (complex([2, 3]), 0)],
     notes = "rule=x̄ = ȳ/n, repeated over the axes")]
 pub fn mean(x: &Tensor, axes: Axes) -> Result<Tensor> {
     let n = count(x, &axes.resolve(x.ndim())?);

@@ -4,9 +4,10 @@
 //! are recurrences again: exact where factors are 0, and closed under both modes to any order.
 
 use covector_array::kernels::{self, Inputs, Reduction};
-use covector_array::{Array, Element, with_dtype};
+use covector_array::{Array, Element, with_real_dtype};
 use covector_derive::{op, op_list};
 
+use super::complex::{conjugate, require_order};
 use super::pad::Pad;
 use super::reduce::counted;
 use super::view::{Slice, add_batch, linear};
@@ -139,8 +140,8 @@ impl Differentiable for CumProd {
     }
     fn vjp(&self, x: &[Tensor], y: &Tensor, cotangent: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
         let back = Recurrence { axis: self.axis, reverse: !self.reverse };
-        let arrived = back.of(&before(&x[0], self.axis, back.reverse), cotangent);
-        vec![Some(arrived * exclusive(y, self.axis, self.reverse))]
+        let arrived = back.of(&conjugate(&before(&x[0], self.axis, back.reverse)), cotangent);
+        vec![Some(arrived * conjugate(&exclusive(y, self.axis, self.reverse)))]
     }
 }
 
@@ -190,9 +191,12 @@ impl Primitive for Recurrence {
         flow.alike();
     }
     fn run(&self, x: Inputs, out: &Spec) -> Result<Array> {
+        if out.dtype.is_complex() {
+            return Ok(kernels::complex_recurrence(&x[0], &x[1], self.axis, self.reverse));
+        }
         let (a, b) = (x[0].contiguous(), x[1].contiguous());
         let (n, inner) = (out.shape[self.axis], out.shape[self.axis + 1..].iter().product());
-        Ok(with_dtype!(out.dtype, T => Array::build::<T>(out.shape.clone(), |out| {
+        Ok(with_real_dtype!(out.dtype, T => Array::build::<T>(out.shape.clone(), |out| {
             let (a, b) = (a.as_slice::<T>().expect("contiguous"), b.as_slice::<T>().expect("contiguous"));
             self.fill(a, b, out, n, inner);
         })))
@@ -217,8 +221,9 @@ impl Differentiable for Recurrence {
     }
     fn vjp(&self, x: &[Tensor], y: &Tensor, cotangent: &Tensor, wrt: &[bool]) -> Vec<Option<Tensor>> {
         let back = Recurrence { axis: self.axis, reverse: !self.reverse };
-        let arrived = back.of(&before(&x[0], self.axis, back.reverse), cotangent);
-        vec![wrt[0].then(|| &arrived * before(y, self.axis, self.reverse)), wrt[1].then_some(arrived)]
+        let arrived = back.of(&conjugate(&before(&x[0], self.axis, back.reverse)), cotangent);
+        let through = || &arrived * conjugate(&before(y, self.axis, self.reverse));
+        vec![wrt[0].then(through), wrt[1].then_some(arrived.clone())]
     }
 }
 
@@ -261,6 +266,7 @@ impl Primitive for CumExtreme {
         Class::Opaque
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        require_order(x[0])?;
         Ok(x[0].clone())
     }
     fn label(&self, flow: &mut Flow<'_>) {
@@ -310,7 +316,7 @@ fn along<P: Into<Prim>>(x: &Tensor, axis: Axis, make: impl FnOnce(usize) -> P) -
 /// assert_eq!(Tensor::from([1.0f32, 2.0, 3.0]).cumsum(0).to_vec::<f32>(), [1.0, 3.0, 6.0]);
 /// ```
 /// Source: NumPy's `cumsum`.
-#[op(samples = [(real([2, 3]), -1), (real([3, 2]), 0), (real([2, 3, 2]), 1), (real([0]), 0)])]
+#[op(samples = [(real([2, 3]), -1), (real([3, 2]), 0), (real([2, 3, 2]), 1), (real([0]), 0), (complex([2, 3]), -1)])]
 pub fn cumsum(x: &Tensor, axis: Axis) -> Result<Tensor> {
     along(&counted(x), axis, |axis| CumSum { axis, reverse: false })
 }
@@ -331,7 +337,7 @@ pub fn cumsum(x: &Tensor, axis: Axis) -> Result<Tensor> {
 /// Source: NumPy's `cumprod`.
 #[op(samples = [
     (real([2, 3]), -1), (real([3, 2]), 0), (real([2, 3, 2]), 1),
-    (exactly(&[1.5, 0.0, -2.0, 0.0, 0.7, 0.0, 1.2, 0.4], [2, 4]), -1),
+    (exactly(&[1.5, 0.0, -2.0, 0.0, 0.7, 0.0, 1.2, 0.4], [2, 4]), -1), (complex([2, 3]), -1),
 ])]
 pub fn cumprod(x: &Tensor, axis: Axis) -> Result<Tensor> {
     along(&counted(x), axis, |axis| CumProd { axis, reverse: false })
@@ -384,7 +390,7 @@ pub fn cummin(x: &Tensor, axis: Axis) -> Result<Tensor> {
 /// assert_eq!(x.diff(2, 0).to_vec::<f32>(), [2.0, 2.0]);
 /// ```
 /// Source: NumPy's `diff`.
-#[op(samples = [(real([5]), 1, 0), (real([2, 4]), 2, -1), (real([3, 2]), 1, 0), (real([2, 2]), 3, 1), (real([3]), 0, 0)])]
+#[op(samples = [(real([5]), 1, 0), (real([2, 4]), 2, -1), (real([3, 2]), 1, 0), (real([2, 2]), 3, 1), (real([3]), 0, 0), (complex([2, 4]), 1, -1)])]
 pub fn diff(x: &Tensor, n: usize, axis: Axis) -> Result<Tensor> {
     let axis = x.axis(axis)?;
     let mut y = counted(x);

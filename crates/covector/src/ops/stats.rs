@@ -4,6 +4,7 @@ use covector_array::kernels::{self, Inputs};
 use covector_array::{Array, DType, Shape};
 use covector_derive::{op, op_list};
 
+use super::complex::require_order;
 use super::reduce::{Extreme, count, dropped, kept, reduced, widened};
 use super::view::reshaped;
 use crate::primitive::{Class, Derivative, Primitive};
@@ -21,6 +22,11 @@ fn floated(x: &Tensor) -> (Tensor, DType) {
     (widened(&x.cast(dtype)), dtype)
 }
 
+/// The squares of the absolute values.
+fn size_squared(x: &Tensor) -> Tensor {
+    if x.dtype().is_complex() { x.real().square() + x.imag().square() } else { x.square() }
+}
+
 /// The result of a reduction over `axes` for which there is nothing to look at.
 fn constant(x: &Tensor, axes: &Axes, value: f64, dtype: DType) -> Result<Tensor> {
     let folded = axes.resolve(x.ndim())?;
@@ -31,7 +37,7 @@ fn constant(x: &Tensor, axes: &Axes, value: f64, dtype: DType) -> Result<Tensor>
 /// The variance over `axes`: the mean squared distance from the mean, divided by `n - correction` instead of n.
 ///
 /// Shapes: the axes are dropped, or kept with size 1 under [`keep`]. Floats (integers give f32); halves are computed in
-/// f32. Two passes, so a large mean costs no digits. 0 gives the population's variance, 1 the unbiased estimate.
+/// f32; of complex numbers the squared absolute distance counts, and the result is real. Two passes, so a large mean costs no digits. 0 gives the population's variance, 1 the unbiased estimate.
 /// Where `n <= correction` the result is NaN or inf.
 /// # Errors
 /// If an axis is out of range or named twice, or the correction is not finite.
@@ -42,7 +48,7 @@ fn constant(x: &Tensor, axes: &Axes, value: f64, dtype: DType) -> Result<Tensor>
 /// assert_eq!(x.var(.., 1.0).item::<f32>(), 1.0);
 /// ```
 /// Source: the Array API's `var`.
-#[op(samples = [(real([2, 3]), 0, 0.0), (real([2, 3, 2]), keep([0, -1]), 1.0), (real([5]), .., 1.0), (real([2, 4]), -1, 0.5)],
+#[op(samples = [(real([2, 3]), 0, 0.0), (real([2, 3, 2]), keep([0, -1]), 1.0), (real([5]), .., 1.0), (real([2, 4]), -1, 0.5), (complex([2, 3]), 0, 1.0)],
     notes = "rule=x̄ = ȳ·2(x - mean x)/(n - correction)")]
 pub fn var(x: &Tensor, axes: Axes, correction: f64) -> Result<Tensor> {
     if !correction.is_finite() {
@@ -52,7 +58,7 @@ pub fn var(x: &Tensor, axes: Axes, correction: f64) -> Result<Tensor> {
     let n = count(x, &axes.resolve(x.ndim())?);
     let (x, dtype) = floated(x);
     let away = &x - x.mean(keep(axes.clone()));
-    Ok((away.square().sum(axes) / (n - correction).max(0.0)).cast(dtype))
+    Ok((size_squared(&away).sum(axes) / (n - correction).max(0.0)).cast(dtype.part()))
 }
 
 /// The standard deviation over `axes`: the square root of [`var`].
@@ -71,7 +77,7 @@ pub fn var(x: &Tensor, axes: Axes, correction: f64) -> Result<Tensor> {
     notes = "rule=x̄ = ȳ·(x - mean x)/((n - correction)·y)")]
 pub fn std(x: &Tensor, axes: Axes, correction: f64) -> Result<Tensor> {
     let (x, dtype) = floated(x);
-    Ok(root(&x.try_var(axes, correction)?).cast(dtype))
+    Ok(root(&x.try_var(axes, correction)?).cast(dtype.part()))
 }
 
 /// The vector norm over `axes`, of order `ord`: `sum(|x|^ord)^(1/ord)`.
@@ -94,11 +100,12 @@ pub fn std(x: &Tensor, axes: Axes, correction: f64) -> Result<Tensor> {
 /// Source: the Array API's `linalg.vector_norm`.
 #[op(samples = [
     (real([2, 3]), -1, 2.0), (real([2, 3, 2]), keep([0, 2]), 2.0), (real([5]), .., 1.0), (real([2, 3]), 0, f64::INFINITY),
-    (real([2, 3]), 1, f64::NEG_INFINITY), (real([2, 3]), -1, 3.0), (real([4]), .., 0.5), (real([4]), 0, -1.0),
+    (real([2, 3]), 1, f64::NEG_INFINITY), (real([2, 3]), -1, 3.0), (real([4]), .., 0.5), (real([4]), 0, -1.0), (complex([2, 3]), -1, 2.0), (complex([2, 3]), .., 3.0),
 ], notes = "rule=x̄ = ȳ·x/y where ord is 2")]
 pub fn norm(x: &Tensor, axes: Axes, ord: f64) -> Result<Tensor> {
     axes.resolve(x.ndim())?;
     let (x, dtype) = floated(x);
+    let (x, dtype) = if dtype.is_complex() { (x.abs(), dtype.part()) } else { (x, dtype) };
     let y = match ord {
         _ if ord.is_nan() => return Err(Error::new("the order of a norm must be a number, not NaN")),
         0.0 => x.equal(0.0).where_(0.0, Tensor::ones_of(x.spec())).sum(axes),
@@ -137,6 +144,7 @@ fn power_norm(x: &Tensor, axes: Axes, ord: f64) -> Tensor {
 #[op(samples = [(real([2, 3]), 0), (real([2, 3, 2]), keep([0, -1])), (real([5]), ..), (real(()), ..)],
     notes = "rule=x̄ = ȳ·softmax(x)")]
 pub fn logsumexp(x: &Tensor, axes: Axes) -> Result<Tensor> {
+    require_order(x.spec())?;
     let folded = axes.resolve(x.ndim())?;
     let (x, dtype) = floated(x);
     if folded.iter().any(|&a| x.shape()[a] == 0) {
@@ -173,6 +181,7 @@ fn exponentials(x: &Tensor, axis: usize) -> (Tensor, Tensor) {
 #[op(samples = [(real([2, 3]), -1), (real([4]), 0), (real([2, 3, 2]), 1), (real([2, 0]), 1)],
     notes = "rule=x̄ = y·(ȳ - Σ ȳ·y)")]
 pub fn softmax(x: &Tensor, axis: Axis) -> Result<Tensor> {
+    require_order(x.spec())?;
     let axis = x.axis(axis)?;
     let (x, dtype) = floated(x);
     if x.shape()[axis] == 0 {
@@ -198,6 +207,7 @@ pub fn softmax(x: &Tensor, axis: Axis) -> Result<Tensor> {
 #[op(samples = [(real([2, 3]), -1), (real([4]), 0), (real([2, 3, 2]), 1), (real([2, 0]), 1)],
     notes = "rule=x̄ = ȳ - exp(y)·Σ ȳ")]
 pub fn log_softmax(x: &Tensor, axis: Axis) -> Result<Tensor> {
+    require_order(x.spec())?;
     let axis = x.axis(axis)?;
     let (x, dtype) = floated(x);
     if x.shape()[axis] == 0 {
@@ -267,6 +277,7 @@ impl Primitive for ArgExtreme {
         Class::Reduce
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        require_order(x[0])?;
         if x[0].shape[self.axis] == 0 {
             let (axis, shape, name) = (self.axis, &x[0].shape, self.name());
             return Err(Error::new(format!("axis {axis} of {shape} is empty: it has no {name}")));

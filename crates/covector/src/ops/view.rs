@@ -372,7 +372,7 @@ impl Primitive for Flip {
 /// assert_eq!(x.reshape([2, -1]).shape()[..], [2, 3]);
 /// ```
 /// Source: NumPy's `reshape`.
-#[op(samples = [(real([2, 3]), [3, -1]), (real([6]), [1, 2, 3]), (real([1]), Vec::<i64>::new())])]
+#[op(samples = [(real([2, 3]), [3, -1]), (real([6]), [1, 2, 3]), (real([1]), Vec::<i64>::new()), (complex([2, 3]), [3, -1])])]
 pub fn reshape(x: &Tensor, shape: Ints) -> Result<Tensor> {
     Ok(reshaped(x, fill_in(x.shape(), &shape.0)?))
 }
@@ -411,7 +411,7 @@ fn fill_in(from: &Shape, to: &[i64]) -> Result<Shape> {
 /// assert_eq!(x.permute_dims([1, 0]).shape()[..], [3, 2]);
 /// ```
 /// Source: the Array API's `permute_dims`, NumPy's `transpose`.
-#[op(samples = [(real([2, 3, 4]), [2, 0, 1]), (real([3]), [0]), (real([2, 3]), [-1, 0])])]
+#[op(samples = [(real([2, 3, 4]), [2, 0, 1]), (real([3]), [0]), (real([2, 3]), [-1, 0]), (complex([2, 3]), [1, 0])])]
 pub fn permute_dims(x: &Tensor, axes: Ints) -> Result<Tensor> {
     let axes: SmallVec<[usize; 6]> = axes.0.iter().map(|&a| resolve(a as isize, x.ndim())).collect::<Result<_>>()?;
     Tensor::apply(Permute { axes }, [x.clone()])
@@ -449,7 +449,7 @@ pub fn transpose(x: &Tensor, axis1: Axis, axis2: Axis) -> Result<Tensor> {
 /// assert_eq!(b.broadcast_to([2, 3]).to_vec::<f32>(), [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
 /// ```
 /// Source: NumPy's `broadcast_to`.
-#[op(samples = [(real([3]), [2, 3]), (real([2, 1]), [2, 4]), (real(()), [2, 2])])]
+#[op(samples = [(real([3]), [2, 3]), (real([2, 1]), [2, 4]), (real(()), [2, 2]), (complex([2, 1]), [2, 4])])]
 pub fn broadcast_to(x: &Tensor, shape: Shape) -> Result<Tensor> {
     Tensor::apply(BroadcastTo { shape }, [x.clone()])
 }
@@ -465,7 +465,7 @@ pub fn broadcast_to(x: &Tensor, shape: Shape) -> Result<Tensor> {
 /// assert_eq!(Tensor::from([1, 2, 3]).flip(0).to_vec::<i64>(), [3, 2, 1]);
 /// ```
 /// Source: NumPy's `flip`.
-#[op(samples = [(real([2, 3]), 1), (real([2, 3]), ..), (real([3]), 0)])]
+#[op(samples = [(real([2, 3]), 1), (real([2, 3]), ..), (real([3]), 0), (complex([2, 3]), 1)])]
 pub fn flip(x: &Tensor, axes: Axes) -> Result<Tensor> {
     Tensor::apply(Flip { axes: axes.resolve(x.ndim())? }, [x.clone()])
 }

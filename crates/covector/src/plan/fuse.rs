@@ -81,10 +81,18 @@ pub(super) const ALONE: u32 = u32::MAX;
 
 /// More members make no pass faster, and their tiles leave the first-level cache.
 const MOST_MEMBERS: usize = 48;
+/// Values of so few elements stay in that cache however many there are: a step more would cost more than a link.
+const TINY: usize = 128;
+const MOST_TINY_MEMBERS: usize = 2048;
 /// Longer rows are folded by themselves: their tiles would leave the second-level cache.
 const LONGEST_ROW: usize = 8192;
 /// Shorter rows are folded into one by themselves.
 const SHORTEST_FINAL_ROW: usize = 32;
+
+/// The most members of a group whose full values have so many elements.
+fn most_members(size: usize) -> usize {
+    if size <= TINY { MOST_TINY_MEMBERS } else { MOST_MEMBERS }
+}
 
 /// What a node does to rows.
 #[derive(Clone, Copy)]
@@ -111,7 +119,7 @@ fn role(list: &Listing, i: usize) -> Option<Role> {
     let node = &list.nodes[i];
     let &key = list.operands[i].last()?;
     let x = &list.nodes[key as usize];
-    if x.size() == 0 || node.size() == 0 {
+    if x.size() == 0 || node.size() == 0 || x.dtype().is_complex() || node.dtype().is_complex() {
         return None;
     }
     match node.primitive().fused(x.dtype()) {
@@ -247,7 +255,7 @@ impl Groups {
             _ => return false,
         };
         let Some(finals) = group.finals.and(Finals::of(role)) else { return false };
-        if group.members.len() >= MOST_MEMBERS || group.read != Read::Nobody {
+        if group.members.len() >= most_members(size) || group.read != Read::Nobody {
             return false;
         }
         if size != group.size {
@@ -276,7 +284,7 @@ impl Groups {
         };
         let Some((size, row, narrow_a, narrow_b)) = fit else { return home };
         let private = |group: &Group, by: u32| group.read == Read::Nobody || group.read == Read::By(by);
-        if a.members.len() + b.members.len() > MOST_MEMBERS || !private(a, other) || !private(b, home) {
+        if a.members.len() + b.members.len() > most_members(size) || !private(a, other) || !private(b, home) {
             return home;
         }
         let Some(finals) = a.finals.and(b.finals) else { return home };
@@ -297,18 +305,18 @@ impl Groups {
 
     /// Lets members go that only show a value in another form to the outside, and forgets rows that nothing folds any more.
     fn settle(&mut self, list: &Listing) {
+        // For each node the last group found to read it.
+        let mut read_by = vec![ALONE; list.nodes.len()];
         for g in 0..self.groups.len() {
             let mut members = std::mem::take(&mut self.groups[g].members);
-            let mut read: Vec<u32> = Vec::new();
-            for at in (0..members.len()).rev() {
-                let m = members[at];
-                if self.roles[m as usize].is_some_and(Role::computes) || read.contains(&m) {
-                    read.extend(&list.operands[m as usize]);
+            for &m in members.iter().rev() {
+                if self.roles[m as usize].is_some_and(Role::computes) || read_by[m as usize] == g as u32 {
+                    list.operands[m as usize].iter().for_each(|&x| read_by[x as usize] = g as u32);
                 } else {
                     self.of[m as usize] = ALONE;
-                    members.remove(at);
                 }
             }
+            members.retain(|&m| self.of[m as usize] != ALONE);
             let in_rows =
                 |&m: &u32| !matches!(self.roles[m as usize], Some(Role::Link(_, 1) | Role::Final(_, 1) | Role::Same));
             if !members.iter().any(in_rows) && self.groups[g].row > 1 {

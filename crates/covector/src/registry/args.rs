@@ -1,6 +1,6 @@
 //! Dynamic arguments: how the language, Python and the tests call an op whose types they learn at run time.
 
-use covector_array::{DType, Shape};
+use covector_array::{DType, Shape, c128};
 
 use super::{OpDef, Param};
 use crate::{Axes, Axis, Error, ErrorKind, Ints, MatrixNorm, Operand, Result, Tensor};
@@ -16,6 +16,8 @@ pub enum Arg {
     Int(i64),
     /// A float.
     Float(f64),
+    /// A complex number.
+    Complex(c128),
     /// A truth value.
     Bool(bool),
     /// A list of integers: a shape, axes, sizes.
@@ -43,6 +45,7 @@ arg_from!(
     i64 => |x| Arg::Int(x),
     usize => |x| Arg::Int(x as i64),
     f64 => |x| Arg::Float(x),
+    c128 => |x| Arg::Complex(x),
     bool => |x| Arg::Bool(x),
     &str => |x| Arg::Str(x.to_owned()),
     String => |x| Arg::Str(x),
@@ -157,7 +160,8 @@ macro_rules! from_arg {
     )*};
 }
 from_arg!(
-    Tensor, "a tensor", Arg::Tensor(t) => Some(t), Arg::Int(i) => Some(Tensor::from(i)), Arg::Float(x) => Some(Tensor::from(x as f32));
+    Tensor, "a tensor", Arg::Tensor(t) => Some(t), Arg::Int(i) => Some(Tensor::from(i)), Arg::Float(x) => Some(Tensor::from(x as f32)),
+        Arg::Complex(z) => Some(Tensor::from(z).cast(DType::C64));
     Vec<Tensor>, "a list of tensors", Arg::Tensors(t) => Some(t), Arg::Tensor(t) => Some(vec![t]);
     f64, "a number", Arg::Float(x) => Some(x), Arg::Int(i) => Some(i as f64);
     i64, "an integer", Arg::Int(i) => Some(i);
@@ -174,7 +178,8 @@ from_arg!(
     MatrixNorm, "an order: a number, \"fro\" or \"nuc\"", Arg::Float(x) => Some(MatrixNorm::from(x)), Arg::Int(i) => Some(MatrixNorm::from(i as f64)),
         Arg::Str(s) => Some(MatrixNorm::from(&*s));
     DType, "a dtype", Arg::DType(d) => Some(d), Arg::Str(s) => DType::from_name(&s);
-    Operand, "a tensor or a number", Arg::Tensor(t) => Some(Operand::Tensor(t)), Arg::Int(i) => Some(Operand::Int(i)), Arg::Float(x) => Some(Operand::Float(x));
+    Operand, "a tensor or a number", Arg::Tensor(t) => Some(Operand::Tensor(t)), Arg::Int(i) => Some(Operand::Int(i)), Arg::Float(x) => Some(Operand::Float(x)),
+        Arg::Complex(z) => Some(Operand::Complex(z));
 );
 
 impl<T: FromArg> FromArg for Option<T> {

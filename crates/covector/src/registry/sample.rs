@@ -2,7 +2,7 @@
 //!
 //! The numbers depend on the shape and on how many samples were made before in the same list only through `salt`.
 
-use covector_array::{Array, Shape};
+use covector_array::{Array, Shape, c128};
 
 use crate::Tensor;
 
@@ -55,6 +55,25 @@ fn on_the_diagonal(x: Tensor, more: impl Fn(usize, usize) -> f64) -> Tensor {
         *value += if i == j { more(i, columns) } else { 0.0 };
     }
     exactly(&values, shape)
+}
+
+/// Complex numbers c128 with parts in (-2, 2).
+pub fn complex(shape: impl Into<Shape>) -> Tensor {
+    let shape = shape.into();
+    paired(&real(shape.clone()), &between(-2.0, 1.9, shape))
+}
+
+/// Other complex numbers, for a second operand.
+pub fn complex2(shape: impl Into<Shape>) -> Tensor {
+    let shape = shape.into();
+    paired(&real2(shape.clone()), &between(-1.8, 2.1, shape))
+}
+
+/// The complex numbers of these real and imaginary parts, f64.
+fn paired(re: &Tensor, im: &Tensor) -> Tensor {
+    let parts = re.to_vec::<f64>().into_iter().zip(im.to_vec::<f64>());
+    let values: Vec<c128> = parts.map(|(re, im)| c128::new(re, im)).collect();
+    Tensor::from_array(Array::from_slice(&values, re.shape().clone()))
 }
 
 /// Integers i64 in lo..hi.

@@ -82,12 +82,18 @@ fn constant<'t>(node: &Tensor, oldest: u64) -> Result<Elements<'t>> {
             "explode before reading values, make the leaves with `.requires_grad()`, or give this tensor as a leaf",
         ));
     }
+    if node.dtype().is_complex() {
+        return Err(Error::new(format!("{} cannot be taken apart into real scalars", node.spec())));
+    }
     Ok(node.try_value()?.to_f64_vec().into_iter().map(Value::from).collect())
 }
 
 /// The elements of a node from those of its operands.
 fn repeat<'t>(node: &Tensor, inputs: &Operands, x: &[&[Value<'t>]]) -> Result<Elements<'t>> {
     let primitive = node.primitive();
+    if node.dtype().is_complex() {
+        return Err(Error::new(format!("{} cannot be taken apart into real scalars", node.spec())));
+    }
     match (primitive.class(), primitive.name()) {
         (Class::Elementwise, "cast") => Ok(x[0].iter().map(|v| cast(*v, node.dtype())).collect()),
         (Class::Elementwise, name) => {

@@ -35,7 +35,7 @@ impl Tensor {
     /// If the dtype is no float, or the value cannot be computed.
     #[track_caller]
     pub fn try_requires_grad(&self) -> Result<Tensor> {
-        if !self.dtype().is_float() {
+        if !self.dtype().is_inexact() {
             let error = Error::new("only floats can require a gradient")
                 .hint("cast first, for example with `.cast(DType::F32)`");
             let operand = |specs: &mut Vec<_>| specs.push(self.described());

@@ -33,7 +33,7 @@ pub(crate) fn push(
         }
         let node = &list.nodes[i];
         let Derivative::Rules(rules) = node.primitive().derivative() else { return };
-        if !node.dtype().is_float() {
+        if !node.dtype().is_inexact() {
             return;
         }
         let inputs: Vec<Tensor> = operands.iter().map(|&j| list.nodes[j as usize].clone()).collect();

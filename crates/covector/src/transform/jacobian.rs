@@ -8,7 +8,7 @@ use crate::marks::Scope;
 use crate::transform::forward::{jvp, pushed};
 use crate::transform::reverse::{gradient, pulled, refuse_cut, require_float, require_floats, same_specs};
 use crate::transform::vmap::vmap;
-use crate::{Result, Spec, Tensor, Tree};
+use crate::{Error, Result, Spec, Tensor, Tree};
 
 /// The unit vectors of a tensor of this spec, stacked: shape `[size, ..shape]`.
 fn basis(spec: &Spec) -> Tensor {
@@ -32,9 +32,26 @@ fn unstack(x: &Tensor, shape: &[usize]) -> Tensor {
     crate::ops::view::reshaped(x, full)
 }
 
+/// A Jacobian of complex numbers would be two matrices: of the derivative and of that by the conjugate.
+fn require_real(spec: &Spec, what: &str) -> Result<()> {
+    if !spec.dtype.is_complex() {
+        return Ok(());
+    }
+    let hint = "take the function as one of real parts: `complex(re, im)` inside, `view_as_real` of what it returns";
+    Err(Error::new(format!("{what} {spec}, and only real numbers have one matrix of derivatives")).hint(hint))
+}
+
+/// Checks that all leaves of the argument are real floats.
+fn require_real_floats<T: Tree>(x: &T) -> Result<()> {
+    require_floats(x)?;
+    x.leaves().iter().try_for_each(|leaf| require_real(leaf.spec(), "the argument is"))
+}
+
 /// Checks that a result is a float and that a path leads from it to the arguments.
 fn has_derivative(y: &Tensor, scope: &Scope) -> Result<()> {
-    require_float(y, "the function returned").and_then(|()| refuse_cut(y, scope))
+    require_float(y, "the function returned")?;
+    require_real(y.spec(), "the function returned")?;
+    refuse_cut(y, scope)
 }
 
 /// The Jacobian by reverse mode: one pullback per element of the result, batched. Best for few outputs.
@@ -53,7 +70,7 @@ fn has_derivative(y: &Tensor, scope: &Scope) -> Result<()> {
 pub fn jacrev<T: Tree>(f: impl Fn(&T) -> Tensor) -> impl Fn(&T) -> T {
     let here = Location::caller();
     move |x: &T| {
-        let found = require_floats(x).and_then(|()| pulled(&f, x, has_derivative));
+        let found = require_real_floats(x).and_then(|()| pulled(&f, x, has_derivative));
         let (y, pullback) = found.unwrap_or_else(|e| e.located("jacrev", here, |_| ()).raise());
         let rows = vmap(|cotangent: &Tensor| pullback.call(cotangent).leaves())(&basis(y.spec()));
         x.with_leaves(rows.iter().map(|r| unstack(r, y.shape())).collect::<Vec<_>>())
@@ -84,7 +101,7 @@ fn columns<T: Tree>(
     f: impl Fn(&T) -> Tensor,
 ) -> impl Fn(&T) -> T {
     move |x: &T| {
-        if let Err(e) = require_floats(x) {
+        if let Err(e) = require_real_floats(x) {
             e.located(called, here, |_| ()).raise()
         }
         let leaves = x.leaves();

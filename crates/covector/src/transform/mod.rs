@@ -24,7 +24,7 @@ use crate::{Prim, Tensor, Tree};
 #[track_caller]
 pub(crate) fn marked<T: Tree>(tree: &T, scope: &Scope) -> T {
     let mark = |x: &Tensor| {
-        if !x.dtype().is_float() {
+        if !x.dtype().is_inexact() {
             return x.clone();
         }
         let marks: Marks = scope.marks(x.marks());

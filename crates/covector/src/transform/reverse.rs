@@ -62,7 +62,7 @@ impl Sweep {
         for &j in operands {
             let x = &self.list.nodes[j as usize];
             inputs.push(x.clone());
-            wrt.push(x.dtype().is_float() && self.scope.covers(x.marks()));
+            wrt.push(x.dtype().is_inexact() && self.scope.covers(x.marks()));
         }
         let site = node.site().of_rules();
         let terms = site::within(Some(site), || rules.vjp(&inputs, node, &cotangent, &wrt));
@@ -109,6 +109,10 @@ pub(crate) fn refuse_cut(y: &Tensor, scope: &Scope) -> Result<()> {
 /// Checks that `y` can be differentiated as a loss: one float. `what` begins the sentence: "the function returned".
 pub(crate) fn require_scalar(y: &Tensor, what: &str) -> Result<()> {
     require_float(y, what)?;
+    if y.dtype().is_complex() {
+        let hint = "make it real, for example with `.abs()` or `.real()`; for a holomorphic function's derivative push the tangent 1 with `jvp`";
+        return Err(Error::new(format!("{what} {}, and only a real number has a gradient", origin(y))).hint(hint));
+    }
     if y.ndim() == 0 {
         return Ok(());
     }
@@ -118,7 +122,7 @@ pub(crate) fn require_scalar(y: &Tensor, what: &str) -> Result<()> {
 
 /// Checks that the result `y` of a function may have a derivative.
 pub(crate) fn require_float(y: &Tensor, what: &str) -> Result<()> {
-    if y.dtype().is_float() {
+    if y.dtype().is_inexact() {
         return Ok(());
     }
     Err(Error::new(format!("{what} {}, and only floats have derivatives", origin(y)))
@@ -137,7 +141,7 @@ fn origin(y: &Tensor) -> String {
 
 pub(crate) fn require_floats<T: Tree>(args: &T) -> Result<()> {
     for (path, x) in args.named() {
-        if !x.dtype().is_float() {
+        if !x.dtype().is_inexact() {
             let at = if path.is_empty() { "the argument".to_owned() } else { format!("argument `{path}`") };
             return Err(Error::new(format!("{at} is {}, and only floats have derivatives", x.spec()))
                 .hint("cast it to a float, or let the function capture it instead of taking it as an argument"));

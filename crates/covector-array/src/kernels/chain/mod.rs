@@ -137,9 +137,11 @@ impl Chain {
         // The cell of each link's result: a register until its last use, or an output.
         let mut cells: Vec<usize> = Vec::with_capacity(links.len());
         let (mut free, mut registers) = (Vec::new(), 0);
+        let mut output_of: Vec<Option<usize>> = vec![None; links.len()];
+        outputs.iter().enumerate().rev().for_each(|(output, &link)| output_of[link] = Some(output));
         for (i, &implied) in implied.iter().enumerate() {
             // The result's register is taken before the operands' are freed: a kernel must not write where it reads.
-            cells.push(match outputs.iter().position(|&o| o == i) {
+            cells.push(match output_of[i] {
                 _ if implied => OUTPUTS,
                 Some(output) => OUTPUTS + output,
                 None => free.pop().unwrap_or_else(|| {
@@ -147,7 +149,15 @@ impl Chain {
                     registers - 1
                 }),
             });
-            free.extend((0..=i).filter(|&j| last_use[j] == i && cells[j] < OUTPUTS).map(|j| cells[j]));
+            // Each operand once, and the result itself if nobody reads it.
+            let mut done: SmallVec<[usize; 4]> = SmallVec::from_elem(i, 1);
+            done.extend(links[i].sources.iter().filter_map(|&source| match direct(source) {
+                Source::Link(j) => Some(j),
+                Source::Input(_) => None,
+            }));
+            done.sort_unstable();
+            done.dedup();
+            free.extend(done.into_iter().filter(|&j| last_use[j] == i && cells[j] < OUTPUTS).map(|j| cells[j]));
         }
         let cell = |at: usize| match at.checked_sub(OUTPUTS) {
             Some(output) => (registers + narrow_inputs.len() + output) as u16,

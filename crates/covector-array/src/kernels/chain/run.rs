@@ -112,23 +112,23 @@ impl Chain {
     /// was read for the last time by then than one that has to be copied first.
     pub(crate) fn overwritten(&self, inputs: &mut Inputs, shapes: &[&Shape]) -> SmallVec<[Option<usize>; 2]> {
         let mut taken: SmallVec<[Option<usize>; 2]> = SmallVec::new();
+        let results = || shapes.iter().enumerate().filter(|(i, _)| !self.output(*i).op.is_final());
+        let fits = |x: &Array, i: usize, shape: &Shape| x.dtype() == self.output(i).dtype && x.size() == shape.size();
         // Each input is asked once: counting handles is not free.
-        let mut reusable: SmallVec<[Option<bool>; 16]> = SmallVec::from_elem(None, inputs.len());
-        for (i, shape) in shapes.iter().enumerate() {
-            let (link, at) = (self.output(i), self.outputs[i]);
-            let mut fits = |k: &usize| {
-                let x = &mut inputs[*k];
-                x.dtype() == link.dtype && x.size() == shape.size() && !taken.contains(&Some(*k)) && {
-                    *reusable[*k].get_or_insert_with(|| x.is_reusable())
-                }
-            };
-            let mut free = None;
-            if !link.op.is_final() {
-                let done = |k: &usize| self.last_reader[*k] < at;
-                let all = || 0..self.narrow_inputs.len();
-                free = all().filter(done).find(&mut fits).or_else(|| all().find(&mut fits));
+        let mut free: SmallVec<[usize; 8]> = SmallVec::new();
+        for (k, x) in inputs.iter_mut().enumerate() {
+            if results().any(|(i, shape)| fits(x, i, shape)) && x.is_reusable() {
+                free.push(k);
             }
-            taken.push(free);
+        }
+        for (i, shape) in shapes.iter().enumerate() {
+            let mut found = None;
+            if !free.is_empty() && !self.output(i).op.is_final() {
+                let done = |k: usize| self.last_reader[k] < self.outputs[i];
+                let fit = |k: usize| fits(&inputs[k], i, shape);
+                found = free.iter().position(|&k| done(k) && fit(k)).or_else(|| free.iter().position(|&k| fit(k)));
+            }
+            taken.push(found.map(|at| free.remove(at)));
         }
         taken
     }

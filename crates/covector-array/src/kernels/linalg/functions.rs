@@ -5,7 +5,7 @@ use faer::prelude::Solve;
 use faer::{Mat, MatRef};
 
 use super::factor::thin;
-use super::{MatrixFault, Real, View, finite, owned, write};
+use super::{MatrixFault, Real, View, finite, write};
 use crate::Element;
 
 /// The derivative of the determinant by each element: `det(a) a⁻ᵀ`, from the singular values, so that it needs no inverse.
@@ -91,7 +91,7 @@ pub(super) fn expm<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault
         y = &y * &y;
     }
     let y = Mat::from_fn(n, n, |i, j| <T as Element>::from_f64(y[(i, j)]));
-    write(owned(y.as_ref()).as_ref(), out);
+    write(y.as_ref(), out);
     Ok(())
 }
 

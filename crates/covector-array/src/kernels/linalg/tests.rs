@@ -43,21 +43,21 @@ fn factors_multiply_to_the_matrix() {
             let m = n + n / 2;
             let a = numbers(m * n, 0.1);
             let x = array(&a, &[m, n], dtype);
-            let packed = run(MatrixOp::Qr, &[x.clone()], &[m * n + n * n]);
+            let packed = run(MatrixOp::Qr, std::slice::from_ref(&x), &[m * n + n * n]);
             let (q, r) = packed.split_at(m * n);
             near(&product(q, r, [m, n, n]), &a, tolerance);
             near(&product(&transposed(q, m, n), q, [n, m, n]), &identity(n), tolerance);
             assert!((0..n).all(|i| r[i * n + i] >= 0.0 && (0..i).all(|j| r[i * n + j] == 0.0)));
 
-            let packed = run(MatrixOp::Svd, &[x.clone()], &[m * n + n + n * n]);
+            let packed = run(MatrixOp::Svd, std::slice::from_ref(&x), &[m * n + n + n * n]);
             let (u, rest) = packed.split_at(m * n);
             let (s, vh) = rest.split_at(n);
             let us: Vec<f64> = u.iter().enumerate().map(|(at, u)| u * s[at % n]).collect();
             near(&product(&us, vh, [m, n, n]), &a, tolerance);
             assert!(s.windows(2).all(|w| w[0] >= w[1]));
-            near(&run(MatrixOp::Svdvals, &[x.clone()], &[n]), s, tolerance);
+            near(&run(MatrixOp::Svdvals, std::slice::from_ref(&x), &[n]), s, tolerance);
 
-            let packed = run(MatrixOp::Lu, &[x.clone()], &[m, n + 1]);
+            let packed = run(MatrixOp::Lu, std::slice::from_ref(&x), &[m, n + 1]);
             let at = |i: usize, j: usize| packed[i * (n + 1) + j];
             let l: Vec<f64> = (0..m * n)
                 .map(|k| if k % n < k / n { at(k / n, k % n) } else { f64::from(u8::from(k % n == k / n)) })
@@ -71,15 +71,15 @@ fn factors_multiply_to_the_matrix() {
 
             let square = product(&transposed(&a, m, n), &a, [n, m, n]);
             let s = array(&square, &[n, n], dtype);
-            let packed = run(MatrixOp::Eigh, &[s.clone()], &[n + n * n]);
+            let packed = run(MatrixOp::Eigh, std::slice::from_ref(&s), &[n + n * n]);
             let (w, v) = packed.split_at(n);
             let vw: Vec<f64> = v.iter().enumerate().map(|(at, v)| v * w[at % n]).collect();
             near(&product(&vw, &transposed(v, n, n), [n, n, n]), &square, 10.0 * tolerance);
-            near(&run(MatrixOp::Eigvalsh, &[s.clone()], &[n]), w, 10.0 * tolerance);
+            near(&run(MatrixOp::Eigvalsh, std::slice::from_ref(&s), &[n]), w, 10.0 * tolerance);
 
             let regular: Vec<f64> = square.iter().zip(identity(n)).map(|(x, i)| x + i).collect();
             let s = array(&regular, &[n, n], dtype);
-            let l = run(MatrixOp::Cholesky, &[s.clone()], &[n, n]);
+            let l = run(MatrixOp::Cholesky, std::slice::from_ref(&s), &[n, n]);
             near(&product(&l, &transposed(&l, n, n), [n, n, n]), &regular, 10.0 * tolerance);
             let b = numbers(n * 3, 0.4);
             let x = run(MatrixOp::Solve, &[s, array(&b, &[n, 3], dtype)], &[n, 3]);

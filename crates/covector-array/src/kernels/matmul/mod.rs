@@ -18,7 +18,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::layout::Shared;
-use super::{cast, copy};
+use super::{cast, complex, copy};
 use crate::math::Num;
 use crate::{Array, DType, Element, Shape, threads};
 use panels::{Panel, Panels};
@@ -43,6 +43,7 @@ pub fn matmul(a: &Array, b: &Array) -> Array {
         DType::F64 => floats::<f64>(a, b),
         DType::F16 => cast(&matmul(&cast(a, DType::F32), &cast(b, DType::F32)), DType::F16),
         DType::BF16 => brain::product(a, b),
+        DType::C64 | DType::C128 => complex::matmul(a, b),
         DType::Bool => panic!("no matrix product of bool: cast first"),
         // Wrapping products do not depend on the sign.
         DType::U8 | DType::I8 => integers::<u8>(a, b),

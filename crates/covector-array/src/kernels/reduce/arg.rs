@@ -26,6 +26,7 @@ pub fn arg_reduce(max: bool, x: &Array, axis: usize) -> Array {
         ($($d:ident $t:ident),*) => {
             match x.dtype() {
                 DType::F16 | DType::BF16 => return arg_reduce(max, &cast(x, DType::F32), axis),
+                DType::C64 | DType::C128 => panic!("complex numbers have no order"),
                 DType::Bool => return arg_reduce(max, &cast(x, DType::U8), axis),
                 $(DType::$d => run::<$t>(max, x, axis, &out),)*
             }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::fold::{Fold, dispatch_common};
+use super::lanes::Lanes;
 use super::{BLOCK, Job, Kept, LANES};
 use crate::isa::Work;
 use crate::kernels::layout::{Layout, Walk, gather};
@@ -149,6 +150,13 @@ impl<T: Num, F: Fold<T>> Tile<'_, T, F> {
         let (size, step) = self.sequence.inner();
         let mut walk = Walk::at(self.sequence.outer(), start / size);
         let mut inner = start % size;
+        if self.stride == 1 && inner + len <= size {
+            if let Some(lanes) = Lanes::of(T::DTYPE, F::OP) {
+                // SAFETY: row `start` of the tile lies in the array, and those after it are `step` apart.
+                unsafe { self.block_by_lanes(x.offset(walk.offset + inner as isize * step), step, len, lanes) };
+                return combine_lanes::<T, F>(self.lanes, width, len.min(LANES));
+            }
+        }
         for index in 0..len {
             // SAFETY: row `start + index` of the tile lies in the array.
             let first = unsafe { x.offset(walk.offset + inner as isize * step) };
@@ -171,5 +179,26 @@ impl<T: Num, F: Fold<T>> Tile<'_, T, F> {
             }
         }
         combine_lanes::<T, F>(self.lanes, width, len.min(LANES));
+    }
+
+    /// Fills the lanes from `len` rows that are `step` apart, lane after lane: what a lane holds stays in registers.
+    ///
+    /// # Safety
+    /// The rows must be readable.
+    #[inline(always)]
+    unsafe fn block_by_lanes(&mut self, first: *const T, step: isize, len: usize, lanes: Lanes) {
+        let pitch = LANES as isize * step;
+        for (lane, out) in self.lanes.chunks_exact_mut(self.width).enumerate().take(len) {
+            let (x, rows) = (first.wrapping_offset(lane as isize * step), (len - lane).div_ceil(LANES));
+            // SAFETY: the caller's promise; a lane is as long as a row.
+            unsafe {
+                let bytes = pitch * size_of::<T>() as isize;
+                let done = (lanes.down)(x.cast(), bytes, rows, out.as_mut_ptr().cast(), out.len());
+                for (column, out) in out.iter_mut().enumerate().skip(done) {
+                    let at = |row: usize| *x.offset(row as isize * pitch + column as isize);
+                    *out = (1..rows).fold(at(0), |acc, row| F::combine(acc, at(row)));
+                }
+            }
+        }
     }
 }

@@ -144,25 +144,10 @@ pub(super) fn four_blocks<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<
     let Some(lanes) = lanes else {
         return std::array::from_fn(|i| block::<T, F>(&x[i * BLOCK..(i + 1) * BLOCK], None));
     };
-    let mut acc = [[T::ZERO; LANES]; 4];
-    // SAFETY: four whole blocks, and accumulators of the dtype the loops are for.
-    unsafe { (lanes.four)(x.as_ptr().cast(), acc.as_mut_ptr().cast()) };
-    let eight: [[T; 8]; 4] = halved::<T, F, LANES, 8>(&acc);
-    let four: [[T; 4]; 4] = halved::<T, F, 8, 4>(&eight);
-    let two: [[T; 2]; 4] = halved::<T, F, 4, 2>(&four);
-    two.map(|[a, b]| F::combine(a, b))
-}
-
-/// One level of [`combine_lanes`] for four blocks, which so do not wait for one another.
-#[inline(always)]
-fn halved<T: Num, F: Fold<T>, const FROM: usize, const TO: usize>(lanes: &[[T; FROM]; 4]) -> [[T; TO]; 4] {
-    let mut out = [[T::ZERO; TO]; 4];
-    for (out, lanes) in out.iter_mut().zip(lanes) {
-        for i in 0..TO {
-            out[i] = F::combine(lanes[i], lanes[i + TO]);
-        }
-    }
-    out
+    let mut results = [T::ZERO; 4];
+    // SAFETY: four whole blocks, and results of the dtype the loops are for.
+    unsafe { (lanes.four)(x.as_ptr().cast(), results.as_mut_ptr().cast()) };
+    results
 }
 
 /// The pairwise tree over blocks, as a binary counter: two subtrees of equal size are combined as soon as both exist.
@@ -180,8 +165,20 @@ impl<T: Num, F: Fold<T>> Tree<T, F> {
     }
 
     #[inline(always)]
-    pub fn push(&mut self, mut value: T) {
-        let mut carry = self.count;
+    pub fn push(&mut self, value: T) {
+        self.push_subtree(value, 1);
+    }
+
+    /// Four values at once, if a multiple of four came before: fewer branches that the processor cannot foresee.
+    #[inline(always)]
+    pub fn push_four(&mut self, [a, b, c, d]: [T; 4]) {
+        self.push_subtree(F::combine(F::combine(a, b), F::combine(c, d)), 4);
+    }
+
+    /// What `leaves` values (a power of two, of which a multiple came before) combine to.
+    #[inline(always)]
+    fn push_subtree(&mut self, mut value: T, leaves: usize) {
+        let mut carry = self.count / leaves;
         while carry & 1 == 1 {
             self.depth -= 1;
             value = F::combine(self.stack[self.depth], value);
@@ -189,7 +186,7 @@ impl<T: Num, F: Fold<T>> Tree<T, F> {
         }
         self.stack[self.depth] = value;
         self.depth += 1;
-        self.count += 1;
+        self.count += leaves;
     }
 
     /// The result; at least one value must have been pushed.

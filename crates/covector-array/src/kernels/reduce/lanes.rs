@@ -14,11 +14,17 @@ pub(super) struct Lanes {
     /// # Safety
     /// The rows must be readable and the results writable.
     pub one: unsafe fn(*const u8, usize, *mut u8),
-    /// The same for the rows of four whole blocks, one after another, into four times `LANES` results.
+    /// The results of four whole blocks, one after another: their lanes are combined pairwise as well.
     ///
     /// # Safety
-    /// As `one`.
+    /// The blocks must be readable and four results writable.
     pub four: unsafe fn(*const u8, *mut u8),
+    /// Combines so many (at least 1) rows, a number of bytes apart, column by column into one row; the last number is that
+    /// of columns, of which as many are done as the result tells: all whole registers.
+    ///
+    /// # Safety
+    /// The rows must be readable for that many columns and the result writable.
+    pub down: unsafe fn(*const u8, isize, usize, *mut u8, usize) -> usize,
 }
 
 impl Lanes {
@@ -63,10 +69,65 @@ mod x86 {
         }
     }
 
+    /// Combines two registers, element by element.
+    macro_rules! combine {
+        ($name:ident, $features:literal, $vector:ident, $add:ident $mul:ident $max:ident $min:ident, $or_nan:expr) => {
+            #[inline]
+            #[target_feature(enable = $features)]
+            pub(super) fn $name<const OP: u8>(a: $vector, b: $vector) -> $vector {
+                match OP {
+                    0 => $add(a, b),
+                    1 => $mul(a, b),
+                    // These give the second operand if either is NaN; NaN must win.
+                    2 => $or_nan(a, $max(a, b)),
+                    _ => $or_nan(a, $min(a, b)),
+                }
+            }
+        };
+    }
+
+    /// The last four elements of each of four blocks, which are combined pairwise: first with the one two places on.
+    mod halves {
+        use super::*;
+
+        combine!(ps, "avx2", __m128, _mm_add_ps _mm_mul_ps _mm_max_ps _mm_min_ps,
+            |a, m| _mm_blendv_ps(m, a, _mm_cmp_ps::<_CMP_UNORD_Q>(a, a)));
+        combine!(pd, "avx2", __m128d, _mm_add_pd _mm_mul_pd _mm_max_pd _mm_min_pd,
+            |a, m| _mm_blendv_pd(m, a, _mm_cmp_pd::<_CMP_UNORD_Q>(a, a)));
+        combine!(ps_8, "avx2", __m256, _mm256_add_ps _mm256_mul_ps _mm256_max_ps _mm256_min_ps,
+            |a, m| _mm256_blendv_ps(m, a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)));
+        combine!(pd_4, "avx2", __m256d, _mm256_add_pd _mm256_mul_pd _mm256_max_pd _mm256_min_pd,
+            |a, m| _mm256_blendv_pd(m, a, _mm256_cmp_pd::<_CMP_UNORD_Q>(a, a)));
+
+        /// From eight elements each.
+        #[inline]
+        #[target_feature(enable = "avx2")]
+        pub(super) unsafe fn f32<const OP: u8>(blocks: [__m256; 4], out: *mut f32) {
+            let [a, b, c, d] = blocks.map(|x| ps::<OP>(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x)));
+            let ab = ps::<OP>(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a));
+            let cd = ps::<OP>(_mm_movelh_ps(c, d), _mm_movehl_ps(d, c));
+            let all = ps::<OP>(_mm_shuffle_ps::<0b10_00_10_00>(ab, cd), _mm_shuffle_ps::<0b11_01_11_01>(ab, cd));
+            // SAFETY: the caller's promise.
+            unsafe { _mm_storeu_ps(out, all) };
+        }
+
+        /// From four elements each.
+        #[inline]
+        #[target_feature(enable = "avx2")]
+        pub(super) unsafe fn f64<const OP: u8>(blocks: [__m256d; 4], out: *mut f64) {
+            let [a, b, c, d] = blocks.map(|x| pd::<OP>(_mm256_castpd256_pd128(x), _mm256_extractf128_pd::<1>(x)));
+            // SAFETY: the caller's promise.
+            unsafe {
+                _mm_storeu_pd(out, pd::<OP>(_mm_unpacklo_pd(a, b), _mm_unpackhi_pd(a, b)));
+                _mm_storeu_pd(out.add(2), pd::<OP>(_mm_unpacklo_pd(c, d), _mm_unpackhi_pd(c, d)));
+            }
+        }
+    }
+
     macro_rules! lanes {
         (
             $name:ident, $features:literal, $t:ident, $vector:ident of $width:literal,
-            $load:ident $store:ident $add:ident $mul:ident $max:ident $min:ident, $or_nan:expr
+            $load:ident $store:ident $add:ident $mul:ident $max:ident $min:ident, $or_nan:expr, $narrowed:expr
         ) => {
             mod $name {
                 use super::*;
@@ -75,81 +136,129 @@ mod x86 {
                 const PER: usize = LANES / $width;
 
                 pub(super) fn lanes<const OP: u8>() -> Lanes {
-                    Lanes { one: one::<OP>, four: four::<OP> }
+                    Lanes { one: one::<OP>, four: four::<OP>, down: down::<OP> }
                 }
 
                 #[target_feature(enable = $features)]
                 unsafe fn one<const OP: u8>(x: *const u8, rows: usize, out: *mut u8) {
                     // SAFETY: the caller's promise.
-                    unsafe { run::<OP, 1>(x.cast(), rows, out.cast()) }
+                    unsafe {
+                        let [acc] = run::<OP, 1>(x.cast(), rows);
+                        (0..PER).for_each(|j| $store(out.cast::<$t>().add(j * $width), acc[j]));
+                    }
                 }
 
                 #[target_feature(enable = $features)]
                 unsafe fn four<const OP: u8>(x: *const u8, out: *mut u8) {
                     // SAFETY: the caller's promise.
-                    unsafe { run::<OP, 4>(x.cast(), BLOCK / LANES, out.cast()) }
-                }
-
-                #[inline]
-                #[target_feature(enable = $features)]
-                fn combine<const OP: u8>(a: $vector, b: $vector) -> $vector {
-                    match OP {
-                        0 => $add(a, b),
-                        1 => $mul(a, b),
-                        // These give the second operand if either is NaN; NaN must win.
-                        2 => $or_nan(a, $max(a, b)),
-                        _ => $or_nan(a, $min(a, b)),
+                    unsafe {
+                        let acc = run::<OP, 4>(x.cast(), BLOCK / LANES);
+                        halves::$t::<OP>(acc.map(|lanes| $narrowed(lanes)), out.cast());
                     }
                 }
 
-                /// The rows of `BLOCKS` neighbouring blocks of `rows` rows each.
+                #[target_feature(enable = $features)]
+                unsafe fn down<const OP: u8>(
+                    x: *const u8,
+                    pitch: isize,
+                    rows: usize,
+                    out: *mut u8,
+                    columns: usize,
+                ) -> usize {
+                    let mut done = 0;
+                    let part = |done: usize| (x.cast::<$t>().wrapping_add(done), out.cast::<$t>().wrapping_add(done));
+                    macro_rules! strips {
+                        ($registers:literal) => {
+                            while columns - done >= $registers * $width {
+                                let (x, out) = part(done);
+                                // SAFETY: the caller's promise.
+                                unsafe { strip::<OP, $registers>(x, pitch, rows, out) };
+                                done += $registers * $width;
+                            }
+                        };
+                    }
+                    strips!(8);
+                    strips!(2);
+                    strips!(1);
+                    done
+                }
+
+                /// `REGISTERS` registers of columns, which stay there from the first row to the last.
                 #[inline]
                 #[target_feature(enable = $features)]
                 #[allow(clippy::needless_range_loop)] // unrolled: registers, not a collection
-                unsafe fn run<const OP: u8, const BLOCKS: usize>(x: *const $t, rows: usize, out: *mut $t) {
+                unsafe fn strip<const OP: u8, const REGISTERS: usize>(
+                    x: *const $t,
+                    pitch: isize,
+                    rows: usize,
+                    out: *mut $t,
+                ) {
                     // SAFETY: the caller's promise.
                     unsafe {
-                        let at = |block: usize, row: usize, j: usize| {
-                            $load(x.add((block * rows + row) * LANES + j * $width))
-                        };
-                        let mut acc: [[$vector; PER]; BLOCKS] =
-                            std::array::from_fn(|block| std::array::from_fn(|j| at(block, 0, j)));
+                        let at = |row: usize, j: usize| $load(x.byte_offset(row as isize * pitch).add(j * $width));
+                        let mut acc: [$vector; REGISTERS] = std::array::from_fn(|j| at(0, j));
                         for row in 1..rows {
-                            for block in 0..BLOCKS {
-                                for j in 0..PER {
-                                    acc[block][j] = combine::<OP>(acc[block][j], at(block, row, j));
-                                }
+                            for j in 0..REGISTERS {
+                                acc[j] = combine::<OP>(acc[j], at(row, j));
                             }
                         }
+                        for j in 0..REGISTERS {
+                            $store(out.add(j * $width), acc[j]);
+                        }
+                    }
+                }
+
+                combine!(combine, $features, $vector, $add $mul $max $min, $or_nan);
+
+                /// What `BLOCKS` neighbouring blocks of `rows` rows each leave in their lanes.
+                #[inline]
+                #[target_feature(enable = $features)]
+                #[allow(clippy::needless_range_loop)] // unrolled: registers, not a collection
+                unsafe fn run<const OP: u8, const BLOCKS: usize>(x: *const $t, rows: usize) -> [[$vector; PER]; BLOCKS] {
+                    // SAFETY: the caller's promise.
+                    let at = |block: usize, row: usize, j: usize| unsafe {
+                        $load(x.add((block * rows + row) * LANES + j * $width))
+                    };
+                    let mut acc: [[$vector; PER]; BLOCKS] =
+                        std::array::from_fn(|block| std::array::from_fn(|j| at(block, 0, j)));
+                    for row in 1..rows {
                         for block in 0..BLOCKS {
                             for j in 0..PER {
-                                $store(out.add(block * LANES + j * $width), acc[block][j]);
+                                acc[block][j] = combine::<OP>(acc[block][j], at(block, row, j));
                             }
                         }
                     }
+                    acc
                 }
             }
         };
     }
 
     lanes!(
-        avx512_f32, "avx512f", f32, __m512 of 16,
+        avx512_f32, "avx512f,avx512dq,avx2", f32, __m512 of 16,
         _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_mul_ps _mm512_max_ps _mm512_min_ps,
-        |a, m| _mm512_mask_mov_ps(m, _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a)
+        |a, m| _mm512_mask_mov_ps(m, _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a),
+        |[x]: [__m512; 1]| halves::ps_8::<OP>(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps::<1>(x))
     );
     lanes!(
-        avx512_f64, "avx512f", f64, __m512d of 8,
+        avx512_f64, "avx512f,avx512dq,avx2", f64, __m512d of 8,
         _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd _mm512_mul_pd _mm512_max_pd _mm512_min_pd,
-        |a, m| _mm512_mask_mov_pd(m, _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(a, a), a)
+        |a, m| _mm512_mask_mov_pd(m, _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(a, a), a),
+        |[x, y]: [__m512d; 2]| {
+            let x = combine::<OP>(x, y);
+            halves::pd_4::<OP>(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd::<1>(x))
+        }
     );
     lanes!(
         avx2_f32, "avx2", f32, __m256 of 8,
         _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_mul_ps _mm256_max_ps _mm256_min_ps,
-        |a, m| _mm256_blendv_ps(m, a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a))
+        |a, m| _mm256_blendv_ps(m, a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)),
+        |[x, y]: [__m256; 2]| combine::<OP>(x, y)
     );
     lanes!(
         avx2_f64, "avx2", f64, __m256d of 4,
         _mm256_loadu_pd _mm256_storeu_pd _mm256_add_pd _mm256_mul_pd _mm256_max_pd _mm256_min_pd,
-        |a, m| _mm256_blendv_pd(m, a, _mm256_cmp_pd::<_CMP_UNORD_Q>(a, a))
+        |a, m| _mm256_blendv_pd(m, a, _mm256_cmp_pd::<_CMP_UNORD_Q>(a, a)),
+        |[w, x, y, z]: [__m256d; 4]| combine::<OP>(combine::<OP>(w, y), combine::<OP>(x, z))
     );
 }

@@ -73,8 +73,7 @@ impl<T: Num, F: Fold<T>> Work for Span<'_, T, F> {
 fn push_blocks<T: Num, F: Fold<T>>(x: &[T], tree: &mut Tree<T, F>, lanes: Option<Lanes>) {
     let mut at = 0;
     while at + SPAN <= x.len() {
-        let four = four_blocks::<T, F>(x[at..at + SPAN].try_into().expect("a whole span"), lanes);
-        four.into_iter().for_each(|value| tree.push(value));
+        tree.push_four(four_blocks::<T, F>(x[at..at + SPAN].try_into().expect("a whole span"), lanes));
         at += SPAN;
     }
     while at < x.len() {

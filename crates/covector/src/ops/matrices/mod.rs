@@ -273,7 +273,7 @@ pub(crate) fn diagonal(x: &Tensor) -> Tensor {
 
 /// `numerator / gap` where they are not both 0; there 0: what does not depend on a choice has no share of its freedom.
 fn ratio(numerator: &Tensor, gap: &Tensor) -> Tensor {
-    let free = gap.equal(0.0).logical_and(&numerator.equal(0.0));
+    let free = gap.equal(0.0).logical_and(numerator.equal(0.0));
     free.where_(0.0, numerator / free.where_(1.0, gap))
 }
 

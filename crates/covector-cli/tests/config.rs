@@ -1,0 +1,180 @@
+//! Options in files: one declaration, one order of precedence, mistakes with their place.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("covector-config-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        let folder = Folder(path);
+        folder.write("text.txt", &"Twinkle, twinkle, little star,\nHow I wonder what you are!\n".repeat(40));
+        folder
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.0.join(name), text).unwrap();
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_covector")).args(args).current_dir(&self.0).output().unwrap()
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.0.join(name)).unwrap()
+    }
+
+    fn shown(&self, args: &[&str]) -> String {
+        let output = self.run(&[&["config", "show"], args].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const FILE: &str = "\
+# A small model.
+task = \"gpt\"
+text = \"text.txt\"
+layers = 1
+heads = 2
+width = 8
+block = 8
+batch = 4
+steps = 30
+tokens = 5
+dropout = 0.1
+eval_interval = 10
+log = [\"log.csv\", \"log.jsonl\"]
+";
+
+#[track_caller]
+fn line<'a>(shown: &'a str, key: &str) -> &'a str {
+    let found = shown.lines().find(|l| l.trim_start_matches("# ").starts_with(&format!("{key} ="))).unwrap();
+    found.trim_end()
+}
+
+#[test]
+fn flags_win_over_the_file_and_the_file_over_defaults() {
+    let folder = Folder::new("order");
+    folder.write("run.toml", FILE);
+    let shown = folder.shown(&["gpt", "--config", "run.toml", "--steps", "7", "--log", "other.csv"]);
+    assert!(line(&shown, "steps").ends_with("# flag --steps") && line(&shown, "steps").starts_with("steps = 7 "));
+    assert!(line(&shown, "width").starts_with("width = 8 ") && line(&shown, "width").ends_with("# run.toml, line 6"));
+    assert!(line(&shown, "lr").starts_with("lr = 0.001 ") && line(&shown, "lr").ends_with("# default"));
+    assert!(line(&shown, "log").starts_with("log = [\"other.csv\"] "), "a flag replaces a list: {shown}");
+    assert!(line(&shown, "warmup").starts_with("# warmup ="), "what is not set is a comment");
+}
+
+#[test]
+fn what_is_shown_is_a_file_that_gives_the_same() {
+    let folder = Folder::new("round");
+    folder.write("run.toml", FILE);
+    let values = |shown: &str| -> Vec<String> {
+        shown
+            .lines()
+            .filter(|l| !l.starts_with('#'))
+            .map(|l| l.split("  #").next().unwrap().trim_end().to_owned())
+            .collect()
+    };
+    let first = folder.shown(&["--config", "run.toml", "--nesterov", "--momentum", "0.5", "--optimizer", "sgd"]);
+    folder.write("shown.toml", &first);
+    let second = folder.shown(&["--config", "shown.toml"]);
+    assert_eq!(values(&first), values(&second));
+    assert!(line(&second, "nesterov").contains("# shown.toml, line "));
+}
+
+#[test]
+fn a_file_trains_as_its_flags_do() {
+    let folder = Folder::new("same");
+    folder.write("run.toml", FILE);
+    let output = folder.run(&["train", "--config", "run.toml", "--out", "file.safetensors"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8(folder.read("log.csv")).unwrap().lines().count(), 30 + 2 + 1);
+    let flags = "train --text text.txt --layers 1 --heads 2 --width 8 --block 8 --batch 4 --steps 30 --tokens 5 \
+         --dropout 0.1 --eval-interval 10 --out flags.safetensors";
+    assert!(folder.run(&flags.split(' ').collect::<Vec<_>>()).status.success());
+    assert!(folder.read("file.safetensors") == folder.read("flags.safetensors"));
+}
+
+#[test]
+fn mistakes_in_files_are_errors_with_their_place() {
+    let folder = Folder::new("mistakes");
+    for (text, complaint) in [
+        ("\nlayer = 2", "bad.toml:2:1: there is no option `layer`; did you mean `layers`?"),
+        ("eval_intervall = 2", "bad.toml:1:1: there is no option `eval_intervall`; did you mean `eval-interval`?"),
+        ("resume = \"a\"", "bad.toml:1:1: there is no option `resume`"),
+        ("lr = -1", "bad.toml:1:6: `lr`: it must be a number above 0"),
+        ("layers = \"2\"", "bad.toml:1:10: `layers`: it must be a number"),
+        ("layers = 2.5", "bad.toml:1:10: `layers`: it must be a whole number of at least 1"),
+        ("text = 3", "bad.toml:1:8: `text`: it must be a text, in quotation marks"),
+        ("lr = [1]", "bad.toml:1:6: `lr`: one value is wanted, not a list"),
+        ("log = [\"a.csv\", 1]", "bad.toml:1:17: `log`: it must be a text, in quotation marks"),
+        ("nesterov = 1", "bad.toml:1:12: `nesterov`: it must be true or false"),
+        ("schedule = \"cosinus\"", "bad.toml:1:12: `schedule`: it must be one of constant, cosine, linear, step"),
+        ("layers = 2\nlayers = 3", "bad.toml:2:1: this is no valid TOML: duplicate key"),
+        ("step-every = 2\nstep_every = 3", "bad.toml:2:1: `step_every` stands in line 1, too"),
+        ("[model]\nlayers = 2", "bad.toml:1:2: `model` is a table; options stand outside of tables"),
+        ("lr = ", "bad.toml:1:6: this is no valid TOML: "),
+        ("task = \"tabular\"", "bad.toml:1:8: these are options of the task `tabular`, and `gpt` is to be trained"),
+        ("é = 1", "bad.toml:1:1: this is no valid TOML: "),
+    ] {
+        folder.write("bad.toml", text);
+        let output = folder.run(&["train", "gpt", "--config", "bad.toml"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}: {said}");
+        assert!(said.starts_with(&format!("error: {complaint}")), "{text}: {said}");
+        assert!(output.stdout.is_empty(), "{text}");
+    }
+    std::fs::write(folder.0.join("bad.toml"), [b'a', 0xff]).unwrap();
+    let said = folder.run(&["train", "--config", "bad.toml"]);
+    assert!(String::from_utf8(said.stderr).unwrap().starts_with("error: bad.toml: cannot read: "));
+    let said = folder.run(&["train", "--config", "absent.toml"]);
+    assert!(String::from_utf8(said.stderr).unwrap().starts_with("error: absent.toml: cannot read: "));
+}
+
+#[test]
+fn a_training_that_goes_on_keeps_its_own_options() {
+    let folder = Folder::new("resumed");
+    folder.write("run.toml", FILE);
+    let output = folder.run(&[
+        "train",
+        "--config",
+        "run.toml",
+        "--checkpoint",
+        "kept.safetensors",
+        "--lr",
+        "0.01",
+        "--checkpoint-interval",
+        "10",
+    ]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let shown = folder.shown(&["--resume", "kept.safetensors", "--tokens", "9"]);
+    assert!(line(&shown, "width").ends_with("# the checkpoint") && line(&shown, "width").starts_with("width = 8 "));
+    assert!(line(&shown, "lr").starts_with("lr = 0.01 ") && line(&shown, "lr").ends_with("# the checkpoint"));
+    assert!(line(&shown, "tokens").ends_with("# flag --tokens"));
+    let refused = folder.run(&["train", "--resume", "kept.safetensors", "--config", "run.toml"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", String::from_utf8_lossy(&refused.stderr));
+}
+
+#[test]
+fn constants_that_an_optimiser_lacks_are_wrong_usage() {
+    let folder = Folder::new("constants");
+    folder.write("run.toml", FILE);
+    for (flags, complaint) in [
+        (&["--optimizer", "adamw", "--momentum", "0.9"][..], "the optimiser adamw has no momentum"),
+        (&["--optimizer", "sgd", "--beta2", "0.9"], "the optimiser sgd has no beta2"),
+        (&["--optimizer", "sgd", "--nesterov"], "Nesterov's variant is one of momentum, which is not given"),
+    ] {
+        let output = folder.run(&[&["train", "--config", "run.toml"], flags].concat());
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("error: {complaint}\n"));
+    }
+}

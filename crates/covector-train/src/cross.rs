@@ -1,0 +1,47 @@
+//! Trainings that leave nothing behind but a model: for cross-validation.
+
+use crate::step::Machine;
+use crate::tabular::Scores;
+use crate::{Error, Purpose, Result, Settings, TabularTask, Task, feed};
+
+/// Trains a task to the end, without files, looks or early stopping, and gives the model.
+///
+/// # Errors
+/// [`Error::Settings`]; a loss that is not finite; data that cannot be read.
+pub fn train<T: Task>(task: &T, settings: &Settings) -> Result<(T::Model, T::Running)> {
+    settings.check()?;
+    let mut machine = Machine::start(task, settings)?;
+    let (schedule, of) = (settings.schedule(), settings.steps);
+    feed::ahead(task, &Purpose::Batches.key(settings.seed), 0..of * settings.accumulate, |next| {
+        for step in 0..of {
+            let (loss, _) = machine.step(task, settings, step, schedule.at(step), next, false)?;
+            if !loss.is_finite() {
+                return Err(Error::outside(format!(
+                    "the loss is {loss} at step {}; try a smaller learning rate (--lr)",
+                    step + 1
+                )));
+            }
+        }
+        Ok(())
+    })?;
+    Ok(machine.kept())
+}
+
+/// Trains on each of several folds; gives the scores on what each held out, and `done` hears of each.
+///
+/// # Errors
+/// As [`train`].
+pub fn cross_validate(
+    folds: &[TabularTask],
+    settings: &Settings,
+    mut done: impl FnMut(usize, &Scores) -> Result<()>,
+) -> Result<Vec<Scores>> {
+    let mut all = Vec::new();
+    for (i, fold) in folds.iter().enumerate() {
+        let (net, ()) = train(fold, settings)?;
+        let scores = fold.held_out_scores(&net)?;
+        done(i, &scores)?;
+        all.push(scores);
+    }
+    Ok(all)
+}

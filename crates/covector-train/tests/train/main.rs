@@ -1,0 +1,7 @@
+//! Trainings as an API: one program, so that it is linked once.
+
+mod common;
+mod doctor;
+mod learning;
+mod text;
+mod trainer;
