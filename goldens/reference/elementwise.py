@@ -255,7 +255,7 @@ TABLE: dict[str, Callable] = {
     "bitwise_invert": lambda x: torch.bitwise_not(x),
     "copysign": lambda x1, x2: torch.copysign(*promoted_reals(x1, x2)),
     "nextafter": lambda x1, x2: nextafter(*promoted_reals(x1, x2)),
-    "signbit": torch.signbit,
+    "signbit": lambda x: torch.signbit(x),
     "clip": clip,
     "tie_share": tie_share,
     "polygamma": polygamma,

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .core import DTYPES, Axes, promoted
+from .core import DTYPES, Axes, axes_of, promoted
 from .shape import flat_or
 
 
@@ -115,9 +115,9 @@ def cumulative(kind: str) -> Callable:
     return function
 
 
-def count_nonzero(x: Tensor, axes: Axes) -> Tensor:
-    given = list(range(x.ndim)) if axes.axes is None else axes.axes
-    return (x != 0).to(torch.int64).sum(given, keepdim=axes.keepdims)
+def count_nonzero(x: Tensor, axes: Axes | int) -> Tensor:
+    keep = isinstance(axes, Axes) and axes.keepdims
+    return (x != 0).to(torch.int64).sum(axes_of(axes, x.ndim), keepdim=keep)
 
 
 TABLE: dict[str, Callable] = {

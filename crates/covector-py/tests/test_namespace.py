@@ -9,11 +9,10 @@ import pytest
 
 import covector as cv
 
-COMPLEX = {"complex64", "complex128", "conj", "imag", "real"}
 #: What array-api-strict has beside the standard, and Python's own.
 OTHER = {"ArrayAPIStrictFlags", "set_array_api_strict_flags", "get_array_api_strict_flags", "reset_array_api_strict_flags"}
-OTHER |= {"ArrayAPIStrictDeprecationWarning", "Device", "fft", "linalg", "Array"}
-NAMES = sorted(n for n in strict.__all__ if not n.startswith("_") and n not in COMPLEX | OTHER)
+OTHER |= {"ArrayAPIStrictDeprecationWarning", "Device", "Array"}
+NAMES = sorted(n for n in strict.__all__ if not n.startswith("_") and n not in OTHER)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -49,7 +48,7 @@ def test_signatures(name):
 @pytest.mark.parametrize("name", LINALG)
 def test_signatures_of_linear_algebra(name):
     if name in ("eig", "eigvals"):
-        pytest.skip("eigenvalues are complex")
+        pytest.skip("not there yet")
     compare(getattr(cv.linalg, name), getattr(strict.linalg, name))
 
 
@@ -61,7 +60,7 @@ def test_every_special_method_is_there(name):
     assert hasattr(cv.asarray(1), name) or name in ("__dict__", "__module__", "__weakref__", "__slots__", "__annotations__", "__buffer__")
 
 
-DTYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"]
+DTYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "complex64", "complex128"]
 
 
 @pytest.mark.parametrize("a, b", list(itertools.product(DTYPES, DTYPES)))
@@ -86,11 +85,11 @@ def test_dtypes_are_objects_of_one_kind(name):
     assert cv.asarray([1], dtype=getattr(np, name if name != "bool" else "bool_")).dtype is dtype
     assert pickle.loads(pickle.dumps(dtype)) is dtype and copy.deepcopy(dtype) is dtype
     assert hash(dtype) == hash(cv.dtype(name)) and repr(dtype) == f"covector.{name}"
-    for kind in ["bool", "signed integer", "unsigned integer", "integral", "real floating", "numeric"]:
+    for kind in ["bool", "signed integer", "unsigned integer", "integral", "real floating", "complex floating", "numeric"]:
         assert cv.isdtype(dtype, kind) == strict.isdtype(getattr(strict, name), kind)
     if name != "bool":
-        info = cv.finfo(dtype) if "float" in name else cv.iinfo(dtype)
-        theirs = np.finfo(name) if "float" in name else np.iinfo(name)
+        info = cv.finfo(dtype) if "int" not in name else cv.iinfo(dtype)
+        theirs = np.finfo(name) if "int" not in name else np.iinfo(name)
         assert info.bits == theirs.bits and info.max == theirs.max and info.min == theirs.min
 
 

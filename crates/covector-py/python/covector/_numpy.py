@@ -33,7 +33,7 @@ def array_ufunc(self, ufunc, method, *inputs, **kwargs):
 
 def array_function(self, function, types, args, kwargs):
     """NumPy's protocol for other functions."""
-    ours = {"numpy": "covector", "numpy.linalg": "covector.linalg"}.get(function.__module__)
+    ours = {"numpy": "covector", "numpy.linalg": "covector.linalg", "numpy.fft": "covector.fft"}.get(function.__module__)
     home = sys.modules.get(ours)
     ours = getattr(home, function.__name__, None) if home is not None else None
     if ours is not None:
