@@ -19,6 +19,34 @@ jax.config.update("jax_enable_x64", True)
 from gradient_cases import cases, numbers  # noqa: E402
 
 
+class Linalg:
+    """JAX's linear algebra in one place."""
+
+    def __getattr__(self, name):
+        return getattr(jnp.linalg, name, None) or getattr(jax.scipy.linalg, name)
+
+
+class Namespace:
+    """JAX's functions in one place, under the names they have here."""
+
+    linalg = Linalg()
+    names = {
+        "lgamma": jax.scipy.special.gammaln,
+        "rsqrt": jax.lax.rsqrt,
+        "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+        "gelu_tanh": lambda x: jax.nn.gelu(x, approximate=True),
+        "softmax": jax.nn.softmax,
+        "log_softmax": jax.nn.log_softmax,
+    }
+
+    def __getattr__(self, name):
+        homes = [jnp, jax.nn, jax.scipy.special]
+        return self.names.get(name) or next(getattr(home, name) for home in homes if hasattr(home, name))
+
+
+XP = Namespace()
+
+
 def plain(x):
     return np.asarray(x, dtype=np.float64).tolist()
 
@@ -26,7 +54,7 @@ def plain(x):
 def answer(function, arguments):
     x = [jnp.asarray(numbers(a, i), dtype=jnp.float64) for i, a in enumerate(arguments)]
     t = [jnp.asarray(np.asarray(numbers((a.shape, -1.0, 1.0), 7 + i)), dtype=jnp.float64) for i, a in enumerate(x)]
-    f = lambda *x: function(jnp, *x)  # noqa: E731
+    f = lambda *x: function(XP, *x)  # noqa: E731
     y, pullback = jax.vjp(f, *x)
     cotangent = jnp.asarray(np.asarray(numbers((y.shape, -1.0, 1.0), 11)), dtype=y.dtype)
     _, tangent = jax.jvp(f, tuple(x), tuple(t))

@@ -91,6 +91,69 @@ OTHERS = {
     "cross": (lambda xp, x, y: xp.linalg.cross(x, y), [V, V]),
 }
 
+#: Of PyTorch, JAX and SciPy, by their names here.
+MORE = {
+    "cbrt": POSITIVE, "exp2": WIDE, "rsqrt": POSITIVE, "relu": WIDE, "sigmoid": WIDE, "log_sigmoid": WIDE, "silu": WIDE, "mish": WIDE,
+    "gelu": WIDE, "gelu_tanh": WIDE, "softplus": WIDE, "selu": WIDE, "elu": WIDE, "leaky_relu": WIDE, "erf": WIDE, "erfc": WIDE,
+    "erfinv": UNIT, "lgamma": ABOVE, "digamma": ABOVE, "softmax": WIDE, "log_softmax": WIDE, "logsumexp": WIDE,
+}  # fmt: skip
+OTHERS |= {
+    "einsum": (lambda xp, a, b: xp.einsum("bij,jk->bik", a, b), [T, ((4, 2), *WIDE)]),
+    "a trace by einsum": (lambda xp, a: xp.einsum("ii->", a @ a), [M]),
+    "kron": (lambda xp, a, b: xp.kron(a, b), [M, ((2, 2), *WIDE)]),
+    "dot": (lambda xp, a, b: xp.dot(a, b), [V, V]),
+    "pinv": (lambda xp, x: xp.linalg.pinv(x), [((4, 2), *WIDE)]),
+    "expm": (lambda xp, x: xp.linalg.expm(x), [M]),
+    "a projector of eigh": (lambda xp, x: projector(xp, xp.linalg.eigh(x + xp.matrix_transpose(x))[1]), [M]),
+    "a product of svd": (lambda xp, x: projector(xp, xp.linalg.svd(x, full_matrices=False)[0]), [M]),
+    "a product of qr": (lambda xp, x: projector(xp, xp.linalg.qr(x)[0][:, :2]), [M]),
+    "cond": (lambda xp, x: xp.linalg.cond(x), [M]),
+    "pad": (lambda xp, x: xp.concat([xp.zeros_like(x), x], axis=0) ** 2, [M]),
+    "masked": (lambda xp, x: xp.where(xp.abs(x) < 1, x**2, 0.0), [T]),
+    "a running maximum": (lambda xp, x: xp.maximum(x[:, 0], xp.maximum(x[:, 1], x[:, 2])) ** 2, [M]),
+    "swapped": (lambda xp, x: xp.permute_dims(x, (0, 2, 1))[..., ::-1] * 2.0 * xp.permute_dims(x, (0, 2, 1)), [T]),
+    "softmax of the first axis": (lambda xp, x: xp.softmax(x, 0), [T]),
+    "fft": (lambda xp, x: parts(xp, xp.fft.fft(x)), [M]),
+    "fft of seven": (lambda xp, x: parts(xp, xp.fft.fft(x, n=7)), [T]),
+    "ifft": (lambda xp, x: parts(xp, xp.fft.ifft(x, axis=0)), [M]),
+    "rfft": (lambda xp, x: parts(xp, xp.fft.rfft(x)), [T]),
+    "rfft by its root": (lambda xp, x: parts(xp, xp.fft.rfft(x, norm="ortho")), [M]),
+    "irfft": (lambda xp, x, y: xp.fft.irfft(x + 1j * y, n=5), [M, M]),
+    "irfft of an even number": (lambda xp, x, y: xp.fft.irfft(x + 1j * y, n=4), [M, M]),
+    "hfft": (lambda xp, x, y: xp.fft.hfft(x + 1j * y, n=4), [M, M]),
+    "ihfft": (lambda xp, x: parts(xp, xp.fft.ihfft(x)), [M]),
+    "fftn": (lambda xp, x: parts(xp, xp.fft.fftn(x)), [T]),
+    "ifftn": (lambda xp, x: parts(xp, xp.fft.ifftn(x, axes=(0, 2))), [T]),
+    "rfftn": (lambda xp, x: parts(xp, xp.fft.rfftn(x)), [T]),
+    "irfftn": (lambda xp, x, y: xp.fft.irfftn(x + 1j * y, s=(3, 4), axes=(0, 1)), [M, M]),
+    "fftshift": (lambda xp, x: xp.fft.fftshift(x) ** 2, [M]),
+    "ifftshift": (lambda xp, x: xp.fft.ifftshift(x, axes=1) ** 2, [M]),
+    "a size": (lambda xp, x, y: xp.abs(x + 1j * y), [M, M]),
+    "a complex product": (lambda xp, x, y: parts(xp, (x + 1j * y) * (y - 2j * x)), [M, M]),
+    "a complex quotient": (lambda xp, x, y: parts(xp, (x + 1j) / (y - 2j)), [M, M]),
+    "a complex power": (lambda xp, x, y: parts(xp, (x + 3 + 1j) ** (y - 0.5j)), [M, M]),
+    "a conjugate": (lambda xp, x, y: parts(xp, xp.conj(x + 1j * y) * (x + 1j * y) ** 2), [M, M]),
+    "a complex matrix product": (lambda xp, x, y: parts(xp, (x + 1j * y) @ (y - 1j * x)), [M, M]),
+    "a mean of complex numbers": (lambda xp, x, y: parts(xp, xp.mean((x + 1j * y) ** 2, axis=0)), [M, M]),
+    "a product of complex numbers": (lambda xp, x, y: parts(xp, xp.prod(x + 1j * y, axis=0)), [M, M]),
+}
+HOLOMORPHIC = ["exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "asinh", "atanh"]
+
+
+def parts(xp, z):
+    """Complex numbers as real ones."""
+    return xp.stack([xp.real(z), xp.imag(z)])
+
+
+def projector(xp, q):
+    """What does not depend on the signs of the columns: weighted, so that it is not the identity."""
+    weights = xp.asarray([1.0, 2.0, 4.0][: q.shape[1]], dtype=q.dtype)
+    return (q * weights) @ xp.matrix_transpose(q)
+
+
+def holomorphic(name):
+    return lambda xp, x, y: parts(xp, getattr(xp, name)(x + 1j * y))
+
 
 def cases():
     """(name, function, arguments) for every case."""
@@ -103,6 +166,10 @@ def cases():
     for name in REDUCTIONS:
         for axis, keepdims in [(None, False), (-1, True), ((0, 2), False)]:
             yield f"{name} {axis} {keepdims}", reduction(name, axis, keepdims), [T]
+    for name, domain in MORE.items():
+        yield name, unary(name), [((2, 3), *domain)]
+    for name in HOLOMORPHIC:
+        yield f"{name} of complex numbers", holomorphic(name), [((2, 3), *UNIT), ((2, 3), *POSITIVE)]
     for name, (function, arguments) in OTHERS.items():
         yield name, function, arguments
 

@@ -4,6 +4,7 @@ use covector_array::Shape;
 use covector_array::kernels::MatrixOp;
 use covector_derive::{op, op_list};
 
+use super::complex::conjugate;
 use super::create::addressable;
 use super::factor::{matrix, sides, square};
 use super::linear::common_dtype;
@@ -53,7 +54,7 @@ fn paired(x1: &Tensor, x2: &Tensor) -> Result<(Tensor, Tensor)> {
     broadcast(&x1.cast(dtype), &x2.cast(dtype))
 }
 
-/// The sums of the products of equal elements along `axis`.
+/// The sums of the products of equal elements along `axis`; complex elements of `x1` are conjugated.
 ///
 /// Shapes: broadcast, then `axis`, counted from the end so that it is the same of both, is dropped. Dtypes are promoted.
 /// # Errors
@@ -77,7 +78,7 @@ pub fn vecdot(x1: &Tensor, x2: &Tensor, axis: Axis) -> Result<Tensor> {
     }
     let (a, b) = paired(x1, x2)?;
     let axis = if axis.0 < 0 { axis } else { Axis(axis.0 - x1.ndim().max(x2.ndim()) as isize) };
-    (a * b).try_sum(axis)
+    (conjugate(&a) * b).try_sum(axis)
 }
 
 /// The cross product of vectors of three elements along `axis`.
