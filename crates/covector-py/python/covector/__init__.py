@@ -33,6 +33,8 @@ acos, asin, atan = _core.acos, _core.asin, _core.atan
 
 from covector import _numpy, fft, linalg, random, scalar  # noqa: E402
 
+kron = linalg.kron
+
 _numpy.install()
 
 if hasattr(_os, "register_at_fork"):
