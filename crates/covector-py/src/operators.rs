@@ -58,7 +58,8 @@ fn in_place(
         y
     } else if y.dtype().is_inexact() && !x.dtype().is_inexact()
         || y.dtype().is_complex() && !x.dtype().is_complex()
-        || x.dtype() == DType::Bool {
+        || x.dtype() == DType::Bool
+    {
         let (from, to) = (long_name(y.dtype()), long_name(x.dtype()));
         return Err(PyTypeError::new_err(format!("a result of dtype {from} cannot be written into an array of {to}")));
     } else {
