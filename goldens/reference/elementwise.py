@@ -100,6 +100,17 @@ def of_reals(function: Callable) -> Callable:
     return lambda x1, x2: function(*(real(x) for x in promoted(x1, x2)))
 
 
+def promoted_reals(x1: Tensor, x2: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Both in the dtype of the first, which is a float."""
+    return x1, torch.as_tensor(x2, dtype=x1.dtype).to(x1.dtype)
+
+
+def nextafter(x1: Tensor, x2: Tensor) -> Tensor:
+    """Moves by a step that does not depend on `x1`, as far as derivatives are concerned."""
+    x1, x2 = torch.broadcast_tensors(x1, x2)
+    return x1 + (torch.nextafter(x1.detach(), x2.detach()) - x1.detach()) + 0 * x2
+
+
 def clip(x: Tensor, min: float | None, max: float | None) -> Tensor:
     """Maximum, then minimum: at a bound the derivative is one half (torch's clamp has another rule there)."""
     if min is not None:
@@ -242,6 +253,9 @@ TABLE: dict[str, Callable] = {
     "elu": lambda x, alpha: F.elu(real(x), alpha),
     "logical_not": lambda x: torch.logical_not(x),
     "bitwise_invert": lambda x: torch.bitwise_not(x),
+    "copysign": lambda x1, x2: torch.copysign(*promoted_reals(x1, x2)),
+    "nextafter": lambda x1, x2: nextafter(*promoted_reals(x1, x2)),
+    "signbit": lambda x: torch.signbit(x),
     "clip": clip,
     "tie_share": tie_share,
     "polygamma": polygamma,

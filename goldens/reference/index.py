@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .core import promoted
+from .core import DTYPES, Axes, axes_of, promoted
 from .shape import flat_or
 
 
@@ -91,6 +91,35 @@ def unique(x: Tensor, size: int, fill: float) -> Tensor:
     return torch.cat([flat[torch.as_tensor(first)], filler])
 
 
+def first_places(x: Tensor) -> tuple:
+    """NumPy's answers about distinct values: where each first stands, the number of each element's, and how often."""
+    found = np.unique(x.detach().numpy(), return_index=True, return_inverse=True, return_counts=True)
+    first, inverse, counts = (torch.as_tensor(part).to(torch.int64) for part in found[1:])
+    return x.reshape(-1)[first], first, inverse.reshape(x.shape), counts
+
+
+def repeat_each(x: Tensor, counts: Tensor, axis: int) -> Tensor:
+    counts = counts.to(torch.int64).broadcast_to(x.shape[axis])
+    return torch.repeat_interleave(x, counts, dim=axis)
+
+
+def cumulative(kind: str) -> Callable:
+    """The sums or products so far, with that of nothing in front if wanted."""
+
+    def function(x: Tensor, axis: int, dtype: str | None, include_initial: bool) -> Tensor:
+        x = x if dtype is None else x.to(DTYPES[dtype])
+        y = getattr(torch, "cum" + kind)(x, axis, dtype=x.dtype)
+        first = torch.full_like(y.narrow(axis, 0, 1), 0 if kind == "sum" else 1)
+        return torch.cat([first, y], axis) if include_initial else y
+
+    return function
+
+
+def count_nonzero(x: Tensor, axes: Axes | int) -> Tensor:
+    keep = isinstance(axes, Axes) and axes.keepdims
+    return (x != 0).to(torch.int64).sum(axes_of(axes, x.ndim), keepdim=keep)
+
+
 TABLE: dict[str, Callable] = {
     "take": take,
     "take_along_axis": take_along_axis,
@@ -110,4 +139,14 @@ TABLE: dict[str, Callable] = {
     "topk": topk,
     "searchsorted": lambda sorted, values, right: torch.searchsorted(sorted.detach(), values.detach(), right=right),
     "unique": unique,
+    "nonzero": lambda x: list(torch.nonzero(x.detach(), as_tuple=True)),
+    "count_nonzero": count_nonzero,
+    "isin": lambda x1, x2, invert: torch.isin(x1.detach(), x2.detach(), invert=invert),
+    "unique_values": lambda x: first_places(x)[0],
+    "unique_counts": lambda x: first_places(x)[::3],
+    "unique_inverse": lambda x: first_places(x)[::2],
+    "unique_all": first_places,
+    "repeat_each": repeat_each,
+    "cumulative_sum": cumulative("sum"),
+    "cumulative_prod": cumulative("prod"),
 }

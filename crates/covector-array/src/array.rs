@@ -3,6 +3,8 @@
 //! An array is an immutable view. Kernels make new arrays; views (reshape where possible, permute, slice, broadcast …)
 //! share the buffer. Writing happens only inside kernels, and only into buffers nobody else can see.
 
+use std::any::Any;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -86,6 +88,33 @@ impl Array {
         let bytes = shape.size().saturating_mul(dtype.size());
         let strides = shape.contiguous_strides();
         Array { storage: Storage::outline(bytes, ledger), dtype, shape, strides, offset: 0 }
+    }
+
+    /// A view of memory that others own: nothing is copied, and nothing is ever written there.
+    ///
+    /// Strides are in elements and may be negative or 0; `first` points at the element of index 0. Memory that is not
+    /// aligned for its elements, and bool, whose bytes might be other than 0 and 1, are refused: copy those.
+    /// # Safety
+    /// Every element of the view must be readable, and stay so for as long as `owner` lives. Nobody should write there
+    /// meanwhile: what was not yet computed would see it.
+    pub unsafe fn foreign(
+        first: *const u8,
+        shape: Shape,
+        strides: &[isize],
+        dtype: DType,
+        owner: Box<dyn Any + Send + Sync>,
+    ) -> Option<Array> {
+        let first = NonNull::new(first.cast_mut())?;
+        if dtype == DType::Bool || !(first.as_ptr() as usize).is_multiple_of(dtype.part().size()) {
+            return None;
+        }
+        let strides = Strides::from_slice(strides);
+        Some(Array { storage: Storage::foreign(first, owner), dtype, shape, strides, offset: 0 })
+    }
+
+    /// The address of the element of index 0, for handing the memory on without a copy; it lives as long as this array.
+    pub fn first_element(&self) -> *const u8 {
+        self.ptr::<u8>()
     }
 
     /// A number that tells buffers alive at the same time apart; the same for views of one.
@@ -257,7 +286,7 @@ impl Array {
     pub fn mapped(map: &Arc<Mapping>, offset: usize, shape: impl Into<Shape>, dtype: DType) -> Array {
         let shape = shape.into();
         let bytes = &map.bytes()[offset..offset + shape.size() * dtype.size()];
-        let aligned = (bytes.as_ptr() as usize).is_multiple_of(dtype.size());
+        let aligned = (bytes.as_ptr() as usize).is_multiple_of(dtype.part().size());
         if !aligned || dtype == DType::Bool || bytes.is_empty() {
             return Array::from_bytes(bytes, shape, dtype);
         }
@@ -272,7 +301,7 @@ impl Array {
     }
 
     fn view(&self, shape: Shape, strides: Strides, offset: isize) -> Array {
-        let offset = (self.offset as isize + offset) as usize;
+        let offset = self.offset.wrapping_add_signed(offset);
         Array { storage: self.storage.clone(), dtype: self.dtype, shape, strides, offset }
     }
 

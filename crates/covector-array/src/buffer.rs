@@ -5,6 +5,7 @@
 //! thread, and blocks are counted there too.
 
 use std::alloc::{Layout, alloc, dealloc};
+use std::any::Any;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -116,12 +117,17 @@ impl Storage {
         Storage(ManuallyDrop::new(Arc::new(Buffer { ptr, class, counted, kind })))
     }
 
-    /// A handle on a mapped file from this byte on, which is never written and never counted.
+    /// A handle on memory that others own and that lives as long as `owner`: read, never written, not counted.
+    pub fn foreign(ptr: NonNull<u8>, owner: Box<dyn Any + Send + Sync>) -> Storage {
+        let (counted, kind) = (AtomicBool::new(false), Kind::Foreign(owner));
+        Storage(ManuallyDrop::new(Arc::new(Buffer { ptr, class: CLASSES, counted, kind })))
+    }
+
+    /// A handle on a mapped file from this byte on.
     pub fn mapped(map: &Arc<Mapping>, offset: usize) -> Storage {
         let at = map.bytes()[offset..].as_ptr().cast_mut();
         let ptr = NonNull::new(at).expect("slices do not begin at 0");
-        let kind = Kind::Mapped(map.clone());
-        Storage(ManuallyDrop::new(Arc::new(Buffer { ptr, class: CLASSES, counted: AtomicBool::new(false), kind })))
+        Storage::foreign(ptr, Box::new(map.clone()))
     }
 
     /// Where this block is counted, if it is an outline.
@@ -137,9 +143,9 @@ impl Storage {
         Arc::as_ptr(&self.0) as usize
     }
 
-    /// True if no other handle sees the block, which is then the holder's to write.
+    /// True if no other handle sees the block, and it is our own: then the holder may write it.
     pub fn is_unique(&mut self) -> bool {
-        Arc::get_mut(&mut self.0).is_some_and(|buffer| !matches!(buffer.kind, Kind::Mapped(_)))
+        Arc::get_mut(&mut self.0).is_some_and(|buffer| !matches!(buffer.kind, Kind::Foreign(_)))
     }
 
     pub fn as_ptr(&self) -> *mut u8 {
@@ -255,8 +261,8 @@ enum Kind {
     Block,
     /// There are none; they are counted.
     Outline(Arc<Ledger>),
-    /// A file's.
-    Mapped(#[expect(dead_code, reason = "held so that the map stays")] Arc<Mapping>),
+    /// Another's, which stay as long as this: a mapped file's, or those of an object of another language.
+    Foreign(#[expect(dead_code, reason = "held so that the bytes stay")] Box<dyn Any + Send + Sync>),
 }
 
 /// An owned block, or what stands for one.
@@ -268,7 +274,7 @@ struct Buffer {
     kind: Kind,
 }
 
-// SAFETY: a Buffer owns its block, or shares a map that lives as long as it; shared access is read-only, writing needs `&mut` (or a kernel's proof of uniqueness).
+// SAFETY: a Buffer owns its block, or holds what keeps another's alive; shared access is read-only, writing needs `&mut` (or a kernel's proof of uniqueness).
 unsafe impl Send for Buffer {}
 unsafe impl Sync for Buffer {}
 
@@ -309,7 +315,7 @@ impl Drop for Buffer {
         match &self.kind {
             Kind::Block => (),
             Kind::Outline(ledger) => return ledger.remove(class_bytes(self.class)),
-            Kind::Mapped(_) => return,
+            Kind::Foreign(_) => return,
         }
         let bytes = class_bytes(self.class);
         if *self.counted.get_mut() {

@@ -5,7 +5,7 @@ use std::ops::RangeFull;
 use covector_array::Shape;
 use smallvec::SmallVec;
 
-use crate::{Error, Result, Tensor};
+use crate::{Error, ErrorKind, Result, Tensor};
 
 /// One axis; negative counts from the end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -74,7 +74,7 @@ pub fn resolve(axis: isize, ndim: usize) -> Result<usize> {
         return Ok(if axis < 0 { axis + n } else { axis } as usize);
     }
     let range = if n == 0 { "a scalar has no axes".to_owned() } else { format!("axes run from {} to {}", -n, n - 1) };
-    Err(Error::new(format!("axis {axis} is out of range for {n} axes")).hint(range))
+    Err(Error::new(format!("axis {axis} is out of range for {n} axes")).hint(range).of_kind(ErrorKind::Index))
 }
 
 impl Tensor {

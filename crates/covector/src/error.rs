@@ -1,12 +1,11 @@
 //! One structured error: which op, on what, which rule was broken, where, and what to do.
 
 use std::fmt;
-use std::panic::Location;
 
 use covector_array::Shape;
 use covector_array::kernels::{MatrixError, MatrixFault};
 
-use crate::{Described, Label, site};
+use crate::{Described, Label, Line, site};
 
 /// The result of everything that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -33,6 +32,12 @@ pub enum ErrorKind {
     /// A rule of an op was broken.
     #[default]
     General,
+    /// An argument of the wrong kind, or of a dtype the op does not take.
+    Type,
+    /// An index or axis out of range.
+    Index,
+    /// More than memory can hold.
+    Memory,
     /// A matrix is one that an op of linear algebra cannot do with: singular, not positive definite, not finite.
     /// NumPy's `LinAlgError`.
     LinearAlgebra(MatrixFault),
@@ -46,7 +51,7 @@ struct Report {
     message: String,
     hint: Option<String>,
     clash: Option<Clash>,
-    site: Option<&'static Location<'static>>,
+    site: Option<Line>,
     labels: Option<[Label; 2]>,
 }
 
@@ -54,6 +59,12 @@ impl Error {
     /// An error that says which rule was broken; the op, its operands and the call site are added on the way up.
     pub fn new(message: impl Into<String>) -> Self {
         Error(Box::new(Report { message: message.into(), ..Report::default() }))
+    }
+
+    /// Says what sort of mistake it is.
+    pub fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
     }
 
     /// Adds what to do.
@@ -89,17 +100,12 @@ impl Error {
     }
 
     /// Names the op, its operands and the line, where they are not yet named.
-    pub fn located(
-        mut self,
-        op: &str,
-        site: &'static Location<'static>,
-        operands: impl FnOnce(&mut Vec<Described>),
-    ) -> Self {
+    pub fn located(mut self, op: &str, site: impl Into<Line>, operands: impl FnOnce(&mut Vec<Described>)) -> Self {
         if self.0.op.is_none() {
             self.0.op = Some(op.to_owned());
             operands(&mut self.0.operands);
         }
-        self.0.site.get_or_insert(site);
+        self.0.site.get_or_insert_with(|| site.into());
         self
     }
 
@@ -139,7 +145,7 @@ impl Error {
     }
 
     /// The line of the user's program, if known.
-    pub fn site(&self) -> Option<&'static Location<'static>> {
+    pub fn site(&self) -> Option<Line> {
         self.0.site
     }
 
@@ -166,7 +172,7 @@ impl fmt::Display for Error {
             write!(f, "\n  operands: {}", operands.join(", "))?;
         }
         if let Some(site) = report.site {
-            write!(f, "\n  at {}:{}", site.file(), site.line())?;
+            write!(f, "\n  at {site}")?;
         }
         if let Some(hint) = &report.hint {
             write!(f, "\n  hint: {hint}")?;
@@ -185,7 +191,7 @@ impl std::error::Error for Error {}
 
 impl From<covector_array::kernels::IndexError> for Error {
     fn from(e: covector_array::kernels::IndexError) -> Self {
-        Error::new(e.to_string()).hint(counted(e.size))
+        Error::new(e.to_string()).hint(counted(e.size)).of_kind(ErrorKind::Index)
     }
 }
 

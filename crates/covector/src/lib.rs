@@ -50,7 +50,7 @@ pub use plan::{Cost, ExplainedResult, ExplainedStep, Explanation, Memory, Place,
 pub use plan::{eval, set_verify, try_eval, try_eval_stepwise};
 pub use primitive::{Class, Derivative, Differentiable, Fused, Prim, Primitive, StructuralHash};
 pub use record::record;
-pub use site::Site;
+pub use site::{Line, Site, at_line};
 pub use slicing::{Ellipsis, Index, Indices, NewAxis, Span};
 pub use tensor::{Operands, Spec, Tensor, live_nodes};
 pub use transform::compile::compile;

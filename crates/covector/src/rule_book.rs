@@ -119,7 +119,8 @@ impl Domain {
             Domain::Numeric | Domain::Rounding | Domain::Any => Ok(dtype),
             Domain::Logical => Ok(DType::Bool),
             Domain::Integer if dtype.is_inexact() => Err(Error::new(format!("takes integers or bool, not {dtype}"))
-                .hint("cast first, for example with `.cast(DType::I64)`")),
+                .hint("cast first, for example with `.cast(DType::I64)`")
+                .of_kind(crate::ErrorKind::Type)),
             Domain::Integer => Ok(dtype),
         }
     }

@@ -4,6 +4,7 @@
 //! outermost op leaves its name and line here while it runs. For diagnostics only: no result ever depends on it.
 
 use std::cell::Cell;
+use std::fmt;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,9 +17,64 @@ pub struct Site {
     /// The op's name; for a composite, the composite's.
     pub op: &'static str,
     /// The user's line.
-    pub location: &'static Location<'static>,
+    pub location: Line,
     /// Which call it was: the nodes an op makes share it. 0 for what derivative rules add to the graph.
     pub call: u64,
+}
+
+/// A line of the user's program: of Rust, or of a language that calls us and says so by [`at_line`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Line {
+    file: &'static str,
+    line: u32,
+}
+
+impl Line {
+    /// This line of this file.
+    pub const fn new(file: &'static str, line: u32) -> Line {
+        Line { file, line }
+    }
+
+    /// The source file.
+    pub fn file(&self) -> &'static str {
+        self.file
+    }
+
+    /// The line in it, counted from 1.
+    pub fn line(&self) -> u32 {
+        self.line
+    }
+}
+
+/// The line itself, or that of another language on whose behalf it runs.
+impl From<&'static Location<'static>> for Line {
+    fn from(at: &'static Location<'static>) -> Line {
+        CALLER.get().unwrap_or(Line { file: at.file(), line: at.line() })
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// Runs `body` on behalf of a line of another language: ops, errors and drawings name it instead of the line of Rust.
+///
+/// ```
+/// use covector::{Line, Tensor, at_line};
+/// let error = at_line(Line::new("model.py", 7), || Tensor::from([1.0f32]).try_matmul(&Tensor::from([1.0f32, 2.0])));
+/// assert!(error.unwrap_err().to_string().contains("at model.py:7"));
+/// ```
+pub fn at_line<R>(line: Line, body: impl FnOnce() -> R) -> R {
+    struct Restore(Option<Line>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CALLER.set(self.0);
+        }
+    }
+    let _restore = Restore(CALLER.replace(Some(line)));
+    body()
 }
 
 /// Calls are numbered in blocks, one to a thread, so that threads do not meet at every call. The first block is not given
@@ -28,8 +84,8 @@ static BLOCKS: AtomicU64 = AtomicU64::new(BLOCK);
 
 impl Site {
     /// A fresh call of `op` at this line.
-    pub(crate) fn new(op: &'static str, location: &'static Location<'static>) -> Site {
-        Site { op, location, call: next_call() }
+    pub(crate) fn new(op: &'static str, location: impl Into<Line>) -> Site {
+        Site { op, location: location.into(), call: next_call() }
     }
 
     /// Where the op's derivative rules build: the same op and line, but no part of the call.
@@ -48,6 +104,7 @@ fn next_call() -> u64 {
 thread_local! {
     static NEXT_CALL: Cell<u64> = const { Cell::new(0) };
     static CURRENT: Cell<Option<Site>> = const { Cell::new(None) };
+    static CALLER: Cell<Option<Line>> = const { Cell::new(None) };
 }
 
 /// The site of the outermost op that runs on this thread.

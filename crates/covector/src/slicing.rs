@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use crate::ops::made;
 use crate::ops::view::{Flip, Slice, reshaped};
 use crate::site;
-use crate::{Error, Result, Tensor};
+use crate::{Error, ErrorKind, Result, Tensor};
 
 /// What to take of one axis; made from integers and ranges, or by [`s!`](crate::s).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,7 +71,12 @@ pub(crate) struct Run {
 impl Span {
     /// From `start` up to `stop`, not included, as in NumPy.
     pub(crate) fn new(start: i64, stop: i64, step: i64) -> Span {
-        Span { start: Some(start), end: Bound::Excluded(stop), step }
+        Span::bounds(Some(start), Some(stop), step)
+    }
+
+    /// From `start` up to `stop`, not included, as in Python; without a bound from, or to, the end of the axis.
+    pub fn bounds(start: Option<i64>, stop: Option<i64>, step: i64) -> Span {
+        Span { start, end: stop.map_or(Bound::Unbounded, Bound::Excluded), step }
     }
 
     /// The elements selected of an axis of `size`.
@@ -110,7 +115,8 @@ impl Run {
         if (-n..n).contains(&index) {
             return Ok(Run { start: if index < 0 { index + n } else { index } as usize, count: 1, step: 1 });
         }
-        let error = Error::new(format!("index {index} is out of range for axis {axis} of size {size}"));
+        let error = Error::new(format!("index {index} is out of range for axis {axis} of size {size}"))
+            .of_kind(ErrorKind::Index);
         Err(if n == 0 {
             error.hint("the axis is empty")
         } else {
@@ -138,12 +144,12 @@ impl Indices {
         let mut parts = self.0.split(|i| *i == Index::Ellipsis);
         let (before, after) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         if parts.next().is_some() {
-            return Err(Error::new("`...` may stand once").hint("`..` takes one whole axis"));
+            return Err(Error::new("`...` may stand once").hint("`..` takes one whole axis").of_kind(ErrorKind::Index));
         }
         let behind = axes(after);
         let named = axes(before) + behind;
         if named > ndim {
-            return Err(Error::new(format!("{named} indices for {ndim} axes")));
+            return Err(Error::new(format!("{named} indices for {ndim} axes")).of_kind(ErrorKind::Index));
         }
         let mut part = Part { sizes: x.shape(), runs: SmallVec::new(), shape: SmallVec::new(), axes: SmallVec::new() };
         before.iter().try_for_each(|index| part.take(index))?;

@@ -13,7 +13,7 @@ use crate::marks::Marks;
 use crate::ops::leaf::Constant;
 use crate::primitive::Prim;
 use crate::site::{self, Site};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// What is known of a tensor before anything runs: its dtype and shape, printed `f32[2, 3]`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -90,7 +90,10 @@ impl Tensor {
         };
         let spec = prim.infer(&specs).map_err(located)?;
         if spec.shape.checked_size(spec.dtype.size()).is_none() {
-            return Err(located(Error::new(format!("the result {spec} has more elements than memory can address"))));
+            return Err(located(
+                Error::new(format!("the result {spec} has more elements than memory can address"))
+                    .of_kind(ErrorKind::Memory),
+            ));
         }
         drop(specs);
         let names = labels::inferred(&prim, &inputs, &spec).map_err(located)?;

@@ -130,6 +130,14 @@ impl Real for f32 {
         f32::mul_add(self, a, b)
     }
     #[inline(always)]
+    fn next_after(self, to: Self) -> Self {
+        if self == to {
+            return to;
+        }
+        let next = if to > self { self.next_up() } else { self.next_down() };
+        if self.is_nan() || to.is_nan() { f32::NAN } else { next }
+    }
+    #[inline(always)]
     fn copysign(self, sign: Self) -> Self {
         f32::copysign(self, sign)
     }

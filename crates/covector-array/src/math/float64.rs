@@ -109,6 +109,14 @@ impl Real for f64 {
         f64::mul_add(self, a, b)
     }
     #[inline(always)]
+    fn next_after(self, to: Self) -> Self {
+        if self == to {
+            return to;
+        }
+        let next = if to > self { self.next_up() } else { self.next_down() };
+        if self.is_nan() || to.is_nan() { f64::NAN } else { next }
+    }
+    #[inline(always)]
     fn copysign(self, sign: Self) -> Self {
         f64::copysign(self, sign)
     }

@@ -74,6 +74,8 @@ pub trait Real:
     fn mul_add(self, a: Self, b: Self) -> Self;
     /// The magnitude of `self` with the sign of `sign`.
     fn copysign(self, sign: Self) -> Self;
+    /// The neighbour of `self` on the way to `to`, or `to` itself if they are equal.
+    fn next_after(self, to: Self) -> Self;
     fn is_nan(self) -> bool;
     fn is_inf(self) -> bool;
     fn is_finite(self) -> bool;

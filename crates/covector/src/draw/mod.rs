@@ -9,7 +9,6 @@ pub(crate) mod text;
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::marks::{Scope, VARIABLES};
@@ -17,7 +16,9 @@ use crate::ops::leaf::Argument;
 use crate::transform::marked;
 use crate::transform::reverse::{Sweep, refuse_cut, require_scalar};
 use crate::walk::Listing;
-use crate::{Prim, Result, Spec, Tensor, Tree};
+use std::panic::Location;
+
+use crate::{Line, Prim, Result, Spec, Tensor, Tree};
 pub use part::Part;
 use text::MOST;
 pub use text::{numbers, short};
@@ -67,7 +68,7 @@ pub struct Step {
     /// The dtype and shape of the result.
     pub spec: Spec,
     /// The line that called the op.
-    pub location: &'static Location<'static>,
+    pub location: Line,
 }
 
 /// The Mermaid flowchart of what made these tensors: see [`Drawing`].

@@ -8,7 +8,7 @@ use covector_derive::{op, op_list};
 
 use super::view::{expand, reshaped};
 use crate::primitive::{Class, Derivative, Primitive};
-use crate::{Error, Operand, Result, Spec, Tensor};
+use crate::{Error, ErrorKind, Operand, Result, Spec, Tensor};
 
 /// `0, 1, .. len - 1`, written down only when it is read.
 #[derive(Clone, Debug, Hash)]
@@ -78,7 +78,8 @@ pub(crate) fn addressable(shape: &Shape, dtype: DType) -> Result<()> {
         Some(_) => Ok(()),
         None => {
             let spec = Spec::new(dtype, shape.clone());
-            Err(Error::new(format!("the result {spec} has more elements than memory can address")))
+            Err(Error::new(format!("the result {spec} has more elements than memory can address"))
+                .of_kind(ErrorKind::Memory))
         }
     }
 }
@@ -232,6 +233,7 @@ fn ramp(len: usize, exact: DType, dtype: DType, f: impl FnOnce(Tensor) -> Tensor
 /// ```
 /// use covector::{DType, ops::create::linspace};
 /// assert_eq!(linspace(0, 1, 5, DType::F32).to_vec::<f32>(), [0.0, 0.25, 0.5, 0.75, 1.0]);
+/// assert_eq!(linspace(2, 3, 1, DType::F32).to_vec::<f32>(), [2.0]);
 /// ```
 /// Source: NumPy's `linspace`.
 #[op(
@@ -240,6 +242,8 @@ fn ramp(len: usize, exact: DType, dtype: DType, f: impl FnOnce(Tensor) -> Tensor
 )]
 pub fn linspace(start: Operand, stop: Operand, n: usize, dtype: DType) -> Result<Tensor> {
     let (start, stop) = (number(start)?, number(stop)?);
+    // One number is the start.
+    let stop = if n == 1 { start } else { stop };
     let last = n.saturating_sub(1) as f64;
     let step = if n > 1 { stop / last - start / last } else { 0.0 };
     ramp(n, DType::F64, dtype, |i| {

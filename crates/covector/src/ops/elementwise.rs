@@ -1045,6 +1045,57 @@ elementwise! {
         samples: [(real([2, 3]),), (ints(-3, 4, [4]),)];
     }
 
+    /// The magnitude of `x1` with the sign of `x2`.
+    ///
+    /// Shapes: broadcast. Dtypes: promoted to a float (integers give f32). Zeros and NaN have signs, too. The derivative by
+    /// `x1` at 0 is 1 if the sign stays, else -1.
+    /// # Errors
+    /// If the shapes do not broadcast.
+    /// # Example
+    /// ```
+    /// use covector::Tensor;
+    /// assert_eq!(Tensor::from([1.0f32, -2.0]).copysign(-0.0).to_vec::<f32>(), [-1.0, -2.0]);
+    /// ```
+    /// Source: NumPy's `copysign`.
+    copysign(x1, x2) = y {
+        real: Real::copysign(x1, x2);
+        derivative: [x1.equal(y).where_(1.0, -1.0), 0.0];
+        samples: [(real([2, 3]), real2([2, 3])), (positive([2, 1]), real2([3])), (real([2]), -1.5)];
+    }
+
+    /// The next number of the dtype from `x1` on the way to `x2`; `x2` itself if they are equal.
+    ///
+    /// Shapes: broadcast. Dtypes: promoted to a float (integers give f32); f32 and f64 have neighbours, while halves are
+    /// computed in f32 and rounded back. The derivative by `x1` is 1, that by `x2` 0.
+    /// # Errors
+    /// If the shapes do not broadcast.
+    /// # Example
+    /// ```
+    /// use covector::Tensor;
+    /// assert_eq!(Tensor::from([1.0f32]).nextafter(2.0).to_vec::<f32>(), [1.0 + f32::EPSILON]);
+    /// ```
+    /// Source: NumPy's `nextafter`.
+    nextafter(x1, x2) = y {
+        real: Real::next_after(x1, x2);
+        derivative: [1.0, 0.0];
+        samples: [(real([2, 3]), real2([2, 3])), (positive([2, 1]), real2([3])), (real([2]), 5.0)];
+    }
+
+    /// True where the sign is negative, that of zeros and NaN included.
+    ///
+    /// Shapes: as `x`. Any dtype; the result is bool.
+    /// # Example
+    /// ```
+    /// use covector::Tensor;
+    /// assert_eq!(Tensor::from([-0.0f32, 0.0, -3.0]).signbit().to_vec::<bool>(), [true, false, true]);
+    /// ```
+    /// Source: NumPy's `signbit`.
+    signbit(x) = y {
+        real_predicate: Real::copysign(Num::ONE, x) < Num::ZERO;
+        derivative: ("the result is bool");
+        samples: [(exactly(&[1.0, f64::INFINITY, -0.0, -f64::INFINITY], [2, 2]),), (ints(-3, 4, [4]),)];
+    }
+
     /// True where `x` is not a number.
     ///
     /// Shapes: as `x`. Any dtype; the result is bool.

@@ -44,6 +44,7 @@ impl Places {
     fn read(&self, x: &Spec, indices: &Spec) -> Result<Shape> {
         if !indices.dtype.is_int() {
             return Err(Error::new(format!("indices must be integers, not {}", indices.dtype))
+                .of_kind(crate::ErrorKind::Index)
                 .hint("for a mask use `masked_select`, `masked_fill` or `where_`; otherwise `.cast(DType::I64)`"));
         }
         let axis = self.axis;
@@ -322,6 +323,7 @@ impl Primitive for Checked {
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
         if !x[0].dtype.is_int() {
             return Err(Error::new(format!("indices must be integers, not {}", x[0].dtype))
+                .of_kind(crate::ErrorKind::Index)
                 .hint("cast first: `.cast(DType::I64)`"));
         }
         Ok(Spec::new(DType::I64, x[0].shape.clone()))

@@ -12,7 +12,7 @@ use super::create::addressable;
 use super::gather::{Checked, Gather, Places, try_scatter};
 use super::view::{broadcast, expand, reshaped};
 use crate::labels;
-use crate::{Axis, Error, Result, Tensor};
+use crate::{Axis, Error, ErrorKind, Result, Tensor};
 
 /// `updates` in the dtype of `x`.
 fn fitting(x: &Tensor, updates: &Tensor) -> Result<Tensor> {
@@ -154,18 +154,21 @@ pub fn index(x: &Tensor, indices: &[Tensor]) -> Result<Tensor> {
                 i.shape(),
                 list.len()
             ))
-            .hint("a mask has the sizes of the axes it stands for"));
+            .hint("a mask has the sizes of the axes it stands for")
+            .of_kind(ErrorKind::Index));
         }
         list.extend(positions(i)?);
     }
     let n = list.len();
     if n > x.ndim() {
-        return Err(Error::new(format!("{n} indices for {} axes", x.ndim())));
+        return Err(Error::new(format!("{n} indices for {} axes", x.ndim())).of_kind(ErrorKind::Index));
     }
     let mut shape = Shape::scalar();
     for i in &list {
         let joint = shape.broadcast(i.shape());
-        shape = joint.ok_or_else(|| Error::new(format!("indices do not broadcast: {} and {shape}", i.shape())))?;
+        shape = joint.ok_or_else(|| {
+            Error::new(format!("indices do not broadcast: {} and {shape}", i.shape())).of_kind(ErrorKind::Index)
+        })?;
     }
     let list: Vec<Tensor> = list.iter().map(|i| expand(i, &shape)).collect();
     if let [one] = &list[..] {
@@ -396,6 +399,7 @@ pub fn masked_select(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
 pub fn one_hot(indices: &Tensor, classes: usize) -> Result<Tensor> {
     if !indices.dtype().is_int() {
         return Err(Error::new(format!("indices must be integers, not {}", indices.dtype()))
+            .of_kind(ErrorKind::Type)
             .hint("cast first: `.cast(DType::I64)`"));
     }
     addressable(&indices.shape().with_inserted(indices.ndim(), classes), DType::I64)?;

@@ -33,6 +33,7 @@ pub mod random;
 pub mod reduce;
 pub mod resize;
 pub mod scan;
+pub mod sets;
 pub mod shape;
 pub mod solve;
 pub mod stats;
@@ -61,6 +62,7 @@ pub(crate) static FAMILIES: &[&[&OpDef]] = &[
     concat::OPS,
     index::OPS,
     order::OPS,
+    sets::OPS,
     window::OPS,
     conv::OPS,
     pool::OPS,

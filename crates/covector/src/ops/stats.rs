@@ -1,7 +1,7 @@
 //! Reductions made of others: moments, norms, softmax and its kin, truth and the places of extremes.
 
 use covector_array::kernels::{self, Inputs};
-use covector_array::{Array, DType};
+use covector_array::{Array, DType, Shape};
 use covector_derive::{op, op_list};
 
 use super::complex::require_order;
@@ -298,9 +298,24 @@ impl Primitive for ArgExtreme {
     }
 }
 
+/// Over one axis, or over all in row-major order.
+fn arg_extreme(x: &Tensor, axes: Axes, largest: bool) -> Result<Tensor> {
+    let folded = axes.resolve(x.ndim())?;
+    if axes.given().is_none() {
+        let y = Tensor::apply(ArgExtreme { axis: 0, largest }, [reshaped(x, [x.size()])])?;
+        return Ok(if axes.keepdims { reshaped(&y, folded.iter().map(|_| 1).collect::<Shape>()) } else { y });
+    }
+    let [axis] = folded[..] else {
+        return Err(Error::new(format!("takes one axis or all, not {}", folded.len())));
+    };
+    let y = Tensor::apply(ArgExtreme { axis, largest }, [x.clone()])?;
+    Ok(if axes.keepdims { reshaped(&y, x.shape().with_axis(axis, 1)) } else { y })
+}
+
 /// The index of the largest element along `axis`: the first of equals; NaN is the largest.
 ///
-/// Shapes: `axis` is dropped. Any dtype; the result is i64 and has no derivative.
+/// Shapes: `axis` is dropped, or kept with size 1 under [`keep`]. Over all axes elements are counted in row-major order.
+/// Any dtype; the result is i64 and has no derivative.
 /// # Errors
 /// If the axis is out of range or empty.
 /// # Example
@@ -311,13 +326,14 @@ impl Primitive for ArgExtreme {
 /// Source: NumPy's `argmax`.
 #[op(samples = [(real([2, 3]), 0), (real([2, 3, 2]), -2), (ints(0, 3, [5]), 0), (bools([4]), -1)],
     notes = "derivative=the result is an integer")]
-pub fn argmax(x: &Tensor, axis: Axis) -> Result<Tensor> {
-    Tensor::apply(ArgExtreme { axis: x.axis(axis)?, largest: true }, [x.clone()])
+pub fn argmax(x: &Tensor, axis: Axes) -> Result<Tensor> {
+    arg_extreme(x, axis, true)
 }
 
 /// The index of the smallest element along `axis`: the first of equals; NaN is the smallest.
 ///
-/// Shapes: `axis` is dropped. Any dtype; the result is i64 and has no derivative.
+/// Shapes: `axis` is dropped, or kept with size 1 under [`keep`]. Over all axes elements are counted in row-major order.
+/// Any dtype; the result is i64 and has no derivative.
 /// # Errors
 /// If the axis is out of range or empty.
 /// # Example
@@ -328,8 +344,8 @@ pub fn argmax(x: &Tensor, axis: Axis) -> Result<Tensor> {
 /// Source: NumPy's `argmin`.
 #[op(samples = [(real([2, 3]), 0), (real([2, 3, 2]), -2), (ints(0, 3, [5]), 0), (bools([4]), -1)],
     notes = "derivative=the result is an integer")]
-pub fn argmin(x: &Tensor, axis: Axis) -> Result<Tensor> {
-    Tensor::apply(ArgExtreme { axis: x.axis(axis)?, largest: false }, [x.clone()])
+pub fn argmin(x: &Tensor, axis: Axes) -> Result<Tensor> {
+    arg_extreme(x, axis, false)
 }
 
 op_list![var, std, norm, logsumexp, softmax, log_softmax, any, all, argmax, argmin];

@@ -3,7 +3,7 @@
 use covector_array::{DType, Shape, c128};
 
 use super::{OpDef, Param};
-use crate::{Axes, Axis, Error, Ints, MatrixNorm, Operand, Result, Tensor};
+use crate::{Axes, Axis, Error, ErrorKind, Ints, MatrixNorm, Operand, Result, Tensor};
 
 /// An argument of any kind an op takes.
 #[derive(Clone, Debug)]
@@ -88,7 +88,8 @@ impl Args {
     pub fn positional(op: &'static OpDef, args: Vec<Arg>) -> Result<Args> {
         if args.len() > op.params.len() {
             let wanted = op.params.len();
-            return Err(Error::new(format!("{} takes {wanted} arguments, {} were given", op.name, args.len())));
+            return Err(Error::new(format!("{} takes {wanted} arguments, {} were given", op.name, args.len()))
+                .of_kind(ErrorKind::Type));
         }
         let mut values: Vec<Option<Arg>> = args.into_iter().map(Some).collect();
         values.resize_with(op.params.len(), || None);
@@ -102,10 +103,13 @@ impl Args {
     pub fn set(&mut self, name: &str, value: Arg) -> Result<()> {
         let known = || self.params.iter().map(|p| p.name).collect::<Vec<_>>().join(", ");
         let at = self.params.iter().position(|p| p.name == name);
-        let at =
-            at.ok_or_else(|| Error::new(format!("no parameter `{name}`")).hint(format!("there are: {}", known())))?;
+        let at = at.ok_or_else(|| {
+            Error::new(format!("no parameter `{name}`"))
+                .hint(format!("there are: {}", known()))
+                .of_kind(ErrorKind::Type)
+        })?;
         if self.values[at].is_some() {
-            return Err(Error::new(format!("parameter `{name}` was given twice")));
+            return Err(Error::new(format!("parameter `{name}` was given twice")).of_kind(ErrorKind::Type));
         }
         self.values[at] = Some(value);
         Ok(())
@@ -121,7 +125,7 @@ impl Args {
         let missing = matches!(value, Arg::None);
         T::from_arg(value).ok_or_else(|| {
             let what = if missing { "is missing" } else { "is of the wrong kind" };
-            Error::new(format!("argument `{name}` {what}: it takes {}", T::KIND))
+            Error::new(format!("argument `{name}` {what}: it takes {}", T::KIND)).of_kind(ErrorKind::Type)
         })
     }
 

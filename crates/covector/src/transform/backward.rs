@@ -46,6 +46,11 @@ impl Tensor {
         Ok(leaf.named(self.names()))
     }
 
+    /// True if a derivative with respect to something this was made from may be asked for.
+    pub fn is_differentiated(&self) -> bool {
+        self.marks().has_derivatives()
+    }
+
     /// The gradient that [`backward`](Self::backward) has left on this leaf; `None` before, and for other tensors.
     pub fn grad(&self) -> Option<Tensor> {
         self.variable().and_then(|v| v.0.lock().unwrap_or_else(|e| e.into_inner()).clone())

@@ -1,0 +1,5 @@
+"""The mini engine: numbers that remember what they were made of."""
+
+from covector._core import Value
+
+__all__ = ["Value"]

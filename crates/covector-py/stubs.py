@@ -1,0 +1,121 @@
+"""Writes the type stubs of the compiled module: from its functions, their signatures and their docstrings.
+
+Run it after a build: `python crates/covector-py/stubs.py`. With `--check` it only says whether they are up to date.
+"""
+
+import inspect
+import sys
+from pathlib import Path
+
+import covector as cv
+from covector import _core
+
+HERE = Path(__file__).parent / "python" / "covector"
+HEAD = '''"""Types of the compiled module; written by crates/covector-py/stubs.py, not by hand."""
+
+from typing import Any, final
+
+'''
+DTYPES = {name for name in dir(_core) if isinstance(getattr(_core, name), _core.dtype)}
+#: Functions whose results are no arrays.
+RESULTS = {
+    "grad": "Any", "value_and_grad": "Any", "jacrev": "Any", "jacfwd": "Any", "hessian": "Any", "vmap": "Any", "checkpoint": "Any",
+    "compile": "Any", "jit": "Any", "vjp": "Any", "jvp": "Any", "linearize": "Any", "graph": "Any", "trace": "Any", "cost": "Any",
+    "why": "Any", "save": "None", "load": "dict[str, Array]", "result_type": "dtype", "can_cast": "_bool", "isdtype": "_bool",
+    "finfo": "Any", "iinfo": "Any", "broadcast_shapes": "tuple[int, ...]", "broadcast_arrays": "tuple[Array, ...]",
+    "meshgrid": "tuple[Array, ...]", "unstack": "tuple[Array, ...]", "unbind": "tuple[Array, ...]", "nonzero": "tuple[Array, ...]",
+    "split": "tuple[Array, ...]", "chunk": "tuple[Array, ...]", "unique_all": "Any", "unique_counts": "Any", "unique_inverse": "Any",
+    "topk": "Any", "_bytes_alive": "tuple[int, int]", "_after_fork": "None",
+}  # fmt: skip
+
+
+def shown(signature):
+    """A signature as a stub has it: every parameter may be anything, and has a default or not."""
+    parts, seen_star = [], False
+    parameters = list(signature.parameters.values())
+    for i, p in enumerate(parameters):
+        if p.kind == p.VAR_POSITIONAL:
+            parts.append(f"*{p.name}: Any")
+            seen_star = True
+            continue
+        if p.kind == p.VAR_KEYWORD:
+            parts.append(f"**{p.name}: Any")
+            continue
+        if p.kind == p.KEYWORD_ONLY and not seen_star:
+            parts.append("*")
+            seen_star = True
+        bare = p.name if p.name in ("self", "cls") else f"{p.name}: Any"
+        parts.append(bare if p.default is p.empty else f"{bare} = ...")
+        last = i + 1 == len(parameters) or parameters[i + 1].kind != p.POSITIONAL_ONLY
+        if p.kind == p.POSITIONAL_ONLY and last:
+            parts.append("/")
+    return ", ".join(parts)
+
+
+def function(name, object, indent=""):
+    """One function."""
+    result = RESULTS.get(name, "Array")
+    try:
+        return f"{indent}def {name}({shown(inspect.signature(object))}) -> {result}: ...\n"
+    except ValueError:
+        return f"{indent}def {name}(*args: Any, **kwargs: Any) -> {result}: ...\n"
+
+
+def described(cls):
+    """One class."""
+    lines = [f"@final\nclass {cls.__name__}:\n"]
+    for name, object in sorted(vars(cls).items()):
+        if name in ("__doc__", "__module__", "__weakref__", "__dict__", "__new__"):
+            continue
+        if name in ("__array_ufunc__", "__array_function__", "__pow__", "__ipow__", "__rpow__"):
+            lines.append(f"    {name}: Any\n")
+        elif inspect.isgetsetdescriptor(object) or type(object).__name__ == "Method" or name == "__hash__":
+            lines.append(f"    {name}: Any\n" if name != "__hash__" else "    __hash__: Any\n")
+        elif callable(object):
+            try:
+                text = shown(inspect.signature(object))
+            except ValueError:
+                text = "self, *args: Any, **kwargs: Any"
+            lines.append(f"    def {name}({text}) -> Any: ...\n")
+    if cls in (_core.Value, _core.dtype, _core.custom_vjp, _core.no_grad):
+        given = shown(inspect.signature(cls))
+        lines.append(f"    def __new__(cls{', ' if given else ''}{given}) -> Any: ...\n")
+    return "".join(lines) if len(lines) > 1 else lines[0].rstrip() + " ...\n"
+
+
+def core():
+    """The stub of the compiled module."""
+    text = [HEAD, "import builtins\n\n_bool = builtins.bool\n\n"]
+    for name in sorted(vars(_core)):
+        object = getattr(_core, name)
+        if isinstance(object, type):
+            text.append("\n" + (described(object) if not issubclass(object, Exception) else f"class {name}(ValueError): ...\n"))
+    text.append("\n")
+    for name in sorted(vars(_core)):
+        object = getattr(_core, name)
+        if name.startswith("__") or isinstance(object, type):
+            continue
+        if name in DTYPES:
+            text.append(f"{name}: dtype\n")
+        elif callable(object):
+            text.append(function(name, object))
+        else:
+            text.append(f"{name}: Any\n")
+    names = "".join(f'    "{name}",\n' for name in sorted(_core.__all__))
+    text.append(f"__version__: str\n__all__ = [\n{names}]\n")
+    return "".join(text)
+
+
+def main():
+    path = HERE / "_core.pyi"
+    text = core()
+    if "--check" in sys.argv:
+        if not path.exists() or path.read_text() != text:
+            sys.exit(f"{path} is out of date: run crates/covector-py/stubs.py")
+        return
+    path.write_text(text)
+    print(f"{path}: {text.count('def ')} functions, of covector {cv.__version__}")
+
+
+if __name__ == "__main__":
+    main()
