@@ -150,12 +150,13 @@ impl<T: Num, F: Fold<T>> Tile<'_, T, F> {
         let (size, step) = self.sequence.inner();
         let mut walk = Walk::at(self.sequence.outer(), start / size);
         let mut inner = start % size;
-        if self.stride == 1 && inner + len <= size {
-            if let Some(lanes) = Lanes::of(T::DTYPE, F::OP) {
-                // SAFETY: row `start` of the tile lies in the array, and those after it are `step` apart.
-                unsafe { self.block_by_lanes(x.offset(walk.offset + inner as isize * step), step, len, lanes) };
-                return combine_lanes::<T, F>(self.lanes, width, len.min(LANES));
-            }
+        if self.stride == 1
+            && inner + len <= size
+            && let Some(lanes) = Lanes::of(T::DTYPE, F::OP)
+        {
+            // SAFETY: row `start` of the tile lies in the array, and those after it are `step` apart.
+            unsafe { self.block_by_lanes(x.offset(walk.offset + inner as isize * step), step, len, lanes) };
+            return combine_lanes::<T, F>(self.lanes, width, len.min(LANES));
         }
         for index in 0..len {
             // SAFETY: row `start + index` of the tile lies in the array.
