@@ -8,7 +8,7 @@ fn root() -> PathBuf {
 }
 
 /// For each crate, which of ours it may depend on.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("covector-factor", &[]),
     ("covector-array", &["covector-factor"]),
     ("covector-derive", &[]),
