@@ -7,6 +7,7 @@ use covector_array::DType;
 use covector_array::kernels::MatrixOp;
 use covector_derive::{op, op_list};
 
+use super::complex::require_real;
 use super::concat::concat;
 use super::create::iota;
 use super::matrices::{self, complement, mm, node, symmetric, t};
@@ -24,6 +25,7 @@ pub(super) fn matrix(x: &Tensor) -> Result<(Tensor, DType)> {
         return Err(Error::new(format!("takes matrices, not {}", x.spec()))
             .hint("the last two axes are the rows and columns of each matrix"));
     }
+    require_real(x.spec())?;
     let dtype = x.dtype().to_float();
     Ok((widened(&x.cast(dtype)), dtype))
 }

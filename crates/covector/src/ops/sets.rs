@@ -6,6 +6,7 @@
 use covector_array::{DType, kernels};
 use covector_derive::{op, op_list};
 
+use super::complex::require_order;
 use super::scan::{padded, piece};
 use super::view::reshaped;
 use crate::{Axes, Axis, Error, Result, Tensor, keep};
@@ -71,6 +72,8 @@ pub fn count_nonzero(x: &Tensor, axes: Axes) -> Result<Tensor> {
 #[op(samples = [(ints(0, 5, [2, 3]), ints(0, 5, [2]), false), (real([3]), real([3]), true), (ints(0, 5, [2]), exact_ints(&[], [0]), false),
     (exact_ints(&[3], ()), ints(0, 5, [4]), false)], notes = "derivative=the result is bool")]
 pub fn isin(x1: &Tensor, x2: &Tensor, invert: bool) -> Result<Tensor> {
+    require_order(x1.spec())?;
+    require_order(x2.spec())?;
     let dtype = x1.dtype().promote(x2.dtype());
     let (x1, n) = (x1.cast(dtype), x2.size());
     if n == 0 {
@@ -136,6 +139,7 @@ impl Tensor {
 }
 
 fn distinct(x: &Tensor) -> Result<(Tensor, Distinct)> {
+    require_order(x.spec())?;
     let flat = reshaped(x, [x.size()]);
     let found = Distinct::of(&flat)?;
     Ok((flat, found))
@@ -268,7 +272,7 @@ pub fn repeat_each(x: &Tensor, counts: &Tensor, axis: Axis) -> Result<Tensor> {
 #[op(samples = [(real([2, 3]), -1, (), true), (real([3]), 0, "f64", false), (ints(0, 5, [2, 2]), 0, "f64", true)])]
 pub fn cumulative_sum(x: &Tensor, axis: Axis, dtype: Option<DType>, include_initial: bool) -> Result<Tensor> {
     let at = x.axis(axis)?;
-    let y = x.cast(dtype.unwrap_or(x.dtype())).cumsum(axis);
+    let y = x.try_cast(dtype.unwrap_or(x.dtype()))?.try_cumsum(axis)?;
     Ok(if include_initial { padded(&y, at, 1, 0) } else { y })
 }
 
@@ -288,7 +292,7 @@ pub fn cumulative_sum(x: &Tensor, axis: Axis, dtype: Option<DType>, include_init
 #[op(samples = [(real([2, 3]), -1, (), true), (real([3]), 0, "f64", false), (ints(1, 5, [2, 2]), 0, "f64", true)])]
 pub fn cumulative_prod(x: &Tensor, axis: Axis, dtype: Option<DType>, include_initial: bool) -> Result<Tensor> {
     let at = x.axis(axis)?;
-    let y = x.cast(dtype.unwrap_or(x.dtype())).cumprod(axis);
+    let y = x.try_cast(dtype.unwrap_or(x.dtype()))?.try_cumprod(axis)?;
     if !include_initial {
         return Ok(y);
     }
