@@ -7,6 +7,7 @@ use covector_array::DType;
 use covector_array::kernels::MatrixOp;
 use covector_derive::{op, op_list};
 
+use super::complex::require_real;
 use super::concat::concat;
 use super::create::iota;
 use super::matrices::{self, complement, mm, node, symmetric, t};
@@ -30,6 +31,7 @@ pub(super) fn matrix(x: &Tensor) -> Result<(Tensor, DType)> {
             "[[re, -im], [im, re]] of real and imaginary parts stands for a complex matrix in systems and inverses",
         ));
     }
+    require_real(x.spec())?;
     let dtype = x.dtype().to_float();
     Ok((widened(&x.cast(dtype)), dtype))
 }

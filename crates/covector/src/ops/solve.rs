@@ -4,6 +4,7 @@ use covector_array::kernels::MatrixOp;
 use covector_array::{DType, Shape};
 use covector_derive::{op, op_list};
 
+use super::complex::require_real;
 use super::create::addressable;
 use super::factor::{matrix, sides, square};
 use super::matrices::{self, column, mm, node};
@@ -24,6 +25,8 @@ impl System {
     /// # Errors
     /// If `a` is not square where it has to be, the rows differ, or the leading axes do not broadcast.
     fn new(a: &Tensor, b: &Tensor, must_be_square: bool) -> Result<System> {
+        require_real(a.spec())?;
+        require_real(b.spec())?;
         let dtype = a.dtype().promote(b.dtype()).to_float();
         let (a, dtype) = if must_be_square { square(&a.cast(dtype))? } else { matrix(&a.cast(dtype))? };
         if b.ndim() == 0 {
