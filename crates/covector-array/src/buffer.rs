@@ -278,6 +278,10 @@ struct Buffer {
 unsafe impl Send for Buffer {}
 unsafe impl Sync for Buffer {}
 
+// A panic leaves bytes as they are, and of another's owner nothing is ever called but its drop.
+impl std::panic::UnwindSafe for Buffer {}
+impl std::panic::RefUnwindSafe for Buffer {}
+
 impl Buffer {
     fn uninit(class: usize) -> Buffer {
         let bytes = class_bytes(class);

@@ -118,7 +118,7 @@ pub fn factor_f32(op: MatrixOp, a: Matrix<f32>, b: Matrix<f32>, out: &mut [f32])
 ///
 /// ```
 /// use covector_factor::{Matrix, MatrixFault, MatrixOp, factor_f64};
-/// let [mut x, one] = [[0.0; 2], Matrix { values: &[6.0, 4.0], rows: 2, columns: 1 }];
+/// let (mut x, one) = ([0.0; 2], Matrix { values: &[6.0, 4.0], rows: 2, columns: 1 });
 /// factor_f64(MatrixOp::Solve, Matrix { values: &[2.0, 0.0, 0.0, 4.0], rows: 2, columns: 2 }, one, &mut x)?;
 /// assert_eq!(x, [3.0, 1.0]);
 /// let singular = Matrix { values: &[1.0, 2.0, 2.0, 4.0], rows: 2, columns: 2 };

@@ -12,9 +12,7 @@ pub fn default(op: &OpDef, param: &Param) -> Option<Arg> {
         ("arange", "start") => Some(Arg::Int(0)),
         ("arange", "step") | ("diff", "n") => Some(Arg::Int(1)),
         ("arange", "dtype") => Some(Arg::DType(DType::I64)),
-        ("diff" | "softmax" | "log_softmax" | "sort" | "argsort" | "topk" | "argmax" | "argmin", "axis") => {
-            Some(Arg::Int(-1))
-        }
+        ("diff" | "softmax" | "log_softmax" | "sort" | "argsort" | "topk", "axis") => Some(Arg::Int(-1)),
         ("leaky_relu", "slope") => Some(Arg::Float(0.01)),
         ("elu", "alpha") | ("huber_loss", "delta") => Some(Arg::Float(1.0)),
         ("pad", "mode") => Some(Arg::from("constant")),

@@ -206,7 +206,7 @@ corpus! { REDUCTIONS:
     "log_softmax(a)" => |v| v.a.log_softmax(-1);
     "any(m, axis=0)" => |v| v.m.any(0);
     "all(m)" => |v| v.m.all(..);
-    "argmax(a)" => |v| v.a.argmax(-1);
+    "argmax(a)" => |v| v.a.argmax(..);
     "a.argmin(axis=0)" => |v| v.a.argmin(0);
     "cumsum(a, axis=1)" => |v| v.a.cumsum(1);
     "cumprod(p, axis=0)" => |v| v.p.cumprod(0);
