@@ -171,7 +171,8 @@ fn large_matrices_keep_the_adjoint_identity() {
     let x = [distinct([n, n]) * (1.0 / n as f64)];
     let spread: Vec<f64> = (0..n * n).map(|at| if at / n == at % n { (at % n) as f64 } else { 0.0 }).collect();
     let x = [&x[0] + exactly(&spread, [n, n])];
-    let factors: [fn(&Vec<Tensor>) -> Vec<Tensor>; 6] = [
+    type Factors = fn(&Vec<Tensor>) -> Vec<Tensor>;
+    let factors: [Factors; 6] = [
         |x| vec![(&x[0] + 5.0 * eye(70, DType::F64)).cholesky(true)],
         |x| [x[0].qr("reduced").0, x[0].qr("reduced").1].to_vec(),
         |x| [x[0].lu().1, x[0].lu().2].to_vec(),

@@ -52,7 +52,7 @@ pub enum Command {
     Config {
         /// What to do
         #[command(subcommand)]
-        action: Shown,
+        action: Box<Shown>,
     },
     /// Continue a prompt with a model of `covector train gpt`, or a pretrained GPT-2 or Llama
     #[command(visible_alias = "sample", after_help = GENERATE_EXAMPLES)]

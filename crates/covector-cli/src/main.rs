@@ -107,7 +107,10 @@ fn main() -> ExitCode {
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::pages(folder.as_deref()),
         Command::Train(asked) => train::run(asked.task(), &merged.origins),
-        Command::Config { action: Shown::Show(asked) } => train::show(asked.task(), &command, &merged),
+        Command::Config { action } => {
+            let Shown::Show(asked) = *action;
+            train::show(asked.task(), &command, &merged)
+        }
         Command::Generate(options) => generate::run(&options),
         Command::Export(options) => export::run(&options),
         Command::Predict(options) => predict::run(&options),

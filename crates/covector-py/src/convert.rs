@@ -283,7 +283,7 @@ fn in_range(numbers: &Numbers, dtype: DType) -> PyResult<()> {
     if !dtype.is_int() || numbers.floats > 0 {
         return Ok(());
     }
-    let odd = numbers.ints.iter().find(|&&i| !holds(dtype, i) && !(numbers.large && dtype == DType::U64));
+    let odd = numbers.ints.iter().find(|&&i| !(holds(dtype, i) || numbers.large && dtype == DType::U64));
     odd.map_or(Ok(()), |i| Err(beyond(*i, dtype)))
 }
 

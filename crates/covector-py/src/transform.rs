@@ -404,8 +404,11 @@ impl PyLinear {
 #[pyclass(frozen, dict, module = "covector", name = "custom_vjp")]
 pub struct CustomVjp {
     function: Py<PyAny>,
-    rules: Mutex<Option<Arc<(Py<PyAny>, Py<PyAny>)>>>,
+    rules: Mutex<Option<Arc<Rules>>>,
 }
+
+/// What runs forward, and what runs back.
+struct Rules(Py<PyAny>, Py<PyAny>);
 
 #[pymethods]
 impl CustomVjp {
@@ -416,7 +419,7 @@ impl CustomVjp {
 
     /// Gives the rule.
     fn defvjp(&self, forward: Py<PyAny>, backward: Py<PyAny>) {
-        *self.rules.lock().unwrap_or_else(|e| e.into_inner()) = Some(Arc::new((forward, backward)));
+        *self.rules.lock().unwrap_or_else(|e| e.into_inner()) = Some(Arc::new(Rules(forward, backward)));
     }
 
     #[pyo3(signature = (*args))]

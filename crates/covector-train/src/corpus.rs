@@ -11,6 +11,7 @@ use covector_io::NpyPieces;
 use covector_nn::Vocabulary;
 
 use crate::codec::{Codec, Cut};
+use crate::fingerprint::Fingerprint;
 use crate::{Error, Result};
 
 /// Bytes that are read at once when a text is gone through.
@@ -66,27 +67,6 @@ impl Bytes {
             }
         }
     }
-}
-
-/// The length and the FNV-1a hash of bytes as they come.
-struct Hash(u64, u64);
-
-impl Hash {
-    fn add(&mut self, bytes: &[u8]) {
-        self.0 += bytes.len() as u64;
-        self.1 = bytes.iter().fold(self.1, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
-    }
-
-    fn said(&self) -> String {
-        format!("{} bytes, {:016x}", self.0, self.1)
-    }
-}
-
-/// Tells some bytes from others.
-pub(crate) fn fingerprint(bytes: &[u8]) -> String {
-    let mut hash = Hash(0, 0xcbf2_9ce4_8422_2325);
-    hash.add(bytes);
-    hash.said()
 }
 
 enum Source {
@@ -158,7 +138,7 @@ impl Corpus {
     }
 
     fn bytes(bytes: Bytes) -> Result<Corpus> {
-        let mut hash = Hash(0, 0xcbf2_9ce4_8422_2325);
+        let mut hash = Fingerprint::new();
         chunks(&bytes, |chunk| hash.add(chunk))?;
         let (len, fingerprint) = (bytes.len() as usize, hash.said());
         Ok(Corpus { source: Source::Bytes(bytes), len, codec: Codec::Bytes, fingerprint })
@@ -170,7 +150,7 @@ impl Corpus {
             let problem = format!("{name}: its {} bytes are no whole number of tokens of {width} bytes", bytes.len());
             return Err(Error::Outside(problem));
         }
-        let (mut hash, mut most) = (Hash(0, 0xcbf2_9ce4_8422_2325), 0);
+        let (mut hash, mut most) = (Fingerprint::new(), 0);
         chunks(&bytes, |chunk| {
             hash.add(chunk);
             most = words(chunk, width).fold(most, i64::max);
@@ -186,7 +166,7 @@ impl Corpus {
             let (dtype, shape) = (pieces.dtype(), pieces.shape());
             return Err(Error::outside(format!("{name}: tokens are integers along one axis, not {dtype}{shape}")));
         }
-        let (len, mut hash, mut most) = (pieces.shape().size(), Hash(0, 0xcbf2_9ce4_8422_2325), 0);
+        let (len, mut hash, mut most) = (pieces.shape().size(), Fingerprint::new(), 0);
         for start in (0..len).step_by(CHUNK) {
             let array = pieces.read(start..(start + CHUNK).min(len))?;
             hash.add(&array.to_bytes());
@@ -285,7 +265,7 @@ fn chunks(bytes: &Bytes, mut each: impl FnMut(&[u8])) -> Result<()> {
 
 /// Goes through a text, and gives its fingerprint; each piece comes with the byte it begins at.
 fn texts(name: &str, bytes: &Bytes, mut each: impl FnMut(u64, &str) -> Result<()>) -> Result<String> {
-    let (mut hash, mut at) = (Hash(0, 0xcbf2_9ce4_8422_2325), 0);
+    let (mut hash, mut at) = (Fingerprint::new(), 0);
     while at < bytes.len() {
         let chunk = bytes.read(at, CHUNK)?;
         let whole = match std::str::from_utf8(&chunk) {

@@ -16,7 +16,15 @@ pub(crate) struct Deal {
     pub held_out: Tensor,
     batch: usize,
     /// The batches of the epoch asked for last: drawing its order for every batch would take long.
-    epoch: Mutex<Option<(Vec<u32>, usize, Vec<Tensor>)>>,
+    epoch: Mutex<Option<Epoch>>,
+}
+
+/// The batches of an epoch: those of this key and number.
+#[derive(Debug)]
+struct Epoch {
+    key: Vec<u32>,
+    number: usize,
+    batches: Vec<Tensor>,
 }
 
 impl Deal {
@@ -49,19 +57,10 @@ impl Deal {
         let (epoch, place) = (position / batches.per_epoch(), position % batches.per_epoch());
         let mut known = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
         let words = key.to_vec::<u32>();
-        if known.as_ref().is_none_or(|(of, number, _)| *of != words || *number != epoch) {
-            *known = Some((words, epoch, batches.epoch(epoch).collect()));
+        if known.as_ref().is_some_and(|known| known.key != words || known.number != epoch) {
+            *known = None;
         }
-        let Some((_, _, all)) = &*known else { unreachable!("it was just made") };
-        self.learned.try_take(&all[place], 0)
+        let made = || Epoch { key: words, number: epoch, batches: batches.epoch(epoch).collect() };
+        self.learned.try_take(&known.get_or_insert_with(made).batches[place], 0)
     }
-}
-
-/// The length and the FNV-1a hash of some bytes.
-pub(crate) fn fingerprint<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> String {
-    let (mut hash, mut length) = (0xcbf2_9ce4_8422_2325u64, 0u64);
-    for byte in bytes {
-        (hash, length) = ((hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3), length + 1);
-    }
-    format!("{length} bytes, {hash:016x}")
 }

@@ -57,6 +57,7 @@ mod deal;
 mod error;
 mod examine;
 mod feed;
+mod fingerprint;
 mod history;
 mod image;
 mod lock;

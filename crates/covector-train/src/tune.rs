@@ -12,7 +12,7 @@ use covector_nn::sample::{Sampling, Stops};
 use covector_nn::train::mean_loss;
 use covector_trace::table::grouped;
 
-use crate::corpus;
+use crate::fingerprint;
 use crate::text::{self, Continuing, written};
 use crate::{Effort, Error, Measure, Result, Task};
 
@@ -72,7 +72,7 @@ impl<M: Causal> TuneTask<M> {
         let (learned, held_out) = tokens.split_at(cut);
         let base = fingerprint(&model)?;
         let task = TuneTask {
-            fingerprint: format!("{}; on top of {base}", corpus::fingerprint(text.as_bytes())),
+            fingerprint: format!("{}; on top of {base}", fingerprint::fingerprint(text.as_bytes())),
             learned: Tensor::from(learned.to_vec()),
             held_out: Tensor::from(held_out.to_vec()),
             options,

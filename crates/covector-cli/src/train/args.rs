@@ -25,7 +25,7 @@ pub struct Train {
 #[serde(untagged)]
 pub enum Task {
     /// A GPT over the tokens of a text; so does `train` without a task
-    Gpt(Gpt),
+    Gpt(Box<Gpt>),
     /// A column of a table from the others: a class or a number
     #[command(after_help = data_args::TABULAR_EXAMPLES, mut_arg("out", |a| a.default_value("tabular.safetensors")))]
     #[command(mut_arg("steps", |a| a.default_value("1000")), mut_arg("batch", |a| a.default_value("32")))]
@@ -48,7 +48,7 @@ pub enum Shown {
 impl Train {
     /// The task that was named, or a GPT.
     pub fn task(self) -> Task {
-        self.task.unwrap_or(Task::Gpt(self.gpt))
+        self.task.unwrap_or(Task::Gpt(Box::new(self.gpt)))
     }
 }
 

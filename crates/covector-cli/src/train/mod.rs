@@ -30,8 +30,8 @@ pub fn run(asked: Task, origins: &BTreeMap<String, Origin>) -> Result<(), Failur
     let resumed = resumed(asked.common())?;
     // What goes on is the task of the checkpoint, whatever was named.
     match (asked, &resumed) {
-        (Task::Gpt(asked), None) if asked.from.is_some() => tune(asked, origins, None),
-        (Task::Gpt(asked), None) => text(asked, None),
+        (Task::Gpt(asked), None) if asked.from.is_some() => tune(*asked, origins, None),
+        (Task::Gpt(asked), None) => text(*asked, None),
         (Task::Tabular(asked), None) => data::tabular(&asked, None),
         (Task::Image(asked), None) => data::image(&asked, None),
         (asked, Some(checkpoint)) => match checkpoint.task.as_str() {

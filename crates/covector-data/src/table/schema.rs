@@ -213,14 +213,15 @@ impl Schema {
 
     fn write(&self, table: &Table, column: &Column, row: usize, known: &Places<'_>, out: &mut [f64]) -> Result<()> {
         match (column.cell(row), known) {
-            (None, _) if self.missing != Missing::Mean => Err(lacking(table, column, row)),
-            (None, Places::Number) => Ok(out[0] = f64::NAN),
-            (None, Places::Categories(_)) => Ok(()),
-            (Some(cell), Places::Number) => Ok(out[0] = number(table, column, row, cell)?),
+            (None, _) if self.missing != Missing::Mean => return Err(lacking(table, column, row)),
+            (None, Places::Number) => out[0] = f64::NAN,
+            (None, Places::Categories(_)) => (),
+            (Some(cell), Places::Number) => out[0] = number(table, column, row, cell)?,
             (Some(cell), Places::Categories(places)) => {
-                Ok(out[place(table, column, row, cell, places, "category")?] = 1.0)
+                out[place(table, column, row, cell, places, "category")?] = 1.0;
             }
         }
+        Ok(())
     }
 
     fn targets(&self, table: &Table, column: &Column, rows: &[usize]) -> Result<Tensor> {

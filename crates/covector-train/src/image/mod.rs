@@ -9,7 +9,8 @@ use covector::{Key, Tensor};
 use covector_data::{Augment, Images, Standardize};
 use covector_nn::doctor::{self, Finding};
 
-use crate::deal::{Deal, fingerprint};
+use crate::deal::Deal;
+use crate::fingerprint::fingerprint;
 use crate::scores::Classified;
 use crate::tabular::SPLIT;
 use crate::{Effort, Error, Measure, Result, Task};

@@ -9,7 +9,8 @@ use covector_data::{Asked, Schema, Standardize, Table};
 use covector_nn::Dropout;
 use covector_nn::doctor::{self, Finding};
 
-use crate::deal::{Deal, fingerprint};
+use crate::deal::Deal;
+use crate::fingerprint::fingerprint;
 use crate::scores::{Classified, Measured};
 use crate::{Effort, Error, Measure, Result, Task};
 
