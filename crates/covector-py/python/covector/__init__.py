@@ -33,7 +33,7 @@ acos, asin, atan = _core.acos, _core.asin, _core.atan
 
 from covector import _numpy, fft, linalg, random, scalar  # noqa: E402
 
-kron = linalg.kron
+kron = _core._linalg.kron
 
 _numpy.install()
 
