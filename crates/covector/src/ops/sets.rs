@@ -158,7 +158,7 @@ fn distinct(x: &Tensor) -> Result<(Tensor, Distinct)> {
 /// ```
 /// Source: the Array API's `unique_values`.
 #[op(samples = [(ints(0, 4, [6]),), (exactly(&[1.5, -1.0, 0.5, 0.0], [2, 2]),), (real([0]),), (real(()),)],
-    notes = "vmap=the size of the result depends on the data")]
+    notes = "vmap=the size of the result depends on the data; vmap of grad=the size of the result depends on the data")]
 pub fn unique_values(x: &Tensor) -> Result<Tensor> {
     let (flat, found) = distinct(x)?;
     Ok(flat.take(&found.first, 0))
@@ -177,7 +177,7 @@ pub fn unique_values(x: &Tensor) -> Result<Tensor> {
 /// ```
 /// Source: the Array API's `unique_counts`.
 #[op(samples = [(ints(0, 4, [6]),), (exactly(&[1.5, -1.0, 0.5, 0.0], [2, 2]),), (real([0]),)],
-    notes = "vmap=the size of the result depends on the data")]
+    notes = "vmap=the size of the result depends on the data; vmap of grad=the size of the result depends on the data")]
 pub fn unique_counts(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let (flat, found) = distinct(x)?;
     Ok((flat.take(&found.first, 0), found.counts(x.size())))
@@ -196,7 +196,7 @@ pub fn unique_counts(x: &Tensor) -> Result<(Tensor, Tensor)> {
 /// ```
 /// Source: the Array API's `unique_inverse`.
 #[op(samples = [(ints(0, 4, [6]),), (exactly(&[1.5, -1.0, 0.5, 0.0], [2, 2]),), (real([0]),)],
-    notes = "vmap=the size of the result depends on the data")]
+    notes = "vmap=the size of the result depends on the data; vmap of grad=the size of the result depends on the data")]
 pub fn unique_inverse(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let (flat, found) = distinct(x)?;
     Ok((flat.take(&found.first, 0), found.inverse(x)))
@@ -216,7 +216,7 @@ pub fn unique_inverse(x: &Tensor) -> Result<(Tensor, Tensor)> {
 /// ```
 /// Source: the Array API's `unique_all`.
 #[op(samples = [(ints(0, 4, [6]),), (exactly(&[1.5, -1.0, 0.5, 0.0], [2, 2]),), (real([0]),)],
-    notes = "vmap=the size of the result depends on the data")]
+    notes = "vmap=the size of the result depends on the data; vmap of grad=the size of the result depends on the data")]
 pub fn unique_all(x: &Tensor) -> Result<Vec<Tensor>> {
     let (flat, found) = distinct(x)?;
     Ok(vec![flat.take(&found.first, 0), found.first.clone(), found.inverse(x), found.counts(x.size())])
