@@ -1,34 +1,12 @@
 //! The command from outside: what it prints and where, what it leaves behind, and how it fails.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+mod common;
 
-/// A folder of its own for a test, removed at the end.
-struct Folder(PathBuf);
+use std::process::Command;
+
+use common::Folder;
 
 impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("covector-cli-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_covector")).args(args).current_dir(&self.0).output().unwrap()
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        std::fs::write(self.0.join(name), bytes).unwrap();
-    }
-
-    /// The names in the folder, sorted.
-    fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            std::fs::read_dir(&self.0).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
     /// Runs what must fail, and gives its complaint.
     #[track_caller]
     fn refused(&self, args: &[&str], code: i32) -> String {
@@ -39,12 +17,6 @@ impl Folder {
         assert!(output.stdout.is_empty(), "nothing is printed before the arguments are checked");
         assert_eq!(self.names(), before, "nothing is left behind");
         complaint
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -1,41 +1,14 @@
 //! Options in files: one declaration, one order of precedence, mistakes with their place.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+mod common;
 
-struct Folder(PathBuf);
+use common::Folder;
 
 impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("covector-config-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        let folder = Folder(path);
-        folder.write("text.txt", &"Twinkle, twinkle, little star,\nHow I wonder what you are!\n".repeat(40));
-        folder
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.0.join(name), text).unwrap();
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_covector")).args(args).current_dir(&self.0).output().unwrap()
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.0.join(name)).unwrap()
-    }
-
     fn shown(&self, args: &[&str]) -> String {
         let output = self.run(&[&["config", "show"], args].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -63,7 +36,7 @@ fn line<'a>(shown: &'a str, key: &str) -> &'a str {
 
 #[test]
 fn flags_win_over_the_file_and_the_file_over_defaults() {
-    let folder = Folder::new("order");
+    let folder = Folder::with_text("order");
     folder.write("run.toml", FILE);
     let shown = folder.shown(&["gpt", "--config", "run.toml", "--steps", "7", "--log", "other.csv"]);
     assert!(line(&shown, "steps").ends_with("# flag --steps") && line(&shown, "steps").starts_with("steps = 7 "));
@@ -75,7 +48,7 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
 
 #[test]
 fn what_is_shown_is_a_file_that_gives_the_same() {
-    let folder = Folder::new("round");
+    let folder = Folder::with_text("round");
     folder.write("run.toml", FILE);
     let values = |shown: &str| -> Vec<String> {
         shown
@@ -93,7 +66,7 @@ fn what_is_shown_is_a_file_that_gives_the_same() {
 
 #[test]
 fn a_file_trains_as_its_flags_do() {
-    let folder = Folder::new("same");
+    let folder = Folder::with_text("same");
     folder.write("run.toml", FILE);
     let output = folder.run(&["train", "--config", "run.toml", "--out", "file.safetensors"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -106,7 +79,7 @@ fn a_file_trains_as_its_flags_do() {
 
 #[test]
 fn mistakes_in_files_are_errors_with_their_place() {
-    let folder = Folder::new("mistakes");
+    let folder = Folder::with_text("mistakes");
     for (text, complaint) in [
         ("\nlayer = 2", "bad.toml:2:1: there is no option `layer`; did you mean `layers`?"),
         ("eval_intervall = 2", "bad.toml:1:1: there is no option `eval_intervall`; did you mean `eval-interval`?"),
@@ -142,7 +115,7 @@ fn mistakes_in_files_are_errors_with_their_place() {
 
 #[test]
 fn a_training_that_goes_on_keeps_its_own_options() {
-    let folder = Folder::new("resumed");
+    let folder = Folder::with_text("resumed");
     folder.write("run.toml", FILE);
     let output = folder.run(&[
         "train",
@@ -166,7 +139,7 @@ fn a_training_that_goes_on_keeps_its_own_options() {
 
 #[test]
 fn constants_that_an_optimiser_lacks_are_wrong_usage() {
-    let folder = Folder::new("constants");
+    let folder = Folder::with_text("constants");
     folder.write("run.toml", FILE);
     for (flags, complaint) in [
         (&["--optimizer", "adamw", "--momentum", "0.9"][..], "the optimiser adamw has no momentum"),

@@ -1,30 +1,17 @@
 //! Tables and images from the command line: what is learned, predicted, judged and refused.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+mod common;
 
 use covector::Key;
 use covector_data::digits;
 
-/// A folder of its own for a test, removed at the end.
-struct Folder(PathBuf);
+use common::Folder;
 
 impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("covector-cli-learn-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn run(&self, args: &str) -> Output {
-        let args = args.split_whitespace();
-        Command::new(env!("CARGO_BIN_EXE_covector")).args(args).current_dir(&self.0).output().unwrap()
-    }
-
     /// What a command that works prints.
     #[track_caller]
     fn says(&self, args: &str) -> String {
-        let output = self.run(args);
+        let output = self.line(args);
         assert!(output.status.success(), "{args}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
@@ -32,16 +19,10 @@ impl Folder {
     /// What one that fails complains of.
     #[track_caller]
     fn refused(&self, args: &str, code: i32) -> String {
-        let output = self.run(args);
+        let output = self.line(args);
         assert_eq!(output.status.code(), Some(code), "{args}");
         assert!(output.stdout.is_empty(), "{args} prints before it fails");
         String::from_utf8(output.stderr).unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

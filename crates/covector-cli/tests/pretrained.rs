@@ -1,7 +1,8 @@
 //! Pretrained models from outside: continued, trained further, and written for others.
 
+mod common;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use covector::{Key, Tensor, Tree};
 use covector_models::export::merged;
@@ -9,24 +10,13 @@ use covector_models::{Gpt2, LanguageModel, Llama, Tuned};
 use covector_nn::Gpt;
 use covector_nn::sample::{Flow, Sampling, continued};
 
-/// A folder of its own for a test, removed at the end.
-struct Folder(PathBuf);
+use common::Folder;
 
 impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("covector-pretrained-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn output(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_covector")).args(args).current_dir(&self.0).output().unwrap()
-    }
-
     /// What a command prints that succeeds.
     #[track_caller]
-    fn run(&self, args: &[&str]) -> String {
-        let output = self.output(args);
+    fn says(&self, args: &[&str]) -> String {
+        let output = self.run(args);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("whole characters are printed")
     }
@@ -35,22 +25,11 @@ impl Folder {
     #[track_caller]
     fn refused(&self, args: &[&str], code: i32) -> String {
         let before = self.names();
-        let output = self.output(args);
+        let output = self.run(args);
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{complaint}");
         assert_eq!(self.names(), before, "nothing is left behind");
         complaint
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
     }
 
     /// A copy of a golden folder.
@@ -60,12 +39,6 @@ impl Folder {
             let entry = entry.unwrap();
             std::fs::copy(entry.path(), self.path(name).join(entry.file_name())).unwrap();
         }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -92,7 +65,7 @@ fn generate_continues_pretrained_models_and_ends_where_it_is_told() {
     for name in ["gpt2_text", "llama_text"] {
         folder.copy(name);
         let base = ["generate", name, "--prompt", "the cat, 日本", "--tokens", "20"];
-        let with = |more: &[&str]| folder.run(&[&base[..], more].concat());
+        let with = |more: &[&str]| folder.says(&[&base[..], more].concat());
         let likeliest = with(&["--temperature", "0"]);
         assert_eq!(likeliest, greedy(&golden(name), "the cat, 日本", 20) + "\n", "{name}");
         assert_eq!(with(&["--top-k", "1", "--seed", "4"]), likeliest);
@@ -111,9 +84,9 @@ fn generate_continues_pretrained_models_and_ends_where_it_is_told() {
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replace("\"eos_token_id\": 0", "\"eos_token_id\": [7, 116]")).unwrap();
     let base = ["generate", "gpt2_text", "--prompt", "the cat", "--tokens", "5", "--temperature", "0"];
-    assert_eq!(folder.run(&base), "the cat\n");
-    assert!(folder.run(&[&base[..], &["--ignore-end"]].concat()).len() > 9);
-    let speed = folder.output(&[&base[..], &["--ignore-end", "--speed"]].concat());
+    assert_eq!(folder.says(&base), "the cat\n");
+    assert!(folder.says(&[&base[..], &["--ignore-end"]].concat()).len() > 9);
+    let speed = folder.run(&[&base[..], &["--ignore-end", "--speed"]].concat());
     assert!(String::from_utf8_lossy(&speed.stderr).starts_with("4 tokens of prompt in "));
 }
 
@@ -159,7 +132,7 @@ fn adapters_learn_are_small_and_merge() {
         .unwrap();
     for name in ["gpt2_text", "llama_text"] {
         folder.copy(name);
-        let all = folder.run(&tune(&[name, "--lora", "2", "--out", "tuned.safetensors"]));
+        let all = folder.says(&tune(&[name, "--lora", "2", "--out", "tuned.safetensors"]));
         let trained: usize =
             Tuned::load(folder.path("tuned.safetensors")).unwrap().part.values().map(Tensor::size).sum();
         assert!(all.contains(&format!("\n{trained} parameters; ")) && all.contains(" stay as they are; "), "{all}");
@@ -174,15 +147,15 @@ fn adapters_learn_are_small_and_merge() {
                 a
             }
         });
-        let none = folder.run(&[&short[..], &[name, "--lora", "2", "--out", "x"]].concat());
+        let none = folder.says(&[&short[..], &[name, "--lora", "2", "--out", "x"]].concat());
         assert!(loss(&all) < loss(&none) - 0.3, "{name}: {} after, {} before", loss(&all), loss(&none));
 
         let prompt = ["--prompt", "the cat", "--temperature", "0", "--tokens", "12"];
-        let tuned = folder.run(&[&["generate", name, "--tuned", "tuned.safetensors"], &prompt[..]].concat());
+        let tuned = folder.says(&[&["generate", name, "--tuned", "tuned.safetensors"], &prompt[..]].concat());
         let merged_to = format!("{name}-merged");
-        folder.run(&["export", name, "--merge", "tuned.safetensors", "--format", "huggingface", "--out", &merged_to]);
-        assert_eq!(folder.run(&[&["generate", &merged_to], &prompt[..]].concat()), tuned);
-        assert_ne!(folder.run(&[&["generate", name], &prompt[..]].concat()), tuned, "something was learned");
+        folder.says(&["export", name, "--merge", "tuned.safetensors", "--format", "huggingface", "--out", &merged_to]);
+        assert_eq!(folder.says(&[&["generate", &merged_to], &prompt[..]].concat()), tuned);
+        assert_ne!(folder.says(&[&["generate", name], &prompt[..]].concat()), tuned, "something was learned");
         // The folder itself is as it was.
         for entry in std::fs::read_dir(golden(name)).unwrap() {
             let entry = entry.unwrap();
@@ -191,9 +164,9 @@ fn adapters_learn_are_small_and_merge() {
         }
     }
     let open = |name: &str| covector_models::Folder::open(folder.path(name)).unwrap();
-    folder.run(&tune(&["gpt2_text", "--lora", "2", "--out", "tuned.safetensors"]));
+    folder.says(&tune(&["gpt2_text", "--lora", "2", "--out", "tuned.safetensors"]));
     let tuned = Tuned::load(folder.path("tuned.safetensors")).unwrap();
-    folder.run(&["export", "gpt2_text", "--merge", "tuned.safetensors", "--format", "huggingface", "--out", "again"]);
+    folder.says(&["export", "gpt2_text", "--merge", "tuned.safetensors", "--format", "huggingface", "--out", "again"]);
     let base: Gpt2 = merged(&open("gpt2_text"), None).unwrap();
     let (applied, merged_model): (Gpt2, Gpt2) = (tuned.applied(&base).unwrap(), merged(&open("again"), None).unwrap());
     let tokens = Tensor::from([[1i64, 84, 258, 30, 7]]);
@@ -217,19 +190,19 @@ fn frozen_weights_keep_their_bits_and_a_tuning_goes_on_to_the_same_bits() {
         .unwrap();
     folder.copy("gpt2_text");
     let frozen = ["gpt2_text", "--freeze", "w*", "--freeze", "h.0.*"];
-    folder.run(&tune(&[&frozen[..], &["--out", "part.safetensors"]].concat()));
+    folder.says(&tune(&[&frozen[..], &["--out", "part.safetensors"]].concat()));
     let part = Tuned::load(folder.path("part.safetensors")).unwrap().part;
     assert!(part.keys().all(|path| path.starts_with("h.1.") || path.starts_with("ln_f")), "{:?}", part.keys());
-    folder.run(&["export", "gpt2_text", "--merge", "part.safetensors", "--format", "huggingface", "--out", "new"]);
+    folder.says(&["export", "gpt2_text", "--merge", "part.safetensors", "--format", "huggingface", "--out", "new"]);
     let open = |name: &str| covector_models::Folder::open(folder.path(name)).unwrap();
     let [before, after]: [Gpt2; 2] = ["gpt2_text", "new"].map(|name| merged(&open(name), None).unwrap());
     for ((path, before), (_, after)) in before.named().iter().zip(after.named()) {
         assert_eq!(bits(before) != bits(&after), part.contains_key(path), "{path}");
     }
     let more = ["--checkpoint", "state", "--checkpoint-interval", "25", "--out", "other.safetensors"];
-    folder.run(&tune(&[&frozen[..], &more].concat()));
+    folder.says(&tune(&[&frozen[..], &more].concat()));
     std::fs::remove_file(folder.path("other.safetensors")).unwrap();
-    folder.run(&["train", "gpt", "--resume", "state"]);
+    folder.says(&["train", "gpt", "--resume", "state"]);
     let [one, other] = ["part.safetensors", "other.safetensors"].map(|name| std::fs::read(folder.path(name)).unwrap());
     assert!(one == other, "the last fifteen steps again give the same file");
 
@@ -253,7 +226,7 @@ fn an_exported_gpt_is_the_folder_that_transformers_read_with_these_logits() {
     let folder = Folder::new("export");
     let model = golden("exported/gpt.safetensors");
     let model = model.to_str().unwrap();
-    folder.run(&["export", model, "--format", "huggingface", "--out", "gpt"]);
+    folder.says(&["export", model, "--format", "huggingface", "--out", "gpt"]);
     for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
         let [found, kept] =
             [folder.path("gpt"), golden("exported/folder")].map(|f| std::fs::read(f.join(name)).unwrap());
@@ -271,8 +244,8 @@ fn an_exported_gpt_is_the_folder_that_transformers_read_with_these_logits() {
     let wanted = expected["logits"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap());
     let worst = logits.iter().zip(wanted).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
     assert!(worst < 1e-5, "{worst}");
-    let [a, b] =
-        [model, "gpt"].map(|m| folder.run(&["generate", m, "--prompt", "the", "--tokens", "30", "--temperature", "0"]));
+    let [a, b] = [model, "gpt"]
+        .map(|m| folder.says(&["generate", m, "--prompt", "the", "--tokens", "30", "--temperature", "0"]));
     assert_eq!(a, b);
     let unknown = folder.refused(&["generate", "gpt", "--prompt", "Zebra"], 1);
     assert!(unknown.contains("characters that are no tokens of this model"), "{unknown}");
@@ -288,25 +261,25 @@ fn exported_files_have_the_arrays_in_the_dtype_that_was_asked_for() {
     let folder = Folder::new("files");
     let model = golden("exported/gpt.safetensors");
     let model = model.to_str().unwrap();
-    folder.run(&["export", model, "--format", "npz", "--out", "gpt.npz"]);
+    folder.says(&["export", model, "--format", "npz", "--out", "gpt.npz"]);
     let (arrays, before) =
         (covector_io::load_npz(folder.path("gpt.npz")).unwrap(), covector_io::load_safetensors(model).unwrap());
     assert_eq!(arrays.len(), before.tensors.len());
     assert!(arrays.iter().all(|(name, a)| a.to_bytes() == before.tensors[name].to_bytes()));
-    folder.run(&["export", model, "--format", "safetensors", "--dtype", "bf16", "--out", "half.safetensors"]);
+    folder.says(&["export", model, "--format", "safetensors", "--dtype", "bf16", "--out", "half.safetensors"]);
     let half = covector_io::load_safetensors(folder.path("half.safetensors")).unwrap();
     assert!(half.tensors.values().all(|a| a.dtype() == covector::DType::BF16));
     assert_eq!(half.metadata, before.metadata);
     // A file of halves is still a model.
-    assert!(folder.run(&["generate", "half.safetensors", "--prompt", "the", "--tokens", "5"]).starts_with("the"));
+    assert!(folder.says(&["generate", "half.safetensors", "--prompt", "the", "--tokens", "5"]).starts_with("the"));
     let complaint = folder.refused(&["export", model, "--format", "npz", "--dtype", "bf16", "--out", "x.npz"], 1);
     assert!(complaint.contains("the npy format has no dtype for bf16"), "{complaint}");
     folder.copy("llama_text");
-    folder.run(&["export", "llama_text", "--format", "huggingface", "--dtype", "f16", "--out", "llama"]);
+    folder.says(&["export", "llama_text", "--format", "huggingface", "--dtype", "f16", "--out", "llama"]);
     let weights = covector_io::load_safetensors(folder.path("llama/model.safetensors")).unwrap();
     assert!(weights.tensors.values().all(|a| a.dtype() == covector::DType::F16));
     assert!(std::fs::read_to_string(folder.path("llama/config.json")).unwrap().contains("\"float16\""));
-    folder.run(&["generate", "llama", "--prompt", "the cat", "--tokens", "3"]);
+    folder.says(&["generate", "llama", "--prompt", "the cat", "--tokens", "3"]);
     let complaint = folder.refused(&["export", model, "--format", "npz", "--merge", "x", "--out", "y"], 2);
     assert!(complaint.contains("--merge goes with a folder"), "{complaint}");
 }

@@ -1,45 +1,16 @@
 //! A training that is interrupted, in whatever way, ends as if it had not been.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+mod common;
+
+use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
-struct Folder(PathBuf);
+use common::Folder;
 
 impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("covector-resume-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        std::fs::write(
-            path.join("text.txt"),
-            "Twinkle, twinkle, little star,\nHow I wonder what you are!\n".repeat(40),
-        )
-        .unwrap();
-        Folder(path)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_covector"));
-        command.args(args).current_dir(&self.0);
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.0.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
-    }
-
     fn has(&self, name: &str) -> bool {
         Path::new(&self.0).join(name).exists()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -81,7 +52,7 @@ fn random(state: &mut u64) -> f64 {
 
 #[test]
 fn a_training_killed_at_random_moments_ends_in_the_same_bits() {
-    let folder = Folder::new("killed");
+    let folder = Folder::with_text("killed");
     let whole = folder.run(&tiny(&["--steps", "2000", "--out", "whole.safetensors"]));
     assert!(whole.status.success(), "{}", String::from_utf8_lossy(&whole.stderr));
 
@@ -119,7 +90,7 @@ fn a_training_killed_at_random_moments_ends_in_the_same_bits() {
 
 #[test]
 fn what_decides_the_numbers_cannot_change() {
-    let folder = Folder::new("changed");
+    let folder = Folder::with_text("changed");
     let args = tiny(&["--steps", "20", "--checkpoint", "kept.safetensors"]);
     assert!(folder.run(&args).status.success());
     let refused = |args: &[&str]| {
@@ -138,7 +109,7 @@ fn what_decides_the_numbers_cannot_change() {
 
 #[test]
 fn records_are_written() {
-    let folder = Folder::new("records");
+    let folder = Folder::with_text("records");
     let records = ["--log", "log.jsonl", "--log", "log.csv", "--log", "events", "--report", "report.html"];
     let args = tiny(&[&["--steps", "90", "--out", "m.safetensors"], &records[..]].concat());
     let output = folder.run(&args);
@@ -161,7 +132,7 @@ fn records_are_written() {
 
 #[test]
 fn patience_keeps_the_best_model() {
-    let folder = Folder::new("patience");
+    let folder = Folder::with_text("patience");
     // With a rate this large the loss soon stops falling.
     let args = tiny(&["--steps", "4000", "--lr", "0.3", "--clip", "0", "--patience", "2", "--out", "m.safetensors"]);
     let output = folder.run(&args);

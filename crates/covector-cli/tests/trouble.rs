@@ -1,50 +1,18 @@
 //! Two trainings of one file, and disks without room: a clear error, and nothing lost.
 #![cfg(unix)]
 
+mod common;
+
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-struct Folder(PathBuf);
+use common::Folder;
 
 impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("covector-trouble-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        std::fs::write(
-            path.join("text.txt"),
-            "Twinkle, twinkle, little star,\nHow I wonder what you are!\n".repeat(40),
-        )
-        .unwrap();
-        Folder(path)
-    }
-
-    fn run(&self, args: &str) -> Output {
-        let covector = env!("CARGO_BIN_EXE_covector");
-        Command::new(covector).args(args.split(' ')).current_dir(&self.0).output().unwrap()
-    }
-
     /// With files of at most so many blocks of 512 bytes, beyond which writing fails as on a full disk.
     fn cramped(&self, blocks: usize, args: &str) -> Output {
         let line = format!("trap '' XFSZ; ulimit -f {blocks}; exec {} {args}", env!("CARGO_BIN_EXE_covector"));
         Command::new("sh").args(["-c", &line]).current_dir(&self.0).output().unwrap()
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.0.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
-    }
-
-    fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            std::fs::read_dir(&self.0).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -56,7 +24,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn one_file_has_one_training() {
-    let folder = Folder::new("two");
+    let folder = Folder::with_text("two");
     let mut first = Command::new(env!("CARGO_BIN_EXE_covector"))
         .args(format!("{TINY} --steps 1000000 --eval-interval 0").split(' '))
         .current_dir(&folder.0)
@@ -66,29 +34,29 @@ fn one_file_has_one_training() {
         .unwrap();
     let mut talk = BufReader::new(first.stderr.take().unwrap()).lines();
     while !talk.next().unwrap().unwrap().starts_with("step 1/") {}
-    let second = folder.run(&format!("{TINY} --steps 3"));
+    let second = folder.line(&format!("{TINY} --steps 3"));
     let said = text(&second.stderr);
     assert_eq!(second.status.code(), Some(1));
     let wanted =
         format!("a training of process {} writes this file; wait until it is done, or name another", first.id());
     assert!(said.starts_with("error: gpt") && said.contains(&wanted), "{said}");
-    assert!(folder.run(&format!("{TINY} --steps 3 --out other.safetensors")).status.success());
+    assert!(folder.line(&format!("{TINY} --steps 3 --out other.safetensors")).status.success());
     // Killed, it leaves no lock behind that holds.
     first.kill().unwrap();
     first.wait().unwrap();
-    let third = folder.run(&format!("{TINY} --steps 3"));
+    let third = folder.line(&format!("{TINY} --steps 3"));
     assert!(third.status.success(), "{}", text(&third.stderr));
     assert_eq!(folder.names(), ["gpt.safetensors", "other.safetensors", "text.txt"], "and none at the end");
 }
 
 #[test]
 fn without_room_for_a_checkpoint_the_one_before_stays() {
-    let folder = Folder::new("checkpoint");
-    let whole = folder.run(&format!("{TINY} --steps 40 --out whole.safetensors"));
+    let folder = Folder::with_text("checkpoint");
+    let whole = folder.line(&format!("{TINY} --steps 40 --out whole.safetensors"));
     assert!(whole.status.success(), "{}", text(&whole.stderr));
     // The state after step 20 is all there is.
     let args = format!("{TINY} --steps 40 --checkpoint kept.safetensors --checkpoint-interval 20 --out m.safetensors");
-    assert!(folder.run(&args).status.success());
+    assert!(folder.line(&args).status.success());
     let before = folder.read("kept.safetensors");
     let cramped = folder.cramped(8, "train --resume kept.safetensors --checkpoint-interval 5");
     let said = text(&cramped.stderr);
@@ -97,14 +65,14 @@ fn without_room_for_a_checkpoint_the_one_before_stays() {
     assert!(said.contains("an earlier state is kept: go on with --resume kept.safetensors"), "{said}");
     assert!(folder.read("kept.safetensors") == before, "the checkpoint is as it was");
     assert!(folder.names().iter().all(|name| !name.ends_with(".tmp")), "{:?}", folder.names());
-    assert!(folder.run("train --resume kept.safetensors").status.success());
+    assert!(folder.line("train --resume kept.safetensors").status.success());
     assert!(folder.read("m.safetensors") == folder.read("whole.safetensors"), "nothing is lost");
 }
 
 #[test]
 fn without_room_for_the_model_or_the_report_the_old_ones_stay() {
-    let folder = Folder::new("model");
-    assert!(folder.run(&format!("{TINY} --steps 3 --report report.html")).status.success());
+    let folder = Folder::with_text("model");
+    assert!(folder.line(&format!("{TINY} --steps 3 --report report.html")).status.success());
     let (model, report) = (folder.read("gpt.safetensors"), folder.read("report.html"));
     let args = format!("{TINY} --steps 4 --checkpoint-interval 0 --report report.html");
     let cramped = folder.cramped(2, &args);
@@ -128,8 +96,8 @@ fn without_room_for_the_model_or_the_report_the_old_ones_stay() {
 
 #[test]
 fn without_room_for_a_log_the_state_is_kept() {
-    let folder = Folder::new("log");
-    assert!(folder.run(&format!("{TINY} --steps 900 --out whole.safetensors")).status.success());
+    let folder = Folder::with_text("log");
+    assert!(folder.line(&format!("{TINY} --steps 900 --out whole.safetensors")).status.success());
     // The log outgrows 40 kB, the checkpoint does not.
     let args = format!("{TINY} --steps 900 --out m.safetensors --log log.jsonl");
     std::fs::write(folder.0.join("log.jsonl"), "").unwrap();
@@ -139,7 +107,7 @@ fn without_room_for_a_log_the_state_is_kept() {
         Some(1) => {
             assert!(said.contains("error: log.jsonl: cannot write the log: "), "{said}");
             assert!(said.contains("is kept: go on with --resume m.checkpoint.safetensors"), "{said}");
-            let output = folder.run("train --resume m.checkpoint.safetensors");
+            let output = folder.line("train --resume m.checkpoint.safetensors");
             assert!(output.status.success(), "{}", text(&output.stderr));
             assert!(folder.read("m.safetensors") == folder.read("whole.safetensors"), "nothing is lost");
         }
@@ -148,7 +116,7 @@ fn without_room_for_a_log_the_state_is_kept() {
     #[cfg(target_os = "linux")]
     {
         std::os::unix::fs::symlink("/dev/full", folder.0.join("full.csv")).unwrap();
-        let full = folder.run(&format!("{TINY} --steps 3 --log full.csv"));
+        let full = folder.line(&format!("{TINY} --steps 3 --log full.csv"));
         let said = text(&full.stderr);
         assert_eq!(said, "error: full.csv: cannot write the log: No space left on device (os error 28)\n");
     }
@@ -158,7 +126,7 @@ fn without_room_for_a_log_the_state_is_kept() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_large_text_is_learned_in_little_memory() {
-    let folder = Folder::new("large");
+    let folder = Folder::with_text("large");
     let file = std::fs::File::create(folder.0.join("large.txt")).unwrap();
     file.set_len(256 << 20).unwrap();
     let args = TINY.replace("--text text.txt", "--text large.txt");
