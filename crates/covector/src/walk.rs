@@ -1,5 +1,7 @@
 //! From the graph to a flat list: nodes in dependency order with integer operands. Never recursive.
 
+use std::collections::HashMap;
+
 use smallvec::SmallVec;
 
 use crate::Tensor;
@@ -9,7 +11,7 @@ use crate::tensor::Operands;
 pub(crate) type Positions = SmallVec<[u32; 3]>;
 
 /// Nodes in an order in which every operand stands before its users.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Listing {
     pub nodes: Vec<Tensor>,
     /// For each node the positions of its operands; empty for nodes the walk did not look into.
@@ -84,11 +86,28 @@ impl Listing {
         self.operands[i].is_empty() && (self.nodes[i].is_evaluated() || self.open)
     }
 
+    /// Lets the users of small leaves of equal elements all read the first of them: a number that is written down a
+    /// thousand times is then one input. For plans that are made once; the nodes stay listed.
+    pub fn share_constants(&mut self) {
+        let mut first = HashMap::new();
+        let mut shared: Vec<u32> = (0..self.nodes.len() as u32).collect();
+        for (i, node) in self.nodes.iter().enumerate().filter(|(i, _)| self.operands[*i].is_empty()) {
+            let value = node.cached().filter(|value| value.size() * value.dtype().size() <= SHARED);
+            if let Some(value) = value {
+                shared[i] = *first.entry((node.spec(), value.to_bytes())).or_insert(i as u32);
+            }
+        }
+        self.operands.iter_mut().flatten().for_each(|x| *x = shared[*x as usize]);
+    }
+
     /// The position of a listed node.
     pub fn find(&self, node: &Tensor) -> Option<usize> {
         self.places.get(&self.nodes, node.id()).map(|i| i as usize)
     }
 }
+
+/// Bytes of a constant that is worth comparing with others.
+const SHARED: usize = 1024;
 
 impl Drop for Listing {
     fn drop(&mut self) {
@@ -98,7 +117,7 @@ impl Drop for Listing {
 }
 
 /// Where each node is listed: a table with open places, at most half full, by the nodes' numbers.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Places {
     /// The number of a node (0: a free place, for it is kept one higher) and its position. None as long as there are few
     /// nodes: looking through them is quicker.

@@ -318,3 +318,15 @@ fn large_arguments_give_the_same_bits_on_any_number_of_threads() {
     }
     threads::set_threads(std::thread::available_parallelism().map_or(1, |n| n.get()));
 }
+
+#[test]
+fn numbers_that_are_written_twice_are_one_constant_only_if_their_bits_are_the_same() {
+    let _alone = alone();
+    let f = compile(|x: &Tensor| (x / 0.0, x / -0.0, x * 0.5 + (x - 0.5) * 0.5));
+    for _ in 0..2 {
+        let (above, below, z) = f(&Tensor::from([1.0f32, 2.0]));
+        assert_eq!(above.to_vec::<f32>(), [f32::INFINITY; 2]);
+        assert_eq!(below.to_vec::<f32>(), [f32::NEG_INFINITY; 2]);
+        assert_eq!(z.to_vec::<f32>(), [0.75, 1.75]);
+    }
+}

@@ -353,3 +353,31 @@ fn nothing_is_counted_as_zero_by_omission() {
     }
     assert_eq!(idle, MOVES);
 }
+
+#[test]
+fn what_costs_less_than_a_read_is_computed_again_with_the_same_bits() {
+    let _alone = alone();
+    let shape = [16usize, 4, 32, 32];
+    let (x, g) = (numbers(&shape, 0.3), numbers(&shape, 0.7));
+    let normed = |(x, weight): &(Tensor, Tensor)| {
+        let (mean, variance) = (x.mean([0, 2, 3]), x.var([0, 2, 3], 0.0));
+        (x.batch_norm(&mean, &variance, Some(weight), None, 1e-5) * &g).sum(..)
+    };
+    let run = |plain: bool| {
+        let (y, (dx, dw)) = value_and_grad(normed)(&(x.clone(), numbers(&[4], 0.5)));
+        let plan = explain([&y, &dx, &dw]);
+        let targets = [&y, &dx, &dw];
+        if plain {
+            try_eval_stepwise(targets).unwrap()
+        } else {
+            eval(targets)
+        }
+        (plan, targets.map(|t| t.value().to_bytes()))
+    };
+    let ((plan, passes), (_, steps)) = (run(false), run(true));
+    assert!(passes == steps, "the bits differ");
+    // Deviations from the mean and slopes are seen by several passes, and written by none: only the gradient of x is.
+    let bytes = x.size() as u64 * 4;
+    assert!(plan.written() < bytes + 4096, "{plan}");
+    assert!(plan.peak < 2 * x.size() * 4, "{plan}");
+}

@@ -37,7 +37,8 @@ pub struct ExplainedStep {
     pub results: Vec<ExplainedResult>,
     /// What it reads.
     pub operands: Vec<Source>,
-    /// Arithmetic on elements: sums, products, comparisons and functions count one each.
+    /// Arithmetic on elements: sums, products, comparisons and functions count one each; what an earlier step has computed,
+    /// and this one computes again rather than read it, does not count twice.
     pub flops: u64,
     /// Bytes read; elements that are repeated count once.
     pub read: u64,
@@ -130,14 +131,16 @@ struct Walk<'a> {
     /// Values that nodes keep.
     kept: Vec<Array>,
     made: Vec<Option<(usize, usize)>>,
+    /// Nodes whose arithmetic is counted; a pass that computes one again does not count it again.
+    counted: Vec<bool>,
     done: usize,
 }
 
 impl<'a> Walk<'a> {
     fn new(list: &'a Listing) -> Self {
         let slots = list.nodes.iter().map(|node| node.cached().cloned()).collect();
-        let made = vec![None; list.nodes.len()];
-        Walk { list, ledger: Arc::default(), slots, kept: Vec::new(), made, done: 0 }
+        let (made, counted) = (vec![None; list.nodes.len()], vec![false; list.nodes.len()]);
+        Walk { list, ledger: Arc::default(), slots, kept: Vec::new(), made, counted, done: 0 }
     }
 
     fn take(&mut self, step: &schedule::Step) -> ExplainedStep {
@@ -158,7 +161,9 @@ impl<'a> Walk<'a> {
                 self.list.operands[m as usize].iter().map(|&x| self.list.nodes[x as usize].spec()).collect();
             node.primitive().cost(&operands, node.spec())
         };
-        let flops = members.iter().map(|m| cost(m).flops).sum();
+        let counted = &mut self.counted;
+        let fresh = members.iter().filter(|&&m| !std::mem::replace(&mut counted[m as usize], true));
+        let flops = fresh.map(|m| cost(m).flops).sum();
         let (arrays, memory): (SmallVec<[Array; 2]>, Memory) = match &step.chain {
             Some((chain, rows)) => {
                 let results: Vec<(&Shape, DType)> = specs.iter().map(|s| (&s.shape, s.dtype)).collect();

@@ -80,10 +80,12 @@ pub(super) struct Groups {
 pub(super) const ALONE: u32 = u32::MAX;
 
 /// More members make no pass faster, and their tiles leave the first-level cache.
-const MOST_MEMBERS: usize = 48;
+pub(super) const MOST_MEMBERS: usize = 48;
 /// Values of so few elements stay in that cache however many there are: a step more would cost more than a link.
 const TINY: usize = 128;
-const MOST_TINY_MEMBERS: usize = 2048;
+/// Elements of all tiny members together, and so of their tiles; and the most members there can be.
+const MOST_TINY_ELEMENTS: usize = 1 << 18;
+const MOST_TINY_MEMBERS: usize = 8192;
 /// Longer rows are folded by themselves: their tiles would leave the second-level cache.
 const LONGEST_ROW: usize = 8192;
 /// Shorter rows are folded into one by themselves.
@@ -91,7 +93,7 @@ const SHORTEST_FINAL_ROW: usize = 32;
 
 /// The most members of a group whose full values have so many elements.
 fn most_members(size: usize) -> usize {
-    if size <= TINY { MOST_TINY_MEMBERS } else { MOST_MEMBERS }
+    if size <= TINY { (MOST_TINY_ELEMENTS / size.max(1)).min(MOST_TINY_MEMBERS) } else { MOST_MEMBERS }
 }
 
 /// What a node does to rows.

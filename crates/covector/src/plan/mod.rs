@@ -5,6 +5,7 @@
 //! them. Elementwise steps, and folds of rows among them, run tile by tile in one pass, with the same bits as one after the
 //! other.
 
+mod again;
 mod cache;
 pub(crate) mod cost;
 mod explain;

@@ -1,12 +1,13 @@
 //! From a listing to steps: in which order they run, and where each value is used last.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 
 use covector_array::Shape;
 use covector_array::kernels::{Chain, Link, LinkOp, Source};
 use smallvec::SmallVec;
 
+use super::again::Again;
 use super::fuse::{ALONE, Group, Groups, Role};
 use crate::primitive::{Class, Fused};
 use crate::walk::Listing;
@@ -59,17 +60,11 @@ impl Plan {
     pub fn new(list: &Listing, keep: &[bool]) -> Plan {
         let all = Groups::new(list);
         let n = list.nodes.len();
-        // Whose values others than members of their group read; users come last in the list.
-        let mut shown = keep.to_vec();
-        for i in (0..n).rev().filter(|&i| !list.is_leaf(i)) {
-            let alone = stands_alone(&all, i, shown[i]);
-            for &x in &list.operands[i] {
-                shown[x as usize] |= alone || all.of[i] != all.of[x as usize];
-            }
-        }
+        let again = Again::new(list, &all, keep);
+        let groups = all.groups.iter().zip(&again.guests).filter(|(g, _)| !g.members.is_empty());
         let mut steps: Vec<Step> =
-            all.groups.iter().filter(|g| !g.members.is_empty()).map(|g| pass(list, &all, g, &shown, keep)).collect();
-        let alone = (0..n).filter(|&i| !list.is_leaf(i) && stands_alone(&all, i, shown[i]));
+            groups.filter_map(|(group, guests)| pass(list, &all, group, guests, &again.shown, keep)).collect();
+        let alone = (0..n).filter(|&i| !list.is_leaf(i) && again.stands_alone(&all, i));
         let turned = turned(list, keep);
         steps.extend(alone.map(|i| Step { turned: turned[i], ..single(list, i, keep[i]) }));
         Plan::in_order(list, steps)
@@ -119,11 +114,6 @@ impl Plan {
     }
 }
 
-/// True if a node runs by itself: one without a group, or a view in one that others see as well (that costs nothing).
-fn stands_alone(all: &Groups, i: usize, shown: bool) -> bool {
-    all.of[i] == ALONE || (shown && !all.roles[i].is_some_and(Role::computes))
-}
-
 /// For each product whether all that is done with it is to exchange its last two axes: then it is computed that way round,
 /// so that the gradient of a weight that was used transposed lies in memory as the weight does.
 fn turned(list: &Listing, keep: &[bool]) -> Vec<bool> {
@@ -159,11 +149,15 @@ fn single(list: &Listing, i: usize, keep: bool) -> Step {
     Step { operands, results: [made].into_iter().collect(), chain: None, turned: false }
 }
 
-/// The step of a group: a chain, or a single primitive if only one of its members computes.
-fn pass(list: &Listing, all: &Groups, group: &Group, shown: &[bool], keep: &[bool]) -> Step {
-    let mut computing = group.members.iter().filter(|&&m| !matches!(all.roles[m as usize], Some(Role::Same) | None));
-    if let (Some(&only), None) = (computing.next(), computing.next()) {
-        return single(list, only as usize, keep[only as usize]);
+/// The step of a group and its guests: a chain, or a single primitive if only one of them computes; `None` if nobody reads
+/// what the group makes.
+fn pass(list: &Listing, all: &Groups, group: &Group, guests: &[u32], shown: &[bool], keep: &[bool]) -> Option<Step> {
+    let members = needed(list, all, group, guests, shown);
+    let mut computing = members.iter().filter(|&&m| !matches!(all.roles[m as usize], Some(Role::Same) | None));
+    match (computing.next(), computing.next()) {
+        (None, _) => return None,
+        (Some(&only), None) => return Some(single(list, only as usize, keep[only as usize])),
+        _ => {}
     }
     let mut operands: SmallVec<[Operand; 3]> = SmallVec::new();
     let mut narrow_inputs = Vec::new();
@@ -172,9 +166,10 @@ fn pass(list: &Listing, all: &Groups, group: &Group, shown: &[bool], keep: &[boo
     let mut outputs = Vec::new();
     // Where each member's value is found.
     let mut found: Vec<(u32, Source)> = Vec::new();
-    for &m in &group.members {
+    for &m in &members {
         let i = m as usize;
-        let narrow = all.narrow[i];
+        let own = guests.binary_search(&m).is_err();
+        let narrow = own && all.narrow[i];
         let op = match all.roles[i].expect("members have roles") {
             Role::Link(op, _) | Role::Final(op, _) => Some(op),
             Role::Repeat(_) => Some(LinkOp::Repeat),
@@ -208,14 +203,30 @@ fn pass(list: &Listing, all: &Groups, group: &Group, shown: &[bool], keep: &[boo
         };
         links.push(Link { op, sources, dtype: list.nodes[i].dtype(), narrow });
         found.push((m, Source::Link(links.len() - 1)));
-        if shown[i] && !matches!(op, LinkOp::Repeat) {
+        if own && shown[i] && !matches!(op, LinkOp::Repeat) {
             outputs.push(links.len() - 1);
             results.push(Made { position: m, slot: OUTSIDE, keep: keep[i] });
         }
     }
     let rows = group.size / group.row;
     let chain = Some((Chain::new(links, outputs, group.row, narrow_inputs), rows));
-    Step { operands, results, chain, turned: false }
+    Some(Step { operands, results, chain, turned: false })
+}
+
+/// Members and guests of a group from which what it shows is made, in the order of the listing.
+fn needed(list: &Listing, all: &Groups, group: &Group, guests: &[u32], shown: &[bool]) -> Vec<u32> {
+    let computes = |m: u32| matches!(all.roles[m as usize], Some(Role::Link(..) | Role::Final(..)));
+    let mut wanted: HashSet<u32> =
+        group.members.iter().copied().filter(|&m| shown[m as usize] && computes(m)).collect();
+    let mut members: Vec<u32> = group.members.iter().chain(guests).copied().collect();
+    members.sort_unstable();
+    for m in members.iter().rev() {
+        if wanted.contains(m) {
+            wanted.extend(&list.operands[*m as usize]);
+        }
+    }
+    members.retain(|m| wanted.contains(m));
+    members
 }
 
 fn mark_last_uses(steps: &mut [Step], nodes: usize) {

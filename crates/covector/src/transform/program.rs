@@ -1,5 +1,7 @@
 //! A closed piece of graph: arguments in, results out, and nothing of the function that made it.
 
+use std::sync::Arc;
+
 use crate::labels::{self, Names};
 use crate::marks::{Marks, Scope};
 use crate::ops::leaf::{Argument, Placeholder};
@@ -11,7 +13,7 @@ use crate::{Prim, Result, Spec, Tensor};
 /// The recorded steps from some arguments to some results. Tensors the function captured are part of it.
 #[derive(Clone)]
 pub(crate) struct Program {
-    list: std::sync::Arc<Listing>,
+    list: Arc<Listing>,
     arguments: Vec<Tensor>,
     results: Vec<Tensor>,
 }
@@ -38,7 +40,7 @@ impl Program {
         let results = f(&arguments);
         let mut list = Listing::walk(&results, |t| scope.covers(t.marks()));
         list.open = true;
-        Program { list: std::sync::Arc::new(list), arguments, results }
+        Program { list: Arc::new(list), arguments, results }
     }
 
     /// Records what `f` does with `arguments`, whose values it may read.
@@ -54,7 +56,7 @@ impl Program {
         let results = f(&arguments);
         let inside = |t: &Tensor| scope.covers(t.marks()) && !arguments.iter().any(|a| a.key() == t.key());
         let list = Listing::walk(&results, inside);
-        Program { list: std::sync::Arc::new(list), arguments, results }
+        Program { list: Arc::new(list), arguments, results }
     }
 
     /// The results for other arguments: every recorded step is made again, on fresh nodes.
@@ -142,12 +144,13 @@ impl Program {
     ///
     /// # Errors
     /// If what it captured cannot be computed.
-    pub fn prepared(&self) -> Result<Option<Prepared>> {
+    pub fn prepared(mut self) -> Result<Option<Prepared>> {
         if self.outside().any(|t| t.marks().is_open()) {
             return Ok(None);
         }
         crate::try_eval(self.outside())?;
-        Ok(Some(Prepared::new(self.list.clone(), &self.arguments, &self.results)))
+        Arc::make_mut(&mut self.list).share_constants();
+        Ok(Some(Prepared::new(self.list, &self.arguments, &self.results)))
     }
 
     /// The same program with the captured tensors as further arguments, after the given ones.
