@@ -7,7 +7,7 @@ use covector_array::Shape;
 use covector_array::kernels::{Chain, Link, LinkOp, Source};
 use smallvec::SmallVec;
 
-use super::again::Again;
+use super::again::{Again, BROADCAST};
 use super::fuse::{ALONE, Group, Groups, Role};
 use crate::primitive::{Class, Fused};
 use crate::walk::Listing;
@@ -164,6 +164,8 @@ fn pass(list: &Listing, all: &Groups, group: &Group, guests: &[u32], shown: &[bo
     let mut links: Vec<Link> = Vec::new();
     let mut results: SmallVec<[Made; 1]> = SmallVec::new();
     let mut outputs = Vec::new();
+    // For inputs that are repeated along rows the links that do so.
+    let mut repeated: Vec<(usize, usize)> = Vec::new();
     // Where each member's value is found.
     let mut found: Vec<(u32, Source)> = Vec::new();
     for &m in &members {
@@ -182,21 +184,33 @@ fn pass(list: &Listing, all: &Groups, group: &Group, guests: &[u32], shown: &[bo
             Some(LinkOp::Repeat) => true,
             _ => narrow,
         };
-        let sources: SmallVec<[Source; 3]> = list.operands[i]
-            .iter()
-            .map(|&x| {
-                if let Ok(at) = found.binary_search_by_key(&x, |(m, _)| *m) {
-                    return found[at].1;
+        let mut sources: SmallVec<[Source; 3]> = SmallVec::new();
+        for &x in &list.operands[i] {
+            if let Ok(at) = found.binary_search_by_key(&x, |(m, _)| *m) {
+                sources.push(found[at].1);
+                continue;
+            }
+            // One element for each row is read as that, and repeated: kernels take it as it is.
+            let spread = !reads_narrow && group.row > 1 && is_same_along_rows(list, x as usize, group.row);
+            let narrow = reads_narrow || spread;
+            let known = (0..operands.len()).find(|&k| operands[k].position == x && narrow_inputs[k] == narrow);
+            let input = known.unwrap_or_else(|| {
+                operands.push(Operand { position: x, slot: OUTSIDE, last: false });
+                narrow_inputs.push(narrow);
+                operands.len() - 1
+            });
+            sources.push(match repeated.iter().find(|(k, _)| *k == input) {
+                _ if !spread => Source::Input(input),
+                Some((_, link)) => Source::Link(*link),
+                None => {
+                    let (sources, dtype) =
+                        ([Source::Input(input)].into_iter().collect(), list.nodes[x as usize].dtype());
+                    links.push(Link { op: LinkOp::Repeat, sources, dtype, narrow: false });
+                    repeated.push((input, links.len() - 1));
+                    Source::Link(links.len() - 1)
                 }
-                let known =
-                    (0..operands.len()).find(|&k| operands[k].position == x && narrow_inputs[k] == reads_narrow);
-                Source::Input(known.unwrap_or_else(|| {
-                    operands.push(Operand { position: x, slot: OUTSIDE, last: false });
-                    narrow_inputs.push(reads_narrow);
-                    operands.len() - 1
-                }))
-            })
-            .collect();
+            });
+        }
         let Some(op) = op else {
             found.push((m, sources[0]));
             continue;
@@ -211,6 +225,17 @@ fn pass(list: &Listing, all: &Groups, group: &Group, guests: &[u32], shown: &[bo
     let rows = group.size / group.row;
     let chain = Some((Chain::new(links, outputs, group.row, narrow_inputs), rows));
     Some(Step { operands, results, chain, turned: false })
+}
+
+/// True if a node, which no pass computes, repeats one element along every row of this length.
+fn is_same_along_rows(list: &Listing, i: usize, row: usize) -> bool {
+    let node = &list.nodes[i];
+    let Some(&source) = list.operands[i].first() else { return false };
+    let (from, to) = (list.nodes[source as usize].shape(), node.shape());
+    let first = (0..=to.len()).rev().find(|&k| to[k..].iter().product::<usize>() >= row);
+    node.primitive().name() == BROADCAST
+        && from.len() == to.len()
+        && first.is_some_and(|k| to[k..].iter().product::<usize>() == row && from[k..].iter().all(|&d| d == 1))
 }
 
 /// Members and guests of a group from which what it shows is made, in the order of the listing.

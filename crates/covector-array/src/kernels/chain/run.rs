@@ -30,13 +30,17 @@ thread_local! {
     static SCRATCH: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs a chain over `rows` rows on inputs of any layout; the results take these shapes.
+/// Runs a chain over `rows` rows on inputs of any layout; the results take these shapes. A narrow input may be given as
+/// whole rows that repeat one element each.
 ///
 /// An input that is the sole owner of its elements is overwritten by a result of its dtype and size.
 /// # Panics
 /// If the sizes of inputs or shapes do not fit the chain, or a kernel does not fit its operands.
 pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shape]) -> SmallVec<[Array; 2]> {
     let wide = |narrow: bool| if narrow { rows } else { rows * chain.row };
+    for (x, _) in inputs.iter_mut().zip(&chain.narrow_inputs).filter(|(x, narrow)| **narrow && x.size() > rows) {
+        *x = first_of_rows(x, chain.row);
+    }
     let fits = |(x, &narrow): (&Array, &bool)| x.size() == wide(narrow);
     assert!(inputs.iter().zip(&chain.narrow_inputs).all(fits), "a chain got inputs of other sizes");
     let all = || shapes.iter().enumerate();
@@ -100,6 +104,18 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
         }
     }
     results
+}
+
+/// The first element of every row of `row` elements, which are whole trailing axes.
+fn first_of_rows(x: &Array, row: usize) -> Array {
+    let mut ends = x.shape().to_vec();
+    let (mut axis, mut left) = (x.ndim(), row);
+    while left > 1 {
+        axis -= 1;
+        left /= ends[axis];
+        ends[axis] = 1;
+    }
+    x.slice(&vec![0; x.ndim()], &ends, &vec![1; x.ndim()])
 }
 
 impl Chain {
