@@ -1,12 +1,13 @@
 //! Cumulative sums, products and extremes.
 
 use super::Reduction;
+use super::stream::ask_for;
 use super::strided::{CHUNK, Fold, Reader, Source, Walk, around, par_chunks, par_columns, readable_rows, with_fold};
 use crate::isa::{Work, dispatch};
 use crate::{Array, DType, Element, kernels};
 
 /// Columns that one task carries through a scan over a leading axis.
-const WIDTH: usize = 512;
+const WIDTH: usize = 256;
 
 /// Cumulative reduction along `axis`; `reverse` runs from the end. Shapes: `x -> x`.
 ///
@@ -73,9 +74,9 @@ fn along<T: Element, C: Element>(
     let (source, walk) = (Source::<T>::of(x), Walk::new(x.shape(), x.strides()));
     let [outer, n, inner] = around(x.shape(), axis);
     let cost = out.len();
-    let step = move |carry: &mut C, value: &mut T| {
-        *carry = f(*carry, widen(*value));
-        *value = narrow(*carry);
+    let step = move |carry: &mut C, value: T| {
+        *carry = f(*carry, widen(value));
+        narrow(*carry)
     };
     if inner == 1 {
         let rows = (CHUNK / n.max(1)).max(1);
@@ -87,23 +88,30 @@ fn along<T: Element, C: Element>(
         });
         return;
     }
+    // Rows that lie in memory as they are read are not copied first.
+    let plain = walk.uniform() == Some(1);
     par_columns(out, [outer, n, inner], WIDTH, cost, |o, columns, mut out| {
         let mut carry = vec![C::default(); out.width()];
+        let mut spare = vec![T::default(); if plain { 0 } else { out.width() }];
+        let at = |k: usize| if reverse { n - 1 - k } else { k };
+        let first = |k: usize| (o * n + at(k)) * inner + columns.start;
         for k in 0..n {
-            let at = |k: usize| if reverse { n - 1 - k } else { k };
-            let first = |k: usize| (o * n + at(k)) * inner + columns.start;
-            if let (true, Some(stride)) = (k + AHEAD < n, walk.uniform()) {
-                source.foresee(first(k + AHEAD) as isize * stride, columns.len());
-                out.foresee(at(k + AHEAD));
-            }
-            let row = out.row(at(k));
-            Reader::new(&source, &walk, 0, first(k)).read(row);
-            if k == 0 {
-                carry.iter_mut().zip(row).for_each(|(c, v)| *c = widen(*v));
-            } else if T::DTYPE.is_float() {
-                dispatch(Row { carry: &mut carry, row, step });
+            let x = if plain {
+                source.run(first(k) as isize, columns.len())
             } else {
-                carry.iter_mut().zip(row).for_each(|(c, v)| step(c, v));
+                Reader::new(&source, &walk, 0, first(k)).read(&mut spare);
+                &spare
+            };
+            let later = (k + AHEAD).min(n - 1);
+            let soon = [source.place(if plain { first(later) as isize } else { 0 }), out.place(at(later))];
+            let row = out.row(at(k));
+            if k == 0 {
+                carry.iter_mut().zip(x).for_each(|(c, v)| *c = widen(*v));
+                row.copy_from_slice(x);
+            } else if T::DTYPE.is_float() {
+                dispatch(Row { carry: &mut carry, x, row, soon, step });
+            } else {
+                carry.iter_mut().zip(x).zip(row).for_each(|((c, x), y)| *y = step(c, *x));
             }
         }
     });
@@ -111,8 +119,9 @@ fn along<T: Element, C: Element>(
 
 /// Rows scanned side by side: each element waits for the one before it.
 const TOGETHER: usize = 8;
-/// Rows asked for before they are read.
-const AHEAD: usize = 4;
+/// Rows asked for before they are read, and elements after which more are asked for.
+const AHEAD: usize = 8;
+const RUN: usize = 64;
 
 /// Scans `ROWS` rows that lie one after another.
 #[inline(always)]
@@ -120,14 +129,15 @@ fn scan_rows<const ROWS: usize, T: Element, C: Element>(
     rows: &mut [T],
     reverse: bool,
     widen: impl Fn(T) -> C,
-    step: impl Fn(&mut C, &mut T),
+    step: impl Fn(&mut C, T) -> T,
 ) {
     let n = rows.len() / ROWS;
     let at = |k: usize| if reverse { n - 1 - k } else { k };
     let mut carry: [C; ROWS] = std::array::from_fn(|row| widen(rows[row * n + at(0)]));
     for k in 1..n {
         for (row, carry) in carry.iter_mut().enumerate() {
-            step(carry, &mut rows[row * n + at(k)]);
+            let value = &mut rows[row * n + at(k)];
+            *value = step(carry, *value);
         }
     }
 }
@@ -135,14 +145,27 @@ fn scan_rows<const ROWS: usize, T: Element, C: Element>(
 /// Takes a row into what is carried down its columns.
 struct Row<'a, T, C, F> {
     carry: &'a mut [C],
+    x: &'a [T],
     row: &'a mut [T],
+    /// Rows that will be read and written soon.
+    soon: [*const T; 2],
     step: F,
 }
 
-impl<T, C, F: Fn(&mut C, &mut T)> Work for Row<'_, T, C, F> {
+impl<T: Element, C, F: Fn(&mut C, T) -> T> Work for Row<'_, T, C, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        self.carry.iter_mut().zip(self.row).for_each(|(c, v)| (self.step)(c, v));
+        let runs = self.carry.chunks_mut(RUN).zip(self.x.chunks(RUN)).zip(self.row.chunks_mut(RUN));
+        for (i, ((carry, x), row)) in runs.enumerate() {
+            self.soon.iter().for_each(|soon| ask_for(soon.wrapping_add(i * RUN), RUN));
+            match (carry.as_chunks_mut::<RUN>(), x.as_chunks::<RUN>(), row.as_chunks_mut::<RUN>()) {
+                // The length is known: the compiler writes vector instructions alone.
+                (([carry], _), ([x], _), ([row], _)) => {
+                    (0..RUN).for_each(|j| row[j] = (self.step)(&mut carry[j], x[j]))
+                }
+                _ => carry.iter_mut().zip(x).zip(row).for_each(|((c, x), y)| *y = (self.step)(c, *x)),
+            }
+        }
     }
 }

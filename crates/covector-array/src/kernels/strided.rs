@@ -8,7 +8,6 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::stream::ask_for;
 use crate::shape::Strides;
 use crate::{Array, DType, Element, Shape, threads};
 
@@ -85,10 +84,10 @@ impl<'a, T: Element> Source<'a, T> {
         &self.data[start..start + len]
     }
 
-    /// Asks for the cache lines of a run.
+    /// Where an element lies, or would lie if it existed.
     #[inline(always)]
-    pub(super) fn foresee(&self, offset: isize, len: usize) {
-        ask_for(self.data.as_ptr().wrapping_offset(self.origin + offset), len);
+    pub(super) fn place(&self, offset: isize) -> *const T {
+        self.data.as_ptr().wrapping_offset(self.origin + offset)
     }
 }
 
@@ -290,10 +289,10 @@ impl<T> Columns<'_, T> {
         self.width
     }
 
-    /// Asks for the cache lines of a row.
+    /// Where a row begins, or would begin if it existed.
     #[inline(always)]
-    pub(super) fn foresee(&self, row: usize) {
-        ask_for(self.first.wrapping_add(row * self.pitch), self.width);
+    pub(super) fn place(&self, row: usize) -> *const T {
+        self.first.wrapping_add(row * self.pitch)
     }
 
     #[inline(always)]
