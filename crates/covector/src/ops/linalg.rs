@@ -5,10 +5,9 @@ use covector_derive::{op, op_list};
 
 use super::complex::conjugate;
 use super::create::addressable;
-use super::factor::{has_squares, matrix, sides, square};
+use super::factor::{has_squares, matrix, square};
 use super::linear::common_dtype;
-use super::matrices::{diagonal, mm, svdvals};
-use super::scan::piece;
+use super::matrices::{mm, svdvals};
 use super::solve::{counted, cutoff, unit_like};
 use super::view::{broadcast, reshaped};
 use crate::{Axes, Axis, Error, Result, Tensor, keep};
@@ -149,14 +148,7 @@ pub fn kron(x1: &Tensor, x2: &Tensor) -> Result<Tensor> {
 /// Source: the Array API's `linalg.trace`.
 #[op(samples = [(real([3, 3]), 0), (real([2, 3, 4]), 1), (real([3, 2]), -1), (real([2, 2]), 5), (ints(-3, 4, [2, 2]), 0), (real([0, 0]), 0), (complex([2, 3]), 0)])]
 pub fn trace(x: &Tensor, offset: i64) -> Result<Tensor> {
-    if x.ndim() < 2 {
-        return Err(Error::new(format!("takes matrices, not {}", x.spec())));
-    }
-    let (m, n) = sides(x);
-    let skip = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
-    let (axis, have) = if offset < 0 { (x.ndim() - 2, m) } else { (x.ndim() - 1, n) };
-    let skip = skip.min(have);
-    diagonal(&piece(x, axis, skip, have - skip)).try_sum(-1)
+    x.try_diagonal(offset)?.try_sum(-1)
 }
 
 /// The matrix multiplied `n` times with itself; with `n` below 0 its inverse is.

@@ -82,6 +82,12 @@ pub fn complex2(shape: impl Into<Shape>) -> Tensor {
     paired(&real2(shape.clone()), &between(-1.8, 2.1, shape))
 }
 
+/// These very complex numbers, c128, as parts one after the other.
+pub fn exact_complex(parts: &[f64], shape: impl Into<Shape>) -> Tensor {
+    let values: Vec<c128> = parts.chunks_exact(2).map(|z| c128::new(z[0], z[1])).collect();
+    Tensor::from_array(Array::from_slice(&values, shape))
+}
+
 /// The complex numbers of these real and imaginary parts, f64.
 fn paired(re: &Tensor, im: &Tensor) -> Tensor {
     let parts = re.to_vec::<f64>().into_iter().zip(im.to_vec::<f64>());
