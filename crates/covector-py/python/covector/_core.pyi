@@ -165,6 +165,7 @@ class Array:
     det: Any
     def detach(self, /) -> Any: ...
     device: Any
+    diagonal: Any
     digamma: Any
     def dim(self, /) -> Any: ...
     div: Any
@@ -172,7 +173,9 @@ class Array:
     dot: Any
     def double(self, /) -> Any: ...
     dtype: Any
+    eig: Any
     eigh: Any
+    eigvals: Any
     eigvalsh: Any
     elu: Any
     embedding: Any
@@ -741,7 +744,6 @@ __all__ = [
     "__version__",
     "_after_fork",
     "_bytes_alive",
-    "_diagonal",
     "_fft",
     "_linalg",
     "_random",
