@@ -141,7 +141,7 @@ TABLE: dict[str, Callable] = {
     "unique": unique,
     "nonzero": lambda x: list(torch.nonzero(x.detach(), as_tuple=True)),
     "count_nonzero": count_nonzero,
-    "isin": lambda x1, x2, invert: torch.isin(x1.detach(), x2.detach(), invert=invert),
+    "isin": lambda x1, x2, invert: torch.as_tensor(np.isin(x1.detach().numpy(), x2.detach().numpy(), invert=invert)),
     "unique_values": lambda x: first_places(x)[0],
     "unique_counts": lambda x: first_places(x)[::3],
     "unique_inverse": lambda x: first_places(x)[::2],

@@ -1,6 +1,7 @@
 """Factorisations, systems of equations, functions and norms of matrices.
 
-Where a factor is unique only up to signs, the reference takes ours: the signs are constants to autograd.
+Where a factor is unique only up to signs, the reference takes ours: the signs are constants to autograd. Angles of complex
+columns are not: torch differentiates what turns them, too.
 """
 
 from collections.abc import Callable
@@ -14,16 +15,23 @@ LA = torch.linalg
 
 
 def symmetric(x: Tensor) -> Tensor:
-    return (x + x.mT) / 2
+    return (x + x.mH) / 2
+
+
+def direction(z: Tensor) -> Tensor:
+    """A number of size 1: a constant sign of real numbers, the angle of complex ones."""
+    if z.is_complex():
+        return z / z.abs()
+    return torch.where(z.detach() < 0, -1.0, 1.0).to(z.dtype)
 
 
 def signs(x: Tensor) -> Tensor:
-    """-1 for each column whose first element of about the largest size is negative."""
+    """For each column the direction of the first element of about the largest size, conjugated."""
     if x.numel() == 0:
         return x.new_ones(*x.shape[:-2], 1, x.shape[-1])
     size = x.detach().abs()
     first = (size >= 0.99 * size.amax(-2, keepdim=True)).int().argmax(-2, keepdim=True)
-    return torch.where(x.detach().gather(-2, first) < 0, -1.0, 1.0).to(x.dtype)
+    return direction(x.gather(-2, first)).conj()
 
 
 def cholesky(x: Tensor, upper: bool) -> Tensor:
@@ -37,7 +45,7 @@ def completed(q: Tensor) -> Tensor:
         return q if m == k else torch.eye(m, dtype=q.dtype)
     assert m == k + 1, "more columns would be a choice"
     basis = LA.qr(q.detach(), mode="complete")[0][..., k:]
-    rest = basis - q @ (q.mT @ basis)
+    rest = basis - q @ (q.mH @ basis)
     rest = rest / LA.vector_norm(rest, dim=-2, keepdim=True)
     return torch.cat([q, rest * signs(rest)], -1)
 
@@ -45,8 +53,8 @@ def completed(q: Tensor) -> Tensor:
 def qr(x: Tensor, mode: str) -> tuple[Tensor, Tensor]:
     m, n = x.shape[-2:]
     q, r = LA.qr(x)
-    sign = torch.where(torch.diagonal(r.detach(), dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(x.dtype)
-    q, r = q * sign[..., None, :], r * sign[..., :, None]
+    sign = direction(torch.diagonal(r, dim1=-2, dim2=-1))
+    q, r = q * sign[..., None, :], r * sign.conj()[..., :, None]
     if mode == "complete" and m > n:
         q, r = completed(q), torch.cat([r, r.new_zeros(*r.shape[:-2], m - n, n)], -2)
     return q, r
@@ -57,13 +65,32 @@ def eigh(x: Tensor) -> tuple[Tensor, Tensor]:
     return w, v * signs(v)
 
 
+def ascending(w: Tensor) -> Tensor:
+    """The order by real parts and, among those that are equal but for rounding, imaginary ones."""
+    w = w.detach()
+    scale = w.abs().amax(-1, keepdim=True) if w.numel() else 1.0
+    return ((w.real / scale * 1e8).round() * 4 + w.imag / scale).argsort(-1)
+
+
+def eig(x: Tensor) -> tuple[Tensor, Tensor]:
+    w, v = LA.eig(x)
+    order = ascending(w)
+    w, v = w.gather(-1, order), v.gather(-1, order[..., None, :].expand(v.shape))
+    return w, v * signs(v)
+
+
+def eigvals(x: Tensor) -> Tensor:
+    w = LA.eigvals(x)
+    return w.gather(-1, ascending(w))
+
+
 def svd(x: Tensor, full_matrices: bool) -> tuple[Tensor, Tensor, Tensor]:
     m, n = x.shape[-2:]
     u, s, vh = LA.svd(x, full_matrices=False)
-    sign = signs(u if m >= n else vh.mT)
-    u, vh = u * sign, vh * sign.mT
+    sign = signs(u if m >= n else vh.mH)
+    u, vh = u * sign, vh * sign.mH
     if full_matrices:
-        u, vh = completed(u), completed(vh.mT).mT
+        u, vh = completed(u), completed(vh.mH).mH
     return u, s, vh
 
 
@@ -91,9 +118,10 @@ def cholesky_solve(l: Tensor, b: Tensor, upper: bool) -> Tensor:
 
 
 def lstsq(a: Tensor, b: Tensor, rtol: float | None) -> tuple[Tensor, ...]:
+    a, b = promoted(a, b)
     x = system(lambda a, b: LA.pinv(a, rtol=rtol) @ b, a, b)
-    vector = b.ndim == 1
-    left = ((b - a @ x) ** 2).sum(-1 if vector else -2)
+    missed = b - (a @ x[..., None])[..., 0] if b.ndim == 1 else b - a @ x
+    left = (missed.abs() ** 2).sum(-1 if b.ndim == 1 else -2)
     return x, left, LA.matrix_rank(a, rtol=rtol), LA.svdvals(a)
 
 
@@ -128,6 +156,8 @@ TABLE: dict[str, Callable] = {
     "qr": qr,
     "lu": lambda x: LA.lu(x),
     "eigh": eigh,
+    "eig": eig,
+    "eigvals": eigvals,
     "eigvalsh": lambda x: LA.eigvalsh(symmetric(x)),
     "svd": svd,
     "svdvals": lambda x: LA.svdvals(x),

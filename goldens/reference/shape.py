@@ -97,7 +97,7 @@ TABLE: dict[str, Callable] = {
     "tril": lambda x, k: torch.tril(x, k),
     "triu": lambda x, k: torch.triu(x, k),
     # the last two axes, as in the Array API; torch and NumPy would take the first two
-    "diagonal": lambda x: torch.diagonal(x, dim1=-2, dim2=-1),
+    "diagonal": lambda x, offset: torch.diagonal(x, offset, -2, -1),
     "concat": concat,
     "stack": lambda tensors, axis: torch.stack(promoted(*tensors), axis),
     "pad": pad,

@@ -1,12 +1,14 @@
 //! Factorisations.
 
-use faer::linalg::solvers::{Llt, PartialPivLu, Qr, SelfAdjointEigen, Svd};
-use faer::{Mat, MatRef, Side};
+use std::cmp::Ordering;
 
-use crate::{MatrixFault, Real, View, finite, owned, signs, write};
+use faer::linalg::solvers::{Llt, PartialPivLu, Qr, SelfAdjointEigen, Svd};
+use faer::{Mat, Side};
+
+use crate::{MatrixFault, Number, View, adjoint, direction, finite, owned, real_value, scaled, settled, write};
 
 /// The lower factor, from the lower triangle.
-pub(crate) fn cholesky<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn cholesky<T: Number>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let n = a.nrows();
     let llt = Llt::new(a, Side::Lower).map_err(|e| {
         let faer::linalg::cholesky::llt::factor::LltError::NonPositivePivot { index } = e;
@@ -17,7 +19,8 @@ pub(crate) fn cholesky<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixF
         for (j, o) in row.iter_mut().enumerate() {
             *o = if j <= i { l[(i, j)] } else { T::default() };
         }
-        if !Real::to_f64(row[i]).is_finite() || Real::to_f64(row[i]) <= 0.0 {
+        let pivot = row[i].complex().re;
+        if !pivot.is_finite() || pivot <= 0.0 {
             return Err(MatrixFault::NotPositiveDefinite(i));
         }
     }
@@ -25,7 +28,7 @@ pub(crate) fn cholesky<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixF
 }
 
 /// Both factors in one matrix, and the row of `a` that stands in each row.
-pub(crate) fn lu<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn lu<T: Number>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let n = a.ncols();
     let lu = PartialPivLu::new(a);
     let (l, u, (from, _)) = (lu.L(), lu.U(), lu.P().arrays());
@@ -33,29 +36,25 @@ pub(crate) fn lu<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> 
         for (j, o) in row[..n].iter_mut().enumerate() {
             *o = if j < i { l[(i, j)] } else { u[(i, j)] };
         }
-        row[n] = <T as Real>::from_f64(from[i] as f64);
+        row[n] = T::real(from[i] as f64);
     }
     Ok(())
 }
 
 /// Q and R of a matrix that is at least as tall as wide; the diagonal of R is not negative.
-pub(crate) fn qr<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn qr<T: Number>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let (m, n) = (a.nrows(), a.ncols());
     let qr = Qr::new(a);
     let (q, r) = (qr.compute_thin_Q(), qr.thin_R());
-    let negative = |i: usize| Real::to_f64(r[(i, i)]) < 0.0;
+    let turns: Vec<_> = (0..n).map(|i| direction(r[(i, i)].complex())).collect();
     let (first, second) = out.split_at_mut(m * n);
-    for (i, row) in first.chunks_exact_mut(n).enumerate() {
-        for (j, o) in row.iter_mut().enumerate() {
-            *o = if negative(j) { -q[(i, j)] } else { q[(i, j)] };
-        }
-    }
+    write(scaled(q.as_ref(), &turns).as_ref(), first);
     for (i, row) in second.chunks_exact_mut(n).enumerate() {
         for (j, o) in row.iter_mut().enumerate() {
-            *o = match j >= i {
-                true if negative(i) => -r[(i, j)],
-                true => r[(i, j)],
-                false => T::default(),
+            *o = match j.cmp(&i) {
+                Ordering::Less => T::default(),
+                Ordering::Equal => T::real((r[(i, i)].complex() * turns[i].conj()).re),
+                Ordering::Greater => T::of(r[(i, j)].complex() * turns[i].conj()),
             };
         }
     }
@@ -63,62 +62,56 @@ pub(crate) fn qr<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> 
 }
 
 /// Columns that complete orthonormal ones to a basis.
-pub(crate) fn complement<T: Real>(q: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn complement<T: Number>(q: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let k = q.ncols();
     let all = if k == 0 { Mat::identity(q.nrows(), q.nrows()) } else { Qr::new(q).compute_Q() };
     let rest = all.as_ref().subcols(k, all.ncols() - k);
-    write(scaled(rest, &signs(rest)).as_ref(), out);
+    write(settled(rest).0.as_ref(), out);
     Ok(())
 }
 
-/// Eigenvalues and vectors of the symmetric matrix with this lower triangle.
-pub(crate) fn eigh<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+/// Eigenvalues and vectors of the symmetric (Hermitian) matrix with this lower triangle.
+pub(crate) fn eigh<T: Number>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let n = a.nrows();
     finite(a)?;
     let eigen = SelfAdjointEigen::new(a, Side::Lower).map_err(|_| MatrixFault::NotConverged)?;
     let (values, vectors) = out.split_at_mut(n);
-    values.iter_mut().enumerate().for_each(|(i, o)| *o = eigen.S()[i]);
-    let signs = signs(eigen.U());
-    write(scaled(eigen.U(), &signs).as_ref(), vectors);
+    values.iter_mut().enumerate().for_each(|(i, o)| *o = T::real(eigen.S()[i].complex().re));
+    write(settled(eigen.U()).0.as_ref(), vectors);
     Ok(())
 }
 
-/// Eigenvalues of the symmetric matrix with this lower triangle.
-pub(crate) fn eigvalsh<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+/// Eigenvalues of the symmetric (Hermitian) matrix with this lower triangle.
+pub(crate) fn eigvalsh<T: Number>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     finite(a)?;
     let values = a.self_adjoint_eigenvalues(Side::Lower).map_err(|_| MatrixFault::NotConverged)?;
-    out.copy_from_slice(&values);
+    out.iter_mut().zip(&values).for_each(|(o, value)| *o = T::real(real_value::<T>(value)));
     Ok(())
 }
 
-/// U, the singular values and V transposed of a matrix that is at least as tall as wide.
-pub(crate) fn svd<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+/// U, the singular values and V transposed and conjugated of a matrix that is at least as tall as wide.
+pub(crate) fn svd<T: Number>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let (m, n) = (a.nrows(), a.ncols());
     let svd = thin(a)?;
-    let signs = signs(svd.U());
+    let (left, turns) = settled(svd.U());
     let (u, rest) = out.split_at_mut(m * n);
     let (s, vh) = rest.split_at_mut(n);
-    write(scaled(svd.U(), &signs).as_ref(), u);
-    s.iter_mut().enumerate().for_each(|(i, o)| *o = svd.S()[i]);
-    write(scaled(svd.V(), &signs).transpose(), vh);
+    write(left.as_ref(), u);
+    s.iter_mut().enumerate().for_each(|(i, o)| *o = T::real(svd.S()[i].complex().re));
+    write(adjoint(scaled(svd.V(), &turns).as_ref()).as_ref(), vh);
     Ok(())
 }
 
 /// Singular values.
-pub(crate) fn svdvals<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn svdvals<T: Number>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     finite(a)?;
     let values = owned(a).singular_values().map_err(|_| MatrixFault::NotConverged)?;
-    out.copy_from_slice(&values);
+    out.iter_mut().zip(&values).for_each(|(o, value)| *o = T::real(real_value::<T>(value)));
     Ok(())
 }
 
 /// The thin decomposition, signs as they come.
-pub(crate) fn thin<T: Real>(a: View<T>) -> Result<Svd<T>, MatrixFault> {
+pub(crate) fn thin<T: Number>(a: View<T>) -> Result<Svd<T>, MatrixFault> {
     finite(a)?;
     Svd::new_thin(a).map_err(|_| MatrixFault::NotConverged)
-}
-
-/// Each column times its factor.
-fn scaled<T: Real>(x: MatRef<T>, by: &[T]) -> Mat<T> {
-    Mat::from_fn(x.nrows(), x.ncols(), |i, j| if Real::to_f64(by[j]) < 0.0 { -x[(i, j)] } else { x[(i, j)] })
 }

@@ -3,17 +3,19 @@
 use faer::linalg::solvers::PartialPivLu;
 use faer::prelude::Solve;
 use faer::{Mat, MatRef};
+use num_complex::Complex;
 
 use crate::factor::thin;
-use crate::{MatrixFault, Real, View, finite, write};
+use crate::{MatrixFault, Number, View, adjoint, direction, finite, write};
 
 /// The derivative of the determinant by each element: `det(a) a⁻ᵀ`, from the singular values, so that it needs no inverse.
 ///
-/// With `a = U S Vᵀ` it is `det(U) det(V) U C Vᵀ`, where `C` holds for each singular value the product of the others.
-pub(crate) fn cofactor<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+/// With `a = U S Vᴴ` it is the conjugate of `conj(det U) det(V) U C Vᴴ`, where `C` holds for each singular value the product
+/// of the others.
+pub(crate) fn cofactor<T: Number>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let n = a.nrows();
     let svd = thin(a)?;
-    let s: Vec<f64> = (0..n).map(|i| Real::to_f64(svd.S()[i])).collect();
+    let s: Vec<f64> = (0..n).map(|i| svd.S()[i].complex().re).collect();
     let mut others = vec![1.0; n];
     let (mut before, mut after) = (1.0, 1.0);
     for i in 0..n {
@@ -22,27 +24,28 @@ pub(crate) fn cofactor<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixF
         before *= s[i];
         after *= s[n - 1 - i];
     }
-    let sign = orientation(svd.U()) * orientation(svd.V());
-    let u = Mat::from_fn(n, n, |i, j| svd.U()[(i, j)] * <T as Real>::from_f64(sign * others[j]));
-    write((u * svd.V().transpose()).as_ref(), out);
+    let turn = orientation(svd.U()).conj() * orientation(svd.V());
+    let u = Mat::from_fn(n, n, |i, j| svd.U()[(i, j)] * T::of(turn * others[j]));
+    write((u * adjoint(svd.V())).as_ref(), out);
+    out.iter_mut().for_each(|o| *o = o.conjugate());
     Ok(())
 }
 
-/// The determinant of an orthogonal matrix: 1 or -1.
-fn orientation<T: Real>(q: MatRef<T>) -> f64 {
+/// The determinant of an orthogonal (unitary) matrix, of size 1.
+fn orientation<T: Number>(q: MatRef<T>) -> Complex<f64> {
     let mut number = [T::default()];
-    crate::solve::det(q, &mut number).map_or(1.0, |()| Real::to_f64(number[0]).signum())
+    crate::solve::det(q, &mut number).map_or(Complex::new(1.0, 0.0), |()| direction(number[0].complex()))
 }
 
 /// The pseudoinverse; singular values of at most `part` of the largest count as 0.
-pub(crate) fn pinv<T: Real>(a: View<T>, part: f64, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn pinv<T: Number>(a: View<T>, part: f64, out: &mut [T]) -> Result<(), MatrixFault> {
     let svd = thin(a)?;
     let k = a.nrows().min(a.ncols());
-    let s: Vec<f64> = (0..k).map(|i| Real::to_f64(svd.S()[i])).collect();
+    let s: Vec<f64> = (0..k).map(|i| svd.S()[i].complex().re).collect();
     let least = part * s.iter().copied().fold(0.0, f64::max);
-    let inverse = |j: usize| <T as Real>::from_f64(if s[j] > least { 1.0 / s[j] } else { 0.0 });
+    let inverse = |j: usize| T::real(if s[j] > least { 1.0 / s[j] } else { 0.0 });
     let v = Mat::from_fn(a.ncols(), k, |i, j| svd.V()[(i, j)] * inverse(j));
-    write((v * svd.U().transpose()).as_ref(), out);
+    write((v * adjoint(svd.U())).as_ref(), out);
     Ok(())
 }
 
@@ -66,21 +69,28 @@ const PADE: [f64; 14] = [
     1.0,
 ];
 
-/// The exponential by scaling and squaring (Higham 2005), in f64.
-pub(crate) fn expm<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+/// The exponential by scaling and squaring (Higham 2005), in f64 or c128.
+pub(crate) fn expm<T: Number>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     finite(a)?;
     let n = a.nrows();
-    let a: Mat<f64> = Mat::from_fn(n, n, |i, j| Real::to_f64(a[(i, j)]));
-    let norm = (0..n).map(|j| (0..n).map(|i| a[(i, j)].abs()).sum()).fold(0.0, f64::max);
+    let y = exponential(Mat::from_fn(n, n, |i, j| T::Wide::of(a[(i, j)].complex())));
+    let y = Mat::from_fn(n, n, |i, j| T::of(y[(i, j)].complex()));
+    write(y.as_ref(), out);
+    Ok(())
+}
+
+fn exponential<T: Number>(a: Mat<T>) -> Mat<T> {
+    let n = a.nrows();
+    let norm = (0..n).map(|j| (0..n).map(|i| a[(i, j)].size()).sum()).fold(0.0, f64::max);
     let halvings = if norm > THETA { (norm / THETA).log2().ceil().min(1100.0) as i32 } else { 0 };
     let a = times(&a, 0.5f64.powi(halvings));
-    let one: Mat<f64> = Mat::identity(n, n);
+    let one: Mat<T> = Mat::identity(n, n);
     let a2 = &a * &a;
     let a4 = &a2 * &a2;
     let a6 = &a4 * &a2;
     let sum = |c: [f64; 4]| {
         let terms = [&one, &a2, &a4, &a6];
-        terms.iter().zip(c).fold(Mat::zeros(n, n), |sum: Mat<f64>, (x, c)| sum + times(x, c))
+        terms.iter().zip(c).fold(Mat::zeros(n, n), |sum: Mat<T>, (x, c)| sum + times(x, c))
     };
     let b = &PADE;
     let u = &a * (&a6 * sum([0.0, b[9], b[11], b[13]]) + sum([b[1], b[3], b[5], b[7]]));
@@ -89,11 +99,9 @@ pub(crate) fn expm<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault
     for _ in 0..halvings {
         y = &y * &y;
     }
-    let y = Mat::from_fn(n, n, |i, j| <T as Real>::from_f64(y[(i, j)]));
-    write(y.as_ref(), out);
-    Ok(())
+    y
 }
 
-fn times(x: &Mat<f64>, by: f64) -> Mat<f64> {
-    Mat::from_fn(x.nrows(), x.ncols(), |i, j| x[(i, j)] * by)
+fn times<T: Number>(x: &Mat<T>, by: f64) -> Mat<T> {
+    Mat::from_fn(x.nrows(), x.ncols(), |i, j| x[(i, j)] * T::real(by))
 }

@@ -1,20 +1,23 @@
 //! Factorisations of one matrix and what follows from them, on slices: the one door to faer.
 //!
-//! They stand in a crate of their own so that faer's algorithms are compiled once, for f32 and for f64, and not whenever
+//! They stand in a crate of their own so that faer's algorithms are compiled once, for f32, f64 and c128, and not whenever
 //! a kernel changes. Batches, threads and arrays are the business of the crate above.
 //!
 //! A matrix is worked on by the calling thread alone. Results depend on the instruction set, whose widths faer takes for its
-//! sums. Signs that a factorisation leaves open are fixed here, so that they do not.
+//! sums. Signs that a factorisation leaves open (of complex matrices: angles) are fixed here, so that they do not.
 
 #![forbid(unsafe_code)]
 
+mod eigen;
 mod factor;
 mod functions;
 mod solve;
 
 use std::fmt;
+use std::ops::{Add, Mul};
 
 use faer::{Mat, MatRef};
+use num_complex::Complex;
 
 /// What is computed of a matrix. Packed results lie one after the other, each in row-major order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -31,7 +34,11 @@ pub enum MatrixOp {
     Eigh,
     /// `[n, n]`, of which the lower triangle is read, `-> n`: eigenvalues, ascending.
     Eigvalsh,
-    /// `[m, n]` with `m >= n`, `-> m n + n + n n`: U, the singular values, descending, and V transposed.
+    /// `[n, n]` of complex numbers `-> n + n n`: eigenvalues, ascending by their real parts, and vectors of length 1 as columns.
+    Eig,
+    /// `[n, n]` of complex numbers `-> n`: eigenvalues in the order of [`Eig`](MatrixOp::Eig).
+    Eigvals,
+    /// `[m, n]` with `m >= n`, `-> m n + n + n n`: U, the singular values, descending, and V transposed and conjugated.
     Svd,
     /// `[m, n] -> min(m, n)`: singular values, descending.
     Svdvals,
@@ -103,7 +110,7 @@ pub struct Matrix<'a, T> {
 /// Says what the matrix is that the op cannot do with; what `out` holds then means nothing.
 ///
 /// # Panics
-/// If a slice has not the length that the sizes and the op ask for.
+/// If a slice has not the length that the sizes and the op ask for, or the op is one of complex numbers.
 pub fn factor_f32(op: MatrixOp, a: Matrix<f32>, b: Matrix<f32>, out: &mut [f32]) -> Result<(), MatrixFault> {
     one(op, a, b, out)
 }
@@ -114,7 +121,7 @@ pub fn factor_f32(op: MatrixOp, a: Matrix<f32>, b: Matrix<f32>, out: &mut [f32])
 /// Says what the matrix is that the op cannot do with; what `out` holds then means nothing.
 ///
 /// # Panics
-/// If a slice has not the length that the sizes and the op ask for.
+/// If a slice has not the length that the sizes and the op ask for, or the op is one of complex numbers.
 ///
 /// ```
 /// use covector_factor::{Matrix, MatrixFault, MatrixOp, factor_f64};
@@ -129,35 +136,95 @@ pub fn factor_f64(op: MatrixOp, a: Matrix<f64>, b: Matrix<f64>, out: &mut [f64])
     one(op, a, b, out)
 }
 
+/// Computes `op` of a matrix of c128, and of a second one where the op has two operands; else that one is not looked at.
+///
+/// Where a result is real (eigenvalues of Hermitian matrices, singular values, logarithms) its imaginary part is 0.
+///
+/// # Errors
+/// Says what the matrix is that the op cannot do with; what `out` holds then means nothing.
+///
+/// # Panics
+/// If a slice has not the length that the sizes and the op ask for.
+pub fn factor_c128(
+    op: MatrixOp,
+    a: Matrix<Complex<f64>>,
+    b: Matrix<Complex<f64>>,
+    out: &mut [Complex<f64>],
+) -> Result<(), MatrixFault> {
+    match op {
+        MatrixOp::Eig => eigen::eig(view(a), out),
+        MatrixOp::Eigvals => eigen::eigvals(view(a), out),
+        _ => one(op, a, b, out),
+    }
+}
+
 /// The types that matrices are factorised in.
-trait Real: faer::traits::RealField + Copy + Default {
-    fn to_f64(self) -> f64;
-    fn from_f64(x: f64) -> Self;
+trait Number: faer::traits::ComplexField + Copy + Default + Add<Output = Self> + Mul<Output = Self> {
+    /// The type of the same kind with the most digits.
+    type Wide: Number;
+    /// The number as a complex one.
+    fn complex(self) -> Complex<f64>;
+    /// The number nearest to a complex one; a real type leaves the imaginary part out.
+    fn of(z: Complex<f64>) -> Self;
+    /// The number of this real value.
+    fn real(x: f64) -> Self {
+        Self::of(Complex::new(x, 0.0))
+    }
+    /// The complex conjugate.
+    fn conjugate(self) -> Self {
+        Self::of(self.complex().conj())
+    }
+    /// The size.
+    fn size(self) -> f64 {
+        let z = self.complex();
+        z.re.hypot(z.im)
+    }
 }
 
-impl Real for f32 {
-    fn to_f64(self) -> f64 {
-        f64::from(self)
+impl Number for f32 {
+    type Wide = f64;
+    fn complex(self) -> Complex<f64> {
+        Complex::new(f64::from(self), 0.0)
     }
-    fn from_f64(x: f64) -> f32 {
-        x as f32
+    fn of(z: Complex<f64>) -> f32 {
+        z.re as f32
     }
 }
 
-impl Real for f64 {
-    fn to_f64(self) -> f64 {
+impl Number for f64 {
+    type Wide = f64;
+    fn complex(self) -> Complex<f64> {
+        Complex::new(self, 0.0)
+    }
+    fn of(z: Complex<f64>) -> f64 {
+        z.re
+    }
+}
+
+impl Number for Complex<f64> {
+    type Wide = Complex<f64>;
+    fn complex(self) -> Complex<f64> {
         self
     }
-    fn from_f64(x: f64) -> f64 {
-        x
+    fn of(z: Complex<f64>) -> Complex<f64> {
+        z
     }
+}
+
+/// The real value of one of faer's real numbers that belong to `T`.
+fn real_value<T: Number>(x: &T::Real) -> f64 {
+    T::from_real_impl(x).complex().re
 }
 
 /// A matrix of the caller, row-major.
 type View<'a, T> = MatRef<'a, T>;
 
-fn one<T: Real>(op: MatrixOp, a: Matrix<T>, b: Matrix<T>, out: &mut [T]) -> Result<(), MatrixFault> {
-    let [a, b] = [a, b].map(|x| MatRef::from_row_major_slice(x.values, x.rows, x.columns));
+fn view<T>(x: Matrix<'_, T>) -> View<'_, T> {
+    MatRef::from_row_major_slice(x.values, x.rows, x.columns)
+}
+
+fn one<T: Number>(op: MatrixOp, a: Matrix<T>, b: Matrix<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+    let [a, b] = [a, b].map(view);
     match op {
         MatrixOp::Cholesky => factor::cholesky(a, out),
         MatrixOp::Lu => factor::lu(a, out),
@@ -165,6 +232,7 @@ fn one<T: Real>(op: MatrixOp, a: Matrix<T>, b: Matrix<T>, out: &mut [T]) -> Resu
         MatrixOp::Complement => factor::complement(a, out),
         MatrixOp::Eigh => factor::eigh(a, out),
         MatrixOp::Eigvalsh => factor::eigvalsh(a, out),
+        MatrixOp::Eig | MatrixOp::Eigvals => panic!("{op:?} takes complex numbers"),
         MatrixOp::Svd => factor::svd(a, out),
         MatrixOp::Svdvals => factor::svdvals(a, out),
         MatrixOp::Solve => solve::solve(a, b, out),
@@ -178,7 +246,7 @@ fn one<T: Real>(op: MatrixOp, a: Matrix<T>, b: Matrix<T>, out: &mut [T]) -> Resu
 }
 
 /// Writes a matrix in row-major order.
-fn write<T: Real>(x: MatRef<T>, out: &mut [T]) {
+fn write<T: Number>(x: MatRef<T>, out: &mut [T]) {
     let columns = x.ncols();
     for (i, o) in out.iter_mut().enumerate() {
         *o = x[(i / columns, i % columns)];
@@ -187,25 +255,52 @@ fn write<T: Real>(x: MatRef<T>, out: &mut [T]) {
 
 /// # Errors
 /// If an element is NaN or infinite.
-fn finite<T: Real>(x: MatRef<T>) -> Result<(), MatrixFault> {
-    let odd = (0..x.nrows()).any(|i| (0..x.ncols()).any(|j| !Real::to_f64(x[(i, j)]).is_finite()));
+fn finite<T: Number>(x: MatRef<T>) -> Result<(), MatrixFault> {
+    let odd = (0..x.nrows()).any(|i| (0..x.ncols()).any(|j| !x[(i, j)].complex().is_finite()));
     if odd { Err(MatrixFault::NotFinite) } else { Ok(()) }
 }
 
-/// Of every column -1 where its sign has to change: the first of the elements that are about the largest is positive.
+/// The direction of a number, of size 1; 1 for 0 and NaN.
+fn direction(z: Complex<f64>) -> Complex<f64> {
+    let size = z.re.hypot(z.im);
+    match z.im == 0.0 || size == 0.0 || !size.is_finite() {
+        true => Complex::new(if z.re < 0.0 { -1.0 } else { 1.0 }, 0.0),
+        false => z.unscale(size),
+    }
+}
+
+/// The columns turned so that of each the first of the elements that are about the largest is real and positive, and
+/// what each was multiplied with.
 ///
 /// Elements within a hundredth count as equally large, so that rounding does not choose between mirror images.
-fn signs<T: Real>(x: MatRef<T>) -> Vec<T> {
-    let sign = |j: usize| {
-        let column = || (0..x.nrows()).map(|i| Real::to_f64(x[(i, j)]));
-        let most = column().fold(0.0, |most: f64, v| most.max(v.abs()));
-        let negative = column().find(|v| v.abs() >= 0.99 * most).is_some_and(|v| v < 0.0);
-        <T as Real>::from_f64(if negative { -1.0 } else { 1.0 })
+fn settled<T: Number>(x: MatRef<T>) -> (Mat<T>, Vec<Complex<f64>>) {
+    let first = |j: usize| {
+        let column = || (0..x.nrows()).map(|i| x[(i, j)].size());
+        let most = column().fold(0.0, f64::max);
+        column().position(|size| size >= 0.99 * most)
     };
-    (0..x.ncols()).map(sign).collect()
+    let firsts: Vec<Option<usize>> = (0..x.ncols()).map(first).collect();
+    let turn =
+        |(j, i): (usize, &Option<usize>)| i.map_or(Complex::new(1.0, 0.0), |i| direction(x[(i, j)].complex()).conj());
+    let turns: Vec<Complex<f64>> = firsts.iter().enumerate().map(turn).collect();
+    let y = Mat::from_fn(x.nrows(), x.ncols(), |i, j| match firsts[j] == Some(i) {
+        true => T::real(x[(i, j)].size()),
+        false => T::of(x[(i, j)].complex() * turns[j]),
+    });
+    (y, turns)
+}
+
+/// Each column times its factor.
+fn scaled<T: Number>(x: MatRef<T>, by: &[Complex<f64>]) -> Mat<T> {
+    Mat::from_fn(x.nrows(), x.ncols(), |i, j| T::of(x[(i, j)].complex() * by[j]))
+}
+
+/// Rows and columns exchanged, conjugated.
+fn adjoint<T: Number>(x: MatRef<T>) -> Mat<T> {
+    Mat::from_fn(x.ncols(), x.nrows(), |i, j| x[(j, i)].conjugate())
 }
 
 /// A copy in faer's own layout.
-fn owned<T: Real>(x: MatRef<T>) -> Mat<T> {
+fn owned<T: Number>(x: MatRef<T>) -> Mat<T> {
     x.to_owned()
 }

@@ -5,28 +5,28 @@ use faer::linalg::triangular_solve as by;
 use faer::prelude::Solve;
 use faer::{MatMut, Par};
 
-use crate::{MatrixFault, Real, View, write};
+use crate::{MatrixFault, Number, View, direction, write};
 
 /// The factors of a square matrix.
 ///
 /// # Errors
 /// If a pivot is exactly 0.
-fn regular<T: Real>(a: View<T>) -> Result<PartialPivLu<T>, MatrixFault> {
+fn regular<T: Number>(a: View<T>) -> Result<PartialPivLu<T>, MatrixFault> {
     let lu = PartialPivLu::new(a);
-    match (0..a.nrows()).find(|&i| Real::to_f64(lu.U()[(i, i)]) == 0.0) {
+    match (0..a.nrows()).find(|&i| lu.U()[(i, i)].size() == 0.0) {
         Some(i) => Err(MatrixFault::Singular(i)),
         None => Ok(lu),
     }
 }
 
 /// The `x` of `a x = b`.
-pub(crate) fn solve<T: Real>(a: View<T>, b: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn solve<T: Number>(a: View<T>, b: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     write(regular(a)?.solve(b).as_ref(), out);
     Ok(())
 }
 
 /// The `x` of `t x = b` for a triangle `t` of `a`, or its transpose.
-pub(crate) fn triangular<T: Real>(
+pub(crate) fn triangular<T: Number>(
     a: View<T>,
     b: View<T>,
     upper: bool,
@@ -34,7 +34,7 @@ pub(crate) fn triangular<T: Real>(
     unit: bool,
     out: &mut [T],
 ) -> Result<(), MatrixFault> {
-    if let Some(i) = (0..a.nrows()).find(|&i| !unit && Real::to_f64(a[(i, i)]) == 0.0) {
+    if let Some(i) = (0..a.nrows()).find(|&i| !unit && a[(i, i)].size() == 0.0) {
         return Err(MatrixFault::Singular(i));
     }
     let mut x = crate::owned(b);
@@ -51,7 +51,7 @@ pub(crate) fn triangular<T: Real>(
 }
 
 /// The pivots, and whether an odd number of rows were exchanged.
-fn pivots<T: Real>(a: View<T>) -> (Vec<f64>, bool) {
+fn pivots<T: Number>(a: View<T>) -> (Vec<T::Wide>, bool) {
     let lu = PartialPivLu::new(a);
     let (from, _) = lu.P().arrays();
     let mut seen = vec![false; from.len()];
@@ -63,22 +63,27 @@ fn pivots<T: Real>(a: View<T>) -> (Vec<f64>, bool) {
             odd ^= at != start;
         }
     }
-    ((0..a.nrows()).map(|i| Real::to_f64(lu.U()[(i, i)])).collect(), odd)
+    ((0..a.nrows()).map(|i| T::Wide::of(lu.U()[(i, i)].complex())).collect(), odd)
 }
 
-/// The determinant, multiplied in f64.
-pub(crate) fn det<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+/// 1, or -1 of an odd number of exchanges.
+fn parity<T: Number>(odd: bool) -> T {
+    T::real(if odd { -1.0 } else { 1.0 })
+}
+
+/// The determinant, multiplied in f64 or c128.
+pub(crate) fn det<T: Number>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let (pivots, odd) = pivots(a);
-    out[0] = <T as Real>::from_f64(pivots.iter().fold(if odd { -1.0 } else { 1.0 }, |d, p| d * p));
+    out[0] = T::of(pivots.into_iter().fold(parity::<T::Wide>(odd), |d, p| d * p).complex());
     Ok(())
 }
 
 /// The sign of the determinant, and the logarithm of its size; 0 and -inf of a singular matrix.
-pub(crate) fn slogdet<T: Real>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
+pub(crate) fn slogdet<T: Number>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let (pivots, odd) = pivots(a);
-    let sign = |p: f64| if p == 0.0 || p.is_nan() { p } else { p.signum() };
-    let signs = pivots.iter().fold(if odd { -1.0 } else { 1.0 }, |d, &p| d * sign(p));
-    out[0] = <T as Real>::from_f64(signs);
-    out[1] = <T as Real>::from_f64(pivots.iter().map(|p| p.abs().ln()).sum());
+    let sign = |p: T::Wide| if p.size() == 0.0 || p.size().is_nan() { p } else { T::Wide::of(direction(p.complex())) };
+    let signs = pivots.iter().fold(parity::<T::Wide>(odd), |d, &p| d * sign(p));
+    out[0] = T::of(signs.complex());
+    out[1] = T::real(pivots.iter().map(|p| p.size().ln()).sum());
     Ok(())
 }

@@ -24,7 +24,7 @@ pub fn default(op: &OpDef, param: &Param) -> Option<Arg> {
         ("fftfreq" | "rfftfreq", "d") => Some(Arg::Float(1.0)),
         (name, "s") if name.ends_with("fftn") => Some(Arg::Ints(Vec::new())),
         (_, "norm") => Some(Arg::from("backward")),
-        ("tril" | "triu", "k") => Some(Arg::Int(0)),
+        ("tril" | "triu", "k") | ("diagonal" | "trace", "offset") => Some(Arg::Int(0)),
         ("flatten", "start") => Some(Arg::Int(0)),
         ("flatten", "end") => Some(Arg::Int(-1)),
         ("softplus" | "concat" | "stack" | "split" | "chunk" | "unbind" | "take" | "cumsum" | "cumprod", "axis") => {

@@ -460,14 +460,6 @@ fn swapaxes(x: &Bound<'_, PyAny>, axis1: isize, axis2: isize) -> Object {
     wrap(x.py(), run(x.py(), || y.try_transpose(axis1, axis2))?)
 }
 
-/// The main diagonal of square matrices.
-#[pyfunction]
-#[pyo3(name = "_diagonal")]
-fn diagonal(x: &Bound<'_, PyAny>) -> Object {
-    let y = to_tensor(x)?;
-    wrap(x.py(), run(x.py(), || y.try_diagonal())?)
-}
-
 /// Bytes and nodes alive: the proof that nothing leaks.
 #[pyfunction]
 #[pyo3(name = "_bytes_alive")]
@@ -537,7 +529,6 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
         bytes_alive,
         pad,
         after_fork,
-        diagonal,
     );
     // Real numbers are their own conjugates and real parts.
     for name in ["conj", "real"] {

@@ -252,4 +252,35 @@ fn complex_numbers_are_written_with_both_parts() {
 fn distinct_complex_numbers_are_found() {
     let z = Tensor::from([c(1.0, 2.0), c(0.0, 1.0), c(1.0, 2.0), c(1.0, -2.0)]);
     assert_eq!(z.unique(4, 9.0).to_vec::<c128>(), [c(0.0, 1.0), c(1.0, -2.0), c(1.0, 2.0), c(9.0, 0.0)]);
+    let distinct = [c(0.0, 1.0), c(1.0, -2.0), c(1.0, 2.0)];
+    assert_eq!(z.unique_values().to_vec::<c128>(), distinct);
+    let all = z.unique_all();
+    assert_eq!(all[0].to_vec::<c128>(), distinct);
+    let numbers = |x: &Tensor| x.to_vec::<i64>();
+    assert_eq!(
+        (numbers(&all[1]), numbers(&all[2]), numbers(&all[3])),
+        (vec![1, 3, 0], vec![2, 0, 2, 1], vec![1, 1, 2])
+    );
+    // Parts that are NaN stand last, first those of the imaginary part; each is a value of its own. Zeros are equal whatever their signs.
+    let nan = f64::NAN;
+    let odd = [c(nan, 1.0), c(1.0, nan), c(0.0, -0.0), c(-0.0, 0.0), c(2.0, 1.0), c(nan, 1.0)];
+    let (values, counts) = Tensor::from(odd).cast(covector::DType::C64).unique_counts();
+    assert_eq!(counts.to_vec::<i64>(), [2, 1, 1, 1, 1]);
+    let shown: Vec<String> = values.to_vec::<c64>().iter().map(|z| format!("{} {}", z.re + 0.0, z.im + 0.0)).collect();
+    assert_eq!(shown, ["0 0", "1 NaN", "2 1", "NaN 1", "NaN 1"]);
+}
+
+#[test]
+fn members_of_sets_of_complex_numbers_are_found() {
+    let set = Tensor::from([c(1.0, 2.0), c(0.0, 0.0), c(f64::NAN, 0.0), c(1.0, 2.0)]);
+    let z = Tensor::from([[c(1.0, -2.0), c(1.0, 2.0), c(-0.0, 0.0)], [c(1.0, 0.0), c(f64::NAN, 0.0), c(1.0, 2.0)]]);
+    let found = [false, true, true, false, false, true];
+    assert_eq!(z.isin(&set, false).to_vec::<bool>(), found);
+    assert_eq!(z.isin(&set, true).to_vec::<bool>(), found.map(|x| !x));
+    assert_eq!(
+        Tensor::from([1, 3]).isin(&Tensor::from([c(3.0, 0.0), c(1.0, 1.0)]), false).to_vec::<bool>(),
+        [false, true]
+    );
+    assert_eq!(set.isin(&Tensor::from(Vec::<f64>::new()), false).to_vec::<bool>(), [false; 4]);
+    assert_eq!(Tensor::from(Vec::<c128>::new()).isin(&set, false).size(), 0);
 }

@@ -230,6 +230,8 @@ const SCRATCH: [(&[&str], usize); 3] = [
             "inv",
             "matrix_power",
             "cond",
+            "qr",
+            "lstsq",
             "fft",
             "ifft",
             "fftn",

@@ -218,9 +218,13 @@ fn triangles_and_diagonals_of_every_matrix() {
             check(&x.tril(k), &s, |p| (right(p) <= k).then(|| flat(p, &s) + 1));
             check(&x.triu(k), &s, |p| (right(p) >= k).then(|| flat(p, &s) + 1));
         }
-        let short = s[n - 1].min(s[n - 2]);
-        let shape = [&s[..n - 2], &[short]].concat();
-        check(&x.diagonal(), &shape, |p| Some(flat(&[p, &p[n - 2..]].concat(), &s) + 1));
+        for k in (-4i64..=4).chain([i64::MIN, i64::MAX]) {
+            let (down, right) = ((-(k.max(-9))).max(0) as usize, k.clamp(0, 9) as usize);
+            let count = s[n - 2].saturating_sub(down).min(s[n - 1].saturating_sub(right));
+            let shape = [&s[..n - 2], &[count]].concat();
+            let at = |p: &[usize]| [&p[..n - 2], &[p[n - 2] + down, p[n - 2] + right]].concat();
+            check(&x.diagonal(k), &shape, |p| Some(flat(&at(p), &s) + 1));
+        }
         check(&x.t().t(), &s, |p| Some(flat(p, &s) + 1));
     }
 }
@@ -360,7 +364,7 @@ fn grids_are_views_of_their_vectors() {
     check(&grids[0], &[3, 2, 1], |p| Some(p[1]));
     check(&grids[1], &[3, 2, 1], |p| Some(p[0]));
     assert!(meshgrid(&[], "xy").is_empty());
-    assert_eq!(eye(3, DType::I64).diagonal().to_vec::<i64>(), [1, 1, 1]);
+    assert_eq!(eye(3, DType::I64).diagonal(0).to_vec::<i64>(), [1, 1, 1]);
 }
 
 #[test]

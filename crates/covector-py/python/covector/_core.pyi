@@ -165,6 +165,7 @@ class Array:
     det: Any
     def detach(self, /) -> Any: ...
     device: Any
+    diagonal: Any
     digamma: Any
     def dim(self, /) -> Any: ...
     div: Any
@@ -172,7 +173,9 @@ class Array:
     dot: Any
     def double(self, /) -> Any: ...
     dtype: Any
+    eig: Any
     eigh: Any
+    eigvals: Any
     eigvalsh: Any
     elu: Any
     embedding: Any
@@ -443,7 +446,6 @@ class no_grad:
 
 def _after_fork() -> None: ...
 def _bytes_alive() -> tuple[int, int]: ...
-def _diagonal(x: Any) -> Array: ...
 _fft: Any
 _linalg: Any
 _random: Any
@@ -742,7 +744,6 @@ __all__ = [
     "__version__",
     "_after_fork",
     "_bytes_alive",
-    "_diagonal",
     "_fft",
     "_linalg",
     "_random",

@@ -153,8 +153,8 @@ pub fn all(ask: Ask) {
             let z = (&z - z.mean(keep(0))) / (z.std(keep(0), 0.0) + 1e-5);
             let c = z.t().matmul(&z) / 6.0;
             let off =
-                &c - c.diagonal().unsqueeze(0) * Tensor::from([[1.0f32, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]);
-            off.square().sum(..) * 0.01 + (c.diagonal() - 1.3).square().sum(..) + z.tanh().square().mean(..)
+                &c - c.diagonal(0).unsqueeze(0) * Tensor::from([[1.0f32, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]);
+            off.square().sum(..) * 0.01 + (c.diagonal(0) - 1.3).square().sum(..) + z.tanh().square().mean(..)
         },
         vec![w([4, 3], 28)],
     );

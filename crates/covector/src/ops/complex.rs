@@ -144,6 +144,11 @@ pub(crate) fn conjugate(x: &Tensor) -> Tensor {
     if x.dtype().is_complex() { Map::Conjugate.of(x) } else { x.clone() }
 }
 
+/// The real part; a real tensor as it is.
+pub(crate) fn real_part(x: &Tensor) -> Tensor {
+    if x.dtype().is_complex() { Map::Real.of(x) } else { x.clone() }
+}
+
 /// Refuses complex numbers where an order is needed.
 pub(crate) fn require_order(x: &Spec) -> Result<()> {
     if x.dtype.is_complex() { Err(no_order()) } else { Ok(()) }
@@ -199,7 +204,7 @@ pub fn conj(x: &Tensor) -> Result<Tensor> {
 /// Source: NumPy's `real`.
 #[op(samples = [(complex([2, 3]),), (complex(()),), (real([3]),)])]
 pub fn real(x: &Tensor) -> Result<Tensor> {
-    Ok(if x.dtype().is_complex() { Map::Real.of(x) } else { x.clone() })
+    Ok(real_part(x))
 }
 
 /// The imaginary part.

@@ -1,15 +1,13 @@
 //! Products, powers and norms of matrices and vectors that are made of other ops.
 
 use covector_array::Shape;
-use covector_array::kernels::MatrixOp;
 use covector_derive::{op, op_list};
 
 use super::complex::conjugate;
 use super::create::addressable;
-use super::factor::{has_squares, matrix, sides, square};
+use super::factor::{has_squares, matrix, square};
 use super::linear::common_dtype;
-use super::matrices::{diagonal, mm, node};
-use super::scan::piece;
+use super::matrices::{mm, svdvals};
 use super::solve::{counted, cutoff, unit_like};
 use super::view::{broadcast, reshaped};
 use crate::{Axes, Axis, Error, Result, Tensor, keep};
@@ -150,14 +148,7 @@ pub fn kron(x1: &Tensor, x2: &Tensor) -> Result<Tensor> {
 /// Source: the Array API's `linalg.trace`.
 #[op(samples = [(real([3, 3]), 0), (real([2, 3, 4]), 1), (real([3, 2]), -1), (real([2, 2]), 5), (ints(-3, 4, [2, 2]), 0), (real([0, 0]), 0), (complex([2, 3]), 0)])]
 pub fn trace(x: &Tensor, offset: i64) -> Result<Tensor> {
-    if x.ndim() < 2 {
-        return Err(Error::new(format!("takes matrices, not {}", x.spec())));
-    }
-    let (m, n) = sides(x);
-    let skip = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
-    let (axis, have) = if offset < 0 { (x.ndim() - 2, m) } else { (x.ndim() - 1, n) };
-    let skip = skip.min(have);
-    diagonal(&piece(x, axis, skip, have - skip)).try_sum(-1)
+    x.try_diagonal(offset)?.try_sum(-1)
 }
 
 /// The matrix multiplied `n` times with itself; with `n` below 0 its inverse is.
@@ -165,8 +156,7 @@ pub fn trace(x: &Tensor, offset: i64) -> Result<Tensor> {
 /// Shapes: `[.., m, m]`, kept. Dtypes as in `matmul` for `n` of at least 0, else floats (integers give f32). Power 0 is the
 /// unit matrix. It takes `2 log2 |n|` products at most.
 /// # Errors
-/// If the matrices are not square, or bool, or complex with a negative `n`; when computed, if `n` is negative and one is
-/// singular.
+/// If the matrices are not square, or bool; when computed, if `n` is negative and one is singular.
 /// # Example
 /// ```
 /// use covector::Tensor;
@@ -174,7 +164,7 @@ pub fn trace(x: &Tensor, offset: i64) -> Result<Tensor> {
 /// assert_eq!(fibonacci.matrix_power(10).to_vec::<i64>(), [89, 55, 55, 34]);
 /// ```
 /// Source: the Array API's `linalg.matrix_power`.
-#[op(samples = [(real([3, 3]), 3), (regular([2, 2, 2]), -2), (real([2, 2]), 0), (real([2, 2]), 1), (ints(-2, 3, [2, 2]), 4), (real([0, 0]), 2), (complex([2, 2]), 3)])]
+#[op(samples = [(real([3, 3]), 3), (regular([2, 2, 2]), -2), (real([2, 2]), 0), (real([2, 2]), 1), (ints(-2, 3, [2, 2]), 4), (real([0, 0]), 2), (complex([2, 2]), 3), (complex_regular([2, 2]), -2)])]
 pub fn matrix_power(x: &Tensor, n: i64) -> Result<Tensor> {
     has_squares(x)?;
     let dtype = common_dtype(&[x])?;
@@ -197,15 +187,16 @@ pub fn matrix_power(x: &Tensor, n: i64) -> Result<Tensor> {
 
 /// The norm of every matrix.
 ///
-/// `ord` "fro" is the Euclidean length of all elements, "nuc" the sum of the singular values; 1 and -1 are the largest and the
-/// smallest sum of the sizes in a column, inf and -inf in a row, 2 and -2 the largest and the smallest singular value.
+/// `ord` "fro" is the Euclidean length of all elements, "nuc" the sum of the singular values; 1 and -1 are the largest
+/// and the smallest sum of the sizes in a column, inf and -inf in a row, 2 and -2 the largest and the smallest singular
+/// value.
 ///
-/// Shapes: `[.., m, n] -> [..]`, or `[.., 1, 1]` with `keepdims`. Floats (integers give f32); halves are computed in f32. At a
-/// matrix of zeros the derivative of "fro" is 0; at ties of the extremes it is shared equally. Of complex matrices there are all
-/// but the orders by singular values.
+/// Shapes: `[.., m, n] -> [..]`, or `[.., 1, 1]` with `keepdims`. Floats and complex numbers (integers give f32);
+/// halves are computed in f32, c64 in c128. At a matrix of zeros the derivative of "fro" is 0; at ties of the extremes
+/// it is shared equally.
 /// # Errors
-/// If there are fewer than two axes, the order is another, (but for "fro" and "nuc") there are no elements, or the order is
-/// by singular values and the matrix complex; when computed, for these orders, if a matrix holds NaN or infinity.
+/// If there are fewer than two axes, the order is another, or (but for "fro" and "nuc") there are no elements; when
+/// computed, for the orders by singular values, if a matrix holds NaN or infinity.
 /// # Example
 /// ```
 /// use covector::Tensor;
@@ -218,6 +209,7 @@ pub fn matrix_power(x: &Tensor, n: i64) -> Result<Tensor> {
     (real([2, 3]), "fro", false), (distinct([3, 2]), "nuc", true), (real([2, 2, 3]), 1.0, false), (real([3, 2]), -1.0, false),
     (real([2, 3]), f64::INFINITY, true), (real([2, 3]), f64::NEG_INFINITY, false), (distinct([2, 2, 3]), 2.0, true), (distinct([3, 3]), -2.0, false),
     (real([0, 2]), "fro", false), (real([2, 0]), "nuc", false), (complex([2, 3]), "fro", false), (complex([2, 2, 3]), 1.0, true),
+    (complex_distinct([3, 2]), "nuc", false), (complex_distinct([2, 2, 3]), 2.0, false),
 ])]
 pub fn matrix_norm(x: &Tensor, ord: MatrixNorm, keepdims: bool) -> Result<Tensor> {
     let by_sizes = !matches!(ord.0, Order::Nuclear | Order::Number(2.0 | -2.0));
@@ -227,7 +219,7 @@ pub fn matrix_norm(x: &Tensor, ord: MatrixNorm, keepdims: bool) -> Result<Tensor
         let sums = x.abs().sum(keep(inner));
         if largest { sums.try_max(keep([-2, -1])) } else { sums.try_min(keep([-2, -1])) }
     };
-    let values = || node(MatrixOp::Svdvals, &[&x]);
+    let values = || svdvals(&x);
     let seen = |y: Tensor| y.expand_dims(-1).expand_dims(-1);
     let y = match ord.0 {
         Order::Frobenius => x.try_norm(keep([-2, -1]), 2.0)?,
@@ -241,7 +233,7 @@ pub fn matrix_norm(x: &Tensor, ord: MatrixNorm, keepdims: bool) -> Result<Tensor
         Order::Number(other) => return Err(unknown(&other.to_string())),
         Order::Unknown(other) => return Err(unknown(&format!("\"{other}\""))),
     };
-    let y = y.cast(dtype);
+    let y = y.cast(dtype.part());
     Ok(if keepdims { y } else { reshaped(&y, y.shape().without(|axis| axis + 2 >= y.ndim())) })
 }
 
@@ -263,41 +255,41 @@ fn unknown(order: &str) -> Error {
 /// assert_eq!(Tensor::from([[1.0f32, 2.0], [2.0, 4.0]]).matrix_rank(None).item::<i64>(), 1);
 /// ```
 /// Source: the Array API's `linalg.matrix_rank`.
-#[op(samples = [(distinct([3, 4]), ()), (exactly(&[1.0, 2.0, 2.0, 4.0, 3.0, 6.0], [3, 2]), ()), (distinct([2, 2, 2]), 0.8), (real([0, 2]), ())],
+#[op(samples = [(distinct([3, 4]), ()), (exactly(&[1.0, 2.0, 2.0, 4.0, 3.0, 6.0], [3, 2]), ()), (distinct([2, 2, 2]), 0.8), (real([0, 2]), ()), (complex_distinct([2, 3]), ())],
     notes = "derivative=the result is an integer")]
 pub fn matrix_rank(x: &Tensor, rtol: Option<f64>) -> Result<Tensor> {
-    let (x, _) = matrix(x)?;
-    let part = cutoff(&x, rtol)?;
-    Ok(counted(&node(MatrixOp::Svdvals, &[&x]), part))
+    let (x, dtype) = matrix(x)?;
+    let part = cutoff(&x, dtype, rtol)?;
+    Ok(counted(&svdvals(&x), part))
 }
 
 /// The condition number: the norm of a matrix times that of its inverse.
 ///
-/// For `ord` 2 it is the largest singular value over the smallest, for -2 that the other way round, of matrices of any shape;
-/// the other orders are those of `matrix_norm` for square ones.
+/// For `ord` 2 it is the largest singular value over the smallest, for -2 that the other way round, of matrices of any
+/// shape; the other orders are those of `matrix_norm` for square ones.
 ///
-/// Shapes: `[.., m, n] -> [..]`. Floats (integers give f32); halves are computed in f32. For orders 2 and -2 singular matrices
-/// give inf and 0.
+/// Shapes: `[.., m, n] -> [..]`. Floats and complex numbers (integers give f32); halves are computed in f32, c64 in
+/// c128. For orders 2 and -2 singular matrices give inf and 0.
 /// # Errors
-/// If there are fewer than two axes or no elements, the order is another, or it asks for square matrices; when computed, if a
-/// matrix holds NaN or infinity or, for the other orders, is singular.
+/// If there are fewer than two axes or no elements, the order is another, or it asks for square matrices; when
+/// computed, if a matrix holds NaN or infinity or, for the other orders, is singular.
 /// # Example
 /// ```
 /// use covector::Tensor;
 /// assert_eq!(Tensor::from([[2.0f32, 0.0], [0.0, 0.5]]).cond(2.0).item::<f32>(), 4.0);
 /// ```
 /// Source: NumPy's `linalg.cond`.
-#[op(samples = [(distinct([3, 3]), 2.0), (distinct([2, 2, 3]), -2.0), (regular([3, 3]), "fro"), (regular([2, 2, 2]), 1.0)])]
+#[op(samples = [(distinct([3, 3]), 2.0), (distinct([2, 2, 3]), -2.0), (regular([3, 3]), "fro"), (regular([2, 2, 2]), 1.0), (complex_distinct([2, 3]), 2.0), (complex_regular([2, 2]), 1.0)])]
 pub fn cond(x: &Tensor, ord: MatrixNorm) -> Result<Tensor> {
     let (x, dtype) = matrix(x)?;
     let Order::Number(2.0 | -2.0) = ord.0 else {
         square(&x)?;
         let y = x.try_matrix_norm(ord.clone(), false)? * x.try_inv()?.try_matrix_norm(ord, false)?;
-        return Ok(y.cast(dtype));
+        return Ok(y.cast(dtype.part()));
     };
-    let s = node(MatrixOp::Svdvals, &[&x]);
+    let s = svdvals(&x);
     let (most, least) = (s.try_max(Axes::from(-1))?, s.try_min(Axes::from(-1))?);
-    Ok(if ord.0 == Order::Number(2.0) { most / least } else { least / most }.cast(dtype))
+    Ok(if ord.0 == Order::Number(2.0) { most / least } else { least / most }.cast(dtype.part()))
 }
 
 op_list![vecdot, cross, kron, trace, matrix_power, matrix_norm, matrix_rank, cond];

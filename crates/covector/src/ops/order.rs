@@ -185,10 +185,21 @@ pub fn searchsorted(sorted: &Tensor, values: &Tensor, right: bool) -> Result<Ten
     }
 }
 
+/// The indices that sort a vector; complex numbers by their real and then their imaginary parts. Equal elements keep their order.
+pub(super) fn order(x: &Tensor) -> Tensor {
+    if !x.dtype().is_complex() {
+        return x.argsort(0, false);
+    }
+    // Stable sorts, the last key first.
+    let by_imag = x.imag().argsort(0, false);
+    by_imag.take(&x.real().take(&by_imag, 0).argsort(0, false), 0)
+}
+
 /// The distinct values of `x` in ascending order: the first `size` of them, `fill` where there are fewer.
 ///
 /// Shapes: `[..] -> [size]`; a size given beforehand, so that the shape does not depend on the values. Any dtype; `fill` is
-/// cast to it. NaN counts as one value and comes last; complex numbers are ordered by their real, then their imaginary parts. The derivative goes to the first element of each value.
+/// cast to it. NaN counts as one value and comes last; complex numbers are ordered by their real, then their imaginary
+/// parts. The derivative goes to the first element of each value.
 /// # Example
 /// ```
 /// use covector::Tensor;
@@ -204,13 +215,7 @@ pub fn unique(x: &Tensor, size: usize, fill: f64) -> Result<Tensor> {
         return Ok(expand(&fill, &[size].into()));
     }
     let flat = reshaped(x, [n]);
-    let sorted = if x.dtype().is_complex() {
-        // Stable sorts, the last key first.
-        let flat = flat.take(&flat.imag().argsort(0, false), 0);
-        flat.take(&flat.real().argsort(0, false), 0)
-    } else {
-        flat.sort(0, false)
-    };
+    let sorted = flat.take(&order(&flat), 0);
     let (one, next) = (piece(&sorted, 0, 0, n - 1), piece(&sorted, 0, 1, n - 1));
     // NaN differs from itself, yet is one value; behind a NaN stand only others.
     let same = one.equal(&one).where_(one.equal(&next), true);

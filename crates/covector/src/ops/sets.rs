@@ -6,7 +6,7 @@
 use covector_array::{DType, kernels};
 use covector_derive::{op, op_list};
 
-use super::complex::require_order;
+use super::order::order;
 use super::scan::{padded, piece};
 use super::view::reshaped;
 use crate::{Axes, Axis, Error, Result, Tensor, keep};
@@ -61,7 +61,7 @@ pub fn count_nonzero(x: &Tensor, axes: Axes) -> Result<Tensor> {
 
 /// Whether each element of `x1` equals some element of `x2`, or with `invert` none.
 ///
-/// Shapes: as `x1`; that of `x2` does not matter. Dtypes are promoted; the result is bool. NaN equals nothing.
+/// Shapes: as `x1`; that of `x2` does not matter. Dtypes are promoted, complex ones included; the result is bool. NaN equals nothing.
 /// # Example
 /// ```
 /// use covector::Tensor;
@@ -70,19 +70,40 @@ pub fn count_nonzero(x: &Tensor, axes: Axes) -> Result<Tensor> {
 /// ```
 /// Source: the Array API's `isin`.
 #[op(samples = [(ints(0, 5, [2, 3]), ints(0, 5, [2]), false), (real([3]), real([3]), true), (ints(0, 5, [2]), exact_ints(&[], [0]), false),
-    (exact_ints(&[3], ()), ints(0, 5, [4]), false)], notes = "derivative=the result is bool")]
+    (exact_ints(&[3], ()), ints(0, 5, [4]), false), (complex([4]), complex([2, 2]), false), (exact_complex(&[1.0, 0.0, 1.0, 2.0], [2]), exact_ints(&[1, 5], [2]), true)], notes = "derivative=the result is bool")]
 pub fn isin(x1: &Tensor, x2: &Tensor, invert: bool) -> Result<Tensor> {
-    require_order(x1.spec())?;
-    require_order(x2.spec())?;
     let dtype = x1.dtype().promote(x2.dtype());
     let (x1, n) = (x1.cast(dtype), x2.size());
     if n == 0 {
         return Ok(Tensor::from(invert).broadcast_to(x1.shape().clone()));
     }
-    let sorted = reshaped(&x2.cast(dtype), [n]).sort(0, false);
-    let at = sorted.try_searchsorted(&x1, false)?.minimum((n - 1) as i64);
-    let found = sorted.take(&at, 0).equal(&x1);
+    let x2 = reshaped(&x2.cast(dtype), [n]);
+    let found = if dtype.is_complex() {
+        merged(&x1, &x2)
+    } else {
+        let sorted = x2.sort(0, false);
+        let at = sorted.try_searchsorted(&x1, false)?.minimum((n - 1) as i64);
+        sorted.take(&at, 0).equal(&x1)
+    };
     Ok(if invert { found.logical_not() } else { found })
+}
+
+/// Whether each element equals one of a vector, of numbers that have an order but no `<`: both are sorted together, and each run of
+/// equal ones is asked whether the vector has a part in it.
+fn merged(x: &Tensor, vector: &Tensor) -> Tensor {
+    let (n, all) = (vector.size(), vector.followed_by(&reshaped(x, [x.size()])));
+    let order = order(&all);
+    let runs = padded(&differs(&all.take(&order, 0)).cast(DType::I64), 0, 1, 0).cumsum(0);
+    let parts = Tensor::zeros_of(runs.spec()).scatter_add(&runs, &order.less(n as i64).cast(DType::I64), 0);
+    let found = parts.take(&runs, 0).greater(0);
+    let found = Tensor::zeros_of(found.spec()).scatter_set(&order, &found, 0);
+    reshaped(&piece(&found, 0, n, x.size()), x.shape().clone())
+}
+
+/// Whether each element of a vector but the first differs from the one before. NaN differs from NaN.
+fn differs(x: &Tensor) -> Tensor {
+    let n = x.size();
+    piece(x, 0, 1, n - 1).not_equal(piece(x, 0, 0, n - 1))
 }
 
 /// A vector in order, with what is needed to speak of its distinct values.
@@ -99,14 +120,13 @@ struct Distinct {
 impl Distinct {
     fn of(flat: &Tensor) -> Result<Distinct> {
         let n = flat.size();
-        let order = flat.argsort(0, false);
+        let order = order(flat);
         let sorted = flat.take(&order, 0);
         let new = if n == 0 {
             Tensor::from(Vec::<bool>::new())
         } else {
             // NaN differs from NaN, so each counts as a value of its own.
-            let differs = piece(&sorted, 0, 1, n - 1).not_equal(piece(&sorted, 0, 0, n - 1));
-            Tensor::from([true]).followed_by(&differs)
+            Tensor::from([true]).followed_by(&differs(&sorted))
         };
         let begins = hits(&new)?;
         let rank = new.cast(DType::I64).cumsum(0) - 1;
@@ -139,7 +159,6 @@ impl Tensor {
 }
 
 fn distinct(x: &Tensor) -> Result<(Tensor, Distinct)> {
-    require_order(x.spec())?;
     let flat = reshaped(x, [x.size()]);
     let found = Distinct::of(&flat)?;
     Ok((flat, found))
@@ -148,7 +167,8 @@ fn distinct(x: &Tensor) -> Result<(Tensor, Distinct)> {
 /// The distinct values of `x` in ascending order.
 ///
 /// Shapes: `[..] -> [n]`, as many as there are; as that depends on the data, `x` is read at once, and cannot be an example
-/// of `vmap`. Every NaN is a value of its own, at the end. The derivative goes to the first element of each value.
+/// of `vmap`. Every NaN is a value of its own, at the end; complex numbers are ordered by their real, then their imaginary
+/// parts, as in NumPy. The derivative goes to the first element of each value.
 /// # Errors
 /// If `x` has no value yet (inside `vmap`).
 /// # Example
@@ -157,7 +177,7 @@ fn distinct(x: &Tensor) -> Result<(Tensor, Distinct)> {
 /// assert_eq!(Tensor::from([3, 1, 3, 2]).unique_values().to_vec::<i64>(), [1, 2, 3]);
 /// ```
 /// Source: the Array API's `unique_values`.
-#[op(samples = [(ints(0, 4, [6]),), (exactly(&[1.5, -1.0, 0.5, 0.0], [2, 2]),), (real([0]),), (real(()),)],
+#[op(samples = [(ints(0, 4, [6]),), (exactly(&[1.5, -1.0, 0.5, 0.0], [2, 2]),), (real([0]),), (real(()),), (complex([2, 2]),)],
     notes = "vmap=the size of the result depends on the data; vmap of grad=the size of the result depends on the data")]
 pub fn unique_values(x: &Tensor) -> Result<Tensor> {
     let (flat, found) = distinct(x)?;
@@ -176,7 +196,7 @@ pub fn unique_values(x: &Tensor) -> Result<Tensor> {
 /// assert_eq!((values.to_vec::<i64>(), counts.to_vec::<i64>()), (vec![1, 2, 3], vec![1, 1, 2]));
 /// ```
 /// Source: the Array API's `unique_counts`.
-#[op(samples = [(ints(0, 4, [6]),), (exactly(&[1.5, -1.0, 0.5, 0.0], [2, 2]),), (real([0]),)],
+#[op(samples = [(ints(0, 4, [6]),), (exactly(&[1.5, -1.0, 0.5, 0.0], [2, 2]),), (real([0]),), (complex([4]),)],
     notes = "vmap=the size of the result depends on the data; vmap of grad=the size of the result depends on the data")]
 pub fn unique_counts(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let (flat, found) = distinct(x)?;
@@ -195,7 +215,7 @@ pub fn unique_counts(x: &Tensor) -> Result<(Tensor, Tensor)> {
 /// assert_eq!((values.to_vec::<i64>(), inverse.to_vec::<i64>()), (vec![1, 2, 3], vec![2, 0, 2, 1]));
 /// ```
 /// Source: the Array API's `unique_inverse`.
-#[op(samples = [(ints(0, 4, [6]),), (exactly(&[1.5, -1.0, 0.5, 0.0], [2, 2]),), (real([0]),)],
+#[op(samples = [(ints(0, 4, [6]),), (exactly(&[1.5, -1.0, 0.5, 0.0], [2, 2]),), (real([0]),), (complex([4]),)],
     notes = "vmap=the size of the result depends on the data; vmap of grad=the size of the result depends on the data")]
 pub fn unique_inverse(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let (flat, found) = distinct(x)?;
@@ -215,7 +235,7 @@ pub fn unique_inverse(x: &Tensor) -> Result<(Tensor, Tensor)> {
 /// assert_eq!(all[1].to_vec::<i64>(), [1, 3, 0]);
 /// ```
 /// Source: the Array API's `unique_all`.
-#[op(samples = [(ints(0, 4, [6]),), (exactly(&[1.5, -1.0, 0.5, 0.0], [2, 2]),), (real([0]),)],
+#[op(samples = [(ints(0, 4, [6]),), (exactly(&[1.5, -1.0, 0.5, 0.0], [2, 2]),), (real([0]),), (complex([4]),)],
     notes = "vmap=the size of the result depends on the data; vmap of grad=the size of the result depends on the data")]
 pub fn unique_all(x: &Tensor) -> Result<Vec<Tensor>> {
     let (flat, found) = distinct(x)?;

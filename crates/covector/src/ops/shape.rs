@@ -8,7 +8,7 @@ use covector_derive::{op, op_list};
 use smallvec::SmallVec;
 
 use super::create::iota;
-use super::view::{main_diagonal, permuted, reshaped};
+use super::view::{permuted, reshaped};
 use crate::axes::resolve;
 use crate::site::{self, Site};
 use crate::slicing::{Span, select};
@@ -364,23 +364,23 @@ fn right_of(x: &Tensor, k: i64) -> Result<Tensor> {
     Ok(iota(columns, DType::I64).greater(row))
 }
 
-/// The diagonal of every matrix.
+/// The diagonal of every matrix: the main one, or one `offset` further to the right.
 ///
-/// Shapes: `[.., m, n] -> [.., min(m, n)]`. Any dtype. A view where the strides allow. A diagonal further to the right is
-/// that of a part: `x.i(s![..., k..]).diagonal()`.
+/// Shapes: `[.., m, n] -> [.., k]`, where `k` is `min(m, n)` for offset 0, and as many as there are for others, also none. Any
+/// dtype. A view where the strides allow.
 /// # Errors
 /// If there are fewer than two axes.
 /// # Example
 /// ```
 /// use covector::Tensor;
 /// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
-/// assert_eq!(x.diagonal().to_vec::<i64>(), [1, 5]);
+/// assert_eq!((x.diagonal(0).to_vec::<i64>(), x.diagonal(1).to_vec::<i64>()), (vec![1, 5], vec![2, 6]));
 /// ```
 /// Source: the Array API's `linalg.diagonal`.
-#[op(samples = [(real([3, 3]),), (real([2, 2, 4]),), (real([4, 2]),), (real([0, 2]),)])]
-pub fn diagonal(x: &Tensor) -> Result<Tensor> {
+#[op(samples = [(real([3, 3]), 0), (real([2, 2, 4]), 1), (real([4, 2]), -1), (real([0, 2]), 0), (real([2, 3]), 5), (complex([3, 2]), -2)])]
+pub fn diagonal(x: &Tensor, offset: i64) -> Result<Tensor> {
     at_least_a_matrix(x)?;
-    Ok(main_diagonal(x))
+    Ok(super::view::diagonal(x, offset))
 }
 
 /// The elements of axis 0, as tensors without that axis; see [`Tensor::iter`].

@@ -4,9 +4,9 @@ use covector_array::kernels::MatrixOp;
 use covector_array::{DType, Shape};
 use covector_derive::{op, op_list};
 
-use super::complex::require_real;
+use super::complex::{conjugate, real_part};
 use super::create::addressable;
-use super::factor::{matrix, sides, square};
+use super::factor::{computed, matrix, sides, square};
 use super::matrices::{self, column, mm, node};
 use super::scan::piece;
 use super::view::{expand, reshaped};
@@ -25,15 +25,13 @@ impl System {
     /// # Errors
     /// If `a` is not square where it has to be, the rows differ, or the leading axes do not broadcast.
     fn new(a: &Tensor, b: &Tensor, must_be_square: bool) -> Result<System> {
-        require_real(a.spec())?;
-        require_real(b.spec())?;
         let dtype = a.dtype().promote(b.dtype()).to_float();
         let (a, dtype) = if must_be_square { square(&a.cast(dtype))? } else { matrix(&a.cast(dtype))? };
         if b.ndim() == 0 {
             return Err(Error::new("the right side is a scalar").hint("it is a vector, or matrices of columns"));
         }
         let vector = b.ndim() == 1;
-        let b = super::reduce::widened(&b.cast(dtype));
+        let b = computed(&b.cast(dtype));
         let b = if vector { column(&b) } else { b };
         let ((rows, _), (other, _)) = (sides(&a), sides(&b));
         if rows != other {
@@ -66,7 +64,7 @@ impl System {
 /// The solution `x` of `a x = b`.
 ///
 /// Shapes: `[.., n, n], [.., n, k] -> [.., n, k]`, leading axes broadcast; a right side of one axis is a vector for every
-/// matrix. Dtypes are promoted to a float (integers give f32); halves are computed in f32.
+/// matrix. Dtypes are promoted (integers to f32); halves are computed in f32, c64 in c128.
 /// # Errors
 /// If the matrices are not square, the rows differ, or the leading axes do not broadcast; when computed, if a matrix is
 /// singular, that is, a pivot is exactly 0.
@@ -80,7 +78,8 @@ impl System {
 #[op(samples = [
     (regular([3, 3]), real2([3, 2])), (regular([2, 2]), real2([2])), (regular([2, 2, 2]), real2([2, 1])), (regular([3, 3]), real2([2, 3, 1])),
     (regular([2, 2, 2]), real2([2])), (real([0, 0]), real2([0, 2])), (real([0, 2, 2]), real2([2, 1])),
-], notes = "rule=ā = -(a⁻ᵀ ȳ) yᵀ | b̄ = a⁻ᵀ ȳ")]
+    (complex_regular([3, 3]), complex2([3, 2])), (complex_regular([2, 2, 2]), real2([2])), (regular([2, 2]), complex2([2, 2, 1])),
+], notes = "rule=ā = -(a⁻ᴴ ȳ) yᴴ | b̄ = a⁻ᴴ ȳ")]
 pub fn solve(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let system = System::new(a, b, true)?;
     Ok(system.seen(&node(MatrixOp::Solve, &[&system.a, &system.b])))
@@ -89,7 +88,7 @@ pub fn solve(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// The solution `x` of `t x = b`, where `t` is one triangle of `a`, or its transpose.
 ///
 /// Shapes: `[.., n, n], [.., n, k] -> [.., n, k]`, leading axes broadcast; a right side of one axis is a vector for every
-/// matrix. Dtypes are promoted to a float (integers give f32); halves are computed in f32. The other triangle is not read
+/// matrix. Dtypes are promoted (integers to f32); halves are computed in f32, c64 in c128. The other triangle is not read
 /// and has derivative 0; with `unit_diagonal` neither is the diagonal, which counts as ones.
 /// # Errors
 /// If the matrices are not square, the rows differ, or the leading axes do not broadcast; when computed, if an element of a
@@ -105,6 +104,8 @@ pub fn solve(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 #[op(samples = [
     (regular([3, 3]), real2([3, 2]), false, false, false), (regular([2, 2]), real2([2]), true, false, false),
     (regular([2, 2, 2]), real2([2, 3]), false, true, false), (regular([3, 3]), real2([3, 1]), true, true, true), (real([0, 0]), real2([0, 1]), false, false, false),
+    (complex_regular([3, 3]), complex2([3, 2]), false, false, false), (complex_regular([2, 2, 2]), complex2([2]), true, true, false),
+    (complex_regular([2, 2]), real2([2, 1]), true, false, true),
 ])]
 pub fn triangular_solve(a: &Tensor, b: &Tensor, upper: bool, transposed: bool, unit_diagonal: bool) -> Result<Tensor> {
     let system = System::new(a, b, true)?;
@@ -118,8 +119,8 @@ pub(super) fn unit_like(x: &Tensor) -> Tensor {
 
 /// The inverse.
 ///
-/// Shapes: `[.., n, n]`, kept. Floats (integers give f32); halves are computed in f32. To solve equations `solve` is faster
-/// and more precise.
+/// Shapes: `[.., n, n]`, kept. Floats and complex numbers (integers give f32); halves are computed in f32, c64 in c128.
+/// To solve equations `solve` is faster and more precise.
 /// # Errors
 /// If the matrices are not square; when computed, if one is singular, that is, a pivot is exactly 0.
 /// # Example
@@ -128,19 +129,21 @@ pub(super) fn unit_like(x: &Tensor) -> Tensor {
 /// assert_eq!(Tensor::from([[2.0f32, 0.0], [0.0, 4.0]]).inv().to_vec::<f32>(), [0.5, 0.0, 0.0, 0.25]);
 /// ```
 /// Source: the Array API's `linalg.inv`; derivative: Giles 2008.
-#[op(samples = [(regular([3, 3]),), (regular([2, 2, 2]),), (regular([1, 1]),), (real([0, 0]),), (real([0, 2, 2]),)], notes = "rule=x̄ = -yᵀ ȳ yᵀ")]
+#[op(samples = [(regular([3, 3]),), (regular([2, 2, 2]),), (regular([1, 1]),), (real([0, 0]),), (real([0, 2, 2]),), (complex_regular([3, 3]),), (complex_regular([2, 2, 2]),)],
+    notes = "rule=x̄ = -yᴴ ȳ yᴴ")]
 pub fn inv(x: &Tensor) -> Result<Tensor> {
     let (x, dtype) = square(x)?;
     Ok(node(MatrixOp::Solve, &[&x, &unit_like(&x)]).cast(dtype))
 }
 
-/// The part of the largest singular value up to which others count as 0, unless given: `max(m, n)` times the epsilon.
+/// The part of the largest singular value up to which others count as 0, unless given: `max(m, n)` times the epsilon of
+/// the dtype that the matrix was given in.
 ///
 /// # Errors
 /// If it is given and negative or NaN.
-pub(super) fn cutoff(x: &Tensor, rtol: Option<f64>) -> Result<f64> {
+pub(super) fn cutoff(x: &Tensor, dtype: DType, rtol: Option<f64>) -> Result<f64> {
     let (m, n) = sides(x);
-    let epsilon = if x.dtype() == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) };
+    let epsilon = if dtype.part() == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) };
     match rtol {
         None => Ok(m.max(n) as f64 * epsilon),
         Some(rtol) if rtol >= 0.0 => Ok(rtol),
@@ -150,9 +153,9 @@ pub(super) fn cutoff(x: &Tensor, rtol: Option<f64>) -> Result<f64> {
 
 /// The Moore–Penrose pseudoinverse.
 ///
-/// Shapes: `[.., m, n] -> [.., n, m]`. Floats (integers give f32); halves are computed in f32. Singular values of at most
-/// `rtol` times the largest count as 0; by default that is `max(m, n)` times the epsilon of the dtype. The derivative is that
-/// along matrices of the same rank; where the rank changes there is none.
+/// Shapes: `[.., m, n] -> [.., n, m]`. Floats and complex numbers (integers give f32); halves are computed in f32, c64
+/// in c128. Singular values of at most `rtol` times the largest count as 0; by default that is `max(m, n)` times the
+/// epsilon of the dtype. The derivative is that along matrices of the same rank; where the rank changes there is none.
 /// # Errors
 /// If there are fewer than two axes or `rtol` is negative; when computed, if a matrix holds NaN or infinity.
 /// # Example
@@ -162,20 +165,21 @@ pub(super) fn cutoff(x: &Tensor, rtol: Option<f64>) -> Result<f64> {
 /// assert_eq!(y.to_vec::<f32>(), [1.0, 0.0, 0.0, 0.0, 0.0, 0.5]);
 /// ```
 /// Source: the Array API's `linalg.pinv`; derivative: Golub, Pereyra 1973.
-#[op(samples = [(distinct([3, 3]), ()), (distinct([4, 2]), ()), (distinct([2, 2, 3]), 1e-6), (real([3, 0]), ()), (real([0, 2]), ())])]
+#[op(samples = [(distinct([3, 3]), ()), (distinct([4, 2]), ()), (distinct([2, 2, 3]), 1e-6), (real([3, 0]), ()), (real([0, 2]), ()),
+    (complex_distinct([3, 3]), ()), (complex_distinct([2, 3, 2]), 1e-6), (complex_distinct([2, 3]), ())])]
 pub fn pinv(x: &Tensor, rtol: Option<f64>) -> Result<Tensor> {
     let (x, dtype) = matrix(x)?;
-    let part = cutoff(&x, rtol)?;
+    let part = cutoff(&x, dtype, rtol)?;
     Ok(node(MatrixOp::Pinv(part.to_bits()), &[&x]).cast(dtype))
 }
 
 /// The least squares solution `x` of `a x = b`, the smallest where there are many; with the sums of the squares left, the
 /// rank and the singular values of `a`.
 ///
-/// Shapes: `[.., m, n], [.., m, k] -> [.., n, k], [.., k], [..], [.., min(m, n)]`, leading axes broadcast; a right side of one
-/// axis is a vector for every matrix, whose axis `k` is dropped. Dtypes are promoted to a float (integers give f32); halves are
-/// computed in f32; the rank is i64. Singular values of at most `rtol` times the largest count as 0, see `pinv`. The squares
-/// are there for any shape and rank, where NumPy leaves them out.
+/// Shapes: `[.., m, n], [.., m, k] -> [.., n, k], [.., k], [..], [.., min(m, n)]`, leading axes broadcast; a right side
+/// of one axis is a vector for every matrix, whose axis `k` is dropped. Dtypes are promoted (integers to f32); halves
+/// are computed in f32, c64 in c128; the rank is i64. Singular values of at most `rtol` times the largest count as 0,
+/// see `pinv`. The squares are there for any shape and rank, where NumPy leaves them out.
 /// # Errors
 /// If `a` has fewer than two axes, the rows differ, the leading axes do not broadcast, or `rtol` is negative; when computed,
 /// if a matrix holds NaN or infinity.
@@ -190,17 +194,19 @@ pub fn pinv(x: &Tensor, rtol: Option<f64>) -> Result<Tensor> {
 /// Source: NumPy's and JAX's `linalg.lstsq`.
 #[op(samples = [
     (distinct([4, 2]), real2([4, 2]), ()), (distinct([3, 3]), real2([3]), ()), (distinct([2, 2, 3]), real2([2, 1]), 1e-6), (real([0, 2]), real2([0, 1]), ()),
+    (complex_distinct([4, 2]), complex2([4, 2]), ()), (complex_distinct([2, 2, 3]), real2([2]), 1e-6),
 ])]
 pub fn lstsq(a: &Tensor, b: &Tensor, rtol: Option<f64>) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
     let system = System::new(a, b, false)?;
     let System { a, b, .. } = &system;
-    let part = cutoff(a, rtol)?;
+    let part = cutoff(a, system.dtype, rtol)?;
     let x = mm(&node(MatrixOp::Pinv(part.to_bits()), &[a]), b);
-    let left = (b - mm(a, &x)).square().sum(-2);
+    let missed = b - mm(a, &x);
+    let left = real_part(&(conjugate(&missed) * &missed)).sum(-2);
     let left = if system.vector { reshaped(&left, left.shape().without(|axis| axis + 1 == left.ndim())) } else { left };
-    let s = node(MatrixOp::Svdvals, &[a]);
+    let s = matrices::svdvals(a);
     let rank = counted(&s, part);
-    Ok((system.seen(&x), left.cast(system.dtype), rank, s.cast(system.dtype)))
+    Ok((system.seen(&x), left.cast(system.dtype.part()), rank, s.cast(system.dtype.part())))
 }
 
 /// How many singular values are larger than this part of the largest.
@@ -212,8 +218,9 @@ pub(super) fn counted(s: &Tensor, part: f64) -> Tensor {
 
 /// The determinant.
 ///
-/// Shapes: `[.., n, n] -> [..]`; that of an empty matrix is 1. Floats (integers give f32); halves are computed in f32. Of
-/// singular matrices the derivative is exact, too (their minors); the second derivative there is infinite or NaN.
+/// Shapes: `[.., n, n] -> [..]`; that of an empty matrix is 1. Floats and complex numbers (integers give f32); halves
+/// are computed in f32, c64 in c128. Of singular matrices the derivative is exact, too (their minors); the second
+/// derivative there is infinite or NaN.
 /// # Errors
 /// If the matrices are not square; when differentiated, if one holds NaN or infinity.
 /// # Example
@@ -225,7 +232,8 @@ pub(super) fn counted(s: &Tensor, part: f64) -> Tensor {
 /// assert!(minors.iter().zip([4.0, -2.0, -2.0, 1.0]).all(|(x, wanted)| (x - wanted).abs() < 1e-14));
 /// ```
 /// Source: the Array API's `linalg.det`; derivative: Giles 2008.
-#[op(samples = [(regular([3, 3]),), (regular([2, 2, 2]),), (regular([1, 1]),), (real([2, 0, 0]),)], notes = "rule=x̄ = ȳ·y·x⁻ᵀ")]
+#[op(samples = [(regular([3, 3]),), (regular([2, 2, 2]),), (regular([1, 1]),), (real([2, 0, 0]),), (complex_regular([3, 3]),), (complex_regular([2, 2, 2]),), (complex([0, 0]),)],
+    notes = "rule=x̄ = ȳ·conj(y)·x⁻ᴴ")]
 pub fn det(x: &Tensor) -> Result<Tensor> {
     let (x, dtype) = square(x)?;
     Ok(node(MatrixOp::Det, &[&x]).cast(dtype))
@@ -233,8 +241,10 @@ pub fn det(x: &Tensor) -> Result<Tensor> {
 
 /// The sign of the determinant, and the logarithm of its size, without overflow.
 ///
-/// Shapes: `[.., n, n] -> [..], [..]`. Floats (integers give f32); halves are computed in f32. Singular matrices give 0 and
-/// -inf. The sign has derivative 0.
+/// The sign of a complex determinant is the number of size 1 with its angle. A real one has derivative 0.
+///
+/// Shapes: `[.., n, n] -> [..], [..]`. Floats and complex numbers (integers give f32); halves are computed in f32, c64
+/// in c128. Singular matrices give 0 and -inf. The logarithm is real.
 /// # Errors
 /// If the matrices are not square; when differentiated, if one is singular.
 /// # Example
@@ -244,18 +254,18 @@ pub fn det(x: &Tensor) -> Result<Tensor> {
 /// assert_eq!((sign.item::<f32>(), log.item::<f32>()), (-1.0, 0.0));
 /// ```
 /// Source: the Array API's `linalg.slogdet`; derivative: Giles 2008.
-#[op(samples = [(regular([3, 3]),), (regular([2, 2, 2]),), (regular([1, 1]),), (real([2, 0, 0]),)])]
+#[op(samples = [(regular([3, 3]),), (regular([2, 2, 2]),), (regular([1, 1]),), (real([2, 0, 0]),), (complex_regular([3, 3]),), (complex_regular([2, 2, 2]),)])]
 pub fn slogdet(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let (x, dtype) = square(x)?;
     let both = node(MatrixOp::SlogDet, &[&x]);
     let axis = both.ndim() - 1;
-    let part = |i: usize| reshaped(&piece(&both, axis, i, 1), both.shape().without(|a| a == axis)).cast(dtype);
-    Ok((part(0), part(1)))
+    let part = |i: usize| reshaped(&piece(&both, axis, i, 1), both.shape().without(|a| a == axis));
+    Ok((part(0).cast(dtype), real_part(&part(1)).cast(dtype.part())))
 }
 
 /// The exponential of a matrix: `1 + x + x x / 2 + ..`.
 ///
-/// Shapes: `[.., n, n]`, kept. Floats (integers give f32), computed in f64.
+/// Shapes: `[.., n, n]`, kept. Floats and complex numbers (integers give f32), computed in f64 or c128.
 /// # Errors
 /// If the matrices are not square; when computed, if one holds NaN or infinity.
 /// # Example
@@ -265,7 +275,7 @@ pub fn slogdet(x: &Tensor) -> Result<(Tensor, Tensor)> {
 /// ```
 /// Source: SciPy's `linalg.expm`; Higham 2005, "The scaling and squaring method for the matrix exponential revisited";
 /// derivative: Najfeld, Havel 1995.
-#[op(samples = [(real([3, 3]),), (between(-6.0, 6.0, [2, 2, 2]),), (real([1, 1]),), (real([0, 0]),)])]
+#[op(samples = [(real([3, 3]),), (between(-6.0, 6.0, [2, 2, 2]),), (real([1, 1]),), (real([0, 0]),), (complex([3, 3]),), (complex([2, 2, 2]),)])]
 pub fn expm(x: &Tensor) -> Result<Tensor> {
     let (x, dtype) = square(x)?;
     Ok(node(MatrixOp::Expm, &[&x]).cast(dtype))
@@ -274,7 +284,7 @@ pub fn expm(x: &Tensor) -> Result<Tensor> {
 /// The solution of `a x = b` from the Cholesky factor of `a`.
 ///
 /// Shapes: `[.., n, n], [.., n, k] -> [.., n, k]`, leading axes broadcast; a right side of one axis is a vector for every
-/// matrix. Dtypes are promoted to a float (integers give f32); halves are computed in f32. With `upper` the factor is
+/// matrix. Dtypes are promoted (integers to f32); halves are computed in f32, c64 in c128. With `upper` the factor is
 /// the upper one. The other triangle of the factor is not read.
 /// # Errors
 /// If the factors are not square, the rows differ, or the leading axes do not broadcast; when computed, if an element of a
@@ -287,11 +297,16 @@ pub fn expm(x: &Tensor) -> Result<Tensor> {
 /// assert_eq!(x.to_vec::<f32>(), [1.0, 2.0]);
 /// ```
 /// Source: PyTorch's `cholesky_solve`, SciPy's `linalg.cho_solve`.
-#[op(samples = [(regular([3, 3]), real2([3, 2]), false), (regular([2, 2, 2]), real2([2]), true)])]
+#[op(samples = [(regular([3, 3]), real2([3, 2]), false), (regular([2, 2, 2]), real2([2]), true), (complex_regular([3, 3]), complex2([3, 2]), false),
+    (complex_regular([2, 2, 2]), complex2([2]), true)])]
 pub fn cholesky_solve(l: &Tensor, b: &Tensor, upper: bool) -> Result<Tensor> {
     let system = System::new(l, b, true)?;
-    let first = matrices::triangular(&system.a, &system.b, upper, upper, false);
-    Ok(system.seen(&matrices::triangular(&system.a, &first, upper, !upper, false)))
+    // The factor, and its adjoint.
+    let half = |b: &Tensor, adjoint: bool| {
+        let l = if adjoint { conjugate(&system.a) } else { system.a.clone() };
+        matrices::triangular(&l, b, upper, adjoint, false)
+    };
+    Ok(system.seen(&half(&half(&system.b, upper), !upper)))
 }
 
 op_list![solve, triangular_solve, cholesky_solve, inv, pinv, lstsq, det, slogdet, expm];

@@ -91,14 +91,24 @@ pub(crate) fn add_batch(x: &Tensor, size: usize) -> Tensor {
     expand(x, &x.shape().with_inserted(0, size))
 }
 
-/// The elements `[.., i, i]` of the last two axes: every (columns + 1)-th of the two flattened into one.
+/// The elements `[.., i, i]` of the last two axes.
 pub(crate) fn main_diagonal(x: &Tensor) -> Tensor {
+    diagonal(x, 0)
+}
+
+/// The elements `[.., i, i + offset]` of the last two axes: every (columns + 1)-th of the two flattened into one.
+pub(crate) fn diagonal(x: &Tensor, offset: i64) -> Tensor {
     let lead = x.ndim() - 2;
     let (rows, columns) = (x.shape()[lead], x.shape()[lead + 1]);
+    let skip = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
+    let (above, left) = if offset < 0 { (skip.min(rows), 0) } else { (0, skip.min(columns)) };
+    let count = (rows - above).min(columns - left);
+    let mut starts = SmallVec::from_elem(0, lead + 1);
+    starts[lead] = if count == 0 { 0 } else { above * columns + left };
     let joined = |last: usize| x.shape()[..lead].iter().copied().chain([last]);
     let slice = Slice {
-        starts: SmallVec::from_elem(0, lead + 1),
-        sizes: joined(rows.min(columns)).collect(),
+        starts,
+        sizes: joined(count).collect(),
         steps: std::iter::repeat_n(1, lead).chain([columns + 1]).collect(),
     };
     super::made(Tensor::apply(slice, [reshaped(x, joined(rows * columns).collect::<Shape>())]))

@@ -45,6 +45,19 @@ pub fn distinct(shape: impl Into<Shape>) -> Tensor {
     on_the_diagonal(between(-0.4, 0.4, shape), |i, _| 2.0 + 1.1 * i as f64)
 }
 
+/// Complex matrices that are regular: parts in (-1, 1), and the number of columns more on the diagonal.
+pub fn complex_regular(shape: impl Into<Shape>) -> Tensor {
+    let shape = shape.into();
+    paired(&regular(shape.clone()), &between(-1.0, 0.9, shape))
+}
+
+/// Complex matrices with distinct singular values and, made Hermitian, eigenvalues: parts in (-0.4, 0.4), and 2, 3.1, 4.2 .. on
+/// the diagonal.
+pub fn complex_distinct(shape: impl Into<Shape>) -> Tensor {
+    let shape = shape.into();
+    paired(&distinct(shape.clone()), &between(-0.4, 0.35, shape))
+}
+
 /// `x` and more on the diagonal of its matrices, by the place there and the number of columns.
 fn on_the_diagonal(x: Tensor, more: impl Fn(usize, usize) -> f64) -> Tensor {
     let shape = x.shape().clone();
@@ -67,6 +80,12 @@ pub fn complex(shape: impl Into<Shape>) -> Tensor {
 pub fn complex2(shape: impl Into<Shape>) -> Tensor {
     let shape = shape.into();
     paired(&real2(shape.clone()), &between(-1.8, 2.1, shape))
+}
+
+/// These very complex numbers, c128, as parts one after the other.
+pub fn exact_complex(parts: &[f64], shape: impl Into<Shape>) -> Tensor {
+    let values: Vec<c128> = parts.chunks_exact(2).map(|z| c128::new(z[0], z[1])).collect();
+    Tensor::from_array(Array::from_slice(&values, shape))
 }
 
 /// The complex numbers of these real and imaginary parts, f64.

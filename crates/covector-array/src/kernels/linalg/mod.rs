@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use covector_factor::{Matrix, factor_f32, factor_f64};
+use covector_factor::{Matrix, factor_c128, factor_f32, factor_f64};
 pub use covector_factor::{MatrixFault, MatrixOp};
 
 use super::strided::par_chunks;
@@ -36,8 +36,8 @@ impl std::error::Error for MatrixError {}
 /// The kernel of one matrix for elements of a type.
 type Kernel<T> = fn(MatrixOp, Matrix<T>, Matrix<T>, &mut [T]) -> Result<(), MatrixFault>;
 
-/// Computes `op` of every matrix of a batch: operands f32 or f64 whose last two axes are matrices and whose leading axes are
-/// equal, the result in `shape`.
+/// Computes `op` of every matrix of a batch: operands f32, f64 or c128 whose last two axes are matrices and whose leading axes
+/// are equal, the result in `shape`.
 ///
 /// # Errors
 /// Names the first matrix that it cannot be computed of.
@@ -45,7 +45,8 @@ pub fn matrices(op: MatrixOp, inputs: &[Array], shape: &Shape) -> Result<Array, 
     match inputs[0].dtype() {
         DType::F32 => batch(factor_f32, op, inputs, shape),
         DType::F64 => batch(factor_f64, op, inputs, shape),
-        other => unreachable!("matrices are factorised in f32 and f64, not {other}"),
+        DType::C128 => batch(factor_c128, op, inputs, shape),
+        other => unreachable!("matrices are factorised in f32, f64 and c128, not {other}"),
     }
 }
 

@@ -160,3 +160,212 @@ fn batches_give_the_bits_of_single_matrices_for_any_number_of_threads() {
         assert_eq!(&whole[i * (2 * n * n + n)..][..2 * n * n + n], &one[..]);
     }
 }
+
+mod complex {
+    use super::*;
+    use crate::c128;
+
+    fn c(re: f64, im: f64) -> c128 {
+        c128::new(re, im)
+    }
+
+    /// Numbers in (-1, 1) by a linear congruential generator: unlike `numbers`, rows of them are no shifts of each other.
+    fn mixed(count: usize, salt: u64) -> Vec<f64> {
+        let mut state = salt;
+        let mut next = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+        };
+        (0..count + 8).map(|_| next()).skip(8).collect()
+    }
+
+    fn complexes(count: usize, salt: u64) -> Vec<c128> {
+        mixed(count, salt).into_iter().zip(mixed(count, salt + 100)).map(|(re, im)| c(re, im)).collect()
+    }
+
+    fn matrix(values: &[c128], rows: usize, columns: usize) -> Array {
+        Array::from_slice(values, [rows, columns])
+    }
+
+    fn run(op: MatrixOp, inputs: &[Array], shape: &[usize]) -> Vec<c128> {
+        matrices(op, inputs, &Shape::from(shape)).unwrap().to_c128_vec()
+    }
+
+    fn product(a: &[c128], b: &[c128], [m, k, n]: [usize; 3]) -> Vec<c128> {
+        (0..m * n).map(|at| (0..k).map(|l| a[at / n * k + l] * b[l * n + at % n]).sum()).collect()
+    }
+
+    fn adjoint(a: &[c128], rows: usize, columns: usize) -> Vec<c128> {
+        (0..rows * columns).map(|at| a[at % rows * columns + at / rows].conj()).collect()
+    }
+
+    fn unit(n: usize) -> Vec<c128> {
+        identity(n).into_iter().map(|x| c(x, 0.0)).collect()
+    }
+
+    /// Each column times a number.
+    fn scaled(a: &[c128], by: &[c128]) -> Vec<c128> {
+        a.iter().enumerate().map(|(at, a)| a * by[at % by.len()]).collect()
+    }
+
+    #[track_caller]
+    fn near(a: &[c128], b: &[c128], tolerance: f64) {
+        assert_eq!(a.len(), b.len());
+        for (i, (x, y)) in a.iter().zip(b).enumerate() {
+            assert!((x - y).norm() <= tolerance, "element {i}: {x} and {y}");
+        }
+    }
+
+    /// Of every column the first of the largest elements is real and positive.
+    #[track_caller]
+    fn is_settled(v: &[c128], columns: usize) {
+        for j in 0..columns {
+            let column = || v.iter().skip(j).step_by(columns);
+            let most = column().map(|z| z.norm()).fold(0.0, f64::max);
+            let first = column().find(|z| z.norm() >= 0.99 * most).unwrap();
+            assert!(first.im == 0.0 && first.re > 0.0, "{first}");
+        }
+    }
+
+    #[test]
+    fn factors_multiply_to_the_matrix() {
+        for n in [1, 2, 3, 8, 17, 65] {
+            let m = n + n / 2;
+            let a = complexes(m * n, 1);
+            let x = [matrix(&a, m, n)];
+            let packed = run(MatrixOp::Qr, &x, &[m * n + n * n]);
+            let (q, r) = packed.split_at(m * n);
+            near(&product(q, r, [m, n, n]), &a, 1e-12);
+            near(&product(&adjoint(q, m, n), q, [n, m, n]), &unit(n), 1e-13);
+            assert!((0..n).all(|i| r[i * n + i].re > 0.0 && r[i * n + i].im == 0.0));
+            assert!((0..n).all(|i| (0..i).all(|j| r[i * n + j] == c(0.0, 0.0))));
+
+            let packed = run(MatrixOp::Svd, &x, &[m * n + n + n * n]);
+            let (u, rest) = packed.split_at(m * n);
+            let (s, vh) = rest.split_at(n);
+            near(&product(&scaled(u, s), vh, [m, n, n]), &a, 1e-12);
+            near(&product(&adjoint(vh, n, n), vh, [n, n, n]), &unit(n), 1e-12);
+            assert!(s.windows(2).all(|w| w[0].re >= w[1].re) && s.iter().all(|s| s.im == 0.0));
+            near(&run(MatrixOp::Svdvals, &x, &[n]), s, 1e-12);
+            is_settled(u, n);
+
+            let complement = run(MatrixOp::Complement, &[matrix(q, m, n)], &[m, m - n]);
+            near(&product(&adjoint(q, m, n), &complement, [n, m, m - n]), &vec![c(0.0, 0.0); n * (m - n)], 1e-13);
+
+            let packed = run(MatrixOp::Lu, &x, &[m, n + 1]);
+            let at = |i: usize, j: usize| packed[i * (n + 1) + j];
+            let pick = |k: usize, lower: bool| match (k % n).cmp(&(k / n)) {
+                std::cmp::Ordering::Less if lower => at(k / n, k % n),
+                std::cmp::Ordering::Equal if lower => c(1.0, 0.0),
+                std::cmp::Ordering::Equal | std::cmp::Ordering::Greater if !lower => at(k / n, k % n),
+                _ => c(0.0, 0.0),
+            };
+            let l: Vec<c128> = (0..m * n).map(|k| pick(k, true)).collect();
+            let u: Vec<c128> = (0..n * n).map(|k| pick(k, false)).collect();
+            let rows: Vec<c128> = (0..m).flat_map(|i| a[at(i, n).re as usize * n..][..n].to_vec()).collect();
+            near(&product(&l, &u, [m, n, n]), &rows, 1e-12);
+
+            let square = product(&adjoint(&a, m, n), &a, [n, m, n]);
+            let packed = run(MatrixOp::Eigh, &[matrix(&square, n, n)], &[n + n * n]);
+            let (w, v) = packed.split_at(n);
+            near(&product(&scaled(v, w), &adjoint(v, n, n), [n, n, n]), &square, 1e-11);
+            is_settled(v, n);
+            assert!(w.windows(2).all(|w| w[0].re <= w[1].re) && w.iter().all(|w| w.im == 0.0));
+            near(&run(MatrixOp::Eigvalsh, &[matrix(&square, n, n)], &[n]), w, 1e-11);
+
+            let regular: Vec<c128> = square.iter().zip(unit(n)).map(|(x, i)| x + i).collect();
+            let l = run(MatrixOp::Cholesky, &[matrix(&regular, n, n)], &[n, n]);
+            near(&product(&l, &adjoint(&l, n, n), [n, n, n]), &regular, 1e-11);
+            let b = complexes(n * 3, 4);
+            let x = run(MatrixOp::Solve, &[matrix(&regular, n, n), matrix(&b, n, 3)], &[n, 3]);
+            near(&product(&regular, &x, [n, n, 3]), &b, 1e-11);
+            let inverse = run(MatrixOp::Pinv(0), &[matrix(&regular, n, n)], &[n, n]);
+            near(&product(&regular, &inverse, [n, n, n]), &unit(n), 1e-11);
+        }
+    }
+
+    #[test]
+    fn determinants_and_their_cofactors() {
+        // (1 + i) (2 - i) - i * 3 = 3 - 2i, and the minors with their signs.
+        let a = [c(1.0, 1.0), c(0.0, 1.0), c(3.0, 0.0), c(2.0, -1.0)];
+        let x = [matrix(&a, 2, 2)];
+        near(&run(MatrixOp::Det, &x, &[]), &[c(3.0, -2.0)], 1e-15);
+        near(&run(MatrixOp::Cofactor, &x, &[2, 2]), &[a[3], -a[2], -a[1], a[0]], 1e-14);
+        let size = 13f64.sqrt();
+        near(&run(MatrixOp::SlogDet, &x, &[2]), &[c(3.0 / size, -2.0 / size), c(size.ln(), 0.0)], 1e-15);
+        let turn = run(MatrixOp::Expm, &[matrix(&[c(0.0, 2.0)], 1, 1)], &[1, 1]);
+        near(&turn, &[c(2f64.cos(), 2f64.sin())], 1e-15);
+    }
+
+    #[test]
+    fn eigenvectors_of_any_matrix_are_multiplied_by_it() {
+        for n in [1, 2, 3, 8, 17, 65, 150] {
+            let real: Vec<c128> = mixed(n * n, 3).into_iter().map(|x| c(x, 0.0)).collect();
+            for (a, is_real) in [(complexes(n * n, 1), false), (real, true)] {
+                let packed = run(MatrixOp::Eig, &[matrix(&a, n, n)], &[n + n * n]);
+                let (w, v) = packed.split_at(n);
+                near(&product(&a, v, [n, n, n]), &scaled(v, w), 1e-11);
+                is_settled(v, n);
+                for j in 0..n {
+                    let length: f64 = v.iter().skip(j).step_by(n).map(|z| z.norm_sqr()).sum();
+                    assert!((length - 1.0).abs() < 1e-14);
+                }
+                assert!(w.windows(2).all(|w| w[0].re <= w[1].re + 1e-8 && (w[0].re < w[1].re || w[0].im <= w[1].im)));
+                near(&run(MatrixOp::Eigvals, &[matrix(&a, n, n)], &[n]), w, 1e-11);
+                if is_real {
+                    // In exact pairs, the one with the negative part first.
+                    let pairs: Vec<&c128> = w.iter().filter(|w| w.im != 0.0).collect();
+                    assert!(pairs.chunks(2).all(|p| *p[0] == p[1].conj() && p[0].im < 0.0), "{pairs:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn equal_real_parts_do_not_leave_the_order_to_rounding() {
+        // i times a Hermitian matrix: the real parts are 0 but for rounding.
+        let n = 12;
+        let a = complexes(n * n, 2);
+        let hermitian: Vec<c128> = a.iter().zip(adjoint(&a, n, n)).map(|(x, y)| (x + y) * c(0.0, 0.5)).collect();
+        let w = run(MatrixOp::Eigvals, &[matrix(&hermitian, n, n)], &[n]);
+        assert!(w.windows(2).all(|w| w[0].im < w[1].im), "{w:?}");
+        near(&run(MatrixOp::Eig, &[matrix(&hermitian, n, n)], &[n + n * n])[..n], &w, 1e-13);
+    }
+
+    #[test]
+    fn badly_scaled_matrices_keep_their_small_eigenvalues() {
+        // D⁻¹ B D has the eigenvalues of B; without balancing the corners of size 1e12 leave nothing of them.
+        let b = [2.0, 1.0, 1.0, 1.0, 3.0, 1.0, 1.0, 1.0, 4.0];
+        let d = [1.0, 1e6, 1e12];
+        let a: Vec<c128> = (0..9).map(|at| c(b[at] * d[at % 3] / d[at / 3], 0.0)).collect();
+        let plain: Vec<c128> = b.iter().map(|&x| c(x, 0.0)).collect();
+        let wanted = run(MatrixOp::Eigvals, &[matrix(&plain, 3, 3)], &[3]);
+        near(&run(MatrixOp::Eigvals, &[matrix(&a, 3, 3)], &[3]), &wanted, 1e-12);
+        let packed = run(MatrixOp::Eig, &[matrix(&a, 3, 3)], &[12]);
+        let (w, v) = packed.split_at(3);
+        near(w, &wanted, 1e-12);
+        let (left, right) = (product(&a, v, [3, 3, 3]), scaled(v, w));
+        assert!(
+            left.iter().zip(&right).all(|(l, r)| (l - r).norm() <= 1e-10 * (l.norm() + 1e-12)),
+            "{left:?} {right:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_finite_is_refused() {
+        for odd in [c(f64::NAN, 0.0), c(0.0, f64::INFINITY)] {
+            for (op, len) in [(MatrixOp::Eig, 6), (MatrixOp::Eigvals, 2), (MatrixOp::Eigh, 6), (MatrixOp::Svd, 10)] {
+                let x = matrix(&[c(1.0, 0.0), odd, odd, c(1.0, 0.0)], 2, 2);
+                let e = matrices(op, &[x], &Shape::from(&[len][..])).unwrap_err();
+                assert_eq!(e.fault, MatrixFault::NotFinite);
+            }
+        }
+        // Without a basis of eigenvectors: the values are right, the vectors the same twice.
+        let defective = matrix(&[c(1.0, 0.0), c(1.0, 0.0), c(0.0, 0.0), c(1.0, 0.0)], 2, 2);
+        let packed = run(MatrixOp::Eig, &[defective], &[6]);
+        near(&packed, &[1.0, 1.0, 1.0, 1.0, 0.0, 0.0].map(|x| c(x, 0.0)), 1e-15);
+        for (op, len) in [(MatrixOp::Eig, 0), (MatrixOp::Eigvals, 0)] {
+            assert!(run(op, &[matrix(&[], 0, 0)], &[len]).is_empty());
+        }
+    }
+}

@@ -6,8 +6,9 @@
 
 use covector_array::{DType, Shape};
 
-use super::{mm, packed, piece, split, t, triangular, unit, unpacked};
+use super::{h, mm, packed, piece, split, t, triangular, triangular_adjoint, unit, unpacked};
 use crate::Tensor;
+use crate::ops::complex::real_part;
 use crate::ops::scan::padded;
 use crate::ops::view::{expand, reshaped};
 
@@ -17,18 +18,18 @@ fn lower_half(x: &Tensor) -> Tensor {
     x.tril(0) * (1.0 - unit(n, x.dtype()) * 0.5)
 }
 
-/// `dL = L Φ(L⁻¹ dA L⁻ᵀ)`.
+/// `dL = L Φ(L⁻¹ dA L⁻ᴴ)`.
 pub(super) fn cholesky_jvp(l: &Tensor, da: &Tensor) -> Tensor {
     let left = triangular(l, da, false, false, false);
-    let both = t(&triangular(l, &t(&left), false, false, false));
+    let both = h(&triangular(l, &h(&left), false, false, false));
     mm(l, &lower_half(&both))
 }
 
-/// `Ā = L⁻ᵀ Φ(Lᵀ L̄) L⁻¹`.
+/// `Ā = L⁻ᴴ Φ(Lᴴ L̄) L⁻¹`.
 pub(super) fn cholesky_vjp(l: &Tensor, c: &Tensor) -> Tensor {
-    let middle = lower_half(&mm(&t(l), c));
-    let left = triangular(l, &middle, false, true, false);
-    t(&triangular(l, &t(&left), false, true, false))
+    let middle = lower_half(&mm(&h(l), c));
+    let left = triangular_adjoint(l, &middle, false, false);
+    h(&triangular_adjoint(l, &h(&left), false, false))
 }
 
 pub(super) fn qr_parts(x: &Tensor, y: &Tensor) -> [Tensor; 2] {
@@ -41,24 +42,24 @@ fn over(b: &Tensor, r: &Tensor) -> Tensor {
     t(&triangular(r, &t(b), true, true, false))
 }
 
-/// With `C = Qᵀ dA R⁻¹` and `S` its strict lower triangle less the transpose of that:
+/// With `C = Qᴴ dA R⁻¹` and `S` its lower triangle with half the diagonal, less the adjoint of that:
 /// `dQ = dA R⁻¹ - Q (C - S)`, `dR = (C - S) R`.
 pub(super) fn qr_jvp(x: &Tensor, y: &Tensor, da: &Tensor) -> Tensor {
     let [q, r] = qr_parts(x, y);
     let da = over(da, &r);
-    let c = mm(&t(&q), &da);
-    let below = c.tril(-1);
-    let upper = c - (&below - t(&below));
+    let c = mm(&h(&q), &da);
+    let below = lower_half(&c);
+    let upper = c - (&below - h(&below));
     packed(&[&(da - mm(&q, &upper)), &mm(&upper, &r)])
 }
 
-/// With `M = R R̄ᵀ - Q̄ᵀ Q`: `Ā = (Q̄ + Q (its lower triangle, mirrored upwards)) R⁻ᵀ`.
+/// With `N = R̄ Rᴴ - Qᴴ Q̄`: `Ā = (Q̄ + Q (N + the lower triangle of Nᴴ - N with half the diagonal)) R⁻ᴴ`.
 pub(super) fn qr_vjp(x: &Tensor, y: &Tensor, c: &Tensor) -> Tensor {
     let ([q, r], [qc, rc]) = (qr_parts(x, y), qr_parts(x, c));
-    let m = mm(&r, &t(&rc)) - mm(&t(&qc), &q);
-    let mirrored = m.tril(0) + t(&m.tril(-1));
+    let n = mm(&rc, &h(&r)) - mm(&h(&q), &qc);
+    let mirrored = &n + lower_half(&(h(&n) - &n));
     let sum = qc + mm(&q, &mirrored);
-    t(&triangular(&r, &t(&sum), true, false, false))
+    h(&triangular(&r, &h(&sum), true, false, false))
 }
 
 /// The packed factors, and the rows `[.., m]`.
@@ -66,7 +67,7 @@ pub(super) fn lu_parts(y: &Tensor) -> [Tensor; 2] {
     let (lead, m, n) = split(y.shape());
     let rows = piece(y, y.ndim() - 1, n - 1, 1);
     let lead: Shape = lead.iter().copied().chain([m]).collect();
-    [piece(y, y.ndim() - 1, 0, n - 1), reshaped(&rows, lead).cast(DType::I64)]
+    [piece(y, y.ndim() - 1, 0, n - 1), real_part(&reshaped(&rows, lead)).cast(DType::I64)]
 }
 
 /// `L [.., m, k]` and `U [.., k, n]` of `[.., m, n]`, `k` the smaller.
@@ -104,13 +105,13 @@ pub(super) fn lu_jvp(y: &Tensor, da: &Tensor) -> Tensor {
     padded(&moved, moved.ndim() - 1, 0, 1)
 }
 
-/// With `X̄ = (strict lower triangle of Lᵀ Ȳ) + (upper triangle of Ȳ Uᵀ)`: `Ā = Pᵀ L⁻ᵀ X̄ U⁻ᵀ`.
+/// With `X̄ = (strict lower triangle of Lᴴ Ȳ) + (upper triangle of Ȳ Uᴴ)`: `Ā = Pᵀ L⁻ᴴ X̄ U⁻ᴴ`.
 pub(super) fn lu_vjp(y: &Tensor, c: &Tensor) -> Tensor {
     let [both, rows] = lu_parts(y);
     let [l, u] = lu_square(&both);
     let c = piece(c, c.ndim() - 1, 0, c.shape()[c.ndim() - 1] - 1);
-    let x = mm(&t(&l), &c).tril(-1) + mm(&c, &t(&u)).triu(0);
-    let left = triangular(&l, &x, false, true, true);
+    let x = mm(&h(&l), &c).tril(-1) + mm(&c, &h(&u)).triu(0);
+    let left = triangular_adjoint(&l, &x, false, true);
     let back = rows.argsort(-1, false);
-    ordered(&t(&triangular(&u, &t(&left), true, false, false)), &back)
+    ordered(&h(&triangular(&u, &h(&left), true, false, false)), &back)
 }

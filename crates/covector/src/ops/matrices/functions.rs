@@ -6,8 +6,9 @@
 
 use covector_array::kernels::MatrixOp;
 
-use super::{column, diagonal, mm, node, row, split, t, unit};
+use super::{column, diagonal, h, imaginary, mm, node, row, split, t, unit};
 use crate::Tensor;
+use crate::ops::complex::conjugate;
 use crate::ops::concat::concat;
 use crate::ops::scan::{padded, piece};
 use crate::ops::view::expand;
@@ -27,9 +28,9 @@ pub(super) fn det_jvp(x: &Tensor, da: &Tensor) -> Tensor {
     inner(&node(MatrixOp::Cofactor, &[x]), da)
 }
 
-/// `Ā = ȳ C`.
+/// `Ā = ȳ conj(C)`.
 pub(super) fn det_vjp(x: &Tensor, c: &Tensor) -> Tensor {
-    node(MatrixOp::Cofactor, &[x]) * number(c)
+    conjugate(&node(MatrixOp::Cofactor, &[x])) * number(c)
 }
 
 /// `dC = (⟨C, dA⟩ C - C dAᵀ C) / det A`.
@@ -38,39 +39,51 @@ pub(super) fn cofactor_jvp(x: &Tensor, y: &Tensor, da: &Tensor) -> Tensor {
     (number(&inner(y, da)) * y - mm(y, &mm(&t(da), y))) / det
 }
 
-/// `Ā = (⟨C, C̄⟩ C - C C̄ᵀ C) / det A`: the map is its own transpose.
+/// `Ā = (⟨C, C̄⟩ C - C C̄ᵀ C) / det A`: the map is its own transpose, and of complex numbers linear, so conjugated on both sides.
 pub(super) fn cofactor_vjp(x: &Tensor, y: &Tensor, c: &Tensor) -> Tensor {
-    cofactor_jvp(x, y, c)
+    conjugate(&cofactor_jvp(x, y, &conjugate(c)))
 }
 
-/// The sign is constant; of the logarithm `dy = tr(A⁻¹ dA)`.
-pub(super) fn slogdet_jvp(x: &Tensor, da: &Tensor) -> Tensor {
+/// The two results: the sign, and the logarithm of the size.
+fn slogdet_parts(y: &Tensor) -> [Tensor; 2] {
+    [0, 1].map(|i| piece(y, y.ndim() - 1, i, 1))
+}
+
+/// With `τ = tr(A⁻¹ dA)`: of the logarithm `dy = Re τ`; a real sign is constant, that of complex numbers turns: `i Im τ` times it.
+pub(super) fn slogdet_jvp(x: &Tensor, y: &Tensor, da: &Tensor) -> Tensor {
     let trace = column(&diagonal(&node(MatrixOp::Solve, &[x, da])).sum(-1));
-    padded(&trace, trace.ndim() - 1, 1, 0)
+    if !x.dtype().is_complex() {
+        return padded(&trace, trace.ndim() - 1, 1, 0);
+    }
+    let ([sign, _], turn) = (slogdet_parts(y), imaginary(&trace));
+    concat(&[sign * &turn, trace - turn], -1)
 }
 
-/// `Ā = ȳ A⁻ᵀ`, with the cotangent of the logarithm.
-pub(super) fn slogdet_vjp(x: &Tensor, c: &Tensor) -> Tensor {
+/// `Ā = ȳ A⁻ᴴ`, with the cotangent of the logarithm and, of complex numbers, `i Im(s̄ conj(s))` of the sign `s`.
+pub(super) fn slogdet_vjp(x: &Tensor, y: &Tensor, c: &Tensor) -> Tensor {
     let (lead, n, _) = split(x.shape());
     let one = expand(&unit(n, x.dtype()), &lead.iter().copied().chain([n, n]).collect());
-    let logarithm = piece(c, c.ndim() - 1, 1, 1);
-    node(MatrixOp::Solve, &[&t(x), &one]) * row(&logarithm)
+    let ([sign, _], [turned, mut along]) = (slogdet_parts(y), slogdet_parts(c));
+    if x.dtype().is_complex() {
+        along = along + imaginary(&(turned * conjugate(&sign)));
+    }
+    node(MatrixOp::Solve, &[&h(x), &one]) * row(&along)
 }
 
-/// `dY = -Y dA Y + Y Yᵀ dAᵀ (I - A Y) + (I - Y A) dAᵀ Yᵀ Y`, where the rank stays.
+/// `dY = -Y dA Y + Y Yᴴ dAᴴ (I - A Y) + (I - Y A) dAᴴ Yᴴ Y`, where the rank stays.
 pub(super) fn pinv_jvp(a: &Tensor, y: &Tensor, da: &Tensor) -> Tensor {
-    let dat = t(da);
-    let right = mm(&mm(y, &t(y)), &dat);
-    let left = mm(&dat, &mm(&t(y), y));
+    let dah = h(da);
+    let right = mm(&mm(y, &h(y)), &dah);
+    let left = mm(&dah, &mm(&h(y), y));
     (&right - mm(&mm(&right, a), y)) + (&left - mm(y, &mm(a, &left))) - mm(y, &mm(da, y))
 }
 
-/// `Ā = -Yᵀ Ȳ Yᵀ + (I - A Y) Ȳᵀ Y Yᵀ + Yᵀ Y Ȳᵀ (I - Y A)`.
+/// `Ā = -Yᴴ Ȳ Yᴴ + (I - A Y) Ȳᴴ Y Yᴴ + Yᴴ Y Ȳᴴ (I - Y A)`.
 pub(super) fn pinv_vjp(a: &Tensor, y: &Tensor, c: &Tensor) -> Tensor {
-    let (yt, ct) = (t(y), t(c));
-    let left = mm(&ct, &mm(y, &yt));
-    let right = mm(&mm(&yt, y), &ct);
-    (&left - mm(a, &mm(y, &left))) + (&right - mm(&mm(&right, y), a)) - mm(&yt, &mm(c, &yt))
+    let (yh, ch) = (h(y), h(c));
+    let left = mm(&ch, &mm(y, &yh));
+    let right = mm(&mm(&yh, y), &ch);
+    (&left - mm(a, &mm(y, &left))) + (&right - mm(&mm(&right, y), a)) - mm(&yh, &mm(c, &yh))
 }
 
 /// The upper right block of `exp [[A, dA], [0, A]]`.
@@ -83,7 +96,7 @@ pub(super) fn expm_jvp(a: &Tensor, da: &Tensor) -> Tensor {
     piece(&piece(&y, rows, 0, n), columns, n, n)
 }
 
-/// The same of the transpose along the cotangent.
+/// The same of the adjoint along the cotangent.
 pub(super) fn expm_vjp(a: &Tensor, c: &Tensor) -> Tensor {
-    expm_jvp(&t(a), c)
+    expm_jvp(&h(a), c)
 }

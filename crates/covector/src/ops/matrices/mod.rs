@@ -1,11 +1,17 @@
 //! The primitives of linear algebra: a kernel of factorisations each, with rules for both modes.
 //!
-//! All take matrices as the last two axes, in f32 or f64, whatever stands before them. Results of several parts are packed
+//! All take matrices as the last two axes, in f32, f64 or c128, whatever stands before them. Results of several parts are packed
 //! along one axis and taken apart by views. Data that an op cannot do with (a singular matrix) is an error when it is
 //! computed, as an index out of range is.
+//!
+//! Rules of complex matrices are adjoint in the real inner product (decision 21): where a rule of real ones transposes, it
+//! conjugates, too ([`h`]). Columns whose angle a factorisation leaves open are turned so that one element is real; their rules
+//! keep it real (`phases`), so that they are those of the factors as they are given.
 
+mod eigen;
 mod factor;
 mod functions;
+mod phases;
 mod solve;
 mod spectral;
 
@@ -14,6 +20,7 @@ pub(crate) use spectral::complement;
 use covector_array::kernels::{self, Inputs, MatrixOp};
 use covector_array::{Array, DType, Shape};
 
+use super::complex::{conjugate, real_part};
 use super::concat::concat;
 use super::create::{eye, iota};
 use super::made;
@@ -48,8 +55,8 @@ impl Matrices {
             MatrixOp::Lu => vec![m, n + 1],
             MatrixOp::Qr => vec![m * n + n * n],
             MatrixOp::Complement => vec![m, m - n],
-            MatrixOp::Eigh => vec![n + n * n],
-            MatrixOp::Eigvalsh => vec![n],
+            MatrixOp::Eigh | MatrixOp::Eig => vec![n + n * n],
+            MatrixOp::Eigvalsh | MatrixOp::Eigvals => vec![n],
             MatrixOp::Svd => vec![m * n + n + n * n],
             MatrixOp::Svdvals => vec![m.min(n)],
             MatrixOp::Solve | MatrixOp::TriangularSolve { .. } => vec![n, k],
@@ -78,6 +85,8 @@ impl Matrices {
             MatrixOp::Qr | MatrixOp::Complement => 2 * square * (3 * long - short) / 3 + 4 * square * long,
             MatrixOp::Eigh => 9 * n * n * n,
             MatrixOp::Eigvalsh => 4 * n * n * n / 3,
+            MatrixOp::Eig => 25 * n * n * n,
+            MatrixOp::Eigvals => 10 * n * n * n,
             MatrixOp::Svd | MatrixOp::Cofactor | MatrixOp::Pinv(_) => 4 * square * long + 22 * square * short,
             MatrixOp::Svdvals => 4 * square * long,
             MatrixOp::Solve => 2 * n * n * n / 3 + 2 * n * n * k,
@@ -96,6 +105,8 @@ impl Primitive for Matrices {
             MatrixOp::Complement => "complement",
             MatrixOp::Eigh => "eigh",
             MatrixOp::Eigvalsh => "eigvalsh",
+            MatrixOp::Eig => "eig",
+            MatrixOp::Eigvals => "eigvals",
             MatrixOp::Svd => "svd",
             MatrixOp::Svdvals => "svdvals",
             MatrixOp::Solve => "solve",
@@ -111,8 +122,8 @@ impl Primitive for Matrices {
         Class::Opaque
     }
     fn infer(&self, x: &[&Spec]) -> Result<Spec> {
-        if x.iter().any(|x| x.shape.len() < 2 || !matches!(x.dtype, DType::F32 | DType::F64)) {
-            return Err(Error::new("takes matrices of f32 or f64"));
+        if x.iter().any(|x| x.shape.len() < 2 || !matches!(x.dtype, DType::F32 | DType::F64 | DType::C128)) {
+            return Err(Error::new("takes matrices of f32, f64 or c128"));
         }
         let (lead, m, n) = split(&x[0].shape);
         let k = x.get(1).map_or(0, |b| b.shape[b.shape.len() - 1]);
@@ -167,6 +178,8 @@ impl Differentiable for Matrices {
             MatrixOp::Complement => spectral::complement_jvp(&x[0], y, one()),
             MatrixOp::Eigh => spectral::eigh_jvp(&x[0], y, one()),
             MatrixOp::Eigvalsh => spectral::eigvalsh_jvp(&x[0], one()),
+            MatrixOp::Eig => eigen::eig_jvp(y, one()),
+            MatrixOp::Eigvals => eigen::eigvals_jvp(&x[0], one()),
             MatrixOp::Svd => spectral::svd_jvp(&x[0], y, one()),
             MatrixOp::Svdvals => spectral::svdvals_jvp(&x[0], one()),
             MatrixOp::Solve => solve::solve_jvp(&x[0], y, t),
@@ -175,7 +188,7 @@ impl Differentiable for Matrices {
             }
             MatrixOp::Det => functions::det_jvp(&x[0], one()),
             MatrixOp::Cofactor => functions::cofactor_jvp(&x[0], y, one()),
-            MatrixOp::SlogDet => functions::slogdet_jvp(&x[0], one()),
+            MatrixOp::SlogDet => functions::slogdet_jvp(&x[0], y, one()),
             MatrixOp::Pinv(_) => functions::pinv_jvp(&x[0], y, one()),
             MatrixOp::Expm => functions::expm_jvp(&x[0], one()),
         }
@@ -189,6 +202,8 @@ impl Differentiable for Matrices {
             MatrixOp::Complement => spectral::complement_vjp(&x[0], y, c),
             MatrixOp::Eigh => spectral::eigh_vjp(&x[0], y, c),
             MatrixOp::Eigvalsh => spectral::eigvalsh_vjp(&x[0], c),
+            MatrixOp::Eig => eigen::eig_vjp(&x[0], y, c),
+            MatrixOp::Eigvals => eigen::eigvals_vjp(&x[0], c),
             MatrixOp::Svd => spectral::svd_vjp(&x[0], y, c),
             MatrixOp::Svdvals => spectral::svdvals_vjp(&x[0], c),
             MatrixOp::Solve => return solve::solve_vjp(&x[0], y, c, wrt),
@@ -197,7 +212,7 @@ impl Differentiable for Matrices {
             }
             MatrixOp::Det => functions::det_vjp(&x[0], c),
             MatrixOp::Cofactor => functions::cofactor_vjp(&x[0], y, c),
-            MatrixOp::SlogDet => functions::slogdet_vjp(&x[0], c),
+            MatrixOp::SlogDet => functions::slogdet_vjp(&x[0], y, c),
             MatrixOp::Pinv(_) => functions::pinv_vjp(&x[0], y, c),
             MatrixOp::Expm => functions::expm_vjp(&x[0], c),
         })]
@@ -229,14 +244,24 @@ pub(crate) fn mm(a: &Tensor, b: &Tensor) -> Tensor {
     a.matmul(b)
 }
 
-/// `(x + xᵀ) / 2`.
-pub(crate) fn symmetric(x: &Tensor) -> Tensor {
-    (x + t(x)) * 0.5
+/// The last two axes exchanged, conjugated: the adjoint.
+pub(crate) fn h(x: &Tensor) -> Tensor {
+    t(&conjugate(x))
 }
 
-/// `(x - xᵀ) / 2`.
+/// `(x + xᴴ) / 2`.
+pub(crate) fn symmetric(x: &Tensor) -> Tensor {
+    (x + h(x)) * 0.5
+}
+
+/// `(x - xᴴ) / 2`.
 fn skew(x: &Tensor) -> Tensor {
-    (x - t(x)) * 0.5
+    (x - h(x)) * 0.5
+}
+
+/// `(x - conj x) / 2`: the imaginary part, times i.
+fn imaginary(x: &Tensor) -> Tensor {
+    (x - conjugate(x)) * 0.5
 }
 
 /// The unit matrix of this size.
@@ -303,19 +328,36 @@ pub(crate) fn qr(x: &Tensor) -> [Tensor; 2] {
     factor::qr_parts(x, &node(MatrixOp::Qr, &[x]))
 }
 
-/// Eigenvalues `[.., n]` and vectors of symmetric matrices.
+/// Eigenvalues `[.., n]` and vectors of symmetric (Hermitian) matrices.
 pub(crate) fn eigh(x: &Tensor) -> [Tensor; 2] {
-    spectral::eigh_parts(x, &node(MatrixOp::Eigh, &[x]))
+    let [w, v] = spectral::eigh_parts(x, &node(MatrixOp::Eigh, &[x]));
+    [real_part(&w), v]
 }
 
-/// U, the singular values `[.., k]` and V transposed, thin, of matrices of any shape.
+/// Eigenvalues of symmetric (Hermitian) matrices.
+pub(crate) fn eigvalsh(x: &Tensor) -> Tensor {
+    real_part(&node(MatrixOp::Eigvalsh, &[x]))
+}
+
+/// Eigenvalues `[.., n]` and vectors of complex matrices.
+pub(crate) fn eig(x: &Tensor) -> [Tensor; 2] {
+    spectral::eigh_parts(x, &node(MatrixOp::Eig, &[x]))
+}
+
+/// U, the singular values `[.., k]` and V transposed and conjugated, thin, of matrices of any shape.
 pub(crate) fn svd(x: &Tensor) -> [Tensor; 3] {
     let (_, m, n) = split(x.shape());
     if m < n {
-        let [u, s, vh] = svd(&t(x));
-        return [t(&vh), s, t(&u)];
+        let [u, s, vh] = svd(&h(x));
+        return [h(&vh), s, h(&u)];
     }
-    spectral::svd_parts(x, &node(MatrixOp::Svd, &[x]))
+    let [u, s, vh] = spectral::svd_parts(x, &node(MatrixOp::Svd, &[x]));
+    [u, real_part(&s), vh]
+}
+
+/// Singular values.
+pub(crate) fn svdvals(x: &Tensor) -> Tensor {
+    real_part(&node(MatrixOp::Svdvals, &[x]))
 }
 
 /// The packed factors of the LU decomposition, and the row of the matrix that stands in each row.
@@ -328,7 +370,12 @@ pub(crate) fn lu_factors(packed: &Tensor) -> [Tensor; 2] {
     factor::lu_factors(packed)
 }
 
-/// The inverse times `b`, with the other triangle's transpose if `transposed`.
+/// The inverse of a triangle times `b`, or of its transpose if `transposed`.
 pub(crate) fn triangular(a: &Tensor, b: &Tensor, upper: bool, transposed: bool, unit: bool) -> Tensor {
     node(MatrixOp::TriangularSolve { upper, transposed, unit }, &[a, b])
+}
+
+/// The inverse of the adjoint of a triangle times `b`.
+fn triangular_adjoint(a: &Tensor, b: &Tensor, upper: bool, unit: bool) -> Tensor {
+    triangular(&conjugate(a), b, upper, true, unit)
 }

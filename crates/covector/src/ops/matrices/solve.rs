@@ -4,8 +4,9 @@
 
 use covector_array::kernels::MatrixOp;
 
-use super::{mm, node, t};
+use super::{h, mm, node, t};
 use crate::Tensor;
+use crate::ops::complex::conjugate;
 
 /// `dX = A⁻¹ (dB - dA X)`.
 pub(super) fn solve_jvp(a: &Tensor, x: &Tensor, tangents: &[Option<Tensor>]) -> Tensor {
@@ -22,10 +23,10 @@ fn moved(x: &Tensor, da: Option<&Tensor>, db: Option<&Tensor>) -> Tensor {
     }
 }
 
-/// `B̄ = A⁻ᵀ X̄`, `Ā = -B̄ Xᵀ`.
+/// `B̄ = A⁻ᴴ X̄`, `Ā = -B̄ Xᴴ`.
 pub(super) fn solve_vjp(a: &Tensor, x: &Tensor, c: &Tensor, wrt: &[bool]) -> Vec<Option<Tensor>> {
-    let b = node(MatrixOp::Solve, &[&t(a), c]);
-    vec![wrt[0].then(|| -mm(&b, &t(x))), wrt[1].then_some(b)]
+    let b = node(MatrixOp::Solve, &[&h(a), c]);
+    vec![wrt[0].then(|| -mm(&b, &h(x))), wrt[1].then_some(b)]
 }
 
 /// Which triangle a system is solved with.
@@ -53,8 +54,8 @@ impl Triangle {
     }
 
     pub fn vjp(self, a: &Tensor, x: &Tensor, c: &Tensor, wrt: &[bool]) -> Vec<Option<Tensor>> {
-        let b = Triangle { transposed: !self.transposed, ..self }.solve(a, c);
-        let moved = || if self.transposed { mm(x, &t(&b)) } else { mm(&b, &t(x)) };
+        let b = Triangle { transposed: !self.transposed, ..self }.solve(&conjugate(a), c);
+        let moved = || if self.transposed { mm(&conjugate(x), &t(&b)) } else { mm(&b, &h(x)) };
         vec![wrt[0].then(|| -self.read(&moved())), wrt[1].then_some(b)]
     }
 }

@@ -7,12 +7,16 @@
 
 use covector_array::kernels::MatrixOp;
 
-use super::{column, diag, diagonal, mm, node, on_diagonal, packed, ratio, row, skew, split, symmetric, t, unpacked};
+use super::phases::{Phases, settled, turning, unsettled};
+use super::{
+    column, diag, diagonal, h, mm, node, on_diagonal, packed, ratio, row, skew, split, symmetric, t, unpacked,
+};
 use crate::Tensor;
+use crate::ops::complex::conjugate;
 use crate::ops::view::reshaped;
 
 /// The diagonal replaced by zeros.
-fn hollow(x: &Tensor) -> Tensor {
+pub(super) fn hollow(x: &Tensor) -> Tensor {
     let n = x.shape()[x.ndim() - 1];
     on_diagonal(n).where_(0.0, x)
 }
@@ -23,7 +27,7 @@ fn flat(x: &Tensor) -> Tensor {
 }
 
 /// Element `[i, j]` is `w[j] - w[i]`.
-fn gaps(w: &Tensor) -> Tensor {
+pub(super) fn gaps(w: &Tensor) -> Tensor {
     row(w) - column(w)
 }
 
@@ -33,30 +37,31 @@ pub(super) fn eigh_parts(x: &Tensor, y: &Tensor) -> [Tensor; 2] {
     [flat(&w), v]
 }
 
-/// With `E = Vᵀ dA V`: `dw = diag E`, `dV = V (E / gaps)` off the diagonal.
+/// With `E = Vᴴ dA V`: `dw = diag E`, `dV = V (E / gaps)` off the diagonal.
 pub(super) fn eigh_jvp(x: &Tensor, y: &Tensor, da: &Tensor) -> Tensor {
     let [w, v] = eigh_parts(x, y);
-    let e = mm(&t(&v), &mm(da, &v));
-    packed(&[&row(&diagonal(&e)), &mm(&v, &ratio(&hollow(&e), &gaps(&w)))])
+    let e = mm(&h(&v), &mm(da, &v));
+    let dv = mm(&v, &ratio(&hollow(&e), &gaps(&w)));
+    packed(&[&row(&diagonal(&e)), &settled(&v, dv)])
 }
 
-/// `Ā = V (diag w̄ + (Vᵀ V̄) / gaps) Vᵀ`; of the middle the symmetric half, as the matrix is.
+/// `Ā = V (diag w̄ + (Vᴴ V̄) / gaps) Vᴴ`; of the middle the symmetric half, as the matrix is.
 pub(super) fn eigh_vjp(x: &Tensor, y: &Tensor, c: &Tensor) -> Tensor {
     let ([w, v], [wc, vc]) = (eigh_parts(x, y), eigh_parts(x, c));
-    let turned = ratio(&hollow(&skew(&mm(&t(&v), &vc))), &gaps(&w));
-    mm(&v, &mm(&(diag(&wc) + turned), &t(&v)))
+    let turned = ratio(&hollow(&skew(&mm(&h(&v), &unsettled(&v, vc)))), &gaps(&w));
+    mm(&v, &mm(&(diag(&wc) + turned), &h(&v)))
 }
 
-/// `dw = diag(Vᵀ dA V)`.
+/// `dw = diag(Vᴴ dA V)`.
 pub(super) fn eigvalsh_jvp(x: &Tensor, da: &Tensor) -> Tensor {
     let [_, v] = super::eigh(x);
-    (&v * mm(da, &v)).sum(-2)
+    (conjugate(&v) * mm(da, &v)).sum(-2)
 }
 
-/// `Ā = V diag(w̄) Vᵀ`.
+/// `Ā = V diag(w̄) Vᴴ`.
 pub(super) fn eigvalsh_vjp(x: &Tensor, c: &Tensor) -> Tensor {
     let [_, v] = super::eigh(x);
-    mm(&(&v * row(c)), &t(&v))
+    mm(&(&v * row(c)), &h(&v))
 }
 
 pub(super) fn svd_parts(x: &Tensor, y: &Tensor) -> [Tensor; 3] {
@@ -70,43 +75,54 @@ fn sums(s: &Tensor) -> Tensor {
     row(s) + column(s)
 }
 
-/// With `P = Uᵀ dA V`, `G` its symmetric half over the differences of the singular values and `H` its other half over their
-/// sums: `dU = U (G + H) + (dA V - U P) / s`, `ds = diag P`, `dV = V (G - H)`.
+/// With `P = Uᴴ dA V`, `G` its symmetric half over the differences of the singular values, 0 on the diagonal, and `H` its other
+/// half over their sums: `dU = U (G + H) + (dA V - U P) / s`, `ds = Re diag P`, `dV = V (G - H)`. Angles, which U and V share, are
+/// settled by U.
 pub(super) fn svd_jvp(x: &Tensor, y: &Tensor, da: &Tensor) -> Tensor {
     let (_, m, n) = split(x.shape());
     let [u, s, vh] = svd_parts(x, y);
-    let dav = mm(da, &t(&vh));
-    let p = mm(&t(&u), &dav);
-    let (g, h) = (ratio(&hollow(&symmetric(&p)), &gaps(&s)), ratio(&hollow(&skew(&p)), &sums(&s)));
-    let mut du = mm(&u, &(&g + &h));
+    let dav = mm(da, &h(&vh));
+    let p = mm(&h(&u), &dav);
+    let (even, odd) = (ratio(&hollow(&symmetric(&p)), &gaps(&s)), ratio(&skew(&p), &sums(&s)));
+    let mut du = mm(&u, &(&even + &odd));
     if m > n {
         du = du + ratio(&(&dav - mm(&u, &p)), &row(&s));
     }
-    // dVᵀ = (G - H)ᵀ Vᵀ, and G changes its sign with its indices, as H does.
-    packed(&[&du, &row(&diagonal(&p)), &mm(&(h - g), &vh)])
+    // dVᴴ = (G - H)ᴴ Vᴴ, and G changes its sign when transposed and conjugated, as H does.
+    let mut dvh = mm(&(odd - even), &vh);
+    if let Some(phases) = Phases::of(&u) {
+        let turn = phases.turn(&du);
+        du = du - &u * &turn;
+        dvh = dvh + t(&turn) * &vh;
+    }
+    packed(&[&du, &row(&diagonal(&symmetric(&p))), &dvh])
 }
 
 pub(super) fn svd_vjp(x: &Tensor, y: &Tensor, c: &Tensor) -> Tensor {
     let (_, m, n) = split(x.shape());
-    let ([u, s, vh], [uc, sc, vhc]) = (svd_parts(x, y), svd_parts(x, c));
-    let (mu, mv) = (mm(&t(&u), &uc), mm(&vh, &t(&vhc)));
-    let g = ratio(&hollow(&skew(&(&mu + &mv))), &gaps(&s));
-    let h = ratio(&hollow(&skew(&(&mu - &mv))), &sums(&s));
-    let mut left = mm(&u, &(diag(&sc) + g + h));
+    let ([u, s, vh], [mut uc, sc, vhc]) = (svd_parts(x, y), svd_parts(x, c));
+    if let Some(phases) = Phases::of(&u) {
+        let turned = turning(&u, &uc) - turning(&t(&vh), &t(&vhc));
+        uc = phases.unturned(&uc, &turned);
+    }
+    let (mu, mv) = (mm(&h(&u), &uc), mm(&vh, &h(&vhc)));
+    let even = ratio(&hollow(&skew(&(&mu + &mv))), &gaps(&s));
+    let odd = ratio(&skew(&(&mu - &mv)), &sums(&s));
+    let mut left = mm(&u, &(symmetric(&diag(&sc)) + even + odd));
     if m > n {
         let over = ratio(&uc, &row(&s));
-        left = left + (&over - mm(&u, &mm(&t(&u), &over)));
+        left = left + (&over - mm(&u, &mm(&h(&u), &over)));
     }
     mm(&left, &vh)
 }
 
-/// `ds = diag(Uᵀ dA V)`.
+/// `ds = diag(Uᴴ dA V)`.
 pub(super) fn svdvals_jvp(x: &Tensor, da: &Tensor) -> Tensor {
     let [u, _, vh] = super::svd(x);
-    (&u * mm(da, &t(&vh))).sum(-2)
+    (conjugate(&u) * mm(da, &h(&vh))).sum(-2)
 }
 
-/// `Ā = U diag(s̄) Vᵀ`.
+/// `Ā = U diag(s̄) Vᴴ`.
 pub(super) fn svdvals_vjp(x: &Tensor, c: &Tensor) -> Tensor {
     let [u, _, vh] = super::svd(x);
     mm(&(&u * row(c)), &vh)
@@ -117,12 +133,12 @@ pub(crate) fn complement(q: &Tensor) -> Tensor {
     node(MatrixOp::Complement, &[q])
 }
 
-/// `dN = -Q dQᵀ N`: the columns stay orthogonal to `Q`, and do not turn among themselves, which nothing determines.
+/// `dN = -Q dQᴴ N`: the columns stay orthogonal to `Q`, and do not turn among themselves, which nothing determines.
 pub(super) fn complement_jvp(q: &Tensor, n: &Tensor, dq: &Tensor) -> Tensor {
-    -mm(q, &mm(&t(dq), n))
+    settled(n, -mm(q, &mm(&h(dq), n)))
 }
 
-/// `Q̄ = -N N̄ᵀ Q`.
+/// `Q̄ = -N N̄ᴴ Q`.
 pub(super) fn complement_vjp(q: &Tensor, n: &Tensor, c: &Tensor) -> Tensor {
-    -mm(n, &mm(&t(c), q))
+    -mm(n, &mm(&h(&unsettled(n, c.clone())), q))
 }
