@@ -89,7 +89,7 @@ pub use models::{Trained, text_loss};
 pub use optimizer::{OptimizerKind, OptimizerSettings};
 pub use outputs::Outputs;
 pub use scores::{Classified, Measured};
-pub use settings::{ScheduleKind, ScheduleSettings, Settings};
+pub use settings::{Precision, ScheduleKind, ScheduleSettings, Settings};
 pub use tabular::{Net, Scores, TabularModel, TabularOptions, TabularTask};
 pub use task::{Better, Effort, Measure, Purpose, Task};
 pub use text::{Continuing, TextOptions, TextTask, sample, written};

@@ -252,11 +252,11 @@ impl<'a, T: Task> Run<'a, T> {
         stop: Option<&AtomicBool>,
         watch: &mut dyn Watch,
     ) -> Result<()> {
-        let (of, schedule) = (self.settings.steps, self.settings.schedule());
+        let of = self.settings.steps;
         let (start, done) = (Instant::now(), self.step);
         let units = self.task.units().1 * self.settings.accumulate;
         while self.step < of {
-            let rate = schedule.at(self.step);
+            let rate = self.settings.rate_at(self.step, self.machine.plateau.as_ref());
             let look = self.examined.wants(self.step + 1, &self.settings);
             let stepped = self.machine.step(self.task, &self.settings, self.step, rate, next, look);
             let (loss, seen) = stepped.map_err(|e| self.rescue(e))?;
@@ -310,6 +310,9 @@ impl<'a, T: Task> Run<'a, T> {
         watch.look(self.step, &measures, &values);
         self.metrics.look(self.step, &values)?;
         self.examined.meanwhile(self.task, &self.machine, &self.settings, watch)?;
+        if let Some((measure, rate)) = self.machine.measured(&self.settings, &measures, &values) {
+            watch.says(&format!("the {measure} is no better for a while: the learning rate falls to {rate:.1e}"));
+        }
         let better = self.history.look(self.step, &values, &measures[0]);
         if let (Some(path), true) = (&self.outputs.best, better) {
             self.task.save(path, &model, &running)?;
