@@ -68,7 +68,6 @@ mod outputs;
 mod report;
 mod scores;
 mod settings;
-mod shapes;
 mod step;
 mod tabular;
 mod task;

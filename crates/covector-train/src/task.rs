@@ -91,7 +91,7 @@ pub trait Task: Sync {
     }
 
     /// The shapes of a forward pass, or of the model, as a text of several lines; printed before the first step and in the
-    /// report. By itself: the leaves of the model.
+    /// report, which has a picture of the loss besides. By itself: the leaves of the model.
     ///
     /// # Errors
     /// If the pass cannot be built.

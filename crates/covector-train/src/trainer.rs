@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use covector::{Tensor, Tree};
 use covector_nn::doctor;
+use covector_trace::Notes;
+use covector_trace::draw::{Options, Picture};
 use serde_json::Value;
 
 use crate::checkpoint::{self, About, Checkpoint};
@@ -158,6 +160,7 @@ impl<'a, T: Task> Trainer<'a, T> {
                 summary_title: task.summary_title(),
                 summary: &summary,
                 shapes: &shapes,
+                graph: drawn(task, &model, &running, run.settings.seed).map_err(|e| e.to_string()),
             };
             report::write(path, &history, &facts)?;
         }
@@ -351,6 +354,20 @@ impl<'a, T: Task> Run<'a, T> {
         };
         Error::Outside(format!("{problem}; {advice}"))
     }
+}
+
+/// The page with the picture of the loss of the first batch, with its gradients. Nothing is computed for it.
+fn drawn<T: Task>(task: &T, model: &T::Model, running: &T::Running, seed: u64) -> Result<String> {
+    let batch = task.batch(0, &Purpose::Batches.key(seed))?;
+    let noise = Purpose::Noise.key(seed).fold_in(0);
+    let loss = |model: &T::Model, notes: &mut Notes| {
+        notes.names(model);
+        let (loss, _) = task.loss(model, running, &batch, &noise);
+        notes.name(&loss, "loss");
+        loss
+    };
+    let picture = Picture::trace(loss, model, &Options { gradients: true, ..Options::default() })?;
+    Ok(picture.html(&format!("The loss of {}", task.name())))
 }
 
 /// Whether a checkpoint is of this training.
