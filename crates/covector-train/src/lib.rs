@@ -66,6 +66,7 @@ mod models;
 mod optimizer;
 mod outputs;
 mod report;
+mod reserve;
 mod scores;
 mod settings;
 mod step;

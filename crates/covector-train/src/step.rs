@@ -78,6 +78,16 @@ impl<T: Task> Machine<T> {
         best
     }
 
+    /// About how many bytes the arrays of a checkpoint have, with the best model or without.
+    pub fn bytes(&self, best: bool) -> u64 {
+        // What L-BFGS will remember is not there yet.
+        let memory = match &self.mover {
+            Mover::Search(rule, _) => 2 * rule.history as u64 * bytes(&self.model),
+            Mover::Rules(..) => 0,
+        };
+        bytes(&self.state(best.then(|| self.kept()))) + memory
+    }
+
     /// The rules of single parameters, if that is what moves them.
     pub fn rules(&self) -> Option<&Optimizer> {
         match &self.mover {
@@ -265,6 +275,11 @@ fn gradient<T: Task, B: Borrow<T::Batch>>(
 /// The moving average after one more step.
 fn averaged<M: Tree>(average: Option<&M>, model: &M, settings: &Settings) -> Option<M> {
     average.zip(settings.ema).map(|(average, decay)| Ema { decay }.update(average, model))
+}
+
+/// The bytes of all tensors.
+pub(crate) fn bytes<P: Tree>(tree: &P) -> u64 {
+    tree.leaves().iter().map(|t| (t.size() * t.dtype().size()) as u64).sum()
 }
 
 /// Another handle on the same tensors.
