@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use covector::{Tensor, Tree, try_value_and_grad};
+use covector::{Key, Tensor, Tree, try_value_and_grad};
 use covector_models::folder::{fill, without_prefix};
-use covector_models::{Bert, Folder, Gpt2, Llama, ResNet, Vit};
-use covector_nn::AdamW;
+use covector_models::{Bert, Folder, Gpt2, Llama, LlamaConfig, ResNet, Vit};
+use covector_nn::parts::{put, select};
+use covector_nn::{AdamW, Decoder};
 
 fn folder(name: &str) -> Folder {
     let path = format!("{}/../../goldens/models/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -43,6 +44,34 @@ fn llama() {
     let (model, _) = Llama::load(&folder).unwrap();
     let e = expected(&folder);
     close("logits", &model.forward(&e["tokens"]), &e["logits"], 1e-4);
+}
+
+#[test]
+fn llama_with_scaled_positions() {
+    for kind in ["linear", "dynamic", "llama3"] {
+        let folder = folder(&format!("llama_{kind}"));
+        let (model, config) = Llama::load(&folder).unwrap();
+        let e = expected(&folder);
+        let logits = model.forward(&e["tokens"]);
+        close(kind, &logits, &e["logits"], 1e-4);
+        if kind != "dynamic" {
+            // Other positions would be seen.
+            let plain = LlamaConfig { rope_scaling: None, rope_parameters: None, ..config };
+            let unscaled = put(&Llama::new(&Key::new(0), &plain), &select(&model, |_, _| true)).unwrap();
+            let far = (unscaled.forward(&e["tokens"]) - &logits).abs().max(..).to_f64();
+            assert!(far > 1e-2, "{kind}: {far}");
+        }
+        // In pieces of several sizes, with a cache.
+        let tokens = e["tokens"].i((..1, ..40));
+        let mut cache = model.cache(1, 40);
+        let mut at = 0;
+        for size in [7, 1, 1, 20, 11] {
+            let found = model.decode(&tokens.i((.., at..at + size)), &mut cache).unwrap();
+            at += size;
+            let wanted = model.forward(&tokens.i((.., ..at))).i((.., -1..));
+            assert_eq!(found.reshape([-1]).to_vec::<f32>(), wanted.reshape([-1]).to_vec::<f32>(), "{kind} at {at}");
+        }
+    }
 }
 
 #[test]
