@@ -11,6 +11,7 @@ pub mod gpt2;
 pub mod heads;
 pub mod language;
 pub mod llama;
+pub mod peft;
 pub mod resnet;
 pub mod rope;
 pub mod sentences;
