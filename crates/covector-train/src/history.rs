@@ -158,7 +158,7 @@ mod tests {
         let loss = Measure::loss("loss");
         let mut x = 0.1;
         for step in 1..1000 {
-            x = (x * 3.9 * (1.0 - x)) as f64;
+            x *= 3.9 * (1.0 - x);
             history.step(step, x / 3.0);
             history.look(step, &[x, 1.0 / x], &loss);
         }
