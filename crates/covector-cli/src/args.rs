@@ -356,6 +356,8 @@ pub enum ExportFormat {
     Safetensors,
     /// One file of all arrays for `numpy.load`
     Npz,
+    /// The adapters of --merge alone, as a folder that PEFT reads
+    Peft,
 }
 
 /// The floats of a file.

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::builder::ValueParser;
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 use covector_lang::nearest;
@@ -199,6 +199,10 @@ impl File<'_> {
     fn checked(&self, argument: &OsString) -> Result<(), String> {
         let path = ["covector".to_owned()].into_iter().chain(self.names.iter().cloned()).map(OsString::from);
         let Err(e) = self.command.clone().try_get_matches_from(path.chain([argument.clone()])) else { return Ok(()) };
+        // What the option needs beside it, such as the table, is looked for when everything is together.
+        if e.kind() == ErrorKind::MissingRequiredArgument {
+            return Ok(());
+        }
         if let Some(ContextValue::Strings(values)) = e.get(ContextKind::ValidValue) {
             return Err(format!("it must be one of {}", values.join(", ")));
         }

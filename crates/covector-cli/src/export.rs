@@ -5,12 +5,15 @@ use std::path::Path;
 use covector::{Array, DType, Tensor};
 use covector_io::{save_npz, save_safetensors};
 use covector_models::export::{arrays, merged, save_folder, save_gpt};
-use covector_models::{Causal, Folder, Gpt2, Kind, Llama, Tuned};
+use covector_models::{Causal, Folder, Gpt2, Kind, Llama, Tuned, peft};
 use covector_nn::file;
 use covector_train::Codec;
 
 use crate::Failure;
 use crate::args::{self, Export, ExportFormat};
+
+/// What is missing where there are no adapters.
+const PEFT: &str = "--format peft writes adapters: name the model's folder, and the adapters with --merge";
 
 /// Runs the command.
 pub fn run(options: &Export) -> Result<(), Failure> {
@@ -33,6 +36,10 @@ fn of_folder<M: Causal>(options: &Export, folder: &Folder) -> Result<(), Failure
     let dtype = options.dtype.map(args::FloatType::dtype);
     match options.format {
         ExportFormat::Huggingface => Ok(save_folder::<M>(&options.out, folder, tuned.as_ref(), dtype)?),
+        ExportFormat::Peft => match &tuned {
+            Some(tuned) => Ok(peft::save::<M>(&options.out, tuned)?),
+            None => Err(Failure::Usage(PEFT.into())),
+        },
         format => {
             let model = merged::<M>(folder, tuned.as_ref())?;
             save(&options.out, format, &arrays(&model, M::PREFIX, dtype)?, &Default::default())
@@ -44,6 +51,9 @@ fn of_folder<M: Causal>(options: &Export, folder: &Folder) -> Result<(), Failure
 fn of_file(options: &Export) -> Result<(), Failure> {
     if options.merge.is_some() {
         return Err(Failure::Usage("--merge goes with a folder, on top of whose model it was trained".into()));
+    }
+    if options.format == ExportFormat::Peft {
+        return Err(Failure::Usage(PEFT.into()));
     }
     let dtype = options.dtype.map(args::FloatType::dtype);
     if options.format == ExportFormat::Huggingface {

@@ -138,6 +138,33 @@ fn a_training_that_goes_on_keeps_its_own_options() {
 }
 
 #[test]
+fn lbfgs_has_defaults_of_its_own() {
+    let folder = Folder::new("lbfgs");
+    folder.write("run.toml", "optimizer = \"lbfgs\"\nwarmup = 3");
+    let shown = folder.shown(&["tabular", "iris", "--config", "run.toml"]);
+    for (key, value) in [("lr", "1 "), ("clip", "0 "), ("schedule", "\"constant\" "), ("warmup", "3 ")] {
+        assert!(line(&shown, key).starts_with(&format!("{key} = {value}")), "{}", line(&shown, key));
+    }
+    let shown = folder.shown(&["tabular", "iris", "--config", "run.toml", "--lr", "0.5", "--schedule", "cosine"]);
+    assert!(line(&shown, "lr").starts_with("lr = 0.5 ") && line(&shown, "schedule").contains("cosine"));
+    let output = folder.run(&["train", "tabular", "iris", "--config", "run.toml", "--steps", "8", "--batch", "120"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.contains("step 8/8"), "{said}");
+}
+
+#[test]
+fn kinds_from_a_file_go_on_to_the_same_model() {
+    let folder = Folder::new("kinds");
+    let more = "schedule = \"plateau\"\nplateau-patience = 0\ngamma = 0.5\nprecision = \"bf16\"\nlr = 0.05\n";
+    folder.write("run.toml", &format!("{FILE}checkpoint-interval = 20\ncheckpoint = \"kept.safetensors\"\n{more}"));
+    let output = folder.run(&["train", "--config", "run.toml", "--out", "whole.safetensors"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = folder.run(&["train", "--resume", "kept.safetensors", "--out", "cut.safetensors"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(folder.read("whole.safetensors") == folder.read("cut.safetensors"));
+}
+
+#[test]
 fn constants_that_an_optimiser_lacks_are_wrong_usage() {
     let folder = Folder::with_text("constants");
     folder.write("run.toml", FILE);
@@ -145,6 +172,19 @@ fn constants_that_an_optimiser_lacks_are_wrong_usage() {
         (&["--optimizer", "adamw", "--momentum", "0.9"][..], "the optimiser adamw has no momentum"),
         (&["--optimizer", "sgd", "--beta2", "0.9"], "the optimiser sgd has no beta2"),
         (&["--optimizer", "sgd", "--nesterov"], "Nesterov's variant is one of momentum, which is not given"),
+        (&["--optimizer", "lbfgs", "--weight-decay", "0.1"], "the optimiser lbfgs has no weight decay"),
+        (
+            &["--optimizer", "lbfgs", "--clip", "1"],
+            "lbfgs follows gradients as they are: clip neither their norm nor their elements",
+        ),
+        (
+            &["--optimizer", "lbfgs", "--precision", "bf16"],
+            "lbfgs compares losses that are nearly equal: it needs the precision f32",
+        ),
+        (
+            &["--schedule", "plateau", "--eval-interval", "0"],
+            "the schedule plateau goes by looks at the held-out data: it needs an interval between them",
+        ),
     ] {
         let output = folder.run(&[&["train", "--config", "run.toml"], flags].concat());
         assert_eq!(output.status.code(), Some(2));

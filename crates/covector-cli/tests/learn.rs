@@ -27,6 +27,30 @@ impl Folder {
 }
 
 #[test]
+fn arrays_are_learned_predicted_and_judged_as_tables() {
+    let folder = Folder::new("arrays");
+    let x: Vec<f32> = (0..120).flat_map(|i| [(i % 10) as f32, (i / 10) as f32]).collect();
+    let y: Vec<f32> = x.chunks(2).map(|x| 3.0 * x[0] - x[1] + 7.0).collect();
+    let (x, y) = (covector::Tensor::from_slice(&x, [120, 2]), covector::Tensor::from(y));
+    let both = covector::ops::concat::concat(&[x.clone(), y.unsqueeze(1)], 1);
+    covector_io::save_npy(folder.0.join("both.npy"), &both.value()).unwrap();
+    covector_io::save_npy(folder.0.join("x.npy"), &x.value()).unwrap();
+    covector_io::save_npz(folder.0.join("both.npz"), &[("x".into(), x.value()), ("y".into(), y.value())]).unwrap();
+    let said = folder.says("train tabular both.npy --target 2 --goal number --steps 400 --out a.st");
+    assert!(said.contains("2 is a number, from 2 columns"), "{said}");
+    assert!(folder.says("eval-model a.st both.npy").contains("R² 0.99"));
+    assert_eq!(folder.says("predict a.st x.npy --format csv").lines().count(), 121);
+    let said = folder.says("train tabular both.npz --target y --goal number --steps 400 --out b.st");
+    assert!(said.contains("y is a number, from 2 columns"), "{said}");
+    assert!(folder.says("eval-model b.st both.npz").contains("R² 0.99"));
+    let named = "train tabular both.npy --columns a,b,c --target c --goal number --steps 3 --out c.st";
+    assert!(folder.says(named).contains("c is a number"));
+    assert!(folder.says("predict c.st x.npy --columns a,b").starts_with("line"));
+    assert!(folder.refused("predict c.st x.npy --columns a", 1).contains("1 name for 2 columns"));
+    assert!(folder.refused("predict c.st x.npy", 1).contains("there is no column `a`"));
+}
+
+#[test]
 fn iris_is_learned_predicted_and_judged() {
     let folder = Folder::new("iris");
     let said = folder.says("train tabular iris --report r.html --log m.csv --out iris.st");

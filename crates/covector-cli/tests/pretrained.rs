@@ -156,6 +156,15 @@ fn adapters_learn_are_small_and_merge() {
         folder.says(&["export", name, "--merge", "tuned.safetensors", "--format", "huggingface", "--out", &merged_to]);
         assert_eq!(folder.says(&[&["generate", &merged_to], &prompt[..]].concat()), tuned);
         assert_ne!(folder.says(&[&["generate", name], &prompt[..]].concat()), tuned, "something was learned");
+        // As PEFT's they do the same.
+        let peft = format!("{name}-peft");
+        folder.says(&["export", name, "--merge", "tuned.safetensors", "--format", "peft", "--out", &peft]);
+        assert_eq!(folder.says(&[&["generate", name, "--tuned", &peft], &prompt[..]].concat()), tuned);
+        // In bf16 they learn as well, of a model whose tied weights stay tied.
+        let low = folder.says(&tune(&[name, "--lora", "2", "--precision", "bf16", "--out", "low.safetensors"]));
+        assert!((loss(&low) - loss(&all)).abs() < 0.2, "{name}: {} in bf16, {} in f32", loss(&low), loss(&all));
+        let whole = folder.says(&tune(&[name, "--precision", "bf16", "--out", "low.safetensors"]));
+        assert!(loss(&whole) < loss(&none) - 0.3, "{name}: {} after, {} before", loss(&whole), loss(&none));
         // The folder itself is as it was.
         for entry in std::fs::read_dir(golden(name)).unwrap() {
             let entry = entry.unwrap();
@@ -177,6 +186,8 @@ fn adapters_learn_are_small_and_merge() {
         let adapted = path.contains("attn.") && path.ends_with("weight");
         assert_eq!(bits(before) != bits(&after), adapted, "{path}");
     }
+    let complaint = folder.refused(&["export", "gpt2_text", "--format", "peft", "--out", "none"], 2);
+    assert!(complaint.contains("name the model's folder, and the adapters with --merge"), "{complaint}");
     // On top of another model they are refused.
     let complaint = folder.refused(&["generate", "llama_text", "--tuned", "tuned.safetensors"], 1);
     assert!(complaint.contains("this was learned on top of another model"), "{complaint}");

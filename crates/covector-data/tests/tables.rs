@@ -254,3 +254,77 @@ fn parquet_gives_the_cells_of_the_same_table_in_csv() {
     }
     std::fs::remove_file(&cut).unwrap();
 }
+
+/// A file of arrays, which is removed when dropped.
+struct Arrays(std::path::PathBuf);
+
+impl Arrays {
+    fn npy(name: &str, array: &Tensor) -> Arrays {
+        let path = std::env::temp_dir().join(format!("covector-data-{}-{name}.npy", std::process::id()));
+        covector_io::save_npy(&path, &array.value()).unwrap();
+        Arrays(path)
+    }
+
+    fn npz(name: &str, arrays: &[(&str, Tensor)]) -> Arrays {
+        let path = std::env::temp_dir().join(format!("covector-data-{}-{name}.npz", std::process::id()));
+        let arrays: Vec<_> = arrays.iter().map(|(name, t)| ((*name).to_owned(), t.value())).collect();
+        covector_io::save_npz(&path, &arrays).unwrap();
+        Arrays(path)
+    }
+
+    fn read(&self) -> covector_data::Result<Table> {
+        Table::read(&self.0, Reading::default())
+    }
+
+    #[track_caller]
+    fn refused(&self, wanted: &str) {
+        let said = self.read().map(|_| ()).unwrap_err().to_string();
+        assert!(said.starts_with(&self.0.display().to_string()) && said.contains(wanted), "{said}");
+    }
+}
+
+impl Drop for Arrays {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn arrays_are_tables_whose_columns_have_numbers_or_the_names_that_are_given() {
+    let x = Tensor::from([[0.1f32, -3.0], [f32::NAN, 1e-7], [16777216.0, 4.0]]);
+    let table = Arrays::npy("two", &x).read().unwrap();
+    let cells = |name: &str| -> Vec<Option<String>> {
+        table.column(name).unwrap().cells().map(|cell| cell.map(str::to_owned)).collect()
+    };
+    assert_eq!(cells("0"), [Some("0.1".into()), None, Some("16777216".into())]);
+    assert_eq!(cells("1"), [Some("-3".into()), Some("0.0000001".into()), Some("4".into())]);
+    let named = table.clone().renamed(&["a".into(), "b".into()]).unwrap();
+    assert_eq!(named.column("b").unwrap().cell(2), Some("4"));
+    let said = table.clone().renamed(&["a".into()]).unwrap_err().to_string();
+    assert!(said.contains("1 name for 2 columns"), "{said}");
+    assert!(table.renamed(&["a".into(), "a".into()]).unwrap_err().to_string().contains("are both named `a`"));
+
+    let (y, flag) = (Tensor::from([7i64, -8, i64::MAX]), Tensor::from([true, false, true]));
+    let several = Arrays::npz("several", &[("y", y), ("x", x), ("flag", flag)]).read().unwrap();
+    let names: Vec<&str> = several.columns().iter().map(covector_data::Column::name).collect();
+    assert_eq!(names, ["flag", "x.0", "x.1", "y"]);
+    assert_eq!(several.column("y").unwrap().cell(2), Some("9223372036854775807"));
+    assert_eq!(several.column("flag").unwrap().cell(1), Some("false"));
+    let one = Arrays::npy("one", &Tensor::from([1.5f64, 2.5])).read().unwrap();
+    assert_eq!((one.columns().len(), one.rows(), one.column("0").unwrap().cell(1)), (1, 2, Some("2.5")));
+}
+
+#[test]
+fn arrays_that_are_no_tables_are_refused() {
+    Arrays::npy("cube", &Tensor::from([[[1.0f32]]]))
+        .refused("a table has one axis or two, rows and columns, and this is f32[1, 1, 1]");
+    Arrays::npy("point", &Tensor::from(1.0f32)).refused("a table has one axis or two");
+    Arrays::npy("nothing", &Tensor::from(Vec::<f32>::new())).refused("there are no numbers in it");
+    let (x, y) = (Tensor::from([1.0f32, 2.0]), Tensor::from([1.0f32]));
+    Arrays::npz("uneven", &[("x", x), ("y", y)]).refused("array `y`: 1 row, and `x` has 2");
+    Arrays::npz("none", &[]).refused("there are no arrays in it");
+    let cut = Arrays::npy("cut", &Tensor::from([1.0f32, 2.0]));
+    let bytes = std::fs::read(&cut.0).unwrap();
+    std::fs::write(&cut.0, &bytes[..bytes.len() - 3]).unwrap();
+    cut.refused("");
+}

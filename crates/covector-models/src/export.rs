@@ -171,7 +171,7 @@ fn characters(vocabulary: &Vocabulary) -> Value {
 }
 
 /// Fills a new folder, which appears under its name when it is complete.
-fn whole(to: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+pub(crate) fn whole(to: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     /// A folder that goes unless it was renamed.
     struct Temporary(PathBuf);
     impl Drop for Temporary {
@@ -201,10 +201,10 @@ fn spelled(dtype: DType) -> &'static str {
     }
 }
 
-fn pretty(value: &Value) -> Vec<u8> {
+pub(crate) fn pretty(value: &Value) -> Vec<u8> {
     format!("{value:#}\n").into_bytes()
 }
 
-fn plain(e: covector_io::Error) -> Error {
+pub(crate) fn plain(e: covector_io::Error) -> Error {
     Error::new(e.to_string())
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use covector::ops::loss::cross_entropy;
-use covector::{Error, Result, Tensor, Tree};
+use covector::{DType, Error, Result, Tensor, Tree};
 use covector_nn::{Cache, Decoder};
 use tokenizers::Tokenizer;
 
@@ -26,10 +26,11 @@ pub trait Causal: Tree + Decoder + Clone + Send + Sync {
     /// The same model, laid out in memory as single tokens read it.
     fn laid_out(self) -> Self;
 
-    /// The mean cross-entropy, in nats, of predicting `targets` from `tokens`, both `[batch, time]`.
+    /// The mean cross-entropy, in nats, of predicting `targets` from `tokens`, both `[batch, time]`; of models in halves in f32.
     #[track_caller]
     fn cross_entropy(&self, tokens: &Tensor, targets: &Tensor) -> Tensor {
         let logits = self.logits(tokens);
+        let logits = logits.cast(logits.dtype().promote(DType::F32));
         let classes = logits.shape()[2] as i64;
         cross_entropy(&logits.reshape([-1, classes]), &targets.reshape([-1]), None, None, 0.0, "mean")
     }

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::Folder;
 use crate::folder::{agree, divides, fill};
 use crate::heads::{join, split};
+use crate::rope::RopeParameters;
 
 /// The sizes of a [`Llama`], as `config.json` calls them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -43,12 +44,20 @@ pub struct LlamaConfig {
     pub tie_word_embeddings: bool,
 }
 
-/// How positions rotate.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct RopeParameters {
-    pub rope_theta: Option<f64>,
-    #[serde(alias = "type")]
-    pub rope_type: Option<String>,
+impl LlamaConfig {
+    /// What says how positions rotate.
+    fn rope(&self) -> Option<&RopeParameters> {
+        self.rope_scaling.as_ref().or(self.rope_parameters.as_ref())
+    }
+
+    /// The angles by which one position turns each pair of the features of a head.
+    fn rates(&self, depth: usize) -> Vec<f64> {
+        let inner = self.rope_parameters.as_ref().and_then(|r| r.rope_theta);
+        let theta = self.rope_theta.or(inner).unwrap_or(10_000.0);
+        let plain = |k: usize| theta.powf(-2.0 * k as f64 / depth as f64);
+        let scaled = |rate| self.rope().map_or(rate, |rope| rope.scaled(rate, self.max_position_embeddings));
+        (0..depth / 2).map(|k| scaled(plain(k))).collect()
+    }
 }
 
 fn small() -> f64 {
@@ -81,8 +90,9 @@ pub struct Layers {
     pub heads: usize,
     #[tree(skip)]
     pub groups: usize,
+    /// The angles by which one position turns each pair of features.
     #[tree(skip)]
-    pub theta: f64,
+    pub rates: Vec<f64>,
     /// The longest sequence.
     #[tree(skip)]
     pub context: usize,
@@ -169,10 +179,8 @@ impl Llama {
         let layers = layers.collect();
         let lm_head = (!config.tie_word_embeddings).then(|| linear(width, config.vocab_size));
         let embed_tokens = Embedding::normal(&key.fold_in(0), config.vocab_size, width, 0.02);
-        let inner = config.rope_parameters.as_ref().and_then(|r| r.rope_theta);
-        let theta = config.rope_theta.or(inner).unwrap_or(10_000.0);
-        let context = config.max_position_embeddings;
-        Llama { model: Layers { embed_tokens, layers, norm: norm(), heads, groups, theta, context }, lm_head }
+        let (rates, context) = (config.rates(depth), config.max_position_embeddings);
+        Llama { model: Layers { embed_tokens, layers, norm: norm(), heads, groups, rates, context }, lm_head }
     }
 
     /// Reads a folder.
@@ -184,12 +192,8 @@ impl Llama {
         let refused = |what: String, known: &str| {
             Err(Error::new(format!("{}: {what}", folder.path("config.json").display())).hint(known))
         };
-        let kinds = [&config.rope_parameters, &config.rope_scaling].into_iter().flatten();
-        if let Some(kind) = kinds.filter_map(|r| r.rope_type.as_deref()).find(|kind| *kind != "default") {
-            return refused(
-                format!("rotary positions of the kind `{}` are not known", kind.escape_debug()),
-                "known is `default`",
-            );
+        if let Some(Err((problem, hint))) = config.rope().map(RopeParameters::check) {
+            return refused(problem, hint);
         }
         if config.hidden_act != "silu" {
             return refused(
@@ -286,11 +290,9 @@ impl Layers {
 
     /// The cosine and sine of each position's angles, twice side by side: `[time, depth]` each.
     fn rotation(&self, positions: &[i64]) -> (Tensor, Tensor) {
-        let depth = self.depth();
-        let half = depth / 2;
-        let rates: Vec<f64> = (0..half).map(|k| self.theta.powf(-2.0 * k as f64 / depth as f64)).collect();
+        let half = self.rates.len();
         let table = |f: fn(f64) -> f64| {
-            let row = |&t: &i64| rates.iter().chain(&rates).map(move |rate| f(t as f64 * rate) as f32);
+            let row = |&t: &i64| self.rates.iter().chain(&self.rates).map(move |rate| f(t as f64 * rate) as f32);
             let values: Vec<f32> = positions.iter().flat_map(row).collect();
             Tensor::from_slice(&values, [positions.len(), 2 * half])
         };

@@ -8,6 +8,8 @@ use covector_nn::file;
 use covector_nn::lora::Lora;
 use covector_nn::parts::{Part, put};
 
+use crate::peft;
+
 /// What the metadata of such a file call its format.
 const FORMAT: &str = "covector-tuned-1";
 
@@ -18,7 +20,7 @@ pub struct Tuned {
     pub part: Part,
     /// What the adapters are; none if these are weights.
     pub lora: Option<Lora>,
-    /// The [`fingerprint`] of the model.
+    /// The [`fingerprint`] of the model; empty if it is not known, as of adapters of PEFT.
     pub base: String,
 }
 
@@ -36,11 +38,14 @@ impl Tuned {
         file::save(path, &self.part, &metadata)
     }
 
-    /// Reads a file.
+    /// Reads a file, or a folder of adapters that PEFT wrote.
     ///
     /// # Errors
     /// If it cannot be read, or is another kind of file.
     pub fn load(path: impl AsRef<Path>) -> Result<Tuned> {
+        if path.as_ref().is_dir() {
+            return peft::load(path.as_ref());
+        }
         let file = file::load(path)?;
         if file.metadata.get("format").map(String::as_str) != Some(FORMAT) {
             return Err(file
@@ -67,7 +72,7 @@ impl Tuned {
     #[track_caller]
     pub fn applied<M: Tree>(&self, model: &M) -> Result<M> {
         let found = fingerprint(model)?;
-        if found != self.base {
+        if !self.base.is_empty() && found != self.base {
             let problem = format!("this was learned on top of another model: {}, not {found}", self.base);
             return Err(Error::new(problem).hint("name the folder that `--from` named in the training"));
         }

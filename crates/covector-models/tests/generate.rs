@@ -211,6 +211,24 @@ fn folders_that_are_not_as_they_should_be_are_refused_in_words() {
             "does not divide into num_key_value_heads 3",
         ),
         ("llama_text", "\"rope_type\": \"default\"", "\"rope_type\": \"yarn\"", "kind `yarn` are not known"),
+        (
+            "llama_text",
+            "\"rope_type\": \"default\"",
+            "\"rope_type\": \"linear\"",
+            "rotary positions of this kind need a `factor`",
+        ),
+        (
+            "llama_text",
+            "\"rope_type\": \"default\"",
+            "\"rope_type\": \"linear\", \"factor\": -2",
+            "the `factor` of rotary positions is -2",
+        ),
+        (
+            "llama_text",
+            "\"rope_type\": \"default\"",
+            "\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 4, \"high_freq_factor\": 4",
+            "the `low_freq_factor` of rotary positions is not below their `high_freq_factor`",
+        ),
         ("llama_text", "\"hidden_act\": \"silu\"", "\"hidden_act\": \"relu\"", "the activation `relu` is not known"),
     ] {
         let folder = Copy::of(name, "config");

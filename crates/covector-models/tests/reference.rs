@@ -1,11 +1,14 @@
 //! Models with random weights give what their reference implementations give (`goldens/models.py`).
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use covector::{Tensor, Tree, try_value_and_grad};
+use covector::{Key, Tensor, Tree, try_value_and_grad};
+use covector_models::export::merged;
 use covector_models::folder::{fill, without_prefix};
-use covector_models::{Bert, Folder, Gpt2, Llama, ResNet, Vit};
-use covector_nn::AdamW;
+use covector_models::{Bert, Causal, Folder, Gpt2, Llama, LlamaConfig, ResNet, Tuned, Vit};
+use covector_nn::parts::{put, select};
+use covector_nn::{AdamW, Decoder};
 
 fn folder(name: &str) -> Folder {
     let path = format!("{}/../../goldens/models/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -43,6 +46,78 @@ fn llama() {
     let (model, _) = Llama::load(&folder).unwrap();
     let e = expected(&folder);
     close("logits", &model.forward(&e["tokens"]), &e["logits"], 1e-4);
+}
+
+#[test]
+fn llama_with_scaled_positions() {
+    for kind in ["linear", "dynamic", "llama3"] {
+        let folder = folder(&format!("llama_{kind}"));
+        let (model, config) = Llama::load(&folder).unwrap();
+        let e = expected(&folder);
+        let logits = model.forward(&e["tokens"]);
+        close(kind, &logits, &e["logits"], 1e-4);
+        if kind != "dynamic" {
+            // Other positions would be seen.
+            let plain = LlamaConfig { rope_scaling: None, rope_parameters: None, ..config };
+            let unscaled = put(&Llama::new(&Key::new(0), &plain), &select(&model, |_, _| true)).unwrap();
+            let far = (unscaled.forward(&e["tokens"]) - &logits).abs().max(..).to_f64();
+            assert!(far > 1e-2, "{kind}: {far}");
+        }
+        // In pieces of several sizes, with a cache.
+        let tokens = e["tokens"].i((..1, ..40));
+        let mut cache = model.cache(1, 40);
+        let mut at = 0;
+        for size in [7, 1, 1, 20, 11] {
+            let found = model.decode(&tokens.i((.., at..at + size)), &mut cache).unwrap();
+            at += size;
+            let wanted = model.forward(&tokens.i((.., ..at))).i((.., -1..));
+            assert_eq!(found.reshape([-1]).to_vec::<f32>(), wanted.reshape([-1]).to_vec::<f32>(), "{kind} at {at}");
+        }
+    }
+}
+
+/// Adapters that PEFT wrote give its logits, and written again they are what it wrote.
+fn adapted<M: Causal>(name: &str) {
+    let (base, written) =
+        (folder(&format!("{name}_text")), format!("{}/../../goldens/models/peft_{name}", env!("CARGO_MANIFEST_DIR")));
+    let file = |path: std::path::PathBuf| covector_io::load_safetensors(path).unwrap().tensors;
+    let e = file(Path::new(&written).join("expected.safetensors"));
+    let [tokens, logits] = ["tokens", "logits"].map(|key| Tensor::from_array(e[key].clone()));
+    let tuned = Tuned::load(&written).unwrap();
+    let model: M = merged(&base, Some(&tuned)).unwrap();
+    close(name, &model.logits(&tokens), &logits, 1e-4);
+    let to = std::env::temp_dir().join(format!("covector-peft-{}-{name}", std::process::id()));
+    covector_models::peft::save::<M>(&to, &tuned).unwrap();
+    let [ours, theirs] = [&to, Path::new(&written)].map(|at| file(at.join("adapter_model.safetensors")));
+    assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
+    for (key, array) in &ours {
+        assert_eq!((array.shape(), array.to_bytes()), (theirs[key].shape(), theirs[key].to_bytes()), "{key}");
+    }
+    let again = Tuned::load(&to).unwrap();
+    assert_eq!(again.lora, tuned.lora);
+    assert!(covector_models::peft::save::<M>(&to, &tuned).unwrap_err().to_string().contains("it is there already"));
+    // What is not known is refused.
+    let config = to.join("adapter_config.json");
+    let said = std::fs::read_to_string(&config).unwrap();
+    for (from, changed, problem) in [
+        ("\"LORA\"", "\"LOHA\"", "adapters of the kind `LOHA` are not known"),
+        ("\"bias\": \"none\"", "\"bias\": \"all\"", "its biases are trained"),
+        ("\"r\": 3", "\"use_dora\": true, \"r\": 3", "it sets `use_dora`"),
+        ("\"r\": 3", "\"r\": 4", "and adapters have the rank 4"),
+        ("\"r\": 3", "\"r\": -1", "invalid value"),
+    ] {
+        assert!(said.contains(from), "{said}");
+        std::fs::write(&config, said.replace(from, changed)).unwrap();
+        let refused = Tuned::load(&to).unwrap_err().to_string();
+        assert!(refused.contains(problem), "{refused}");
+    }
+    std::fs::remove_dir_all(&to).unwrap();
+}
+
+#[test]
+fn adapters_of_peft() {
+    adapted::<Gpt2>("gpt2");
+    adapted::<Llama>("llama");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use covector::ops::loss::cross_entropy;
-use covector::{Key, Result, Tensor, Tree};
+use covector::{DType, Key, Result, Tensor, Tree};
 
 use crate::file::Known;
 use crate::{CausalSelfAttention, Dropout, Embedding, LayerNorm, Mlp, Vocabulary, file};
@@ -87,10 +87,11 @@ impl Gpt {
         self.ln_f.forward(&x).matmul(&self.wte.weight.t())
     }
 
-    /// The mean cross-entropy, in nats, of predicting `targets` from `tokens`, both `[batch, time]`.
+    /// The mean cross-entropy, in nats, of predicting `targets` from `tokens`, both `[batch, time]`; of models in halves in f32.
     #[track_caller]
     pub fn loss(&self, tokens: &Tensor, targets: &Tensor, dropout: &Dropout) -> Tensor {
         let logits = self.forward(tokens, dropout);
+        let logits = logits.cast(logits.dtype().promote(DType::F32));
         let flat = logits.reshape([targets.size(), logits.shape()[2]]);
         cross_entropy(&flat, &targets.reshape([targets.size()]), None, None, 0.0, "mean")
     }

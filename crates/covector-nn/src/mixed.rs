@@ -1,10 +1,12 @@
 //! Mixed precision: computing in bf16 or f16 with weights in f32, and losses scaled so that small gradients are not lost.
 
+use std::collections::HashMap;
+
 use covector::{DType, Result, Tensor, Tree};
 
 use crate::optim::{value_and_grad_with, zip};
 
-/// The tree with its floats in another dtype; other leaves stay.
+/// The tree with its floats in another dtype; other leaves stay, and what was tied stays tied.
 ///
 /// ```
 /// use covector::{DType, Tensor};
@@ -13,7 +15,11 @@ use crate::optim::{value_and_grad_with, zip};
 /// ```
 #[track_caller]
 pub fn in_dtype<T: Tree>(tree: &T, dtype: DType) -> T {
-    tree.map_leaves(|t| if t.dtype().is_float() { t.cast(dtype) } else { t.clone() })
+    let mut known: HashMap<u64, Tensor> = HashMap::new();
+    tree.map_leaves(|t| match t.dtype().is_float() {
+        true => known.entry(t.id()).or_insert_with(|| t.cast(dtype)).clone(),
+        false => t.clone(),
+    })
 }
 
 /// What losses are multiplied with, and for how many steps no gradient overflowed; saved with the training.

@@ -267,3 +267,10 @@ fn a_run_saved_in_the_middle_goes_on_to_the_same_bits() {
     }
     assert_eq!(whole.optimizer.steps.item::<i64>(), 30);
 }
+
+#[test]
+fn what_was_tied_stays_tied_in_another_dtype() {
+    let w = Tensor::from([1.0f32]);
+    let low = in_dtype(&(w.clone(), w), DType::BF16);
+    assert_eq!(low.0.id(), low.1.id());
+}

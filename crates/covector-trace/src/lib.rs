@@ -7,6 +7,7 @@ pub mod build;
 pub mod draw;
 mod function;
 pub mod graph;
+mod homes;
 pub mod lint;
 mod notes;
 mod patterns;
@@ -16,7 +17,7 @@ pub mod symbolic;
 pub mod table;
 pub mod why;
 
-pub use function::{Sizes, trace};
+pub use function::{Sizes, trace, trace_multiples};
 pub use lint::{lint, lint_record};
 pub use notes::{Notes, Source};
 pub use why::{why, why_record};

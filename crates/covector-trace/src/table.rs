@@ -298,10 +298,32 @@ impl Trace {
         };
         let same = |(i, j): (usize, usize)| {
             let (x, y) = (&self.rows[i], &self.rows[j]);
-            let of = |r: &Row| (r.name.clone(), r.expression.clone(), r.axes.clone(), r.shape.clone(), r.dtype, r.kind);
-            of(x) == of(y) && x.flops == y.flops && x.module[level + 1..] == y.module[level + 1..]
+            let of = |r: &Row| (r.axes.clone(), r.shape.clone(), r.dtype, r.kind);
+            let text = |i: usize, rows: &std::ops::Range<usize>| {
+                [&self.rows[i].name, &self.rows[i].expression].map(|text| self.counted_from(text, rows))
+            };
+            text(i, &a) == text(j, &b)
+                && of(x) == of(y)
+                && x.flops == y.flops
+                && x.module[level + 1..] == y.module[level + 1..]
         };
-        a.len() == b.len() && base(a.start) == base(b.start) && a.zip(b).all(same)
+        a.len() == b.len() && base(a.start) == base(b.start) && a.clone().zip(b.clone()).all(same)
+    }
+
+    /// A text in which results without a name, `%7`, are counted from the first of these rows; those of others are all one.
+    fn counted_from(&self, text: &str, rows: &std::ops::Range<usize>) -> String {
+        let mut pieces = text.split('%');
+        let mut counted = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            let digits = piece.len() - piece.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+            let name = format!("%{}", &piece[..digits]);
+            match rows.clone().position(|i| self.rows[i].name == name) {
+                Some(place) => counted += &format!("%{place}"),
+                None => counted.push('%'),
+            }
+            counted += &piece[digits..];
+        }
+        counted
     }
 
     /// The totals in words: a number and under it its formula.

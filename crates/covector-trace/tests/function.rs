@@ -3,7 +3,7 @@
 use covector::ops::create::zeros;
 use covector::{DType, Key, explain, value_and_grad};
 use covector_nn::{Dropout, Gpt, GptConfig};
-use covector_trace::{Sizes, trace};
+use covector_trace::{Sizes, trace, trace_multiples};
 
 fn config(s: &Sizes) -> GptConfig {
     let (heads, depth) = (s["h"], s["depth"]);
@@ -28,7 +28,7 @@ fn a_models_shapes_are_symbols_and_numbers() {
     let row = |expression: &str| table.rows.iter().find(|r| r.expression.starts_with(expression)).unwrap();
     assert_eq!(row("embedding").symbols(), "[B, T, h·depth]");
     assert_eq!(row("embedding").numbers().unwrap(), "[12, 64, 128]");
-    let weight = table.rows.iter().find(|r| r.name == "h.0.attn.c_attn.weight").unwrap();
+    let weight = table.rows.iter().find(|r| r.path() == "h.0.attn.c_attn.weight").unwrap();
     assert_eq!((weight.symbols(), weight.gradient), ("[3·h·depth, h·depth]".into(), true));
     let counted = table.totals.parameters.clone();
     let formula = counted.symbolic.unwrap();
@@ -55,4 +55,39 @@ fn without_numbers_there_are_symbols() {
     let table = trace(&sizes, model, loss).unwrap();
     assert!(table.rows.iter().all(|r| r.shape.is_none()));
     assert!(table.totals.forward.symbolic.is_some(), "{table}");
+}
+
+#[test]
+fn modules_are_told_by_the_names_of_parameters_and_what_repeats_is_said_once() {
+    let sizes = [("B", Some(3)), ("T", Some(8)), ("V", Some(11)), ("h", Some(2)), ("d", Some(6))];
+    let config = |s: &Sizes| GptConfig {
+        vocabulary: s["V"],
+        block: s["T"],
+        layers: 4,
+        heads: s["h"],
+        width: s["d"],
+        bias: true,
+    };
+    let make = |s: &Sizes| Gpt::new(&Key::new(0), &config(s));
+    let loss = |model: &Gpt, s: &Sizes| {
+        let [tokens, targets] = ["tokens", "targets"].map(|name| s.input(name, zeros([s["B"], s["T"]], DType::I64)));
+        model.loss(&tokens, &targets, &Dropout::off())
+    };
+    let table = trace_multiples(&sizes, &[("d", "h")], make, loss).unwrap();
+    let paths = |op: &str| -> Vec<String> {
+        let made = table.rows.iter().filter(|r| r.expression.starts_with(op));
+        made.map(|r| r.module.join("/")).collect()
+    };
+    assert_eq!(paths("self_attention"), ["h.0/attn", "h.1/attn", "h.2/attn", "h.3/attn"]);
+    assert_eq!(paths("gelu"), ["h.0/mlp", "h.1/mlp", "h.2/mlp", "h.3/mlp"]);
+    assert_eq!(paths("cross_entropy"), [""]);
+    let row = |name: &str| table.rows.iter().find(|r| r.path() == name).unwrap();
+    assert_eq!(row("h.2.mlp.c_fc.weight").symbols(), "[4·d, d]");
+    assert_eq!((row("tokens").symbols(), row("tokens").expression.as_str()), ("[B, T]".into(), "input"));
+    let printed = table.to_string();
+    let folded: Vec<&str> = printed.lines().filter(|l| l.contains("the same again")).collect();
+    assert_eq!(folded.len(), 1, "{printed}");
+    assert!(folded[0].starts_with("h.1 … h.3:") && folded[0].contains("3 × the same again"), "{printed}");
+    assert!(printed.contains("d is a multiple of h"), "{printed}");
+    assert!(table.totals.parameters.symbolic.is_some() && table.totals.forward.symbolic.is_some(), "{printed}");
 }

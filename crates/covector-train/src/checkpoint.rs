@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use covector::Tree;
+use covector_nn::mixed::LossScale;
+use covector_nn::schedule::PlateauState;
 use covector_nn::{file, optim};
 use serde_json::Value;
 
@@ -17,11 +19,18 @@ const FORMAT: &str = "covector-checkpoint-2";
 pub(crate) struct State<M, R> {
     pub model: M,
     pub running: R,
-    pub optimizer: optim::State,
+    /// What rules remember of parameters.
+    pub optimizer: Option<optim::State>,
+    /// What L-BFGS does.
+    pub memory: Option<optim::Memory>,
     /// The moving average of the model's weights, if that is what will be kept.
     pub average: Option<M>,
     /// The best model on the held-out data, if that is what will be kept.
     pub best: Option<(M, R)>,
+    /// What losses are multiplied with, if they are.
+    pub scale: Option<LossScale>,
+    /// What a plateau remembers.
+    pub plateau: Option<PlateauState>,
 }
 
 /// What a checkpoint says of its training; the tensors follow once the model is known.
@@ -120,7 +129,13 @@ impl Checkpoint {
     pub(crate) fn restore<M: Tree, R: Tree>(&self, like: State<M, R>) -> Result<State<M, R>> {
         let best = self.contents.metadata.get("best").is_some_and(|b| b == "true");
         let copy = |m: &M, r: &R| (m.map_leaves(Clone::clone), r.map_leaves(Clone::clone));
-        let shape = State { best: best.then(|| copy(&like.model, &like.running)), ..like };
+        // As many remembered steps as the file has.
+        let pairs = (0..).take_while(|i| self.contents.tensors.contains_key(&format!("memory.steps.{i}"))).count();
+        let memory = like.memory.map(|memory| {
+            let many = || vec![memory.gradient.clone(); pairs];
+            optim::Memory { steps: many(), changes: many(), ..memory }
+        });
+        let shape = State { best: best.then(|| copy(&like.model, &like.running)), memory, ..like };
         Ok(self.contents.fill(&shape)?)
     }
 

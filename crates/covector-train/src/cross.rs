@@ -2,7 +2,7 @@
 
 use crate::step::Machine;
 use crate::tabular::Scores;
-use crate::{Error, Purpose, Result, Settings, TabularTask, Task, feed};
+use crate::{Error, Purpose, Result, ScheduleKind, Settings, TabularTask, Task, feed};
 
 /// Trains a task to the end, without files, looks or early stopping, and gives the model.
 ///
@@ -10,6 +10,10 @@ use crate::{Error, Purpose, Result, Settings, TabularTask, Task, feed};
 /// [`Error::Settings`]; a loss that is not finite; data that cannot be read.
 pub fn train<T: Task>(task: &T, settings: &Settings) -> Result<(T::Model, T::Running)> {
     settings.check()?;
+    if settings.schedule.kind == ScheduleKind::Plateau {
+        let problem = "the schedule plateau goes by looks at the held-out data, which this training has none of";
+        return Err(Error::Settings(problem.to_owned()));
+    }
     let mut machine = Machine::start(task, settings)?;
     let (schedule, of) = (settings.schedule(), settings.steps);
     feed::ahead(task, &Purpose::Batches.key(settings.seed), 0..of * settings.accumulate, |next| {

@@ -106,12 +106,10 @@ impl Examined {
         self.tell(watch, task.check_data()?)?;
         let batch = task.batch(0, &Purpose::Batches.key(settings.seed))?;
         self.tell(watch, task.check_model(&machine.model, &machine.running, &batch, Effort::Full)?)?;
-        if settings.steps < LONG {
-            return Ok(());
-        }
+        let (true, Some(rule)) = (settings.steps >= LONG, machine.rules()) else { return Ok(()) };
         let noise = Purpose::Noise.key(settings.seed).fold_in(0);
         let loss = |model: &T::Model| task.loss(model, &machine.running, &batch, &noise).0;
-        let (found, losses) = doctor::one_batch(&machine.model, &machine.rule, settings.rate, BY_HEART, loss)?;
+        let (found, losses) = doctor::one_batch(&machine.model, rule, settings.rate, BY_HEART, loss)?;
         // So few steps need not bring the loss down to nothing; but it must move.
         let moved = losses.last().zip(losses.first()).is_some_and(|(last, first)| *last < 0.97 * first);
         let found = found.into_iter().filter(|finding| finding.name != "does not learn" || !moved);
@@ -137,13 +135,17 @@ impl Examined {
 /// The learning rates from 10⁻⁶ up to 1 that the loss was met with, until it grew, and the one to begin with.
 pub(crate) fn rates<T: Task>(task: &T, settings: &Settings) -> Result<(f64, Vec<(f64, f64)>)> {
     let machine = Machine::start(task, settings)?;
+    let Some(rule) = machine.rules() else {
+        let problem = "lbfgs searches along its directions: there is no rate to find, and 1 is a good one";
+        return Err(Error::Settings(problem.to_owned()));
+    };
     let key = Purpose::Batches.key(settings.seed);
     let batches = (0..TRIED).map(|position| task.batch(position, &key)).collect::<Result<Vec<_>>>()?;
     let noise = Purpose::Noise.key(settings.seed);
     let loss = |model: &T::Model, step: usize| {
         task.loss(model, &machine.running, &batches[step], &noise.fold_in(step as i64)).0
     };
-    Ok(doctor::rate_range(&machine.model, &machine.rule, (1e-6, 1.0), TRIED, loss)?)
+    Ok(doctor::rate_range(&machine.model, rule, (1e-6, 1.0), TRIED, loss)?)
 }
 
 /// What gradients and the update of a step, counted from 1, show.

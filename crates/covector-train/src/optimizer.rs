@@ -4,9 +4,12 @@ use std::collections::HashSet;
 
 use covector::{Tensor, Tree};
 use covector_nn::AdamW;
-use covector_nn::optim::{Adadelta, Adafactor, Adagrad, Adam, Lamb, Lion, Muon, Optimizer, RMSprop, Rule, SGD, Slots};
+use covector_nn::optim::{
+    Adadelta, Adafactor, Adagrad, Adam, LBFGS, Lamb, Lion, Muon, Optimizer, RMSprop, Rule, SGD, Slots,
+};
 use serde::{Deserialize, Serialize};
 
+use crate::step::Mover;
 use crate::{Error, Result, Task};
 
 /// The optimisers by name.
@@ -34,6 +37,8 @@ pub enum OptimizerKind {
     Adafactor,
     /// Muon for the matrices of hidden layers, AdamW for all else.
     Muon,
+    /// L-BFGS with a search along each direction: every step evaluates its batch several times. For losses without noise.
+    Lbfgs,
 }
 
 /// An optimiser with what is given of its constants; what is not has the default of its rule.
@@ -55,7 +60,7 @@ pub struct OptimizerSettings {
 
 impl OptimizerKind {
     /// All of them.
-    pub const ALL: [OptimizerKind; 10] = [
+    pub const ALL: [OptimizerKind; 11] = [
         OptimizerKind::Sgd,
         OptimizerKind::Adam,
         OptimizerKind::AdamW,
@@ -66,6 +71,7 @@ impl OptimizerKind {
         OptimizerKind::Lamb,
         OptimizerKind::Adafactor,
         OptimizerKind::Muon,
+        OptimizerKind::Lbfgs,
     ];
 
     /// Its name, as in flags and files.
@@ -81,6 +87,7 @@ impl OptimizerKind {
             OptimizerKind::Lamb => "lamb",
             OptimizerKind::Adafactor => "adafactor",
             OptimizerKind::Muon => "muon",
+            OptimizerKind::Lbfgs => "lbfgs",
         }
     }
 
@@ -94,7 +101,7 @@ impl OptimizerKind {
             }
             OptimizerKind::Muon => [true, false, true, true],
             OptimizerKind::Adadelta => [false, false, false, true],
-            OptimizerKind::Adagrad | OptimizerKind::Adafactor => [false; 4],
+            OptimizerKind::Adagrad | OptimizerKind::Adafactor | OptimizerKind::Lbfgs => [false; 4],
         }
     }
 }
@@ -122,24 +129,35 @@ impl OptimizerSettings {
             None if self.nesterov && self.momentum.unwrap_or(0.0) == 0.0 => {
                 Err(Error::Settings("Nesterov's variant is one of momentum, which is not given".into()))
             }
+            None if self.kind == OptimizerKind::Lbfgs && self.weight_decay.unwrap_or(0.0) != 0.0 => {
+                Err(Error::Settings("the optimiser lbfgs has no weight decay".into()))
+            }
             None => Ok(()),
         }
     }
 
-    /// The optimiser for a model of a task, which says what decays and what is a hidden matrix.
-    pub(crate) fn build<T: Task>(&self, task: &T, model: &T::Model) -> Result<Optimizer> {
+    /// The optimiser before the first step.
+    pub(crate) fn start<T: Task>(&self, task: &T, model: &T::Model) -> Result<Mover> {
         self.check()?;
+        if self.kind == OptimizerKind::Lbfgs {
+            // A hundred remembered steps, PyTorch's number, are two hundred times the memory of the model.
+            let rule = LBFGS { history: 10, strong_wolfe: true, ..LBFGS::default() };
+            return Ok(Mover::Search(rule, rule.start(model)));
+        }
+        let rule = self.build(task, model);
+        let state = rule.start(model);
+        Ok(Mover::Rules(rule, state))
+    }
+
+    /// The rules for a model of a task, which says what decays and what is a hidden matrix.
+    fn build<T: Task>(&self, task: &T, model: &T::Model) -> Optimizer {
         let named = model.named();
         let paths = |wanted: &dyn Fn(&str, &Tensor) -> bool| -> HashSet<String> {
             named.iter().filter(|(path, p)| wanted(path, p)).map(|(path, _)| path.clone()).collect()
         };
         let still = paths(&|path, p| !task.decays(path, p));
         if self.kind != OptimizerKind::Muon {
-            return Ok(Optimizer::new(self.rule(true)).group(
-                move |path, _| still.contains(path),
-                self.rule(false),
-                1.0,
-            ));
+            return Optimizer::new(self.rule(true)).group(move |path, _| still.contains(path), self.rule(false), 1.0);
         }
         // Steps of one length, so that one rate serves for both.
         let weight_decay = self.weight_decay.unwrap_or(Muon::default().weight_decay);
@@ -147,11 +165,11 @@ impl OptimizerSettings {
         let muon =
             Muon { weight_decay, momentum, scale: covector_nn::optim::MuonScale::MatchRmsAdamW, ..Muon::default() };
         let hidden = paths(&|path, p| task.hidden(path, p) && p.ndim() == 2);
-        Ok(Optimizer::new(self.adamw(true)).group(move |path, _| hidden.contains(path), muon, 1.0).group(
+        Optimizer::new(self.adamw(true)).group(move |path, _| hidden.contains(path), muon, 1.0).group(
             move |path, _| still.contains(path),
             self.adamw(false),
             1.0,
-        ))
+        )
     }
 
     fn adamw(&self, decays: bool) -> AdamW {
@@ -174,7 +192,7 @@ impl OptimizerSettings {
                 let ((beta1, beta2), weight_decay) = (betas(0.9, 0.999), decay(0.0));
                 Boxed::new(Adam { beta1, beta2, weight_decay, ..Adam::default() })
             }
-            OptimizerKind::AdamW | OptimizerKind::Muon => Boxed::new(self.adamw(decays)),
+            OptimizerKind::AdamW => Boxed::new(self.adamw(decays)),
             OptimizerKind::Adagrad => Boxed::new(Adagrad { weight_decay: decay(0.0), ..Adagrad::default() }),
             OptimizerKind::RmsProp => {
                 let alpha = self.beta2.unwrap_or(RMSprop::default().alpha);
@@ -193,6 +211,7 @@ impl OptimizerSettings {
                 Boxed::new(Lamb { beta1, beta2, weight_decay, ..Lamb::default() })
             }
             OptimizerKind::Adafactor => Boxed::new(Adafactor { weight_decay: decay(0.0), ..Adafactor::default() }),
+            OptimizerKind::Muon | OptimizerKind::Lbfgs => unreachable!("they are no one rule for each parameter"),
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Facts<'a> {
     pub summary_title: &'a str,
     pub summary: &'a str,
     pub shapes: &'a str,
+    /// The page with the picture of the loss, or why there is none.
+    pub graph: std::result::Result<String, String>,
 }
 
 /// Writes the page, whole or not at all.
@@ -54,8 +56,21 @@ fn page(history: &History, facts: &Facts) -> String {
         .replace("{{figures}}", &figures)
         .replace("{{charts}}", &charts(history, facts.measures))
         .replace("{{settings}}", &settings)
+        .replace("{{graph}}", &graph(&facts.graph))
         .replace("{{shapes}}", &section("Shapes", "", facts.shapes))
         .replace("{{summary}}", &section(facts.summary_title, " class=\"sample\"", facts.summary))
+}
+
+/// The page with the picture, in a frame of its own.
+fn graph(page: &std::result::Result<String, String>) -> String {
+    let inside = match page {
+        Ok(page) => {
+            let page = page.replace('&', "&amp;").replace('"', "&quot;").replace('{', "&#123;");
+            format!("<iframe class=\"graph\" title=\"The graph of the loss\" srcdoc=\"{page}\"></iframe>")
+        }
+        Err(why) => format!("<p class=\"soft\">It cannot be drawn: {}</p>", escaped(why)),
+    };
+    format!("<h2>Graph</h2>\n{inside}\n")
 }
 
 fn escaped(text: &str) -> String {
@@ -157,6 +172,14 @@ mod tests {
     fn ticks_are_round_numbers() {
         assert_eq!(ticks(1.8, 4.2), [2.0, 2.5, 3.0, 3.5, 4.0]);
         assert_eq!(ticks(0.0, 2000.0), [0.0, 500.0, 1000.0, 1500.0, 2000.0]);
+    }
+
+    #[test]
+    fn a_page_in_a_page_comes_out_as_it_went_in() {
+        let framed = graph(&Ok("<p title=\"a\">{{x}} &amp; y</p>".into()));
+        let inner = framed.split_once("srcdoc=\"").and_then(|(_, rest)| rest.split_once('"')).unwrap().0;
+        let read = inner.replace("&#123;", "{").replace("&quot;", "\"").replace("&amp;", "&");
+        assert_eq!(read, "<p title=\"a\">{{x}} &amp; y</p>");
     }
 
     #[test]

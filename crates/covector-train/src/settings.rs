@@ -1,10 +1,10 @@
 //! What decides the numbers of a training.
 
-use covector_nn::schedule::{Constant, Exponential, Linear, OneCycle, Step, Warmup};
+use covector_nn::schedule::{Constant, Exponential, Linear, OneCycle, Plateau, PlateauState, Step, Warmup};
 use covector_nn::{Schedule, WarmupCosine};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, OptimizerSettings, Result};
+use crate::{Better, Error, Measure, OptimizerKind, OptimizerSettings, Result};
 
 /// What decides the numbers of a training, beside the task; kept in checkpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct Settings {
     pub accumulate: usize,
     /// How slowly the moving average of the weights forgets, which is then what is judged and saved.
     pub ema: Option<f64>,
+    /// What losses and gradients are computed in; weights and all that moves them stay in their own dtypes.
+    #[serde(default)]
+    pub precision: Precision,
     /// Steps between looks at the held-out data; 0 for one at the end only.
     pub eval_interval: usize,
     /// After how many looks in a row without gain it stops, with the best model kept; 0 for never.
@@ -46,6 +49,7 @@ impl Default for Settings {
             clip_value: None,
             accumulate: 1,
             ema: None,
+            precision: Precision::F32,
             eval_interval: 500,
             patience: 0,
         }
@@ -71,14 +75,26 @@ impl Settings {
             () if self.ema.is_some_and(|x| !(0.0..1.0).contains(&x)) => {
                 wrong("the decay of an average is at least 0, and less than 1")
             }
+            () if self.schedule.kind == ScheduleKind::Plateau && self.eval_interval == 0 => {
+                wrong("the schedule plateau goes by looks at the held-out data: it needs an interval between them")
+            }
+            () if self.schedule.kind == ScheduleKind::Plateau && self.schedule.gamma.is_some_and(|x| x >= 1.0) => {
+                wrong("what the rate is multiplied with on a plateau must be below 1")
+            }
+            () if self.optimizer.kind == OptimizerKind::Lbfgs && self.clip.or(self.clip_value).is_some() => {
+                wrong("lbfgs follows gradients as they are: clip neither their norm nor their elements")
+            }
+            () if self.optimizer.kind == OptimizerKind::Lbfgs && self.precision != Precision::F32 => {
+                wrong("lbfgs compares losses that are nearly equal: it needs the precision f32")
+            }
             () => self.optimizer.check(),
         }
     }
 
-    /// The rate of every step.
+    /// The rate of every step; of a plateau's, before it falls.
     pub fn schedule(&self) -> Box<dyn Schedule> {
         let (rate, steps) = (self.rate, self.steps);
-        let ScheduleSettings { kind, warmup, floor, every, gamma } = self.schedule;
+        let ScheduleSettings { kind, warmup, floor, every, gamma, .. } = self.schedule;
         let floor = floor.unwrap_or(rate / 10.0);
         let warmup = warmup.unwrap_or((steps / 10).min(100));
         let start = 1.0 / (warmup + 1) as f64;
@@ -86,7 +102,9 @@ impl Settings {
         let rest = steps.saturating_sub(warmup);
         match kind {
             ScheduleKind::Cosine => Box::new(WarmupCosine { peak: rate, floor, warmup, steps }),
-            ScheduleKind::Constant => Box::new(Warmup { steps: warmup, start, then: Constant(rate) }),
+            ScheduleKind::Constant | ScheduleKind::Plateau => {
+                Box::new(Warmup { steps: warmup, start, then: Constant(rate) })
+            }
             ScheduleKind::Linear => {
                 let then = Linear { rate, start: 1.0, end: floor / rate, steps: rest };
                 Box::new(Warmup { steps: warmup, start, then })
@@ -101,6 +119,29 @@ impl Settings {
             }
             ScheduleKind::OneCycle => Box::new(OneCycle::new(rate, steps)),
         }
+    }
+
+    /// The rate of a step, by what a plateau remembers.
+    pub(crate) fn rate_at(&self, step: usize, plateau: Option<&PlateauState>) -> f64 {
+        match plateau {
+            Some(state) => Settings { rate: state.rate(), ..self.clone() }.schedule().at(step),
+            None => self.schedule().at(step),
+        }
+    }
+
+    /// Which of the measures a plateau goes by, and its rule: the loss if it is one of them, else the first.
+    pub(crate) fn plateau(&self, measures: &[Measure]) -> Option<(usize, Plateau)> {
+        let ScheduleSettings { kind, floor, gamma, patience, .. } = self.schedule;
+        let known = Plateau::default();
+        let which = measures.iter().position(|m| m.loss).unwrap_or(0);
+        let rule = Plateau {
+            rising: measures.get(which).is_some_and(|m| m.better == Better::Higher),
+            factor: gamma.unwrap_or(known.factor),
+            patience: patience.unwrap_or(known.patience),
+            floor: floor.unwrap_or(known.floor),
+            ..known
+        };
+        (kind == ScheduleKind::Plateau).then_some((which, rule))
     }
 }
 
@@ -121,17 +162,20 @@ pub enum ScheduleKind {
     Exponential,
     /// A rise over the first third, then down to almost nothing.
     OneCycle,
+    /// A factor whenever looks at the held-out data find no gain any more.
+    Plateau,
 }
 
 impl ScheduleKind {
     /// All of them.
-    pub const ALL: [ScheduleKind; 6] = [
+    pub const ALL: [ScheduleKind; 7] = [
         ScheduleKind::Constant,
         ScheduleKind::Cosine,
         ScheduleKind::Linear,
         ScheduleKind::Step,
         ScheduleKind::Exponential,
         ScheduleKind::OneCycle,
+        ScheduleKind::Plateau,
     ];
 
     /// Its name, as in flags and files.
@@ -143,6 +187,7 @@ impl ScheduleKind {
             ScheduleKind::Step => "step",
             ScheduleKind::Exponential => "exponential",
             ScheduleKind::OneCycle => "one-cycle",
+            ScheduleKind::Plateau => "plateau",
         }
     }
 }
@@ -163,10 +208,46 @@ pub struct ScheduleSettings {
     pub kind: ScheduleKind,
     /// Steps over which the rate rises: 100, or a tenth of all.
     pub warmup: Option<usize>,
-    /// The rate at the end: a tenth of the largest.
+    /// The rate at the end: a tenth of the largest; the least of [`ScheduleKind::Plateau`]: 0.
     pub floor: Option<f64>,
     /// Steps between two falls of [`ScheduleKind::Step`]: a third of all.
     pub every: Option<usize>,
     /// What the rate is then multiplied with: 0.1.
     pub gamma: Option<f64>,
+    /// How many looks in a row may find no gain before [`ScheduleKind::Plateau`] falls: 10.
+    pub patience: Option<usize>,
+}
+
+/// What losses and gradients are computed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// The dtypes of the weights, which are f32 unless the task says otherwise.
+    #[default]
+    F32,
+    /// bf16, of a loss that is scaled up so that small gradients are not lost. A step whose gradients overflow does not
+    /// count, and the next is tried with half the scale.
+    Bf16,
+}
+
+impl Precision {
+    /// All of them.
+    pub const ALL: [Precision; 2] = [Precision::F32, Precision::Bf16];
+
+    /// Its name, as in flags and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+        }
+    }
+}
+
+impl std::str::FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let unknown = || Error::Settings(format!("the precision is f32 or bf16, not `{name}`"));
+        Precision::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(unknown)
+    }
 }

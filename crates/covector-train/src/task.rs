@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use covector::{Key, Tensor, Tree};
+use covector::{DType, Key, Tensor, Tree};
 use covector_nn::doctor::Finding;
 use covector_nn::parts::listed;
 
@@ -57,7 +57,9 @@ pub trait Task: Sync {
     /// The loss of a batch in training, a scalar, and what is kept besides after it. `key` is another at every position:
     /// for dropout and augmentation.
     ///
-    /// Builds a graph and evaluates nothing. Panics of ops with wrong shapes are mistakes of the task.
+    /// Builds a graph and evaluates nothing. Panics of ops with wrong shapes are mistakes of the task. With
+    /// [`Precision::Bf16`](crate::Precision::Bf16) the model comes in bf16: floats of the batch should be cast to the dtype
+    /// of its weights, or everything is computed in their own.
     fn loss(
         &self,
         model: &Self::Model,
@@ -89,7 +91,7 @@ pub trait Task: Sync {
     }
 
     /// The shapes of a forward pass, or of the model, as a text of several lines; printed before the first step and in the
-    /// report. By itself: the leaves of the model.
+    /// report, which has a picture of the loss besides. By itself: the leaves of the model.
     ///
     /// # Errors
     /// If the pass cannot be built.
@@ -247,5 +249,13 @@ impl Purpose {
     /// The key of this purpose in trainings with this seed.
     pub fn key(self, seed: u64) -> Key {
         Key::new(seed).fold_in(self as i64)
+    }
+}
+
+/// The inputs of a model in halves in its dtype; those of others as they are.
+pub(crate) fn lowered(x: &Tensor, weight: &Tensor) -> Tensor {
+    match weight.dtype() {
+        half @ (DType::BF16 | DType::F16) => x.cast(half),
+        _ => x.clone(),
     }
 }

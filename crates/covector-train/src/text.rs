@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use covector::ops::create::zeros;
 use covector::ops::random::randint;
-use covector::{Key, Tensor};
+use covector::{DType, Key, Tensor};
 use covector_nn::doctor::{self, Finding};
 use covector_nn::sample::{Flow, Sampling, Stops, continued};
 use covector_nn::{Decoder, Dropout, Gpt, GptConfig};
+use covector_trace::{Sizes, trace_multiples};
 
 use crate::codec::{Codec, Cut, Stream};
 use crate::corpus::Corpus;
-use crate::{Effort, Error, Measure, Result, Task, shapes};
+use crate::{Effort, Error, Measure, Result, Task};
 
 /// Pieces of the held-out text that a look in the middle of training is content with.
 pub(crate) const GLANCE: usize = 240;
@@ -163,9 +165,27 @@ impl Task for TextTask {
     }
 
     fn shapes(&self, _: &Gpt) -> Result<String> {
-        let mut table = Vec::new();
-        shapes::write(&mut table, &self.config(), self.options.batch)?;
-        Ok(String::from_utf8_lossy(&table).into_owned())
+        let (config, TextOptions { batch, block, .. }) = (self.config(), self.options);
+        let sizes = [
+            ("B", Some(batch)),
+            ("T", Some(block)),
+            ("vocabulary", Some(config.vocabulary)),
+            ("heads", Some(config.heads)),
+            ("d", Some(config.width)),
+        ];
+        let of = |s: &Sizes| GptConfig {
+            vocabulary: s["vocabulary"],
+            block: s["T"],
+            heads: s["heads"],
+            width: s["d"],
+            ..config
+        };
+        let loss = |model: &Gpt, s: &Sizes| {
+            let [x, y] = ["tokens", "targets"].map(|name| s.input(name, zeros([s["B"], s["T"]], DType::I64)));
+            model.loss(&x, &y, &Dropout::off())
+        };
+        let table = trace_multiples(&sizes, &[("d", "heads")], |s| Gpt::new(&Key::new(0), &of(s)), loss)?;
+        Ok(table.to_string())
     }
 
     fn summary(&self, model: &Gpt, (): &(), key: &Key, out: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {

@@ -1,17 +1,21 @@
 //! The course of a training.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use covector::{Tensor, Tree};
 use covector_nn::doctor;
+use covector_trace::Notes;
+use covector_trace::draw::{Options, Picture};
 use serde_json::Value;
 
 use crate::checkpoint::{self, About, Checkpoint};
 use crate::examine::{self, Doctor, Examined};
 use crate::lock::Lock;
 use crate::metrics::Metrics;
-use crate::step::{Machine, copy};
+use crate::reserve::Reserve;
+use crate::step::{Machine, bytes, copy};
 use crate::watch::{Beginning, Ending, Step, Watch, clock};
 use crate::{Effort, Error, History, Outputs, Purpose, Result, Settings, Task, curve, feed, report};
 
@@ -135,7 +139,7 @@ impl<'a, T: Task> Trainer<'a, T> {
         let (scores, measures) = (task.evaluate(&model, &running, Effort::Full)?, task.measures());
         let time = start.elapsed();
         watch.ends(&Ending { curve: &curve, measures: &measures, values: &scores, steps: step, time })?;
-        if let Err(e) = task.save(&outputs.model, &model, &running) {
+        if let Err(e) = run.with_room(|| task.save(&outputs.model, &model, &running)) {
             run.best = run.settings.patience.gt(&0).then_some((model, running));
             return Err(run.rescue(e));
         }
@@ -158,6 +162,7 @@ impl<'a, T: Task> Trainer<'a, T> {
                 summary_title: task.summary_title(),
                 summary: &summary,
                 shapes: &shapes,
+                graph: drawn(task, &model, &running, run.settings.seed).map_err(|e| e.to_string()),
             };
             report::write(path, &history, &facts)?;
         }
@@ -184,6 +189,8 @@ struct Run<'a, T: Task> {
     step: usize,
     metrics: Metrics,
     examined: Examined,
+    /// Room for a checkpoint, whatever else fills the disk.
+    reserve: RefCell<Reserve>,
     /// What it writes is its own as long as it goes on.
     _locks: Vec<Lock>,
 }
@@ -203,6 +210,14 @@ impl<'a, T: Task> Run<'a, T> {
         if let Some(resumed) = &resumed {
             best = machine.put(resumed.restore(machine.state(None))?);
         }
+        let reserve = match outputs.checkpoint_interval {
+            // Without checkpoints the model is all there is to lose.
+            0 => Reserve::new(&outputs.model, bytes(&machine.kept()) + METADATA, "the model")?,
+            _ => {
+                let bytes = machine.bytes(settings.patience > 0) + METADATA;
+                Reserve::new(&outputs.checkpoint_path(), bytes, "a checkpoint")?
+            }
+        };
         let step = resumed.as_ref().map_or(0, |r| r.step);
         let history = resumed.map_or_else(History::default, |r| r.history);
         let metrics = Metrics::open(&outputs.logs, step, task.units().0, &task.measures())?;
@@ -218,6 +233,7 @@ impl<'a, T: Task> Run<'a, T> {
             step,
             metrics,
             examined: Examined::new(doctor),
+            reserve: RefCell::new(reserve),
             _locks: locks,
         })
     }
@@ -236,7 +252,22 @@ impl<'a, T: Task> Run<'a, T> {
             history: &self.history,
             step: self.step,
         };
-        checkpoint::save(&self.outputs.checkpoint_path(), &self.machine.state(best), &about)
+        let (path, state) = (self.outputs.checkpoint_path(), self.machine.state(best));
+        self.with_room(|| checkpoint::save(&path, &state, &about))
+    }
+
+    /// Writes something; where the disk is full, into the room that was held for it.
+    fn with_room(&self, write: impl Fn() -> Result<()>) -> Result<()> {
+        let mut reserve = self.reserve.borrow_mut();
+        match write() {
+            Err(_) if reserve.release() => {
+                let written = write();
+                // What it replaced gave room back, as a rule; and if not, there is nothing to hold.
+                let _ = written.is_ok().then(|| reserve.hold());
+                written
+            }
+            written => written,
+        }
     }
 
     fn train(&mut self, stop: Option<&AtomicBool>, watch: &mut dyn Watch) -> Result<()> {
@@ -252,11 +283,11 @@ impl<'a, T: Task> Run<'a, T> {
         stop: Option<&AtomicBool>,
         watch: &mut dyn Watch,
     ) -> Result<()> {
-        let (of, schedule) = (self.settings.steps, self.settings.schedule());
+        let of = self.settings.steps;
         let (start, done) = (Instant::now(), self.step);
         let units = self.task.units().1 * self.settings.accumulate;
         while self.step < of {
-            let rate = schedule.at(self.step);
+            let rate = self.settings.rate_at(self.step, self.machine.plateau.as_ref());
             let look = self.examined.wants(self.step + 1, &self.settings);
             let stepped = self.machine.step(self.task, &self.settings, self.step, rate, next, look);
             let (loss, seen) = stepped.map_err(|e| self.rescue(e))?;
@@ -310,6 +341,9 @@ impl<'a, T: Task> Run<'a, T> {
         watch.look(self.step, &measures, &values);
         self.metrics.look(self.step, &values)?;
         self.examined.meanwhile(self.task, &self.machine, &self.settings, watch)?;
+        if let Some((measure, rate)) = self.machine.measured(&self.settings, &measures, &values) {
+            watch.says(&format!("the {measure} is no better for a while: the learning rate falls to {rate:.1e}"));
+        }
         let better = self.history.look(self.step, &values, &measures[0]);
         if let (Some(path), true) = (&self.outputs.best, better) {
             self.task.save(path, &model, &running)?;
@@ -349,6 +383,23 @@ impl<'a, T: Task> Run<'a, T> {
         Error::Outside(format!("{problem}; {advice}"))
     }
 }
+
+/// The page with the picture of the loss of the first batch, with its gradients. Nothing is computed for it.
+fn drawn<T: Task>(task: &T, model: &T::Model, running: &T::Running, seed: u64) -> Result<String> {
+    let batch = task.batch(0, &Purpose::Batches.key(seed))?;
+    let noise = Purpose::Noise.key(seed).fold_in(0);
+    let loss = |model: &T::Model, notes: &mut Notes| {
+        notes.names(model);
+        let (loss, _) = task.loss(model, running, &batch, &noise);
+        notes.name(&loss, "loss");
+        loss
+    };
+    let picture = Picture::trace(loss, model, &Options { gradients: true, ..Options::default() })?;
+    Ok(picture.html(&format!("The loss of {}", task.name())))
+}
+
+/// Bytes that all but the arrays of a checkpoint have at most, about: its history, above all.
+const METADATA: u64 = 1 << 17;
 
 /// Whether a checkpoint is of this training.
 fn fits<T: Task>(resumed: &Checkpoint, task: &T, settings: &Settings, fingerprint: &str) -> Result<()> {

@@ -1,12 +1,14 @@
 //! A pretrained language model on a text: all of its weights, some of them, or adapters beside them.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
-use covector::{Key, Tensor};
+use covector::{DType, Key, Tensor};
 use covector_models::tuned::fingerprint;
 use covector_models::{Causal, Coder, Folder, Tuned};
 use covector_nn::data::random_batch;
 use covector_nn::lora::Lora;
+use covector_nn::mixed::in_dtype;
 use covector_nn::parts::{Part, fits, select};
 use covector_nn::sample::{Sampling, Stops};
 use covector_nn::train::mean_loss;
@@ -37,6 +39,8 @@ pub struct TuneOptions {
 pub struct TuneTask<M> {
     options: TuneOptions,
     model: M,
+    /// The model in bf16, once a step asked for it.
+    low: OnceLock<M>,
     coder: Coder,
     base: String,
     learned: Tensor,
@@ -77,6 +81,7 @@ impl<M: Causal> TuneTask<M> {
             held_out: Tensor::from(held_out.to_vec()),
             options,
             model,
+            low: OnceLock::new(),
             coder,
             base,
         };
@@ -100,7 +105,10 @@ impl<M: Causal> TuneTask<M> {
     }
 
     fn whole(&self, part: &Part) -> M {
-        self.tuned(part).put(&self.model).expect("the part was taken from this model")
+        // What stays as it is follows what is trained into lower precision.
+        let half = part.values().any(|t| t.dtype() == DType::BF16);
+        let model = if half { self.low.get_or_init(|| in_dtype(&self.model, DType::BF16)) } else { &self.model };
+        self.tuned(part).put(model).expect("the part was taken from this model")
     }
 }
 

@@ -14,6 +14,10 @@ pub struct Reading {
     /// Whether the first line names the columns [default: unless it has a number]
     #[arg(long, value_name = "BOOL", help_heading = "Table")]
     pub header: Option<bool>,
+    /// Names of all columns, in order [default: the header; 0, 1, … for arrays, with the array's name before them in npz files]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "Table")]
+    #[serde(default)]
+    pub columns: Vec<String>,
 }
 
 /// How predictions are written.
@@ -32,7 +36,7 @@ pub enum Written {
 pub struct Predict {
     /// Model saved by `covector train tabular` or `covector train image`
     pub model: PathBuf,
-    /// A table (or `iris`); or images: files, folders of them, or an npz file
+    /// A table (or `iris`), of text or numbers (CSV, npy, npz); or images: files, folders of them, or an npz file
     #[arg(required = true, value_name = "DATA")]
     pub data: Vec<PathBuf>,
     /// How predictions are written

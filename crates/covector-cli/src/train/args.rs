@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use covector_train::{Doctor, OptimizerKind, ScheduleKind};
+use covector_train::{Doctor, OptimizerKind, Precision, ScheduleKind};
 use serde::{Deserialize, Serialize};
 
 use super::data_args::{self, Image, Tabular};
@@ -157,8 +157,8 @@ pub struct Common {
     /// What moves the weights
     #[arg(long, default_value = "adamw", value_parser = optimizers(), hide_default_value = false, help_heading = "Optimiser")]
     pub optimizer: OptimizerKind,
-    /// Largest learning rate
-    #[arg(long, default_value_t = 1e-3, value_parser = positive, help_heading = "Optimiser")]
+    /// Largest learning rate; 1 for lbfgs unless given
+    #[arg(long, default_value_t = 1e-3, default_value_if("optimizer", "lbfgs", "1"), value_parser = positive, help_heading = "Optimiser")]
     pub lr: f64,
     /// What part of a weight is taken away in a step, in units of the learning rate [default: 0.1 for adamw, lion, lamb
     /// and muon, none for others]
@@ -176,31 +176,40 @@ pub struct Common {
     /// Momentum as Nesterov has it, for sgd
     #[arg(long, help_heading = "Optimiser")]
     pub nesterov: bool,
-    /// Largest norm of the gradient; 0 for no limit
-    #[arg(long, default_value_t = 1.0, value_parser = not_negative, help_heading = "Optimiser")]
+    /// Largest norm of the gradient; 0 for no limit, which lbfgs needs
+    #[arg(long, default_value_t = 1.0, default_value_if("optimizer", "lbfgs", "0"), value_parser = not_negative, help_heading = "Optimiser")]
     pub clip: f64,
     /// Largest size of an element of the gradient [default: no limit]
     #[arg(long, value_parser = positive, help_heading = "Optimiser")]
     pub clip_value: Option<f64>,
+    /// What losses and gradients are computed in; weights stay in f32, and are judged and saved in it
+    #[arg(long, default_value = "f32", value_parser = precisions(), help_heading = "Optimiser")]
+    #[serde(default)]
+    pub precision: Precision,
     /// Average the weights over steps, forgetting as slowly as this, 0 to 1; the average is judged and saved
     #[arg(long, value_parser = below_one, help_heading = "Optimiser")]
     pub ema: Option<f64>,
 
-    /// How the learning rate changes after its rise
-    #[arg(long, default_value = "cosine", value_parser = schedules(), help_heading = "Learning rate")]
+    /// How the learning rate changes after its rise; constant for lbfgs unless given
+    #[arg(long, default_value = "cosine", default_value_if("optimizer", "lbfgs", "constant"), value_parser = schedules(), help_heading = "Learning rate")]
     pub schedule: ScheduleKind,
-    /// Steps over which the learning rate rises [default: 100, or a tenth of all steps]
-    #[arg(long, help_heading = "Learning rate")]
+    /// Steps over which the learning rate rises [default: 100, or a tenth of all steps; none for lbfgs]
+    #[arg(long, default_value_if("optimizer", "lbfgs", "0"), help_heading = "Learning rate")]
     pub warmup: Option<usize>,
-    /// Learning rate at the end [default: a tenth of the largest]
+    /// Learning rate at the end, and the least of `plateau` [default: a tenth of the largest; 0 for `plateau`]
     #[arg(long, value_parser = not_negative, help_heading = "Learning rate")]
     pub min_lr: Option<f64>,
     /// Steps between two falls of the schedule `step` [default: a third of all steps]
     #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Learning rate")]
     pub step_every: Option<usize>,
-    /// What a fall of `step` or `exponential` multiplies with [default: 0.1, or so that --min-lr is met at the end]
+    /// What a fall of `step`, `exponential` or `plateau` multiplies with [default: 0.1; of `exponential` so that --min-lr is
+    /// met at the end]
     #[arg(long, value_parser = positive, help_heading = "Learning rate")]
     pub gamma: Option<f64>,
+    /// Looks at the held-out data in a row that may find no gain before `plateau` falls [default: 10]
+    #[arg(long, value_name = "N", help_heading = "Learning rate")]
+    #[serde(default)]
+    pub plateau_patience: Option<usize>,
 
     /// Look for what is wrong with data, model and course: `on` says what it finds, `strict` ends the training with it
     #[arg(long, value_name = "HOW", default_value = "on", value_parser = doctors(), help_heading = "Checks")]
@@ -255,6 +264,10 @@ fn optimizers() -> impl TypedValueParser<Value = OptimizerKind> {
 
 fn schedules() -> impl TypedValueParser<Value = ScheduleKind> {
     PossibleValuesParser::new(ScheduleKind::ALL.map(ScheduleKind::name)).try_map(|name| name.parse::<ScheduleKind>())
+}
+
+fn precisions() -> impl TypedValueParser<Value = Precision> {
+    PossibleValuesParser::new(Precision::ALL.map(Precision::name)).try_map(|name| name.parse::<Precision>())
 }
 
 fn doctors() -> impl TypedValueParser<Value = Doctor> {

@@ -83,7 +83,8 @@ pub fn table(source: &str, reading: &given::Reading) -> Result<Table, Failure> {
     if source == "iris" && !Path::new(source).exists() {
         return Ok(Table::iris());
     }
-    Ok(Table::read(source, Reading { delimiter: reading.delimiter, header: reading.header })?)
+    let table = Table::read(source, Reading { delimiter: reading.delimiter, header: reading.header })?;
+    Ok(if reading.columns.is_empty() { table } else { table.renamed(&reading.columns)? })
 }
 
 /// Prints the scores of every fold, and of all together.

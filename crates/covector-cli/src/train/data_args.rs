@@ -10,7 +10,7 @@ use crate::predict::args::Reading;
 /// What is learned from a table.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Tabular {
-    /// A table (CSV or TSV; Parquet in builds with that feature), or `iris`, which is built in
+    /// A table (CSV, TSV, npy or npz; Parquet in builds with that feature), or `iris`, which is built in
     #[arg(required_unless_present = "resume")]
     pub table: Option<String>,
     /// Column to predict [default: the last]

@@ -195,6 +195,7 @@ fn settings(options: &Common) -> Settings {
         floor: options.min_lr,
         every: options.step_every,
         gamma: options.gamma,
+        patience: options.plateau_patience,
     };
     Settings {
         seed: options.seed,
@@ -206,6 +207,7 @@ fn settings(options: &Common) -> Settings {
         clip_value: options.clip_value,
         accumulate: options.accumulate,
         ema: options.ema,
+        precision: options.precision,
         eval_interval: options.eval_interval,
         patience: options.patience,
     }

@@ -1,10 +1,12 @@
-//! Tables: named columns of cells, from files of comma- or tab-separated values, or Parquet.
+//! Tables: named columns of cells, from files of comma- or tab-separated values, arrays, or Parquet.
 
+mod arrays;
 mod csv;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod schema;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use covector::spelling::nearest;
@@ -89,7 +91,10 @@ impl Column {
 }
 
 impl Table {
-    /// Reads a file: Parquet if it ends in .parquet, separated values else.
+    /// Reads a file: arrays if it ends in .npy or .npz, Parquet if it ends in .parquet, separated values else.
+    ///
+    /// The columns of an array are called `0`, `1` and so on; in npz files an array of one axis is a column of its name, and the
+    /// columns of one of two axes are `NAME.0`, `NAME.1` and so on. Whatever [`renamed`](Self::renamed) says is theirs.
     ///
     /// # Errors
     /// If it cannot be read, is empty, has no rows, is not UTF-8, names a column twice or not at all, has lines of other
@@ -100,6 +105,12 @@ impl Table {
         let ends_in = |ending: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
         if ends_in("parquet") {
             return parquet_table(path);
+        }
+        if ends_in("npy") {
+            return arrays::npy(path);
+        }
+        if ends_in("npz") {
+            return arrays::npz(path);
         }
         let bytes = std::fs::read(path).map_err(|e| Error::unread(path, &e))?;
         let tab = (ends_in("tsv") || ends_in("tab")).then_some(b'\t');
@@ -125,6 +136,26 @@ impl Table {
     pub fn iris() -> Table {
         Table::parse("iris", include_bytes!("../../data/iris.csv"), Reading::default())
             .expect("the embedded table is sound")
+    }
+
+    /// The same table with these names of its columns, in order.
+    ///
+    /// ```
+    /// use covector_data::{Reading, Table};
+    /// let table = Table::parse("a.csv", b"1,2\n3,4\n", Reading::default())?.renamed(&["x".into(), "y".into()])?;
+    /// assert_eq!(table.column("y")?.cell(1), Some("4"));
+    /// # Ok::<(), covector_data::Error>(())
+    /// ```
+    /// # Errors
+    /// If there are more or fewer of them than columns, or one is empty or there twice.
+    pub fn renamed(self, names: &[String]) -> Result<Table> {
+        let Table { name, mut columns, lines, .. } = self;
+        if names.len() != columns.len() {
+            let problem = format!("{} for {}", count(names.len(), "name"), count(columns.len(), "column"));
+            return Err(Error::new(name, problem).hint("name each column once, in order"));
+        }
+        columns.iter_mut().zip(names).for_each(|(column, name)| column.name.clone_from(name));
+        Table::checked(&name, columns, lines, true)
     }
 
     /// What it is called in errors: the file.
@@ -184,13 +215,14 @@ impl Table {
     /// # Errors
     /// If there are no rows, or a column has no name or one that another has.
     fn checked(name: &str, columns: Vec<Column>, lines: Vec<u64>, header: bool) -> Result<Table> {
+        let mut known: HashMap<&str, usize> = HashMap::with_capacity(columns.len());
         for (i, column) in columns.iter().enumerate() {
             let at = |problem: String| Error::new(name, problem).line(1);
             if column.name.is_empty() {
                 let error = at(format!("column {} has no name", i + 1));
                 return Err(error.hint("name it; an index that pandas wrote is left out by `to_csv(…, index=False)`"));
             }
-            if let Some(first) = columns[..i].iter().position(|c| c.name == column.name) {
+            if let Some(first) = known.insert(&column.name, i) {
                 let which = format!("columns {} and {}", first + 1, i + 1);
                 return Err(at(format!("{which} are both named {}", shown(&column.name))).hint("rename one of them"));
             }

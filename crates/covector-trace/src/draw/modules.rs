@@ -6,6 +6,7 @@ use covector::draw::Part;
 
 use super::{Kind, Node};
 use crate::Notes;
+use crate::homes::{between, common, modules_in};
 
 /// A module of a picture. The first of all is the picture itself.
 #[derive(Clone, Debug, Default)]
@@ -81,52 +82,10 @@ fn by_parameters(nodes: &[Node], paths: &mut [Vec<String>]) {
         }
         known[i] = read.filter(|path| !path.is_empty());
     }
-    if known.iter().all(Option::is_none) {
-        return;
-    }
-    let mut first_user = vec![None; nodes.len()];
-    for (i, node) in nodes.iter().enumerate().rev() {
-        node.operands.iter().for_each(|o| first_user[o.node] = Some(i));
-    }
-    // The nearest known module behind every step.
-    let mut ahead: Vec<Vec<String>> = vec![Vec::new(); nodes.len()];
-    for i in (0..nodes.len()).rev() {
-        ahead[i] = match (&known[i], first_user[i]) {
-            (Some(path), _) => path.clone(),
-            (None, Some(user)) => ahead[user].clone(),
-            (None, None) => Vec::new(),
-        };
-    }
-    for (i, node) in nodes.iter().enumerate() {
-        paths[i] = match &known[i] {
-            Some(path) => path.clone(),
-            None => {
-                let made: Vec<usize> =
-                    node.operands.iter().map(|o| o.node).filter(|&j| !nodes[j].kind.is_leaf()).collect();
-                let behind = made.iter().max().map_or(Vec::new(), |&j| paths[j].clone());
-                let between = first_user[i].map_or(Vec::new(), |user| common(&behind, &ahead[user]));
-                let around = made.iter().map(|&j| paths[j].clone()).reduce(|a, b| common(&a, &b)).unwrap_or_default();
-                if made.len() > 1 && around.len() > between.len() { around } else { between }
-            }
-        };
-    }
-}
-
-/// The modules in the name of a parameter: `h.0.attn.weight` is one of `h.0`, `attn`.
-fn modules_in(name: &str) -> Vec<String> {
-    let mut path: Vec<String> = Vec::new();
-    for piece in name.split('.') {
-        match path.last_mut() {
-            Some(last) if piece.parse::<usize>().is_ok() => *last = format!("{last}.{piece}"),
-            _ => path.push(piece.to_owned()),
-        }
-    }
-    path.pop();
-    path
-}
-
-fn common(a: &[String], b: &[String]) -> Vec<String> {
-    a.iter().zip(b).take_while(|(a, b)| a == b).map(|(a, _)| a.clone()).collect()
+    let made = |node: &Node| -> Vec<usize> {
+        node.operands.iter().map(|o| o.node).filter(|&j| !nodes[j].kind.is_leaf()).collect()
+    };
+    paths.clone_from_slice(&between(&known, &nodes.iter().map(made).collect::<Vec<_>>()));
 }
 
 /// The tree of these paths, with siblings of equal structure put into a module of their own; tells every node its module.

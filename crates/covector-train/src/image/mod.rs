@@ -5,7 +5,7 @@ mod nets;
 
 use std::path::Path;
 
-use covector::{Key, Tensor};
+use covector::{DType, Key, Tensor};
 use covector_data::{Augment, Images, Standardize};
 use covector_nn::doctor::{self, Finding};
 
@@ -13,6 +13,7 @@ use crate::deal::Deal;
 use crate::fingerprint::fingerprint;
 use crate::scores::Classified;
 use crate::tabular::SPLIT;
+use crate::task::lowered;
 use crate::{Effort, Error, Measure, Result, Task};
 
 pub(crate) use model::FORMAT;
@@ -160,7 +161,8 @@ impl Task for ImageTask {
         (x, y): &(Tensor, Tensor),
         key: &Key,
     ) -> (Tensor, Self::Running) {
-        let (logits, running) = net.train(x, running, self.options.dropout, key);
+        let (logits, running) = net.train(&lowered(x, net.weight()), running, self.options.dropout, key);
+        let logits = logits.cast(logits.dtype().promote(DType::F32));
         (logits.cross_entropy(y, None, None, 0.0, "mean"), running)
     }
 

@@ -134,6 +134,12 @@ impl ImageNet {
         }
     }
 
+    /// The weights of the last layer.
+    pub(crate) fn weight(&self) -> &Tensor {
+        let (ImageNet::Cnn { head, .. } | ImageNet::Vit { head, .. }) = self;
+        &head.weight
+    }
+
     /// The running statistics before the first batch: one per norm.
     pub fn start(&self) -> Vec<RunningStats> {
         match self {

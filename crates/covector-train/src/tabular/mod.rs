@@ -12,6 +12,7 @@ use covector_nn::doctor::{self, Finding};
 use crate::deal::Deal;
 use crate::fingerprint::fingerprint;
 use crate::scores::{Classified, Measured};
+use crate::task::lowered;
 use crate::{Effort, Error, Measure, Result, Task};
 
 pub(crate) use model::FORMAT;
@@ -240,7 +241,9 @@ impl Task for TabularTask {
     }
 
     fn loss(&self, net: &Net, (): &(), (x, y): &(Tensor, Tensor), key: &Key) -> (Tensor, ()) {
-        let out = net.forward(x, &Dropout::new(self.options.dropout, key.clone()));
+        let x = lowered(x, &net.layers[0].weight);
+        let out = net.forward(&x, &Dropout::new(self.options.dropout, key.clone()));
+        let out = out.cast(out.dtype().promote(DType::F32));
         let loss = match self.target {
             None => out.cross_entropy(y, None, None, 0.0, "mean"),
             Some(_) => out.squeeze(-1).mse_loss(y, "mean"),

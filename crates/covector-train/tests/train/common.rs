@@ -6,7 +6,9 @@ use covector::ops::loss::cross_entropy;
 use covector::{DType, Key, Tensor, Tree, random::normal};
 use covector_nn::data::Batches;
 use covector_nn::{Linear, file};
-use covector_train::{Effort, Measure, Outputs, Result, Settings, Task};
+use covector_train::{
+    Effort, Measure, OptimizerKind, OptimizerSettings, Outputs, Result, ScheduleKind, ScheduleSettings, Settings, Task,
+};
 
 pub struct Blobs {
     pub x: Tensor,
@@ -113,4 +115,12 @@ impl Drop for Folder {
 
 pub fn settings() -> Settings {
     Settings { steps: 20, rate: 0.02, eval_interval: 6, ..Settings::default() }
+}
+
+pub fn plateau() -> ScheduleSettings {
+    ScheduleSettings { kind: ScheduleKind::Plateau, ..Default::default() }
+}
+
+pub fn lbfgs() -> OptimizerSettings {
+    OptimizerSettings { kind: OptimizerKind::Lbfgs, ..Default::default() }
 }

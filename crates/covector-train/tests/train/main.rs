@@ -2,6 +2,7 @@
 
 mod common;
 mod doctor;
+mod kinds;
 mod learning;
 mod text;
 mod trainer;

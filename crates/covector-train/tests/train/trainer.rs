@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::common::{Blobs, Folder, settings};
+use crate::common::{Blobs, Folder, lbfgs, plateau, settings};
 use covector::Tree;
 use covector_train::{
-    Checkpoint, Error, OptimizerKind, OptimizerSettings, Outputs, ScheduleKind, ScheduleSettings, Settings, Step,
-    Trainer, Watch,
+    Checkpoint, Error, OptimizerKind, OptimizerSettings, Outputs, Precision, ScheduleKind, ScheduleSettings, Settings,
+    Step, Trainer, Watch,
 };
 
 /// Sets a flag after a step.
@@ -49,8 +49,9 @@ fn every_optimiser_goes_on_to_the_same_bits() {
     let mut models = Vec::new();
     for kind in OptimizerKind::ALL {
         let momentum = matches!(kind, OptimizerKind::Sgd | OptimizerKind::RmsProp).then_some(0.9);
-        let settings = Settings { optimizer: OptimizerSettings { kind, momentum, ..Default::default() }, ..settings() };
-        let [whole, cut] = both(&folder, &task, &settings);
+        let optimizer = OptimizerSettings { kind, momentum, ..Default::default() };
+        let clip = (kind != OptimizerKind::Lbfgs).then_some(1.0);
+        let [whole, cut] = both(&folder, &task, &Settings { optimizer, clip, ..settings() });
         assert!(whole == cut, "{}", kind.name());
         assert!(!models.contains(&whole), "{} moves as no other does", kind.name());
         models.push(whole);
@@ -62,7 +63,9 @@ fn every_schedule_goes_on_to_the_same_bits() {
     let (folder, task) = (Folder::new("schedules"), Blobs::new(12));
     let mut models = Vec::new();
     for kind in ScheduleKind::ALL {
-        let settings = Settings { schedule: ScheduleSettings { kind, ..Default::default() }, ..settings() };
+        let schedule = ScheduleSettings { kind, patience: Some(0), ..Default::default() };
+        // Looks at every step, so that a plateau falls before, between and after the interruptions.
+        let settings = Settings { schedule, eval_interval: 1, rate: 0.3, ..settings() };
         let [whole, cut] = both(&folder, &task, &settings);
         assert!(whole == cut, "{}", kind.name());
         assert!(!models.contains(&whole), "{} is as no other", kind.name());
@@ -203,6 +206,11 @@ fn settings_that_make_no_sense_are_refused_before_the_first_step() {
         Settings { rate: f64::NAN, ..settings() },
         Settings { ema: Some(1.0), ..settings() },
         Settings { clip: Some(0.0), ..settings() },
+        Settings { eval_interval: 0, schedule: plateau(), ..settings() },
+        Settings { schedule: ScheduleSettings { gamma: Some(1.0), ..plateau() }, ..settings() },
+        Settings { optimizer: lbfgs(), ..settings() },
+        Settings { optimizer: lbfgs(), clip: None, precision: Precision::Bf16, ..settings() },
+        Settings { optimizer: OptimizerSettings { weight_decay: Some(0.1), ..lbfgs() }, clip: None, ..settings() },
     ] {
         let result = Trainer::new(&task, wrong, folder.outputs("m.safetensors")).run(&mut ());
         assert!(matches!(result, Err(Error::Settings(_))));
