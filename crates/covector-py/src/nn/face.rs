@@ -134,7 +134,11 @@ impl<C: Cell + Send + Sync> Face for Unrolled<C> {
         let layer = self.layer.with_leaves(parameters);
         let mut hidden = how.hidden.iter().cloned();
         let state = hidden.next().map(|h| RecurrentState { h, c: hidden.next() });
-        let (y, state) = layer.forward(&how.inputs[0], state.as_ref(), &how.dropout(0, self.rate));
+        let (x, state, dropout) = (&how.inputs[0], state.as_ref(), how.dropout(0, self.rate));
+        let (y, state) = match how.masks.first().and_then(Option::as_ref) {
+            Some(mask) => layer.forward_masked(x, mask, state, &dropout),
+            None => layer.forward(x, state, &dropout),
+        };
         Ok(([y, state.h].into_iter().chain(state.c).collect(), Vec::new()))
     }
 

@@ -217,7 +217,8 @@ fn instance_norm(py: Python<'_>, num_features: usize, eps: f64, affine: bool) ->
 
 /// Normalisation of each channel over all examples, by the moments of the batch in training, and else by running ones.
 #[pyfunction(name = "BatchNorm")]
-#[pyo3(signature = (num_features, eps = 1e-5, momentum = Some(0.1), affine = true))]
+#[pyo3(signature = (num_features, eps = 1e-5, momentum = Some(0.1), affine = true),
+    text_signature = "(num_features, eps=1e-05, momentum=0.1, affine=True)")]
 fn batch_norm(py: Python<'_>, num_features: usize, eps: f64, momentum: Option<f64>, affine: bool) -> PyResult<Layer> {
     Layer::of(py, || {
         let norm = BatchNorm { eps, momentum, ..BatchNorm::new(num_features) };
@@ -238,7 +239,8 @@ fn checked(p: f64) -> PyResult<f64> {
     fits.then_some(p).ok_or_else(|| PyValueError::new_err(format!("a part that is dropped is from 0 to 1, not {p}")))
 }
 
-/// Attention with several heads. Fewer `kv_heads` are shared by neighbours; `positions` may be "rotary" or "alibi".
+/// Attention with several heads. Fewer `kv_heads` are shared by neighbours; `positions` may be "rotary",
+/// "rotary_interleaved" or "alibi".
 #[pyfunction(name = "MultiheadAttention")]
 #[pyo3(signature = (embed_dim, num_heads, dropout = 0.0, bias = true, *, kv_heads = None, positions = None, key = None))]
 #[allow(clippy::too_many_arguments)]
@@ -256,9 +258,10 @@ fn multihead(
     let positions = match positions {
         None => Positions::None,
         Some("rotary") => Positions::Rotary(Rotary::default()),
+        Some("rotary_interleaved") => Positions::Rotary(Rotary { interleaved: true, ..Rotary::default() }),
         Some("alibi") => Positions::Alibi,
         Some(other) => {
-            return Err(PyValueError::new_err(format!("there are no positions {other:?}: rotary and alibi are there")));
+            return Err(PyValueError::new_err(format!("there are no positions {other:?}: rotary, rotary_interleaved and alibi are")));
         }
     };
     Layer::of(py, || {

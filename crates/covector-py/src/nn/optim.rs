@@ -33,14 +33,16 @@ fn sgd(momentum: f64, dampening: f64, weight_decay: f64, nesterov: bool) -> PyRe
 
 /// Adam, with the decay in the gradient.
 #[pyfunction(name = "Adam")]
-#[pyo3(signature = (betas = (0.9, 0.999), eps = 1e-8, weight_decay = 0.0, amsgrad = false))]
+#[pyo3(signature = (betas = (0.9, 0.999), eps = 1e-8, weight_decay = 0.0, amsgrad = false),
+    text_signature = "(betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0, amsgrad=False)")]
 fn adam(betas: (f64, f64), eps: f64, weight_decay: f64, amsgrad: bool) -> Rule {
     rule(Adam { beta1: betas.0, beta2: betas.1, eps, weight_decay, amsgrad })
 }
 
 /// Adam with decoupled weight decay.
 #[pyfunction(name = "AdamW")]
-#[pyo3(signature = (betas = (0.9, 0.999), eps = 1e-8, weight_decay = 0.01))]
+#[pyo3(signature = (betas = (0.9, 0.999), eps = 1e-8, weight_decay = 0.01),
+    text_signature = "(betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01)")]
 fn adamw(betas: (f64, f64), eps: f64, weight_decay: f64) -> Rule {
     rule(AdamW { beta1: betas.0, beta2: betas.1, eps, weight_decay })
 }
@@ -68,21 +70,24 @@ fn adadelta(rho: f64, eps: f64, weight_decay: f64) -> Rule {
 
 /// Steps of one length, in the direction of the sign of a mean of gradients.
 #[pyfunction(name = "Lion")]
-#[pyo3(signature = (betas = (0.9, 0.99), weight_decay = 0.0))]
+#[pyo3(signature = (betas = (0.9, 0.99), weight_decay = 0.0),
+    text_signature = "(betas=(0.9, 0.99), weight_decay=0.0)")]
 fn lion(betas: (f64, f64), weight_decay: f64) -> Rule {
     rule(Lion { beta1: betas.0, beta2: betas.1, weight_decay })
 }
 
 /// AdamW whose step for each parameter is as long as the parameter, for very large batches.
 #[pyfunction(name = "LAMB")]
-#[pyo3(signature = (betas = (0.9, 0.999), eps = 1e-6, weight_decay = 0.01))]
+#[pyo3(signature = (betas = (0.9, 0.999), eps = 1e-6, weight_decay = 0.01),
+    text_signature = "(betas=(0.9, 0.999), eps=1e-06, weight_decay=0.01)")]
 fn lamb(betas: (f64, f64), eps: f64, weight_decay: f64) -> Rule {
     rule(Lamb { beta1: betas.0, beta2: betas.1, eps, weight_decay })
 }
 
 /// Steps scaled by mean squares of which only the means of rows and columns are kept.
 #[pyfunction(name = "Adafactor")]
-#[pyo3(signature = (beta2_decay = -0.8, eps = (None, 1e-3), d = 1.0, weight_decay = 0.0))]
+#[pyo3(signature = (beta2_decay = -0.8, eps = (None, 1e-3), d = 1.0, weight_decay = 0.0),
+    text_signature = "(beta2_decay=-0.8, eps=(None, 0.001), d=1.0, weight_decay=0.0)")]
 fn adafactor(beta2_decay: f64, eps: (Option<f64>, f64), d: f64, weight_decay: f64) -> Rule {
     rule(Adafactor { beta2_decay, eps1: eps.0, eps2: eps.1, d, weight_decay })
 }
@@ -90,7 +95,9 @@ fn adafactor(beta2_decay: f64, eps: (Option<f64>, f64), d: f64, weight_decay: f6
 /// Momentum for matrices whose directions are brought near orthogonal ones.
 #[pyfunction(name = "Muon")]
 #[pyo3(signature = (weight_decay = 0.1, momentum = 0.95, nesterov = true, ns_coefficients = (3.4445, -4.775, 2.0315), eps = 1e-7,
-    ns_steps = 5, adjust_lr_fn = None, *, dtype = None))]
+    ns_steps = 5, adjust_lr_fn = None, *, dtype = None),
+    text_signature = "(weight_decay=0.1, momentum=0.95, nesterov=True, ns_coefficients=(3.4445, -4.775, 2.0315), eps=1e-07, \
+ns_steps=5, adjust_lr_fn=None, *, dtype=None)")]
 #[allow(clippy::too_many_arguments)]
 fn muon(
     weight_decay: f64,
@@ -176,8 +183,8 @@ fn moved(
         all.push(run(py, || Ok(rules[i].0.update(p, g, &known, step, rates[i])))?);
     }
     // Inside a transformation nothing has a value yet.
-    if !named.iter().any(|(_, p)| p.is_followed()) {
-        let targets: Vec<&Tensor> = all.iter().flat_map(|(p, slots)| std::iter::once(p).chain(slots.values())).collect();
+    let targets: Vec<&Tensor> = all.iter().flat_map(|(p, slots)| std::iter::once(p).chain(slots.values())).collect();
+    if !targets.iter().any(|t| t.is_followed()) {
         compute(py, || covector::try_eval(targets.iter().copied()))?;
     }
     Ok(all)

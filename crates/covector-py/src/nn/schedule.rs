@@ -70,7 +70,8 @@ fn restarts(lr: f64, T_0: usize, T_mult: usize, eta_min: f64) -> PySchedule {
 
 /// From one part of the rate to another in a straight line, then the latter.
 #[pyfunction(name = "LinearLR")]
-#[pyo3(signature = (lr, start_factor = 1.0 / 3.0, end_factor = 1.0, total_iters = 5))]
+#[pyo3(signature = (lr, start_factor = 1.0 / 3.0, end_factor = 1.0, total_iters = 5),
+    text_signature = "(lr, start_factor=0.3333333333333333, end_factor=1.0, total_iters=5)")]
 fn linear(lr: f64, start_factor: f64, end_factor: f64, total_iters: usize) -> PySchedule {
     schedule(Linear { rate: lr, start: start_factor, end: end_factor, steps: total_iters })
 }

@@ -284,7 +284,7 @@ class _Recurrent(_Layer):
         self._begin(layer, dtype, device)
         self._tell({"input_size": sizes[0], "hidden_size": sizes[1], "num_layers": sizes[2], **options, "batch_first": batch_first})
 
-    def _unroll(self, x, hidden):
+    def _unroll(self, x, hidden, mask):
         x = _core.asarray(x)
         single = x.ndim == 2
         hidden = [] if hidden is None else [_core.asarray(h) for h in hidden]
@@ -292,14 +292,17 @@ class _Recurrent(_Layer):
             x, hidden = x[None], [h[:, None] for h in hidden]
         elif not self.batch_first:
             x = _swapped(x)
-        y, *hidden = self._run(x, hidden=hidden)
+        y, *hidden = self._run(x, hidden=hidden, masks=[mask])
         if single:
             return y[0], [h[:, 0] for h in hidden]
         return (y if self.batch_first else _swapped(y)), hidden
 
-    def forward(self, input, hx=None):
-        """The states of the last layer at every time, and those of all layers after the last."""
-        y, (h,) = self._unroll(input, None if hx is None else [hx])
+    def forward(self, input, hx=None, *, mask=None):
+        """The states of the last layer at every time, and those of all layers after the last.
+
+        `mask [batch, time]` is true where there is something: elsewhere results are 0 and states stay, as of packed sequences.
+        """
+        y, (h,) = self._unroll(input, None if hx is None else [hx], mask)
         return y, h
 
 
@@ -332,9 +335,12 @@ class LSTM(_Recurrent):
     _name = "LSTM"
     __init__ = GRU.__init__
 
-    def forward(self, input, hx=None):
-        """The states of the last layer at every time, and `(h, c)`: states and memories of all layers after the last."""
-        y, (h, c) = self._unroll(input, hx)
+    def forward(self, input, hx=None, *, mask=None):
+        """The states of the last layer at every time, and `(h, c)`: states and memories of all layers after the last.
+
+        `mask [batch, time]` is true where there is something: elsewhere results are 0 and states stay, as of packed sequences.
+        """
+        y, (h, c) = self._unroll(input, hx, mask)
         return y, (h, c)
 
 

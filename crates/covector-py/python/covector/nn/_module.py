@@ -301,7 +301,7 @@ class Module:
                     # What stands at several places is told by the first of them.
                     parts.append(str([(key, first.setdefault(id(x), len(first))) for key, x in value.items()]))
                 elif isinstance(value, _core._nn.Layer):
-                    parts.append(f"{name}@{id(value)}")
+                    continue  # its class and `_told` say all of it
                 elif not _plain(value):
                     return None
                 else:

@@ -1,0 +1,148 @@
+"""Ctrl-C ends a computation, and leaves everything as it was."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import covector as cv
+
+CASES = {
+    "many large steps": """
+        x = cv.asarray(np.random.default_rng(0).normal(size=(800, 800)) / 30)
+        y = x
+        for _ in range(20_000):
+            y = y @ x
+    """,
+    "many small steps": """
+        x = cv.asarray(np.random.default_rng(0).normal(size=(24, 24)) / 5)
+        y = x
+        for _ in range(400_000):
+            y = cv.linalg.inv(y @ x + 30 * cv.eye(24, dtype=cv.float64))
+    """,
+    "one product": """
+        x = cv.asarray(np.ones((9_000, 9_000)))
+        y = x @ x
+    """,
+    "a compiled function": """
+        x = cv.asarray(np.random.default_rng(0).normal(size=(800, 800)) / 30)
+
+        def f(x):
+            y = x
+            for _ in range(20_000):
+                y = y @ x
+            return y
+
+        f = cv.compile(f)
+        class y:
+            block_until_ready = staticmethod(lambda: f(x))
+    """,
+    "a backward pass": """
+        x = cv.asarray(np.random.default_rng(0).normal(size=(800, 800)) / 30).requires_grad_()
+        y = x
+        for _ in range(10_000):
+            y = y @ x
+        y = y.sum()
+        y.block_until_ready = y.backward if False else None
+    """,
+}
+PROGRAM = """
+import sys, time
+import numpy as np
+import covector as cv
+{graph}
+print("ready", flush=True)
+begun = time.monotonic()
+try:
+    {run}
+except KeyboardInterrupt:
+    print(f"interrupted after {{time.monotonic() - begun:.2f}}", flush=True)
+    z = (x.detach()[:3, :3] + 1).sum()
+    print("alive", float(z) == float(z), flush=True)
+    sys.exit(7)
+print("done", flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("threads", ["2", "1"])
+@pytest.mark.parametrize("name", list(CASES))
+def test_ctrl_c_ends_a_long_computation(name, threads):
+    if (name, threads) == ("one product", "1"):
+        pytest.skip("one step on one thread is not cut")
+    graph = textwrap.dedent(CASES[name]).split("        y.block_until_ready =")[0]
+    graph = "\n".join(line for line in graph.splitlines() if "y.block_until_ready = y" not in line)
+    run = "y.backward()" if name == "a backward pass" else "y.block_until_ready()"
+    program = PROGRAM.format(graph=graph, run=run)
+    environment = {**os.environ, "COVECTOR_THREADS": threads}
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert child.stdout.readline() == "ready\n"
+        time.sleep(0.7)
+        assert child.poll() is None, "it was over too soon"
+        child.send_signal(signal.SIGINT)
+        sent = time.monotonic()
+        said = child.communicate(timeout=30)[0]
+        assert time.monotonic() - sent < 5, said
+        assert child.returncode == 7 and "interrupted" in said and "alive True" in said, said
+    finally:
+        child.kill()
+
+
+def test_handlers_that_return_let_the_computation_go_on():
+    x, calls = cv.asarray(np.random.default_rng(0).normal(size=(600, 600)) / 25), []
+    before = signal.signal(signal.SIGUSR1, lambda *_: calls.append(1))
+    try:
+        timer = threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGUSR1))
+        timer.start()
+        y = x
+        for _ in range(300):
+            y = y @ x
+        got = np.asarray(y)
+        timer.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert calls and np.isfinite(got).all()
+
+
+def test_an_interrupted_graph_is_computed_again():
+    class Stop(Exception):
+        pass
+
+    def stop(*_):
+        raise Stop
+
+    x = cv.asarray(np.random.default_rng(0).normal(size=(500, 500)) / 23)
+    y = x
+    for _ in range(600):
+        y = y @ x
+    other, failures = [], []
+
+    def work():
+        try:
+            z = x
+            for _ in range(300):
+                z = z @ x
+            other.append(np.asarray(z))
+        except BaseException as e:  # noqa: BLE001
+            failures.append(e)
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    thread = threading.Thread(target=work)
+    try:
+        threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGUSR1)).start()
+        thread.start()
+        with pytest.raises(Stop):
+            y.block_until_ready()
+            time.sleep(1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    thread.join()
+    assert not failures and np.isfinite(other[0]).all()
+    assert np.isfinite(np.asarray(y)).all()
