@@ -83,6 +83,13 @@ pub fn is_stopping() -> bool {
     STOPPING.load(Ordering::Relaxed)
 }
 
+/// A place in a long loop where it can be given up: unwinds to [`try_enter`] if it is.
+pub(crate) fn pause() {
+    if is_stopping() && rayon::current_thread_index().is_some() {
+        resume_unwind(Box::new(Stopped));
+    }
+}
+
 /// As [`enter`], but given up if the watch says so. Other work in the pool at that moment is given up with it.
 ///
 /// ```
@@ -144,9 +151,7 @@ fn spread(n: usize, cost: usize, body: &(dyn Fn(usize) + Sync)) {
     if n > 1 && cost >= SERIAL_BELOW && rayon::current_thread_index().is_some() {
         // Down to single chunks, so that no thread waits for another's last few.
         (0..n).into_par_iter().with_max_len(1).for_each(|i| {
-            if is_stopping() {
-                resume_unwind(Box::new(Stopped));
-            }
+            pause();
             body(i);
         });
     } else {
