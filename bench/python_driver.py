@@ -34,13 +34,11 @@ def mlp():
         p[...] = protocol.parameter(name, shape)
     x, y = cv.asarray(fill((128, 784), 3)), cv.asarray(labels((128,), 4, 10))
     adam = optim.AdamW(lr=3e-4, weight_decay=0.0)
-    step = cv.value_and_grad(lambda model: cv.cross_entropy(model(x), y))
     state = adam.init(model)
 
     def run():
         nonlocal model, state
-        loss, gradients = step(model)
-        model, state = adam.step(model, gradients, state)
+        loss, model, state = adam.minimize(lambda model: cv.cross_entropy(model(x), y), model, state)
         return float(loss)
 
     return run, [run() for _ in range(3)]

@@ -13,36 +13,38 @@ import covector as cv
 inf, nan, pi = math.inf, math.nan, math.pi
 
 UNARY = {
-    "abs": {nan: nan, -0.0: 0.0, 0.0: 0.0, -inf: inf, inf: inf, -2.0: 2.0},
-    "acos": {nan: nan, 1.5: nan, -1.5: nan, 1.0: 0.0, -1.0: pi, inf: nan, -inf: nan},
-    "acosh": {nan: nan, 0.5: nan, -1.0: nan, -inf: nan, 1.0: 0.0, inf: inf},
-    "asin": {nan: nan, 1.5: nan, -1.5: nan, 0.0: 0.0, -0.0: -0.0},
-    "asinh": {nan: nan, 0.0: 0.0, -0.0: -0.0, inf: inf, -inf: -inf},
-    "atan": {nan: nan, 0.0: 0.0, -0.0: -0.0, inf: pi / 2, -inf: -pi / 2},
-    "atanh": {nan: nan, -1.5: nan, 1.5: nan, -1.0: -inf, 1.0: inf, 0.0: 0.0, -0.0: -0.0},
-    "ceil": {inf: inf, -inf: -inf, 0.0: 0.0, -0.0: -0.0, nan: nan, -0.5: -0.0, 1.2: 2.0},
-    "cos": {nan: nan, 0.0: 1.0, -0.0: 1.0, inf: nan, -inf: nan},
-    "cosh": {nan: nan, 0.0: 1.0, -0.0: 1.0, inf: inf, -inf: inf},
-    "exp": {nan: nan, 0.0: 1.0, -0.0: 1.0, inf: inf, -inf: 0.0},
-    "expm1": {nan: nan, 0.0: 0.0, -0.0: -0.0, inf: inf, -inf: -1.0},
-    "floor": {inf: inf, -inf: -inf, 0.0: 0.0, -0.0: -0.0, nan: nan, 0.5: 0.0, -1.2: -2.0},
-    "log": {nan: nan, -1.0: nan, -inf: nan, 0.0: -inf, -0.0: -inf, 1.0: 0.0, inf: inf},
-    "log1p": {nan: nan, -1.5: nan, -inf: nan, -1.0: -inf, 0.0: 0.0, -0.0: -0.0, inf: inf},
-    "log2": {nan: nan, -1.0: nan, 0.0: -inf, -0.0: -inf, 1.0: 0.0, inf: inf, 8.0: 3.0},
-    "log10": {nan: nan, -1.0: nan, 0.0: -inf, -0.0: -inf, 1.0: 0.0, inf: inf},
-    "negative": {0.0: -0.0, -0.0: 0.0, inf: -inf, nan: nan},
-    "positive": {0.0: 0.0, -0.0: -0.0, inf: inf, nan: nan},
-    "reciprocal": {0.0: inf, -0.0: -inf, inf: 0.0, -inf: -0.0, nan: nan},
-    "round": {inf: inf, -inf: -inf, 0.0: 0.0, -0.0: -0.0, nan: nan, 0.5: 0.0, 1.5: 2.0, 2.5: 2.0, -0.5: -0.0, -1.5: -2.0},
-    "sign": {nan: nan, 0.0: 0.0, 3.0: 1.0, -3.0: -1.0, inf: 1.0, -inf: -1.0},
-    "sin": {nan: nan, 0.0: 0.0, -0.0: -0.0, inf: nan, -inf: nan},
-    "sinh": {nan: nan, 0.0: 0.0, -0.0: -0.0, inf: inf, -inf: -inf},
-    "sqrt": {nan: nan, -1.0: nan, -inf: nan, 0.0: 0.0, -0.0: -0.0, inf: inf},
-    "square": {0.0: 0.0, -0.0: 0.0, inf: inf, -inf: inf, nan: nan},
-    "tan": {nan: nan, 0.0: 0.0, -0.0: -0.0, inf: nan, -inf: nan},
-    "tanh": {nan: nan, 0.0: 0.0, -0.0: -0.0, inf: 1.0, -inf: -1.0},
-    "trunc": {inf: inf, -inf: -inf, 0.0: 0.0, -0.0: -0.0, nan: nan, 0.5: 0.0, -0.5: -0.0, -1.7: -1.0},
-}
+    "abs": [(nan, nan), (-0.0, 0.0), (0.0, 0.0), (-inf, inf), (inf, inf), (-2.0, 2.0)],
+    "acos": [(nan, nan), (1.5, nan), (-1.5, nan), (1.0, 0.0), (-1.0, pi), (inf, nan), (-inf, nan)],
+    "acosh": [(nan, nan), (0.5, nan), (-1.0, nan), (-inf, nan), (1.0, 0.0), (inf, inf)],
+    "asin": [(nan, nan), (1.5, nan), (-1.5, nan), (0.0, 0.0), (-0.0, -0.0)],
+    "asinh": [(nan, nan), (0.0, 0.0), (-0.0, -0.0), (inf, inf), (-inf, -inf)],
+    "atan": [(nan, nan), (0.0, 0.0), (-0.0, -0.0), (inf, pi / 2), (-inf, -pi / 2)],
+    "atanh": [(nan, nan), (-1.5, nan), (1.5, nan), (-1.0, -inf), (1.0, inf), (0.0, 0.0), (-0.0, -0.0)],
+    "ceil": [(inf, inf), (-inf, -inf), (0.0, 0.0), (-0.0, -0.0), (nan, nan), (-0.5, -0.0), (1.2, 2.0)],
+    "cos": [(nan, nan), (0.0, 1.0), (-0.0, 1.0), (inf, nan), (-inf, nan)],
+    "cosh": [(nan, nan), (0.0, 1.0), (-0.0, 1.0), (inf, inf), (-inf, inf)],
+    "exp": [(nan, nan), (0.0, 1.0), (-0.0, 1.0), (inf, inf), (-inf, 0.0)],
+    "expm1": [(nan, nan), (0.0, 0.0), (-0.0, -0.0), (inf, inf), (-inf, -1.0)],
+    "floor": [(inf, inf), (-inf, -inf), (0.0, 0.0), (-0.0, -0.0), (nan, nan), (0.5, 0.0), (-1.2, -2.0)],
+    "log": [(nan, nan), (-1.0, nan), (-inf, nan), (0.0, -inf), (-0.0, -inf), (1.0, 0.0), (inf, inf)],
+    "log1p": [(nan, nan), (-1.5, nan), (-inf, nan), (-1.0, -inf), (0.0, 0.0), (-0.0, -0.0), (inf, inf)],
+    "log2": [(nan, nan), (-1.0, nan), (0.0, -inf), (-0.0, -inf), (1.0, 0.0), (inf, inf), (8.0, 3.0)],
+    "log10": [(nan, nan), (-1.0, nan), (0.0, -inf), (-0.0, -inf), (1.0, 0.0), (inf, inf)],
+    "negative": [(0.0, -0.0), (-0.0, 0.0), (inf, -inf), (nan, nan)],
+    "positive": [(0.0, 0.0), (-0.0, -0.0), (inf, inf), (nan, nan)],
+    "reciprocal": [(0.0, inf), (-0.0, -inf), (inf, 0.0), (-inf, -0.0), (nan, nan)],
+    "round": [
+        (inf, inf), (-inf, -inf), (0.0, 0.0), (-0.0, -0.0), (nan, nan), (0.5, 0.0), (1.5, 2.0), (2.5, 2.0), (-0.5, -0.0), (-1.5, -2.0),
+    ],
+    "sign": [(nan, nan), (0.0, 0.0), (3.0, 1.0), (-3.0, -1.0), (inf, 1.0), (-inf, -1.0)],
+    "sin": [(nan, nan), (0.0, 0.0), (-0.0, -0.0), (inf, nan), (-inf, nan)],
+    "sinh": [(nan, nan), (0.0, 0.0), (-0.0, -0.0), (inf, inf), (-inf, -inf)],
+    "sqrt": [(nan, nan), (-1.0, nan), (-inf, nan), (0.0, 0.0), (-0.0, -0.0), (inf, inf)],
+    "square": [(0.0, 0.0), (-0.0, 0.0), (inf, inf), (-inf, inf), (nan, nan)],
+    "tan": [(nan, nan), (0.0, 0.0), (-0.0, -0.0), (inf, nan), (-inf, nan)],
+    "tanh": [(nan, nan), (0.0, 0.0), (-0.0, -0.0), (inf, 1.0), (-inf, -1.0)],
+    "trunc": [(inf, inf), (-inf, -inf), (0.0, 0.0), (-0.0, -0.0), (nan, nan), (0.5, 0.0), (-0.5, -0.0), (-1.7, -1.0)],
+}  # fmt: skip
 BINARY = {
     "add": [
         (inf, -inf, nan), (-inf, inf, nan), (inf, inf, inf), (-inf, -inf, -inf), (inf, 1.0, inf), (1.0, -inf, -inf),
@@ -108,7 +110,7 @@ def same(got, want, what, dtype="float64"):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", UNARY)
 def test_functions_of_one(name, dtype, repeated):
-    for x, want in UNARY[name].items():
+    for x, want in UNARY[name]:
         same(getattr(cv, name)(cv.asarray([x] * repeated, dtype=dtype)), [want] * repeated, f"{name}({x})", dtype)
 
 
@@ -157,14 +159,20 @@ COMPLEX = ["exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "a
 def test_complex_functions_are_those_of_c99(name):
     wrong = []
     for re, im in itertools.product(PARTS, PARTS):
+        if math.isnan(re + im) and 0.0 in (re, im):
+            continue  # corrected in C after C99, whose first text Python follows
         try:
             want = getattr(cmath, name)(complex(re, im))
         except (ValueError, OverflowError):
             continue  # Python refuses what C99 gives as an infinity or a NaN
         got = complex(np.asarray(getattr(cv, name)(cv.asarray(np.asarray([complex(re, im)]))))[0])
+        # Where nothing finite comes in, C99 leaves the signs of zeros and infinities open.
+        signs = not (math.isnan(re) or math.isnan(im) or (math.isinf(re) and math.isinf(im)))
         for a, b in ((got.real, want.real), (got.imag, want.imag)):
+            if not signs:
+                a, b = abs(a), abs(b)
             fits = (math.isnan(a) and math.isnan(b)) or a == b or math.isclose(a, b, rel_tol=1e-13)
-            if not fits or (b == 0 and not (math.isnan(want.real) or math.isnan(want.imag)) and math.copysign(1, a) != math.copysign(1, b)):
+            if not fits or (b == 0 and math.copysign(1, a) != math.copysign(1, b)):
                 wrong.append((re, im, got, want))
                 break
     assert not wrong, "\n".join(map(str, wrong))

@@ -6,7 +6,7 @@ use covector_nn::optim::{Adadelta, Adafactor, Adagrad, Adam, Ema, LBFGS, Lamb, L
 use covector_nn::optim::{Rule as Moves, Slots};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::array::{PyArray, wrap};
 use crate::convert::{to_tensor, value};
@@ -164,26 +164,35 @@ fn fit(p: &Tensor, g: &Tensor, path: &str) -> PyResult<()> {
     Err(PyValueError::new_err(format!("the gradient of `{path}` is {}, the parameter {}", g.spec(), p.spec())))
 }
 
-/// Everything a step made: parameters and slots, path by path.
+/// Everything a step made, path by path, computed together with `more`: parameters and slots. Gradients that nobody else
+/// holds are not kept.
+#[allow(clippy::too_many_arguments)]
 fn moved(
     py: Python<'_>,
     rules: &[PyRef<'_, Rule>],
     rates: &[f64],
     named: &[(String, Tensor)],
-    gradients: &[Tensor],
+    gradients: Vec<Tensor>,
     slots: &Bound<'_, PyDict>,
     step: u64,
+    more: &[Tensor],
 ) -> PyResult<Vec<(Tensor, Slots)>> {
+    if gradients.len() != named.len() || rules.len() != named.len() || rates.len() != named.len() {
+        let text = format!("{} gradients and {} rules for {} parameters", gradients.len(), rules.len(), named.len());
+        return Err(PyValueError::new_err(text));
+    }
     let mut all = Vec::with_capacity(named.len());
-    for (i, ((path, p), g)) in named.iter().zip(gradients).enumerate() {
+    for (i, ((path, p), g)) in named.iter().zip(&gradients).enumerate() {
         fit(p, g, path)?;
         let known = slots.get_item(path)?;
         let known = known.ok_or_else(|| PyValueError::new_err(format!("the state knows no parameter `{path}`")))?;
         let known = slots_of(&known)?;
         all.push(run(py, || Ok(rules[i].0.update(p, g, &known, step, rates[i])))?);
     }
+    drop(gradients);
     // Inside a transformation nothing has a value yet.
-    let targets: Vec<&Tensor> = all.iter().flat_map(|(p, slots)| std::iter::once(p).chain(slots.values())).collect();
+    let new = all.iter().flat_map(|(p, slots)| std::iter::once(p).chain(slots.values()));
+    let targets: Vec<&Tensor> = new.chain(more).collect();
     if !targets.iter().any(|t| t.is_followed()) {
         compute(py, || covector::try_eval(targets.iter().copied()))?;
     }
@@ -203,17 +212,47 @@ fn step<'py>(
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyDict>)> {
     let (p, g) = (flatten(parameters, true)?, flatten(gradients, true)?);
     let named = p.named();
-    if g.leaves.len() != named.len() || rules.len() != named.len() || rates.len() != named.len() {
-        let text = format!("{} gradients and {} rules for {} parameters", g.leaves.len(), rules.len(), named.len());
-        return Err(PyValueError::new_err(text));
-    }
+    let made = moved(py, &rules, &rates, &named, g.leaves, slots, step, &[])?;
+    rebuilt(py, &p, &named, made)
+}
+
+fn rebuilt<'py>(
+    py: Python<'py>,
+    p: &Leaves,
+    named: &[(String, Tensor)],
+    made: Vec<(Tensor, Slots)>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyDict>)> {
     let (mut new, all) = (Vec::with_capacity(named.len()), PyDict::new(py));
-    let made = moved(py, &rules, &rates, &named, &g.leaves, slots, step)?;
     for ((path, _), (p, slots)) in named.iter().zip(made) {
         new.push(p);
         all.set_item(path, dict_of(py, slots)?)?;
     }
     Ok((p.with(new).build(py)?, all))
+}
+
+/// As [`step`] down the gradient of a loss, all as one evaluation: the loss and its other results, parameters, slots.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+fn minimize<'py>(
+    py: Python<'py>,
+    loss: &Bound<'py, PyAny>,
+    arguments: (Bound<'py, PyTuple>, Bound<'py, PyDict>),
+    has_aux: bool,
+    rules: Vec<PyRef<'py, Rule>>,
+    rates: Vec<f64>,
+    parameters: &Bound<'py, PyAny>,
+    slots: &Bound<'py, PyDict>,
+    step: u64,
+) -> PyResult<(Bound<'py, PyAny>, Option<Py<PyAny>>, Bound<'py, PyAny>, Bound<'py, PyDict>)> {
+    let (p, (args, kwargs)) = (flatten(parameters, true)?, arguments);
+    let (y, aux, gradients) = crate::transform::value_and_gradient(py, &p, has_aux, |x| {
+        let all = std::iter::once(x).chain(args.iter());
+        loss.call(PyTuple::new(py, all.collect::<Vec<_>>())?, Some(&kwargs))
+    })?;
+    let named = p.named();
+    let made = moved(py, &rules, &rates, &named, gradients.leaves, slots, step, std::slice::from_ref(&y))?;
+    let (new, all) = rebuilt(py, &p, &named, made)?;
+    Ok((wrap(py, y)?.into_bound(py), aux, new, all))
 }
 
 /// As [`step`] for leaves that require a gradient and have one: they become the leaves after the step, with their gradients.
@@ -233,7 +272,7 @@ fn step_leaves<'py>(
         named.push((path.clone(), Tensor::from_array(value(py, &p)?)));
         gradients.push(g);
     }
-    let made = moved(py, &rules, &rates, &named, &gradients, slots, step)?;
+    let made = moved(py, &rules, &rates, &named, gradients.clone(), slots, step, &[])?;
     let all = PyDict::new(py);
     for (((path, handle), g), (p, slots)) in parameters.iter().zip(&gradients).zip(made) {
         let leaf = run(py, || {
@@ -348,6 +387,6 @@ pub fn add(optim: &Bound<'_, PyModule>) -> PyResult<()> {
         ($($f:ident),* $(,)?) => { $( optim.add_function(wrap_pyfunction!($f, optim)?)?; )* };
     }
     functions!(sgd, adam, adamw, adagrad, rmsprop, adadelta, lion, lamb, adafactor, muon);
-    functions!(start, paths, fits, step, step_leaves, clip_grad_norm, clip_grad_value, ema, lbfgs);
+    functions!(start, paths, fits, step, minimize, step_leaves, clip_grad_norm, clip_grad_value, ema, lbfgs);
     Ok(())
 }

@@ -107,6 +107,21 @@ class Optimizer:
         new, slots = _optim.step([rule for rule, _ in chosen], rates, parameters, gradients, state["slots"], steps + 1)
         return new, {"steps": _core.asarray(steps + 1), "slots": slots}
 
+    def minimize(self, loss, parameters, state, *args, lr=None, has_aux=False, **kwargs):
+        """`(loss, parameters, state)` after a step down the gradient of `loss(parameters, *args, **kwargs)`, as one evaluation.
+
+        It is `value_and_grad` and `step` in one, without the gradients being stored. With `has_aux=True` the function gives
+        a pair, and so is the first result.
+        """
+        steps = int(state["steps"])
+        chosen = list(self._rules(_optim.paths(parameters)))
+        rates = [_rate(rate if lr is None else lr, steps) for _, rate in chosen]
+        rules = [rule for rule, _ in chosen]
+        value, other, new, slots = _optim.minimize(
+            loss, (args, kwargs), has_aux, rules, rates, parameters, state["slots"], steps + 1
+        )
+        return (value, other) if has_aux else value, new, {"steps": _core.asarray(steps + 1), "slots": slots}
+
     def _step_leaves(self, closure):
         if not self.param_groups:
             raise TypeError("this optimiser was given no parameters\n  hint: use `step(parameters, gradients, state)`")
