@@ -17,7 +17,7 @@ def add1():
 
 
 def chain16():
-    x = cv.asarray(fill((1 << 20,), 1))
+    x = cv.array(fill((1 << 20,), 1))
 
     def run():
         y = x
@@ -32,7 +32,7 @@ def mlp():
     model = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
     for (_, p), (name, shape) in zip(model.named_parameters(), protocol.MLP.items()):
         p[...] = protocol.parameter(name, shape)
-    x, y = cv.asarray(fill((128, 784), 3)), cv.asarray(labels((128,), 4, 10))
+    x, y = cv.array(fill((128, 784), 3)), cv.array(labels((128,), 4, 10))
     adam = optim.AdamW(lr=3e-4, weight_decay=0.0)
     state = adam.init(model)
 

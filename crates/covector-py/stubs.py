@@ -110,7 +110,7 @@ def members(cls, public):
     """What a class has besides what its first public base has: its own, and that of bases that are not told."""
     found = {}
     for base in cls.__mro__:
-        if base is object or (base is not cls and base.__name__ in public):
+        if base is object or (base is not cls and base in public):
             break
         for name, value in vars(base).items():
             if name in ("__init__", "__call__", "__len__", "__iter__", "__getitem__", "__setitem__") or not name.startswith("_"):
@@ -120,15 +120,16 @@ def members(cls, public):
 
 def base_of(cls, public):
     """The first public base, as a stub has it."""
-    name = next((base.__name__ for base in cls.__mro__[1:] if base.__name__ in public), None)
+    name = next((base.__name__ for base in cls.__mro__[1:] if base in public), None)
     return f"({name})" if name else ""
 
 
 def package(module):
     """The stub of a package of classes."""
-    public = {name for name in module.__all__ if isinstance(getattr(module, name), type)}
+    named = {name for name in module.__all__ if isinstance(getattr(module, name), type)}
+    public = {getattr(module, name) for name in named}
     text = [HEAD.replace("compiled module", f"package {module.__name__}").replace(", final", ""), "\n"]
-    order = sorted(public, key=lambda name: (len(getattr(module, name).__mro__), name))
+    order = sorted(named, key=lambda name: (len(getattr(module, name).__mro__), name))
     for name in order:
         cls = getattr(module, name)
         text.append(f"class {name}{base_of(cls, public)}:\n")
@@ -144,7 +145,7 @@ def package(module):
             lines.append("    def __getattr__(self, name: str) -> Any: ...\n")
         text += lines or ["    ...\n"]
         text.append("\n")
-    for name in sorted(set(module.__all__) - public):
+    for name in sorted(set(module.__all__) - named):
         value = getattr(module, name)
         if inspect.ismodule(value):
             text.append(f"from {value.__name__.rpartition('.')[0]} import {name} as {name}\n")

@@ -177,7 +177,8 @@ fn moved(
     step: u64,
     more: &[Tensor],
 ) -> PyResult<Vec<(Tensor, Slots)>> {
-    if gradients.len() != named.len() || rules.len() != named.len() || rates.len() != named.len() {
+    let many = [1, named.len()];
+    if gradients.len() != named.len() || !many.contains(&rules.len()) || rates.len() != rules.len() {
         let text = format!("{} gradients and {} rules for {} parameters", gradients.len(), rules.len(), named.len());
         return Err(PyValueError::new_err(text));
     }
@@ -187,12 +188,14 @@ fn moved(
         let known = slots.get_item(path)?;
         let known = known.ok_or_else(|| PyValueError::new_err(format!("the state knows no parameter `{path}`")))?;
         let known = slots_of(&known)?;
+        // One rule serves all.
+        let i = i.min(rules.len() - 1);
         all.push(run(py, || Ok(rules[i].0.update(p, g, &known, step, rates[i])))?);
     }
     drop(gradients);
     // Inside a transformation nothing has a value yet.
-    let new = all.iter().flat_map(|(p, slots)| std::iter::once(p).chain(slots.values()));
-    let targets: Vec<&Tensor> = new.chain(more).collect();
+    let slots = all.iter().flat_map(|(_, slots)| slots.values());
+    let targets: Vec<&Tensor> = more.iter().chain(all.iter().map(|(p, _)| p)).chain(slots).collect();
     if !targets.iter().any(|t| t.is_followed()) {
         compute(py, || covector::try_eval(targets.iter().copied()))?;
     }

@@ -371,7 +371,7 @@ def _function(name, f, options=""):
         return ", ".join(f"{key}={getattr(self, key)!r}" for key in names)
 
     __init__.__signature__ = signature
-    members = {"__init__": __init__, "forward": forward, "extra_repr": extra_repr, "__doc__": f.__doc__, "__module__": __name__}
+    members = {"_plain": True, "__init__": __init__, "forward": forward, "extra_repr": extra_repr, "__doc__": f.__doc__, "__module__": __name__}
     return type(name, (Module,), members)
 
 

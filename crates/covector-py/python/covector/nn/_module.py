@@ -54,6 +54,39 @@ def _plain(value):
     return value is None or isinstance(value, (bool, int, float, str))
 
 
+# No function here refers to itself by a closure: such cycles would keep parameters until they are collected.
+def _collect(module, path, found):
+    """Notes a module and all inside by what they are, each with its first path."""
+    if id(module) not in found:
+        found[id(module)] = path, module
+        for name, child in module._modules.items():
+            _collect(child, f"{path}.{name}" if path else name, found)
+
+
+def _copied(module, path, leaves, modules, arrays):
+    """A copy of a module with other leaves, by path; what is shared inside stays shared."""
+    known = modules.get(id(module))
+    if known is not None:
+        return known
+    if module._plain and not module._buffers:
+        return module
+    known = modules[id(module)] = object.__new__(type(module))
+    inside, own = known.__dict__, module.__dict__
+    inside.update(own)
+    for held in ("_parameters", "_buffers"):
+        new = inside[held] = {}
+        for name, x in own[held].items():
+            found = leaves.get(f"{path}.{name}" if path else name)
+            if found is not None:
+                arrays[id(x)] = found
+            new[name] = arrays.get(id(x), x)
+    inside["_modules"] = {
+        name: _copied(child, f"{path}.{name}" if path else name, leaves, modules, arrays)
+        for name, child in own["_modules"].items()
+    }
+    return known
+
+
 class Module:
     """The base of layers and models: parameters, buffers and other modules are its attributes.
 
@@ -62,6 +95,8 @@ class Module:
     """
 
     training = True
+    #: True for classes that hold nothing but options: copies share them.
+    _plain = False
 
     def __init__(self):
         for name in ("_parameters", "_buffers", "_modules"):
@@ -142,16 +177,9 @@ class Module:
 
     def named_modules(self, prefix=""):
         """This module and all inside, by path; each once."""
-        seen = set()
-
-        def all_of(module, path):
-            if id(module) not in seen:
-                seen.add(id(module))
-                yield path, module
-                for name, child in module._modules.items():
-                    yield from all_of(child, f"{path}.{name}" if path else name)
-
-        return all_of(self, prefix)
+        found = {}
+        _collect(self, prefix, found)
+        return iter([(path, module) for path, module in found.values()])
 
     def modules(self):
         """This module and all inside; each once."""
@@ -264,32 +292,19 @@ class Module:
 
     def __tree__(self, buffers):
         """The leaves by path, for transformations: the parameters, and the buffers if they are wanted."""
-        leaves = dict(self.named_parameters())
-        if buffers:
-            leaves.update(self.named_buffers())
+        found, seen, leaves = {}, set(), {}
+        _collect(self, "", found)
+        for held in ("_parameters", "_buffers") if buffers else ("_parameters",):
+            for path, module in found.values():
+                for name, x in module.__dict__[held].items():
+                    if id(x) not in seen:
+                        seen.add(id(x))
+                        leaves[f"{path}.{name}" if path else name] = x
         return leaves
 
     def __with_tree__(self, leaves):
         """A copy of the module with other leaves; what is not among them is shared with this one."""
-        modules, arrays = {}, {}
-        for path, module in self.named_modules():
-            for held in ("_parameters", "_buffers"):
-                for name, x in module.__dict__[held].items():
-                    new = leaves.get(f"{path}.{name}" if path else name)
-                    if new is not None:
-                        arrays[id(x)] = new
-
-        def copied(module):
-            known = modules.get(id(module))
-            if known is None:
-                known = modules[id(module)] = object.__new__(type(module))
-                known.__dict__.update(module.__dict__)
-                for held in ("_parameters", "_buffers"):
-                    known.__dict__[held] = {name: arrays.get(id(x), x) for name, x in module.__dict__[held].items()}
-                known.__dict__["_modules"] = {name: copied(child) for name, child in module._modules.items()}
-            return known
-
-        return copied(self)
+        return _copied(self, "", leaves, {}, {})
 
     def __tree_key__(self):
         """All but the leaves as text, or None if text cannot tell: compiled functions are recorded anew if it changes."""

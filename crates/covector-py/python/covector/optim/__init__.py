@@ -41,7 +41,7 @@ class Optimizer:
         self.defaults = defaults
         self.groups = dict(groups or {})
         self.param_groups = []
-        self._slots, self._steps = {}, 0
+        self._slots, self._steps, self._single = {}, 0, None
         if params is None:
             return
         if self.groups:
@@ -67,6 +67,15 @@ class Optimizer:
                 raise ValueError("a parameter is in two groups")
             p.requires_grad_()
         self.param_groups.append({**self.defaults, **group, "params": given})
+
+    def _chosen(self, parameters, step, lr):
+        """The rules and the learning rates for a tree: one for all, or one for each path."""
+        if not self.groups:
+            if self._single is None:
+                self._single = self._own(self.defaults)[0]
+            return [self._single], [_rate(self.defaults["lr"] if lr is None else lr, step)]
+        chosen = list(self._rules(_optim.paths(parameters)))
+        return [rule for rule, _ in chosen], [_rate(rate if lr is None else lr, step) for _, rate in chosen]
 
     def _rules(self, paths):
         """The rule and the learning rate for each path."""
@@ -102,9 +111,8 @@ class Optimizer:
         if state is None:
             raise TypeError("the step of a tree needs its state: the first is `optimizer.init(parameters)`")
         steps = int(state["steps"])
-        chosen = list(self._rules(_optim.paths(parameters)))
-        rates = [_rate(rate if lr is None else lr, steps) for _, rate in chosen]
-        new, slots = _optim.step([rule for rule, _ in chosen], rates, parameters, gradients, state["slots"], steps + 1)
+        rules, rates = self._chosen(parameters, steps, lr)
+        new, slots = _optim.step(rules, rates, parameters, gradients, state["slots"], steps + 1)
         return new, {"steps": _core.asarray(steps + 1), "slots": slots}
 
     def minimize(self, loss, parameters, state, *args, lr=None, has_aux=False, **kwargs):
@@ -114,9 +122,7 @@ class Optimizer:
         a pair, and so is the first result.
         """
         steps = int(state["steps"])
-        chosen = list(self._rules(_optim.paths(parameters)))
-        rates = [_rate(rate if lr is None else lr, steps) for _, rate in chosen]
-        rules = [rule for rule, _ in chosen]
+        rules, rates = self._chosen(parameters, steps, lr)
         value, other, new, slots = _optim.minimize(
             loss, (args, kwargs), has_aux, rules, rates, parameters, state["slots"], steps + 1
         )
