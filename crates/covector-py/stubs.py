@@ -106,6 +106,12 @@ def core():
     return "".join(text)
 
 
+#: Special methods that are told.
+SPECIAL = {
+    "__init__", "__call__", "__len__", "__iter__", "__getitem__", "__setitem__", "__getattr__", "__tree__", "__with_tree__", "__tree_key__",
+}  # fmt: skip
+
+
 def members(cls, public):
     """What a class has besides what its first public base has: its own, and that of bases that are not told."""
     found = {}
@@ -113,7 +119,7 @@ def members(cls, public):
         if base is object or (base is not cls and base in public):
             break
         for name, value in vars(base).items():
-            if name in ("__init__", "__call__", "__len__", "__iter__", "__getitem__", "__setitem__") or not name.startswith("_"):
+            if name in SPECIAL or not name.startswith("_"):
                 found.setdefault(name, value)
     return found
 
@@ -140,9 +146,6 @@ def package(module):
                 lines.append(f"    def {member}({shown(inspect.signature(value))}) -> {result}: ...\n")
             else:
                 lines.append(f"    {member}: Any\n")
-        # Whatever a module is assigned.
-        if name in ("Module", "Optimizer"):
-            lines.append("    def __getattr__(self, name: str) -> Any: ...\n")
         text += lines or ["    ...\n"]
         text.append("\n")
     for name in sorted(set(module.__all__) - named):

@@ -124,6 +124,18 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     macro_rules! functions {
         ($($f:ident),*) => { $( random.add_function(wrap_pyfunction!($f, &random)?)?; )* };
     }
-    functions!(key, split, fold_in, manual_seed, uniform, normal, randint, bernoulli, permutation, categorical, dropout);
+    functions!(
+        key,
+        split,
+        fold_in,
+        manual_seed,
+        uniform,
+        normal,
+        randint,
+        bernoulli,
+        permutation,
+        categorical,
+        dropout
+    );
     module.add("_random", random)
 }

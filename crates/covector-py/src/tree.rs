@@ -155,7 +155,8 @@ pub fn flatten_whole(object: &Bound<'_, PyAny>) -> PyResult<Leaves> {
 }
 
 fn taken_apart(object: &Bound<'_, PyAny>, all: bool, buffers: bool) -> PyResult<Leaves> {
-    let mut builder = Builder { leaves: Vec::new(), weak: Vec::new(), names: Vec::new(), path: Vec::new(), all, buffers };
+    let mut builder =
+        Builder { leaves: Vec::new(), weak: Vec::new(), names: Vec::new(), path: Vec::new(), all, buffers };
     let root = builder.node(object)?;
     let structure = Arc::new(Structure { root, names: builder.names });
     Ok(Leaves { leaves: builder.leaves, weak: builder.weak.into(), structure })

@@ -84,7 +84,8 @@ impl Layer {
             compute(py, || covector::try_eval(state.iter().filter(|t| !t.is_followed())))?;
         }
         let (results, state) = run(py, || self.0.call(parameters, state, &how))?;
-        let objects = |all: Vec<Tensor>| all.into_iter().map(|t| Py::new(py, PyArray::new(t))).collect::<PyResult<Vec<_>>>();
+        let objects =
+            |all: Vec<Tensor>| all.into_iter().map(|t| Py::new(py, PyArray::new(t))).collect::<PyResult<Vec<_>>>();
         Ok((PyTuple::new(py, objects(results)?)?, PyList::new(py, objects(state)?)?))
     }
 }
@@ -94,7 +95,8 @@ pub fn each<const D: usize>(name: &str, sizes: &Bound<'_, PyAny>) -> PyResult<[u
     let given = ints(sizes).map_err(|_| {
         PyTypeError::new_err(format!("`{name}` must be an integer or {D} integers, not {}", shown(sizes)))
     })?;
-    let one = |i: i64| usize::try_from(i).map_err(|_| PyValueError::new_err(format!("`{name}` must be 0 or more, not {i}")));
+    let one =
+        |i: i64| usize::try_from(i).map_err(|_| PyValueError::new_err(format!("`{name}` must be 0 or more, not {i}")));
     let all: Vec<usize> = given.iter().map(|&i| one(i)).collect::<PyResult<_>>()?;
     match all[..] {
         [single] => Ok([single; D]),
@@ -105,7 +107,11 @@ pub fn each<const D: usize>(name: &str, sizes: &Bound<'_, PyAny>) -> PyResult<[u
 }
 
 /// As [`each`], where `None` stands for something else.
-pub fn each_or<const D: usize>(name: &str, sizes: Option<&Bound<'_, PyAny>>, else_: [usize; D]) -> PyResult<[usize; D]> {
+pub fn each_or<const D: usize>(
+    name: &str,
+    sizes: Option<&Bound<'_, PyAny>>,
+    else_: [usize; D],
+) -> PyResult<[usize; D]> {
     sizes.filter(|s| !s.is_none()).map_or(Ok(else_), |s| each(name, s))
 }
 
@@ -155,13 +161,17 @@ impl Told<'_, '_> {
                 Err(PyValueError::new_err("padding=\"same\" needs a stride of 1, or the size changes"))
             }
             Some("same") => Ok((kernel, options.same(kernel))),
-            Some(other) => Err(PyValueError::new_err(format!("there is no padding {other:?}: give sizes, \"same\" or \"valid\""))),
+            Some(other) => {
+                Err(PyValueError::new_err(format!("there is no padding {other:?}: give sizes, \"same\" or \"valid\"")))
+            }
         }
     }
 }
 
 fn mode(name: &str) -> PyResult<&'static str> {
     ["zeros", "reflect", "replicate", "circular"].into_iter().find(|m| *m == name).ok_or_else(|| {
-        PyValueError::new_err(format!("there is no padding_mode {name:?}: zeros, reflect, replicate and circular are there"))
+        PyValueError::new_err(format!(
+            "there is no padding_mode {name:?}: zeros, reflect, replicate and circular are there"
+        ))
     })
 }

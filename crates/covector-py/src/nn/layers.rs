@@ -6,8 +6,8 @@ use covector_nn::pool::{AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool};
 use covector_nn::recurrent::Elman;
 use covector_nn::sequential::{Activation, Rate};
 use covector_nn::{
-    BatchNorm, Bilinear, Embedding, GRU, GroupNorm, LSTM, LayerNorm, Linear, MultiheadAttention, Positions, RMSNorm, RNN,
-    Rotary, TransformerDecoderLayer, TransformerEncoderLayer, TransformerOptions,
+    BatchNorm, Bilinear, Embedding, GRU, GroupNorm, LSTM, LayerNorm, Linear, MultiheadAttention, Positions, RMSNorm,
+    RNN, Rotary, TransformerDecoderLayer, TransformerEncoderLayer, TransformerOptions,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -261,7 +261,9 @@ fn multihead(
         Some("rotary_interleaved") => Positions::Rotary(Rotary { interleaved: true, ..Rotary::default() }),
         Some("alibi") => Positions::Alibi,
         Some(other) => {
-            return Err(PyValueError::new_err(format!("there are no positions {other:?}: rotary, rotary_interleaved and alibi are")));
+            return Err(PyValueError::new_err(format!(
+                "there are no positions {other:?}: rotary, rotary_interleaved and alibi are"
+            )));
         }
     };
     Layer::of(py, || {
@@ -282,7 +284,9 @@ fn transformer(
         "gelu" => Activation::Gelu,
         "silu" => Activation::Silu,
         other => {
-            return Err(PyValueError::new_err(format!("there is no activation {other:?} here: relu, gelu and silu are")));
+            return Err(PyValueError::new_err(format!(
+                "there is no activation {other:?} here: relu, gelu and silu are"
+            )));
         }
     };
     Ok(TransformerOptions { feedforward, activation, norm_first, bias, eps })
@@ -356,7 +360,9 @@ fn rnn(
     let cell = match nonlinearity {
         "tanh" => Elman::Tanh,
         "relu" => Elman::Relu,
-        other => return Err(PyValueError::new_err(format!("there is no nonlinearity {other:?}: tanh and relu are there"))),
+        other => {
+            return Err(PyValueError::new_err(format!("there is no nonlinearity {other:?}: tanh and relu are there")));
+        }
     };
     Layer::of(py, || {
         let layer = RNN::new(&key, input_size, hidden_size, num_layers, bias, bidirectional).with(cell);
@@ -371,9 +377,28 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     macro_rules! functions {
         ($($f:ident),* $(,)?) => { $( nn.add_function(wrap_pyfunction!($f, &nn)?)?; )* };
     }
-    functions!(linear, bilinear, embedding, conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d);
+    functions!(
+        linear,
+        bilinear,
+        embedding,
+        conv1d,
+        conv2d,
+        conv3d,
+        conv_transpose1d,
+        conv_transpose2d,
+        conv_transpose3d
+    );
     functions!(max1, max2, max3, mean1, mean2, mean3, adaptive_max1, adaptive_max2, adaptive_max3);
-    functions!(adaptive_mean1, adaptive_mean2, adaptive_mean3, layer_norm, rms_norm, group_norm, instance_norm, batch_norm);
+    functions!(
+        adaptive_mean1,
+        adaptive_mean2,
+        adaptive_mean3,
+        layer_norm,
+        rms_norm,
+        group_norm,
+        instance_norm,
+        batch_norm
+    );
     functions!(dropout, multihead, encoder_layer, decoder_layer, lstm, gru, rnn);
     module.add("_nn", nn)
 }

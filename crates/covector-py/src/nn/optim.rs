@@ -2,7 +2,9 @@
 
 use covector::{DType, Tensor, Tree};
 use covector_nn::AdamW;
-use covector_nn::optim::{Adadelta, Adafactor, Adagrad, Adam, Ema, LBFGS, Lamb, Lion, Memory, Muon, MuonScale, RMSprop, SGD};
+use covector_nn::optim::{
+    Adadelta, Adafactor, Adagrad, Adam, Ema, LBFGS, Lamb, Lion, Memory, Muon, MuonScale, RMSprop, SGD,
+};
 use covector_nn::optim::{Rule as Moves, Slots};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -113,7 +115,9 @@ fn muon(
         None | Some("original") => MuonScale::Original,
         Some("match_rms_adamw") => MuonScale::MatchRmsAdamW,
         Some(other) => {
-            return Err(PyValueError::new_err(format!("there is no adjust_lr_fn {other:?}: original and match_rms_adamw are")));
+            return Err(PyValueError::new_err(format!(
+                "there is no adjust_lr_fn {other:?}: original and match_rms_adamw are"
+            )));
         }
     };
     let (a, b, c) = ns_coefficients;
@@ -123,7 +127,8 @@ fn muon(
 }
 
 fn slots_of(object: &Bound<'_, PyAny>) -> PyResult<Slots> {
-    let dict = object.cast::<PyDict>().map_err(|_| PyTypeError::new_err("what a rule remembers is a dict of arrays"))?;
+    let dict =
+        object.cast::<PyDict>().map_err(|_| PyTypeError::new_err("what a rule remembers is a dict of arrays"))?;
     dict.iter().map(|(name, t)| Ok((crate::intern(name.extract()?), to_tensor(&t)?))).collect()
 }
 
@@ -137,7 +142,11 @@ fn dict_of<'py>(py: Python<'py>, slots: Slots) -> PyResult<Bound<'py, PyDict>> {
 
 /// What the rules remember of each parameter before the first step, by its path.
 #[pyfunction]
-fn start<'py>(py: Python<'py>, rules: Vec<PyRef<'py, Rule>>, parameters: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+fn start<'py>(
+    py: Python<'py>,
+    rules: Vec<PyRef<'py, Rule>>,
+    parameters: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyDict>> {
     let (leaves, all) = (flatten(parameters, true)?, PyDict::new(py));
     for (rule, (path, p)) in rules.iter().zip(leaves.named()) {
         all.set_item(path, dict_of(py, run(py, || Ok(rule.0.start(&p)))?)?)?;
@@ -233,6 +242,9 @@ fn rebuilt<'py>(
     Ok((p.with(new).build(py)?, all))
 }
 
+/// The loss, its other results, the parameters and the slots.
+type Minimized<'py> = (Bound<'py, PyAny>, Option<Py<PyAny>>, Bound<'py, PyAny>, Bound<'py, PyDict>);
+
 /// As [`step`] down the gradient of a loss, all as one evaluation: the loss and its other results, parameters, slots.
 #[pyfunction]
 #[allow(clippy::too_many_arguments)]
@@ -246,7 +258,7 @@ fn minimize<'py>(
     parameters: &Bound<'py, PyAny>,
     slots: &Bound<'py, PyDict>,
     step: u64,
-) -> PyResult<(Bound<'py, PyAny>, Option<Py<PyAny>>, Bound<'py, PyAny>, Bound<'py, PyDict>)> {
+) -> PyResult<Minimized<'py>> {
     let (p, (args, kwargs)) = (flatten(parameters, true)?, arguments);
     let (y, aux, gradients) = crate::transform::value_and_gradient(py, &p, has_aux, |x| {
         let all = std::iter::once(x).chain(args.iter());
@@ -303,7 +315,11 @@ fn clip_grad_norm<'py>(
 
 /// The gradients with every element moved into `-clip_value..=clip_value`.
 #[pyfunction]
-fn clip_grad_value<'py>(py: Python<'py>, gradients: &Bound<'py, PyAny>, clip_value: f64) -> PyResult<Bound<'py, PyAny>> {
+fn clip_grad_value<'py>(
+    py: Python<'py>,
+    gradients: &Bound<'py, PyAny>,
+    clip_value: f64,
+) -> PyResult<Bound<'py, PyAny>> {
     let g = flatten(gradients, true)?;
     run(py, || Ok(covector_nn::clip_grad_value(&g, clip_value)))?.build(py)
 }
@@ -341,7 +357,9 @@ fn lbfgs<'py>(
     let strong_wolfe = match line_search_fn {
         None => false,
         Some("strong_wolfe") => true,
-        Some(other) => return Err(PyValueError::new_err(format!("there is no line search {other:?}, but strong_wolfe"))),
+        Some(other) => {
+            return Err(PyValueError::new_err(format!("there is no line search {other:?}, but strong_wolfe")));
+        }
     };
     let method =
         LBFGS { rate: lr, max_iter, max_eval, tolerance_grad, tolerance_change, history: history_size, strong_wolfe };

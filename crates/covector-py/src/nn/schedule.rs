@@ -1,10 +1,10 @@
 //! Learning rates by the number of the step, with PyTorch's names.
 
-use covector_nn::schedule::{
-    Constant, Cosine, CosineRestarts, Exponential, Linear, MultiStep, OneCycle, Plateau, PlateauState, Polynomial, Schedule, Step,
-    Warmup, WarmupCosine,
-};
 use covector::Tensor;
+use covector_nn::schedule::{
+    Constant, Cosine, CosineRestarts, Exponential, Linear, MultiStep, OneCycle, Plateau, PlateauState, Polynomial,
+    Schedule, Step, Warmup, WarmupCosine,
+};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -99,7 +99,11 @@ fn one_cycle(
     let linear = match anneal_strategy {
         "cos" => false,
         "linear" => true,
-        other => return Err(PyValueError::new_err(format!("there is no anneal_strategy {other:?}: cos and linear are there"))),
+        other => {
+            return Err(PyValueError::new_err(format!(
+                "there is no anneal_strategy {other:?}: cos and linear are there"
+            )));
+        }
     };
     let (div, final_div) = (div_factor, final_div_factor);
     let cycle = OneCycle { peak: max_lr, steps: total_steps, rise: pct_start, div, final_div, linear, three_phase };
@@ -167,6 +171,18 @@ pub fn add(optim: &Bound<'_, PyModule>) -> PyResult<()> {
     macro_rules! functions {
         ($($f:ident),* $(,)?) => { $( optim.add_function(wrap_pyfunction!($f, optim)?)?; )* };
     }
-    functions!(constant, step_lr, multi_step, exponential, cosine, restarts, linear, polynomial, one_cycle, warmup_cosine, warmup);
+    functions!(
+        constant,
+        step_lr,
+        multi_step,
+        exponential,
+        cosine,
+        restarts,
+        linear,
+        polynomial,
+        one_cycle,
+        warmup_cosine,
+        warmup
+    );
     optim.add_class::<PyPlateau>()
 }
