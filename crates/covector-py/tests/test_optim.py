@@ -208,6 +208,47 @@ def test_both_manners_train_alike():
     assert (np.asarray(b(x)).argmax(1) == np.asarray(label)).mean() > 0.97
 
 
+def test_minimize_is_a_gradient_and_a_step():
+    x, label = spirals()
+    model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.BatchNorm1d(8), nn.Linear(8, 2))
+    loss = lambda model, x, label: cv.cross_entropy(model(x), label)
+    adam = optim.Adam(lr=0.01, groups={"0.*": {"lr": 0.1}})
+    one, two = model, model
+    first = second = adam.init(model)
+    for _ in range(3):
+        value, g = cv.value_and_grad(loss)(one, x, label)
+        one, first = adam.step(one, g, first)
+        both, two, second = adam.minimize(loss, two, second, x, label=label)
+        assert float(value) == float(both)
+    for p, q in zip(one.parameters(), two.parameters(), strict=True):
+        assert (np.asarray(p) == np.asarray(q)).all()
+    assert int(second["steps"]) == 3
+    sgd = optim.SGD(lr=0.1)
+    (value, other), w, _ = sgd.minimize(lambda w: ((w * w).sum(), "more"), cv.ones(2), sgd.init(cv.ones(2)), has_aux=True)
+    assert (float(value), other) == (2.0, "more") and np.asarray(w) == pytest.approx([0.8, 0.8])
+    with pytest.raises(ValueError, match="scalar"):
+        sgd.minimize(lambda w: w * w, cv.ones(2), sgd.init(cv.ones(2)))
+
+
+def test_modules_leave_no_cycles_behind():
+    import gc
+    import weakref
+
+    model, x = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)), cv.ones((4, 2))
+    gc.collect()
+    gc.disable()
+    try:
+        value, g = cv.value_and_grad(lambda m: m(x).sum())(model)
+        gone = weakref.ref(g)
+        del g, value
+        assert gone() is None
+        gone = weakref.ref(model)
+        del model
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
 def test_states_are_trees_and_are_saved(tmp_path):
     model, adam = nn.Linear(3, 2), optim.Adam(lr=0.1, groups={"*bias": {"weight_decay": 0.5}, "w*": optim.SGD(lr=0.2, momentum=0.9)})
     state = adam.init(model)

@@ -24,14 +24,14 @@ fn work_is_given_up_in_the_pool_and_on_the_calling_thread() {
     threads::set_watch(watch);
     threads::set_threads(2);
     // In the pool: long steps, of which one would do.
-    let x = ones([700, 700], DType::F32) / 700.0;
+    let x = ones([700, 700], DType::F32) / 700.0f64;
     let y = (0..4_000).fold(x.clone(), |y, _| y.matmul(&x));
     STOP.store(true, Ordering::Relaxed);
     let begun = Instant::now();
     assert!(interrupted(&y));
     assert!(begun.elapsed().as_secs_f64() < 5.0, "{:?}", begun.elapsed());
     // On the calling thread: many small steps.
-    let small = eye(3, 3, 0, DType::F64);
+    let small = eye(3, DType::F64);
     let z = (0..2_000).fold(small.clone(), |z, _| z.matmul(&small));
     assert!(interrupted(&z));
     STOP.store(false, Ordering::Relaxed);
