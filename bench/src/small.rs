@@ -13,11 +13,20 @@ pub fn prepare(row: &str) -> Option<Prepared> {
             let check = vec![(&a + &b).to_f64()];
             Prepared::new(check, move || eval([&(&a + &b)]))
         }
+        "chain16" => chain16(),
         "chain" => chain(),
         "chain_compiled" => chain_compiled(),
         "scalar_mlp" => scalar_mlp(),
         _ => None,
     }
+}
+
+/// Sixteen ops on a million numbers; `bench/python.py` asks the same of Python.
+fn chain16() -> Option<Prepared> {
+    let x = Tensor::from(fill32(1 << 20, 1, 1.0));
+    let f = move || (0..4).fold(x.clone(), |y, _| (y * 0.99 + &x).tanh().abs());
+    let figures = check(f().to_vec::<f32>().into_iter().map(f64::from));
+    Prepared::new(figures, move || eval([&f()]))
 }
 
 /// 333 times three ops on 16 numbers.

@@ -1,4 +1,4 @@
-"""Writes the type stubs of the compiled module: from its functions, their signatures and their docstrings.
+"""Writes the type stubs of the compiled module, and of the modules whose classes are made of it (`nn`, `optim`).
 
 Run it after a build: `python crates/covector-py/stubs.py`. With `--check` it only says whether they are up to date.
 """
@@ -106,15 +106,70 @@ def core():
     return "".join(text)
 
 
+#: Special methods that are told.
+SPECIAL = {
+    "__init__", "__call__", "__len__", "__iter__", "__getitem__", "__setitem__", "__getattr__", "__tree__", "__with_tree__", "__tree_key__",
+}  # fmt: skip
+
+
+def members(cls, public):
+    """What a class has besides what its first public base has: its own, and that of bases that are not told."""
+    found = {}
+    for base in cls.__mro__:
+        if base is object or (base is not cls and base in public):
+            break
+        for name, value in vars(base).items():
+            if name in SPECIAL or not name.startswith("_"):
+                found.setdefault(name, value)
+    return found
+
+
+def base_of(cls, public):
+    """The first public base, as a stub has it."""
+    name = next((base.__name__ for base in cls.__mro__[1:] if base in public), None)
+    return f"({name})" if name else ""
+
+
+def package(module):
+    """The stub of a package of classes."""
+    named = {name for name in module.__all__ if isinstance(getattr(module, name), type)}
+    public = {getattr(module, name) for name in named}
+    text = [HEAD.replace("compiled module", f"package {module.__name__}").replace(", final", ""), "\n"]
+    order = sorted(named, key=lambda name: (len(getattr(module, name).__mro__), name))
+    for name in order:
+        cls = getattr(module, name)
+        text.append(f"class {name}{base_of(cls, public)}:\n")
+        lines = []
+        for member, value in sorted(members(cls, public).items()):
+            if inspect.isfunction(value):
+                result = "None" if member == "__init__" else "Any"
+                lines.append(f"    def {member}({shown(inspect.signature(value))}) -> {result}: ...\n")
+            else:
+                lines.append(f"    {member}: Any\n")
+        text += lines or ["    ...\n"]
+        text.append("\n")
+    for name in sorted(set(module.__all__) - named):
+        value = getattr(module, name)
+        if inspect.ismodule(value):
+            text.append(f"from {value.__name__.rpartition('.')[0]} import {name} as {name}\n")
+        else:
+            text.append(f"def {name}({shown(inspect.signature(value))}) -> Any: ...\n")
+    names = "".join(f'    "{name}",\n' for name in module.__all__)
+    return "".join(text) + f"__all__ = [\n{names}]\n"
+
+
 def main():
-    path = HERE / "_core.pyi"
-    text = core()
-    if "--check" in sys.argv:
-        if not path.exists() or path.read_text() != text:
+    files = {
+        HERE / "_core.pyi": core(),
+        HERE / "nn" / "__init__.pyi": package(cv.nn),
+        HERE / "optim" / "__init__.pyi": package(cv.optim),
+    }
+    for path, text in files.items():
+        if "--check" not in sys.argv:
+            path.write_text(text)
+            print(f"{path}: {text.count('def ')} functions, of covector {cv.__version__}")
+        elif not path.exists() or path.read_text() != text:
             sys.exit(f"{path} is out of date: run crates/covector-py/stubs.py")
-        return
-    path.write_text(text)
-    print(f"{path}: {text.count('def ')} functions, of covector {cv.__version__}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("covector-models", &["covector", "covector-nn", "covector-io"]),
     ("covector-trace", &["covector"]),
     ("covector-lang", &["covector", "covector-trace"]),
-    ("covector-py", &["covector", "covector-io", "covector-trace"]),
+    ("covector-py", &["covector", "covector-nn", "covector-io", "covector-trace"]),
     (
         "covector-train",
         &["covector", "covector-nn", "covector-io", "covector-trace", "covector-models", "covector-data"],

@@ -4,7 +4,11 @@
 //! same bits whatever runs them. `COVECTOR_THREADS` or [`set_threads`] choose how many threads there are.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{OnceLock, RwLock};
+use std::time::Duration;
 
 use rayon::prelude::*;
 
@@ -50,6 +54,91 @@ pub fn enter<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     }
 }
 
+/// Work was given up because a [watch](set_watch) said so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stopped;
+
+static WATCH: OnceLock<fn() -> bool> = OnceLock::new();
+
+/// True while what runs in the pool is to stop.
+static STOPPING: AtomicBool = AtomicBool::new(false);
+
+/// How often a watch is asked.
+const TICK: Duration = Duration::from_millis(20);
+
+/// From now on `watch` is asked, every 20 ms and on the thread that waits for long work, whether to give the work up.
+///
+/// For programs that must answer meanwhile, as an interpreter answers Ctrl-C. The first watch stays.
+pub fn set_watch(watch: fn() -> bool) {
+    let _ = WATCH.set(watch);
+}
+
+/// Asks the watch, if there is one and this thread is not one of the pool, for which the thread that waits asks.
+pub fn ask_watch() -> bool {
+    WATCH.get().is_some_and(|watch| rayon::current_thread_index().is_none() && watch())
+}
+
+/// True if work of this process is being given up: what runs step by step should end with [`Stopped`].
+pub fn is_stopping() -> bool {
+    STOPPING.load(Ordering::Relaxed)
+}
+
+/// A place in a long loop where it can be given up: unwinds to [`try_enter`] if it is.
+pub(crate) fn pause() {
+    if is_stopping() && rayon::current_thread_index().is_some() {
+        resume_unwind(Box::new(Stopped));
+    }
+}
+
+/// As [`enter`], but given up if the watch says so. Other work in the pool at that moment is given up with it.
+///
+/// ```
+/// use covector_array::threads;
+/// assert_eq!(threads::try_enter(|| 1 + 1), Ok(2));
+/// ```
+///
+/// # Errors
+/// If it was given up.
+pub fn try_enter<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R, Stopped> {
+    let Some(&watch) = WATCH.get().filter(|_| rayon::current_thread_index().is_none()) else { return Ok(enter(work)) };
+    match pool().read().unwrap_or_else(|e| e.into_inner()).as_ref() {
+        Some(pool) => watched(pool, work, watch),
+        None => Ok(work()),
+    }
+}
+
+/// The work runs in the pool; this thread waits for it and asks the watch meanwhile.
+fn watched<R: Send>(
+    pool: &rayon::ThreadPool,
+    work: impl FnOnce() -> R + Send,
+    watch: fn() -> bool,
+) -> Result<R, Stopped> {
+    let (done, waiting) = sync_channel(1);
+    let mut outcome = None;
+    pool.in_place_scope(|scope| {
+        scope.spawn(|_| {
+            outcome = Some(catch_unwind(AssertUnwindSafe(work)));
+            // The receiver waits until it has this.
+            let _ = done.send(());
+        });
+        let mut stopping = false;
+        while waiting.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+            if !stopping && watch() {
+                stopping = true;
+                STOPPING.store(true, Ordering::Relaxed);
+            }
+        }
+        if stopping {
+            STOPPING.store(false, Ordering::Relaxed);
+        }
+    });
+    match outcome.expect("the work was spawned") {
+        Ok(result) => Ok(result),
+        Err(payload) if payload.is::<Stopped>() => Err(Stopped),
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
 /// Calls `body` for `0..n`, in parallel if the whole is worth it (`cost`: element operations in all).
 ///
 /// Outside [`enter`], or with one thread, the calls run in order on the calling thread.
@@ -61,7 +150,10 @@ pub fn for_each(n: usize, cost: usize, body: impl Fn(usize) + Sync) {
 fn spread(n: usize, cost: usize, body: &(dyn Fn(usize) + Sync)) {
     if n > 1 && cost >= SERIAL_BELOW && rayon::current_thread_index().is_some() {
         // Down to single chunks, so that no thread waits for another's last few.
-        (0..n).into_par_iter().with_max_len(1).for_each(body);
+        (0..n).into_par_iter().with_max_len(1).for_each(|i| {
+            pause();
+            body(i);
+        });
     } else {
         (0..n).for_each(body);
     }

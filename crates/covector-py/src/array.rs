@@ -41,7 +41,13 @@ impl PyArray {
         self.tensor.lock().unwrap_or_else(|e| e.into_inner()).clone()
     }
 
-    /// Lets this handle stand for another tensor, which is an assignment in Python.
+    /// Lets this handle stand for another tensor.
+    pub fn put(&self, tensor: Tensor) {
+        let old = std::mem::replace(&mut *self.tensor.lock().unwrap_or_else(|e| e.into_inner()), tensor);
+        drop(old);
+    }
+
+    /// As [`put`](Self::put) where that is an assignment in Python, which leaves refuse.
     pub fn replace(&self, tensor: Tensor) -> PyResult<()> {
         let mut held = self.tensor.lock().unwrap_or_else(|e| e.into_inner());
         let leaf = is_leaf(&held);
@@ -62,7 +68,8 @@ impl PyArray {
     }
 }
 
-fn is_leaf(tensor: &Tensor) -> bool {
+/// True for a leaf that requires a gradient.
+pub fn is_leaf(tensor: &Tensor) -> bool {
     matches!(tensor.primitive(), Prim::Variable(_))
 }
 
@@ -171,10 +178,14 @@ impl PyArray {
 
     #[setter]
     fn set_grad(&self, gradient: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        if gradient.is_some() {
-            return Err(PyValueError::new_err("a gradient can be forgotten by assigning None, not replaced"));
+        let leaf = self.handle();
+        match gradient {
+            None => leaf.zero_grad(),
+            Some(gradient) => {
+                let g = convert::to_tensor(gradient)?;
+                compute(gradient.py(), || leaf.set_grad(&g))?;
+            }
         }
-        self.handle().zero_grad();
         Ok(())
     }
 
@@ -422,7 +433,7 @@ impl PyArray {
             return Ok(());
         }
         let fresh = if wanted { compute(py, || x.try_requires_grad())? } else { run(py, || x.try_stop_gradient())? };
-        *self.tensor.lock().unwrap_or_else(|e| e.into_inner()) = fresh;
+        self.put(fresh);
         Ok(())
     }
 }

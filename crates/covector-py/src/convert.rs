@@ -22,6 +22,8 @@ struct Numbers {
     imaginary: Vec<(usize, f64)>,
     /// Integers that only an unsigned type holds.
     large: bool,
+    /// Some are NumPy's, in 64 bits each part.
+    wide: bool,
     arrays: Vec<Tensor>,
 }
 
@@ -36,6 +38,7 @@ impl Numbers {
             self.number(i64::from(b.is_true()), f64::from(u8::from(b.is_true())));
         } else if let Ok(x) = item.cast::<PyFloat>() {
             self.floats += 1;
+            self.wide |= has_dtype(item);
             self.number(0, x.value());
         } else if item.cast::<PyInt>().is_ok() {
             match item.extract::<i64>() {
@@ -47,6 +50,7 @@ impl Numbers {
                 }
             }
         } else if let Ok(z) = item.cast::<PyComplex>() {
+            self.wide |= has_dtype(item);
             self.imaginary.push((self.reals.len(), z.imag()));
             self.number(0, z.real());
         } else if let Some(tensor) = foreign(item, None)? {
@@ -66,9 +70,12 @@ impl Numbers {
         if !self.imaginary.is_empty() {
             let mut all: Vec<c128> = self.reals.iter().map(|&re| c128::new(re, 0.0)).collect();
             self.imaginary.iter().for_each(|&(at, im)| all[at].im = im);
-            return cast(Array::from_slice(&all, shape), dtype.unwrap_or(DType::C64));
+            let found = if self.wide { DType::C128 } else { DType::C64 };
+            return cast(Array::from_slice(&all, shape), dtype.unwrap_or(found));
         }
-        let found = if self.floats > 0 {
+        let found = if self.wide {
+            DType::F64
+        } else if self.floats > 0 {
             DType::F32
         } else if self.bools == self.reals.len() && self.bools > 0 {
             DType::Bool
@@ -200,14 +207,25 @@ pub fn to_tensor(object: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     read(object, None, None)
 }
 
-fn is_number(object: &Bound<'_, PyAny>) -> bool {
-    object.cast::<PyFloat>().is_ok() || object.cast::<PyInt>().is_ok() || object.cast::<PyComplex>().is_ok()
+/// True for NumPy's float64 and complex128, which are floats and complex numbers of Python, too: they are arrays of a dtype.
+pub fn has_dtype(object: &Bound<'_, PyAny>) -> bool {
+    let exact = object.cast_exact::<PyFloat>().is_ok() || object.cast_exact::<PyComplex>().is_ok();
+    let number = object.cast::<PyFloat>().is_ok() || object.cast::<PyComplex>().is_ok();
+    !exact && number && object.hasattr("dtype").unwrap_or(false)
+}
+
+/// True for a number of Python, which takes the dtype of what it meets.
+pub fn is_number(object: &Bound<'_, PyAny>) -> bool {
+    if object.cast::<PyFloat>().is_ok() || object.cast::<PyComplex>().is_ok() {
+        return !has_dtype(object);
+    }
+    object.cast::<PyInt>().is_ok()
 }
 
 /// As [`to_tensor`], in a dtype of choice and with a wish about copying.
 pub fn read(object: &Bound<'_, PyAny>, dtype: Option<DType>, copy: Option<bool>) -> PyResult<Tensor> {
     let py = object.py();
-    let plain = is_number(object);
+    let plain = is_number(object) || has_dtype(object);
     let listed = object.cast::<PyList>().is_ok() || object.cast::<PyTuple>().is_ok();
     if !plain
         && !listed
@@ -315,10 +333,14 @@ pub fn operand(object: &Bound<'_, PyAny>) -> PyResult<Operand> {
     if let Ok(array) = object.cast_exact::<PyArray>() {
         return Ok(Operand::Tensor(array.get().tensor()));
     }
-    if let Ok(x) = object.cast::<PyFloat>() {
+    if let Ok(x) = object.cast::<PyFloat>()
+        && !has_dtype(object)
+    {
         return Ok(Operand::Float(x.value()));
     }
-    if let Ok(z) = object.cast::<PyComplex>() {
+    if let Ok(z) = object.cast::<PyComplex>()
+        && !has_dtype(object)
+    {
         return Ok(Operand::Complex(c128::new(z.real(), z.imag())));
     }
     if let Ok(b) = object.cast::<PyBool>() {

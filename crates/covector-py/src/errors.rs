@@ -4,6 +4,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
+use std::time::{Duration, Instant};
 
 use covector::{Error, ErrorKind, Result, at_line};
 use pyo3::create_exception;
@@ -17,6 +18,30 @@ create_exception!(covector, LinAlgError, PyValueError, "A matrix with which an o
 thread_local! {
     /// True while panics become exceptions: then nothing is printed.
     static GUARDED: Cell<bool> = const { Cell::new(false) };
+    /// What a handler of signals raised while this thread computed.
+    static RAISED: Cell<Option<PyErr>> = const { Cell::new(None) };
+    /// When the handlers were last run.
+    static ASKED: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Between two runs of the handlers on a thread.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Runs the handlers of signals that have arrived; true if one raised an exception (`KeyboardInterrupt`, after Ctrl-C),
+/// which ends the computation. Handlers run on the main thread alone: elsewhere this does nothing.
+fn watch() -> bool {
+    let now = Instant::now();
+    if ASKED.get().is_some_and(|last| now.duration_since(last) < PAUSE) {
+        return false;
+    }
+    ASKED.set(Some(now));
+    match Python::attach(|py| py.check_signals()) {
+        Ok(()) => false,
+        Err(error) => {
+            RAISED.set(Some(error));
+            true
+        }
+    }
 }
 
 /// How hints are said in Python.
@@ -90,16 +115,26 @@ fn caught<R>(py: Python<'_>, body: impl FnOnce() -> R) -> PyResult<R> {
     let outer = GUARDED.replace(true);
     let result = at_line(ffi::line(py), || panic::catch_unwind(AssertUnwindSafe(body)));
     GUARDED.set(outer);
-    result.map_err(of_panic)
+    match RAISED.take() {
+        Some(error) => Err(error),
+        None => result.map_err(of_panic),
+    }
 }
 
-/// Runs a computation without holding the interpreter.
-pub fn compute<R: Send>(py: Python<'_>, body: impl FnOnce() -> Result<R> + Send) -> PyResult<R> {
-    run(py, || py.detach(body))
+/// Runs a computation without holding the interpreter. What was given up for the sake of another thread begins again.
+pub fn compute<R: Send>(py: Python<'_>, body: impl Fn() -> Result<R> + Send + Sync) -> PyResult<R> {
+    loop {
+        match caught(py, || py.detach(&body))? {
+            Ok(value) => return Ok(value),
+            Err(error) if error.kind() == ErrorKind::Interrupted => (),
+            Err(error) => return Err(exception(&error)),
+        }
+    }
 }
 
-/// Keeps quiet about panics that become exceptions.
-pub fn quiet() {
+/// Keeps quiet about panics that become exceptions, and lets signals end computations.
+pub fn begin() {
+    covector::threads::set_watch(watch);
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let before = panic::take_hook();

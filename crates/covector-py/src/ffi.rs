@@ -5,47 +5,73 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr::{self, NonNull};
 
 use covector::{Array, DType, Line, Shape};
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyAny;
 
 use crate::array::PyArray;
 use crate::convert::value;
 
+/// A code object that was seen: its file, and the lines of its instructions where finding one means reading a long table.
+struct Seen {
+    code: Py<PyAny>,
+    file: &'static str,
+    lines: Option<HashMap<i32, u32>>,
+}
+
+/// So many code objects are remembered, each in a place of its own.
+const PLACES: usize = 64;
+
+/// Tables of lines of up to this many bytes are read each time.
+const SHORT: usize = 256;
+
 thread_local! {
-    /// The code object seen last, and the name of its file.
-    static LAST: RefCell<Option<(Py<PyAny>, &'static str)>> = const { RefCell::new(None) };
+    static SEEN: RefCell<[Option<Seen>; PLACES]> = const { RefCell::new([const { None }; PLACES]) };
 }
 
 /// The line of Python that runs now.
 pub fn line(py: Python<'_>) -> Line {
     // SAFETY: we are attached; the frame is borrowed from the running thread, which waits for us.
-    unsafe {
+    let (frame, code) = unsafe {
         let frame = ffi::PyEval_GetFrame();
         if frame.is_null() {
             return Line::new("<python>", 0);
         }
-        let number = ffi::PyFrame_GetLineNumber(frame);
-        let code = Bound::from_owned_ptr(py, ffi::PyFrame_GetCode(frame).cast());
-        Line::new(file(&code), number.max(0) as u32)
-    }
-}
-
-fn file(code: &Bound<'_, PyAny>) -> &'static str {
-    LAST.with_borrow_mut(|last| match last {
-        Some((seen, name)) if seen.is(code) => name,
-        _ => {
-            let name: String = code.getattr("co_filename").and_then(|n| n.extract()).unwrap_or_default();
-            let name = crate::intern(&name);
-            *last = Some((code.clone().unbind(), name));
-            name
+        (frame, Bound::from_owned_ptr(py, ffi::PyFrame_GetCode(frame).cast()))
+    };
+    // SAFETY: as above.
+    let number = || unsafe { ffi::PyFrame_GetLineNumber(frame) }.max(0) as u32;
+    // What has to make room goes at the end: its end may run code that asks for a line.
+    let mut _gone = None;
+    SEEN.with_borrow_mut(|seen| {
+        let place = &mut seen[(code.as_ptr() as usize >> 4) % PLACES];
+        if !place.as_ref().is_some_and(|seen| seen.code.is(&code)) {
+            _gone = place.replace(Seen::of(&code));
+        }
+        let Some(seen) = place else { return Line::new("<python>", number()) };
+        let Some(lines) = &mut seen.lines else { return Line::new(seen.file, number()) };
+        // SAFETY: as above.
+        let at = unsafe { Bound::from_borrowed_ptr(py, frame.cast()) }.getattr(intern!(py, "f_lasti"));
+        match at.and_then(|at| at.extract()) {
+            Ok(at) => Line::new(seen.file, *lines.entry(at).or_insert_with(number)),
+            Err(_) => Line::new(seen.file, number()),
         }
     })
+}
+
+impl Seen {
+    fn of(code: &Bound<'_, PyAny>) -> Seen {
+        let name: String = code.getattr("co_filename").and_then(|n| n.extract()).unwrap_or_default();
+        let long = code.getattr("co_linetable").and_then(|t| t.len()).is_ok_and(|n| n > SHORT);
+        Seen { code: code.clone().unbind(), file: crate::intern(&name), lines: long.then(HashMap::new) }
+    }
 }
 
 /// A buffer borrowed from a Python object, given back when it is dropped.

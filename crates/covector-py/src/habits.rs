@@ -89,6 +89,16 @@ impl PyArray {
         wrap(py, run(py, || x.try_broadcast_to(shape))?)
     }
 
+    /// Takes the numbers of another array, broadcast and in this one's dtype, and gives this array back. Leaves that require
+    /// a gradient take them inside `no_grad` alone.
+    #[pyo3(name = "copy_")]
+    fn copied_from(slf: PyRef<'_, Self>, src: &Bound<'_, PyAny>) -> PyResult<Py<Self>> {
+        let (py, x) = (src.py(), slf.handle());
+        let new = crate::convert::to_tensor(src)?;
+        slf.replace(run(py, || new.try_cast(x.dtype())?.try_broadcast_to(x.shape()))?)?;
+        Ok(slf.into())
+    }
+
     /// All elements along one axis.
     fn ravel(&self, py: Python<'_>) -> Object {
         let x = self.tensor();

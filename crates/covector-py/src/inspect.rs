@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::array::{Object, wrap};
 use crate::errors::run;
 use crate::transform::{called, gathered};
-use crate::tree::flatten;
+use crate::tree::{flatten, flatten_whole};
 
 /// Something to be read: text, and in a notebook a picture or a table.
 #[pyclass(frozen, module = "covector")]
@@ -113,7 +113,7 @@ fn why(f: Py<PyAny>, args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict
 }
 
 fn named(tree: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Array)>> {
-    let x = flatten(tree, true)?;
+    let x = flatten_whole(tree)?;
     run(tree.py(), || x.named().into_iter().map(|(name, t)| Ok((name, t.try_value()?))).collect())
 }
 

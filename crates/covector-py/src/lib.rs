@@ -18,6 +18,7 @@ mod habits;
 mod indexing;
 mod inspect;
 mod limits;
+mod nn;
 mod operators;
 mod random;
 mod scalar;
@@ -48,7 +49,7 @@ pub(crate) fn intern(text: &str) -> &'static str {
 #[pymodule]
 #[pyo3(name = "_core")]
 fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    errors::quiet();
+    errors::begin();
     let py = module.py();
     module.add_class::<array::PyArray>()?;
     module.add_class::<dtype::PyDType>()?;
@@ -67,5 +68,6 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     scalar::add(module)?;
     transform::add(module)?;
     inspect::add(module)?;
+    nn::add(module)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
 }

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyComplex, PyDict, PyFloat, PyInt, PyString, PyTuple};
 
 use crate::array::PyArray;
-use crate::convert::to_tensor;
+use crate::convert::{has_dtype, to_tensor};
 use crate::dtype::{self, PyDType, parse};
 
 /// The dtype of an operation on arrays, dtypes and numbers of Python.
@@ -19,6 +19,8 @@ fn result_type(arrays_and_dtypes: &Bound<'_, PyTuple>) -> PyResult<Py<PyDType>> 
     for item in arrays_and_dtypes {
         let dtype = if let Ok(d) = item.cast::<PyDType>() {
             d.get().dtype
+        } else if has_dtype(&item) {
+            to_tensor(&item)?.dtype()
         } else if item.cast::<PyFloat>().is_ok() || item.cast::<PyInt>().is_ok() {
             weak.push(if item.cast::<PyFloat>().is_ok() {
                 Operand::Float(0.0)

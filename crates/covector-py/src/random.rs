@@ -45,6 +45,13 @@ fn split(key: &Bound<'_, PyAny>, n: usize) -> Object {
     wrap(py, run(py, || core::try_split_key(&key, n))?)
 }
 
+/// The key of another one and an integer, for example of a step or a layer.
+#[pyfunction]
+fn fold_in(key: &Bound<'_, PyAny>, data: &Bound<'_, PyAny>) -> Object {
+    let (py, key, data) = (key.py(), to_tensor(key)?, to_tensor(data)?);
+    wrap(py, run(py, || core::try_fold_in(&key, &data))?)
+}
+
 /// Starts the sequence of keys again that functions take when they are given none.
 #[pyfunction]
 fn manual_seed(seed: u64) {
@@ -117,6 +124,18 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     macro_rules! functions {
         ($($f:ident),*) => { $( random.add_function(wrap_pyfunction!($f, &random)?)?; )* };
     }
-    functions!(key, split, manual_seed, uniform, normal, randint, bernoulli, permutation, categorical, dropout);
+    functions!(
+        key,
+        split,
+        fold_in,
+        manual_seed,
+        uniform,
+        normal,
+        randint,
+        bernoulli,
+        permutation,
+        categorical,
+        dropout
+    );
     module.add("_random", random)
 }

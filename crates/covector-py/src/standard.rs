@@ -4,11 +4,11 @@ use covector::registry::Arg;
 use covector::{Axes, DType, Operand, Shape, Tensor, ops, registry};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt, PyList, PyTuple};
+use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyTuple};
 
 use crate::array::{Object, PyArray, to_array, wrap};
 use crate::call::device as check_device;
-use crate::convert::{complex_in, fits, from_dlpack as import, ints, operand, read, to_tensor, value};
+use crate::convert::{complex_in, fits, from_dlpack as import, ints, is_number, operand, read, to_tensor, value};
 use crate::dtype::parse;
 use crate::errors::run;
 
@@ -81,10 +81,8 @@ fn dtype_of(number: &Bound<'_, PyAny>) -> PyResult<DType> {
         Ok(DType::Bool)
     } else if number.cast::<PyInt>().is_ok() {
         Ok(DType::I64)
-    } else if number.cast::<PyFloat>().is_ok() {
-        Ok(DType::F32)
-    } else if number.cast::<PyComplex>().is_ok() {
-        Ok(DType::C64)
+    } else if is_number(number) {
+        Ok(if number.cast::<PyFloat>().is_ok() { DType::F32 } else { DType::C64 })
     } else {
         Ok(to_tensor(number)?.dtype())
     }

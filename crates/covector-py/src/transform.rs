@@ -95,33 +95,46 @@ fn single(y: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     })
 }
 
+/// The value of a function of a tree of Python, what else it gives if it gives a pair, and the gradient.
+pub fn value_and_gradient<'py>(
+    py: Python<'py>,
+    x: &Leaves,
+    aux: bool,
+    f: impl Fn(Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<(Tensor, Option<Py<PyAny>>, Leaves)> {
+    let kept: RefCell<Option<Py<PyAny>>> = RefCell::new(None);
+    let called = |x: &Leaves| -> Tensor {
+        let result = (|| {
+            let y = f(x.build(py)?)?;
+            if !aux {
+                return single(&y);
+            }
+            let pair = y.cast::<PyTuple>().ok().filter(|p| p.len() == 2);
+            let pair = pair.ok_or_else(|| {
+                PyTypeError::new_err("with `has_aux=True` the function must return a pair (loss, other)")
+            })?;
+            *kept.borrow_mut() = Some(pair.get_item(1)?.unbind());
+            single(&pair.get_item(0)?)
+        })();
+        result.unwrap_or_else(|e| throw(e))
+    };
+    let (y, gradient) = run(py, || covector::try_value_and_grad(called, x))?;
+    Ok((y, kept.into_inner(), gradient))
+}
+
 impl Transformed {
     fn grad(&self, args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) -> Object {
         let Kind::Grad { which, single: one, value, aux } = &self.kind else { unreachable!("called for gradients") };
         let py = args.py();
         let x = flatten(chosen(args, which)?.as_any(), true)?;
-        let kept: RefCell<Option<Py<PyAny>>> = RefCell::new(None);
-        let f = |x: &Leaves| -> Tensor {
-            let result = (|| {
-                let new: Vec<Bound<'_, PyAny>> = x.build(py)?.cast_into::<PyTuple>()?.iter().collect();
-                let y = self.function.bind(py).call(replaced(args, which, &new)?, kwargs)?;
-                if !aux {
-                    return single(&y);
-                }
-                let pair = y.cast::<PyTuple>().ok().filter(|p| p.len() == 2);
-                let pair = pair.ok_or_else(|| {
-                    PyTypeError::new_err("with `has_aux=True` the function must return a pair (loss, other)")
-                })?;
-                *kept.borrow_mut() = Some(pair.get_item(1)?.unbind());
-                single(&pair.get_item(0)?)
-            })();
-            result.unwrap_or_else(|e| throw(e))
-        };
-        let (y, gradient) = run(py, || covector::try_value_and_grad(f, &x))?;
+        let (y, kept, gradient) = value_and_gradient(py, &x, *aux, |x| {
+            let new: Vec<Bound<'_, PyAny>> = x.cast_into::<PyTuple>()?.iter().collect();
+            self.function.bind(py).call(replaced(args, which, &new)?, kwargs)
+        })?;
         let gradient = gradient.build(py)?;
         let gradient = if *one { gradient.get_item(0)? } else { gradient };
         let y = wrap(py, y)?;
-        let y = match kept.into_inner() {
+        let y = match kept {
             Some(other) => (y, other).into_pyobject(py)?.into_any().unbind(),
             None => y,
         };

@@ -1,4 +1,6 @@
-//! Trees of Python: lists, tuples, named tuples, dicts and dataclasses of arrays, taken apart and put together again.
+//! Trees of Python: lists, tuples, named tuples, dicts, dataclasses and modules of arrays, taken apart and put together
+//! again. A class of one's own is a tree as modules are: by `__tree__(buffers)`, a dict of its arrays, `__with_tree__(dict)`,
+//! a copy with others, and `__tree_key__()`, a text that tells all else or None.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -9,8 +11,9 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 
-use crate::array::{PyArray, wrap};
+use crate::array::{PyArray, is_leaf, wrap};
 use crate::convert::to_tensor;
+use crate::errors::exception;
 
 /// How a tree was put together.
 enum Node {
@@ -22,6 +25,8 @@ enum Node {
     /// A named tuple of this class.
     Named(Py<PyAny>, Vec<Node>),
     Dict(Vec<(Py<PyAny>, Node)>),
+    /// A module like this object.
+    Module(Py<PyAny>, Vec<(Py<PyString>, Node)>),
     /// A dataclass like this object.
     Data(Py<PyAny>, Vec<(String, Node)>),
 }
@@ -48,6 +53,8 @@ struct Builder {
     path: Vec<String>,
     /// Floats, lists of numbers and arrays of other libraries are leaves too.
     all: bool,
+    /// So are the buffers of modules.
+    buffers: bool,
 }
 
 impl Builder {
@@ -77,6 +84,18 @@ impl Builder {
                 entries.push((key.unbind(), self.inside(name, &value)?));
             }
             return Ok(Node::Dict(entries));
+        }
+        if object.cast::<PyType>().is_err() && object.hasattr("__tree__")? {
+            let leaves = object.call_method1("__tree__", (self.buffers,))?;
+            let mut entries = Vec::new();
+            for (key, value) in leaves.cast_into::<PyDict>()? {
+                let key = key.cast_into::<PyString>()?;
+                let name = key.to_string();
+                let first = self.leaves.len();
+                entries.push((key.unbind(), self.inside(name, &value)?));
+                self.leaves[first..].iter_mut().try_for_each(|t| plain(t).map_err(|e| exception(&e)))?;
+            }
+            return Ok(Node::Module(object.clone().unbind(), entries));
         }
         if object.cast::<PyType>().is_err() && object.hasattr("__dataclass_fields__")? {
             let fields = object.getattr("__dataclass_fields__")?;
@@ -117,9 +136,27 @@ impl Builder {
     }
 }
 
-/// Takes a tree apart; with `all` floats are leaves, too.
+/// A parameter as a value: a module that is an argument is differentiated as one, and leaves no gradient behind.
+fn plain(t: &mut Tensor) -> covector::Result<()> {
+    if is_leaf(t) {
+        *t = Tensor::from_array(t.try_value()?);
+    }
+    Ok(())
+}
+
+/// Takes a tree apart; with `all` floats are leaves, too, and without it the buffers of modules, which are not trained.
 pub fn flatten(object: &Bound<'_, PyAny>, all: bool) -> PyResult<Leaves> {
-    let mut builder = Builder { leaves: Vec::new(), weak: Vec::new(), names: Vec::new(), path: Vec::new(), all };
+    taken_apart(object, all, !all)
+}
+
+/// Takes a tree apart into all that is worth keeping.
+pub fn flatten_whole(object: &Bound<'_, PyAny>) -> PyResult<Leaves> {
+    taken_apart(object, true, true)
+}
+
+fn taken_apart(object: &Bound<'_, PyAny>, all: bool, buffers: bool) -> PyResult<Leaves> {
+    let mut builder =
+        Builder { leaves: Vec::new(), weak: Vec::new(), names: Vec::new(), path: Vec::new(), all, buffers };
     let root = builder.node(object)?;
     let structure = Arc::new(Structure { root, names: builder.names });
     Ok(Leaves { leaves: builder.leaves, weak: builder.weak.into(), structure })
@@ -172,6 +209,13 @@ fn built<'py>(
             }
             dict.into_any()
         }
+        Node::Module(object, entries) => {
+            let dict = PyDict::new(py);
+            for (key, node) in entries {
+                dict.set_item(key, built(py, node, next)?)?;
+            }
+            object.bind(py).call_method1("__with_tree__", (dict,))?
+        }
         Node::Data(object, entries) => {
             let copy = py.import("copy")?.call_method1("copy", (object,))?;
             let set = py.import("builtins")?.getattr("object")?.getattr("__setattr__")?;
@@ -211,6 +255,15 @@ fn fixed(py: Python<'_>, node: &Node, mut state: &mut dyn Hasher) -> bool {
             return entries.iter().all(|(key, n)| {
                 let Ok(text) = key.bind(py).repr() else { return false };
                 text.to_string().hash(&mut state);
+                fixed(py, n, state)
+            });
+        }
+        Node::Module(object, entries) => {
+            let key = object.bind(py).call_method0("__tree_key__").and_then(|key| key.extract::<Option<String>>());
+            let Ok(Some(key)) = key else { return false };
+            key.hash(&mut state);
+            return entries.iter().all(|(name, n)| {
+                name.bind(py).to_string().hash(&mut state);
                 fixed(py, n, state)
             });
         }

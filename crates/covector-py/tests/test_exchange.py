@@ -72,6 +72,45 @@ def test_copies_are_made_when_asked_for():
         cv.asarray(a, dtype=cv.float32, copy=False)
 
 
+def test_memory_is_the_same_in_both_directions():
+    a = np.random.default_rng(0).normal(size=(1000, 1000))
+    address = a.__array_interface__["data"][0]
+    x = cv.asarray(a)
+    assert np.asarray(x).__array_interface__["data"][0] == address
+    assert np.from_dlpack(x).__array_interface__["data"][0] == address
+    y = (x + 1).block_until_ready()
+    there = np.asarray(y)
+    assert np.asarray(y).__array_interface__["data"][0] == there.__array_interface__["data"][0]
+    assert np.asarray(cv.asarray(there)).__array_interface__["data"][0] == there.__array_interface__["data"][0]
+
+
+def test_scalars_of_numpy_are_arrays_of_their_dtype():
+    kinds = [np.float64, np.float32, np.complex128, np.complex64, np.int8, np.int64, np.uint16, np.bool_]
+    for kind in kinds:
+        scalar = kind(1)
+        assert str(cv.asarray(scalar).dtype) == scalar.dtype.name
+        assert str(cv.asarray([scalar, scalar]).dtype) == scalar.dtype.name
+    x, z = cv.ones(2), cv.ones(2, dtype=cv.complex64)
+    for scalar, of_x, of_z in [
+        (np.complex128(1j), cv.complex128, cv.complex128),
+        (np.complex64(1j), cv.complex64, cv.complex64),
+        (np.float64(2), cv.float64, cv.complex128),
+        (np.float32(2), cv.float32, cv.complex64),
+        (2.0, cv.float32, cv.complex64),
+        (2j, cv.complex64, cv.complex64),
+    ]:
+        for a, want in ((x, of_x), (z, of_z)):
+            assert (a + scalar).dtype == want and (scalar + a).dtype == want, (scalar, want)
+            assert cv.multiply(a, scalar).dtype == want and cv.multiply(scalar, a).dtype == want
+            assert cv.result_type(a, scalar) == want
+        assert isinstance(scalar * x, cv.Array)
+    assert cv.full(2, np.complex128(1j)).dtype == cv.complex128 and cv.full(2, np.float64(1)).dtype == cv.float64
+    assert cv.asarray(np.complex128(1 + 2j)).tolist() == 1 + 2j
+    y = cv.asarray(np.zeros(3))
+    y[0] = np.float64(2.5)
+    assert y.tolist() == [2.5, 0.0, 0.0]
+
+
 def test_numbers_and_lists():
     assert cv.asarray(True).dtype is cv.bool and cv.asarray(3).dtype is cv.int64
     assert cv.asarray(2.5).dtype is cv.float32 and cv.asarray([]).dtype is cv.float32

@@ -48,6 +48,108 @@ def test_a_hundred_thousand_steps_do_not_leak():
     assert after[1] <= before[1] + 10, (before, after)
 
 
+def resident():
+    """The memory of this process in MiB."""
+    gc.collect()
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS:"))
+
+
+class Refused(Exception):
+    """What functions raise inside transformations."""
+
+
+def refusing(x):
+    y = cv.sin(x) * 2
+    raise Refused(y.shape)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="no /proc")
+def test_a_hundred_thousand_mixed_steps_do_not_leak():
+    a = np.random.default_rng(0).normal(size=(8, 4, 4))
+
+    def step(i):
+        x = cv.asarray(a[i % 8])
+        y = (x * 2.0 + i)[1:, ::-1].at[0, 0].set(1.0)
+        y[0] = 3.0
+        kind = i % 8
+        if kind == 0:
+            np.asarray(cv.grad(lambda t: (t * t).sum())(x))
+        elif kind == 1:
+            cv.vmap(lambda r: cv.sin(r).sum())(y).tolist()
+        elif kind == 2:
+            with pytest.raises(Refused):
+                (cv.grad, cv.vmap, cv.compile, cv.jacrev, cv.checkpoint)[i // 8 % 5](refusing)(x)
+        elif kind == 3:
+            with pytest.raises(ValueError):
+                x @ cv.ones((7, 5))
+            with pytest.raises(IndexError):
+                y[99]
+            with pytest.raises(TypeError):
+                cv.sum(object())
+        elif kind == 4:
+            x.__dlpack__()
+            np.asarray(cv.from_dlpack(y))
+        elif kind == 5:
+            repr(y), y.tolist(), y[y > 0].tolist(), [float(r[0]) for r in y]
+        elif kind == 6:
+            w = cv.asarray(a[0]).requires_grad_()
+            (w * w).sum().backward()
+            w.grad.tolist()
+        else:
+            value, back = cv.vjp(lambda t: {"a": cv.exp(t), "b": t[0]}, x)
+            np.asarray(back(value))
+
+    for i in range(4_000):
+        step(i)
+    before, memory = alive(), resident()
+    for i in range(100_000):
+        step(i)
+    after, grown = alive(), resident() - memory
+    assert after[1] <= before[1] + 10 and after[0] <= before[0] + 4096, (before, after)
+    assert grown < 24, f"{grown:.1f} MiB more"
+
+
+def test_exceptions_inside_traced_functions_leave_nothing_behind():
+    x = cv.asarray(np.asarray([1.0, 2.0]))
+    transformations = {
+        "grad": lambda f: cv.grad(f)(x), "value_and_grad": lambda f: cv.value_and_grad(f)(x), "vmap": lambda f: cv.vmap(f)(x),
+        "compile": lambda f: cv.compile(f)(x), "jacrev": lambda f: cv.jacrev(f)(x), "jacfwd": lambda f: cv.jacfwd(f)(x),
+        "hessian": lambda f: cv.hessian(f)(x), "checkpoint": lambda f: cv.grad(lambda t: cv.checkpoint(f)(t))(x),
+        "vjp": lambda f: cv.vjp(f, x), "jvp": lambda f: cv.jvp(f, (x,), (x,)), "linearize": lambda f: cv.linearize(f, x),
+        "nested": lambda f: cv.grad(lambda t: cv.vmap(cv.grad(f))(t).sum())(x), "graph": lambda f: cv.graph(f, x),
+        "no_grad": lambda f: cv.no_grad()(f)(x),
+    }  # fmt: skip
+    kept = []
+
+    def wrong(t):
+        kept.append(cv.sin(t).sum())
+        raise Refused("as it was")
+
+    for name, run in transformations.items():
+        with pytest.raises(Refused, match="as it was") as caught:
+            run(wrong)
+        assert caught.traceback[-1].name == "wrong", name
+        with pytest.raises(ValueError, match="matmul"):
+            run(lambda t: t @ cv.ones((5, 5)))
+        # The next one, and what requires a gradient, are as ever.
+        assert cv.grad(lambda t: (t * t).sum())(x).tolist() == [2.0, 4.0]
+        w = cv.asarray([3.0]).requires_grad_()
+        assert (w * w).requires_grad and not (x * x).requires_grad, name
+    kept.clear()
+    f = cv.compile(lambda t: t * 2 if kept else wrong(t))
+    with pytest.raises(Refused):
+        f(x)
+    assert f(x).tolist() == [2.0, 4.0]
+    kept.clear()
+    before = alive()
+    for _ in range(200):
+        for run in transformations.values():
+            with pytest.raises(Refused):
+                run(refusing)
+    assert alive()[1] <= before[1] + 5
+
+
 def test_a_million_nodes_from_a_loop():
     x = cv.asarray(0.0)
     for _ in range(1_000_000):

@@ -47,7 +47,7 @@ def test_signatures(name):
 
 @pytest.mark.parametrize("name", LINALG)
 def test_signatures_of_linear_algebra(name):
-    if name in ("eig", "eigvals"):
+    if name in ("eig", "eigvals") and not hasattr(cv.linalg, name):
         pytest.skip("not there yet")
     compare(getattr(cv.linalg, name), getattr(strict.linalg, name))
 

@@ -41,6 +41,8 @@ pub enum ErrorKind {
     /// A matrix is one that an op of linear algebra cannot do with: singular, not positive definite, not finite.
     /// NumPy's `LinAlgError`.
     LinearAlgebra(MatrixFault),
+    /// The [watch](crate::threads::set_watch) of this process had the computation given up. The graph is as before.
+    Interrupted,
 }
 
 #[derive(Clone, Default)]

@@ -31,7 +31,7 @@ manual_seed = _core._random.manual_seed
 from_numpy = as_tensor = _core.asarray
 acos, asin, atan = _core.acos, _core.asin, _core.atan
 
-from covector import _numpy, fft, linalg, random, scalar  # noqa: E402
+from covector import _numpy, fft, linalg, nn, optim, random, scalar  # noqa: E402
 
 kron = _core._linalg.kron
 

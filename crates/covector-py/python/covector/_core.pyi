@@ -149,6 +149,7 @@ class Array:
     conv_transpose2d: Any
     conv_transpose3d: Any
     def copy(self, /) -> Any: ...
+    def copy_(self, /, src: Any) -> Any: ...
     copysign: Any
     cos: Any
     cosh: Any
@@ -448,6 +449,8 @@ def _after_fork() -> None: ...
 def _bytes_alive() -> tuple[int, int]: ...
 _fft: Any
 _linalg: Any
+_nn: Any
+_optim: Any
 _random: Any
 def _rebuild(bytes: Any, shape: Any, dtype: Any, leaf: Any) -> Array: ...
 def abs(x: Any, /) -> Array: ...
@@ -746,6 +749,8 @@ __all__ = [
     "_bytes_alive",
     "_fft",
     "_linalg",
+    "_nn",
+    "_optim",
     "_random",
     "_rebuild",
     "abs",

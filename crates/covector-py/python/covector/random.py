@@ -4,6 +4,7 @@ from covector._core import _random
 
 key = _random.key
 split = _random.split
+fold_in = _random.fold_in
 manual_seed = _random.manual_seed
 uniform = _random.uniform
 normal = _random.normal
@@ -14,5 +15,5 @@ categorical = _random.categorical
 dropout = _random.dropout
 
 __all__ = [
-    "bernoulli", "categorical", "dropout", "key", "manual_seed", "normal", "permutation", "randint", "split", "uniform",
+    "bernoulli", "categorical", "dropout", "fold_in", "key", "manual_seed", "normal", "permutation", "randint", "split", "uniform",
 ]  # fmt: skip

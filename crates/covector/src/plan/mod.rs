@@ -31,7 +31,7 @@ use schedule::{Made, Plan};
 pub use verify::set_verify;
 pub(crate) use verify::wanted as is_verified;
 
-use crate::{Class, Error, Result, Tensor, site};
+use crate::{Class, Error, ErrorKind, Result, Tensor, site};
 
 /// Computes the values of `targets` together, so that what they share is computed once.
 ///
@@ -112,17 +112,29 @@ fn pays(sizes: impl Iterator<Item = usize>) -> bool {
 }
 
 /// Runs `go`, inside the thread pool if that pays.
-fn entered<R: Send>(pays: bool, go: impl FnOnce() -> R + Send) -> R {
-    if pays { threads::enter(go) } else { go() }
+fn entered<R: Send>(pays: bool, go: impl FnOnce() -> Result<R> + Send) -> Result<R> {
+    if pays { threads::try_enter(go).unwrap_or_else(|_| Err(interrupted())) } else { go() }
+}
+
+/// The steps after which the watch is asked, where the values are small and where they are not.
+const STEPS_BETWEEN: [usize; 2] = [256, 1];
+
+/// True if the plan is to be given up before its `i`-th step. In the pool the thread that waits asks the watch.
+fn is_over(i: usize, pays: bool) -> bool {
+    threads::is_stopping() || ((i + 1).is_multiple_of(STEPS_BETWEEN[usize::from(pays)]) && threads::ask_watch())
+}
+
+fn interrupted() -> Error {
+    Error::new("interrupted").of_kind(ErrorKind::Interrupted)
 }
 
 /// Runs a plan, and once more step by step if that was asked for.
 fn run_checked(list: &Listing, plan: &Plan, keep: &[bool], leaf: &Leaf) -> Result<Values> {
     let pays = pays(list.nodes.iter().map(Tensor::size));
-    let values = entered(pays, || run(list, plan, leaf))?;
+    let values = entered(pays, || run(list, plan, leaf, pays))?;
     if is_verified() {
         let plain = Plan::stepwise(list, keep);
-        verify::compare(list, &values, &entered(pays, || run(list, &plain, leaf))?)?;
+        verify::compare(list, &values, &entered(pays, || run(list, &plain, leaf, pays))?)?;
     }
     Ok(values)
 }
@@ -150,10 +162,13 @@ type Values = Vec<(u32, Array)>;
 type Leaf<'a> = dyn Fn(usize) -> Option<Array> + Sync + 'a;
 
 /// Runs the steps of a plan in order; returns the values to be kept.
-fn run(list: &Listing, plan: &Plan, leaf: &Leaf) -> Result<Values> {
+fn run(list: &Listing, plan: &Plan, leaf: &Leaf, pays: bool) -> Result<Values> {
     let mut values = Values::new();
     let mut slots: Vec<Option<Array>> = vec![None; plan.slots];
-    for step in &plan.steps {
+    for (i, step) in plan.steps.iter().enumerate() {
+        if is_over(i, pays) {
+            return Err(interrupted());
+        }
         let take = |operand: &schedule::Operand| {
             let value = match slots.get_mut(operand.slot as usize) {
                 None => leaf(operand.position as usize),

@@ -51,6 +51,50 @@ impl Tensor {
         self.marks().has_derivatives()
     }
 
+    /// True if some transformation still follows what is made from this: then it may have no value yet.
+    ///
+    /// ```
+    /// use covector::{Tensor, grad};
+    /// let x = Tensor::from(2.0f32);
+    /// assert!(!x.is_followed());
+    /// grad(|x: &Tensor| {
+    ///     assert!(x.is_followed());
+    ///     x.square()
+    /// })(&x);
+    /// ```
+    pub fn is_followed(&self) -> bool {
+        self.marks().is_open()
+    }
+
+    /// Puts a gradient on this leaf in place of what [`backward`](Self::backward) has left: clipped, averaged, or anew.
+    ///
+    /// ```
+    /// use covector::Tensor;
+    /// let w = Tensor::from([1.0f32, 2.0]).requires_grad();
+    /// w.set_grad(&Tensor::from([0.5f32, 0.5])).unwrap();
+    /// assert_eq!(w.grad().unwrap().to_vec::<f32>(), [0.5, 0.5]);
+    /// ```
+    ///
+    /// # Errors
+    /// If this is no leaf that requires a gradient, or the gradient has another shape or dtype, or no value.
+    #[track_caller]
+    pub fn set_grad(&self, gradient: &Tensor) -> Result<()> {
+        let here = Location::caller();
+        let put = || {
+            let Some(variable) = self.variable() else {
+                return Err(Error::new(format!("{} is no leaf that requires a gradient", self.spec())));
+            };
+            if gradient.spec() != self.spec() {
+                let message = format!("the gradient of {} cannot be {}", self.spec(), gradient.spec());
+                return Err(Error::new(message));
+            }
+            let value = Tensor::from_array(gradient.try_value()?).named(self.names());
+            *variable.0.lock().unwrap_or_else(|e| e.into_inner()) = Some(value);
+            Ok(())
+        };
+        put().map_err(|e: Error| e.located("set_grad", here, |_| ()))
+    }
+
     /// The gradient that [`backward`](Self::backward) has left on this leaf; `None` before, and for other tensors.
     pub fn grad(&self) -> Option<Tensor> {
         self.variable().and_then(|v| v.0.lock().unwrap_or_else(|e| e.into_inner()).clone())

@@ -207,6 +207,7 @@ impl<T: Tiled> Job<T> {
         let columns = self.kernel.columns.min(self.size[3] - column);
         let tall = self.kernel.rows_for(columns);
         for depth in threads::chunks(k, self.block[1]) {
+            threads::pause();
             let panel = panel(depth.start);
             for row in rows.clone().step_by(tall) {
                 let tile = Tile {

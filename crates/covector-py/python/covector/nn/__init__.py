@@ -1,0 +1,428 @@
+"""Layers with PyTorch's names: parameters, layouts and defaults are its own, so weights load unchanged.
+
+A module holds its parameters, and `forward` is what a call computes. There are two ways to train one. In PyTorch's, an
+optimiser is given `model.parameters()`, and `loss.backward()` leaves gradients that `optimizer.step()` follows. In the
+other, `cv.value_and_grad` takes a function of the module, and `optimizer.step(model, gradients, state)` gives the next one.
+
+What layers compute is in the Rust crate `covector-nn`; here it is only held.
+"""
+
+import inspect
+
+from covector import _core
+from covector._core import _nn
+from covector.nn import functional
+from covector.nn._module import Module, ModuleDict, ModuleList, Parameter, Sequential, keyed, next_key
+
+
+class _Part:
+    """The parameters of a layer whose names begin alike: `layer.out_proj.weight`."""
+
+    def __init__(self, layer, name):
+        self.__dict__.update(_layer_of=layer, _name=name)
+
+    def __getattr__(self, name):
+        return getattr(self._layer_of, f"{self._name}.{name}")
+
+    def __setattr__(self, name, value):
+        setattr(self._layer_of, f"{self._name}.{name}", value)
+
+
+class _Layer(Module):
+    """A layer of `covector-nn`, with the parameters that it begins with."""
+
+    def _begin(self, layer, dtype, device):
+        Module.__init__(self)
+        if device not in (None, "cpu"):
+            raise ValueError(f'there is no device {device!r}: arrays live on the "cpu"')
+        self.__dict__["_layer"] = layer
+        self._parameters.update(layer.parameters())
+        self._buffers.update(layer.state())
+        if dtype is not None:
+            self.to(dtype)
+
+    def _tell(self, given):
+        """Keeps what the layer was made with, as attributes and for printing."""
+        told = {name: value for name, value in given.items() if name not in ("key", "dtype", "device")}
+        for name, value in told.items():
+            if name not in self._parameters and name not in self._buffers:
+                self.__dict__[name] = tuple(value) if isinstance(value, list) else value
+        self.__dict__["_told"] = ", ".join(f"{name}={value!r}" for name, value in told.items())
+
+    def _run(self, *inputs, **how):
+        key = next_key() if self.training and self._layer.draws else None
+        results, state = self._layer.call(
+            self._parameters.values(), self._buffers.values(), inputs, training=self.training, key=key, **how
+        )
+        if state:
+            self._buffers.update(zip(self._buffers, state))
+        return results
+
+    def __getattr__(self, name):
+        if any(known.startswith(f"{name}.") for known in self.__dict__.get("_parameters", ())):
+            return _Part(self, name)
+        return Module.__getattr__(self, name)
+
+    def forward(self, input):
+        """The result for one array."""
+        return self._run(input)[0]
+
+    def extra_repr(self):
+        """How it was made."""
+        return self.__dict__.get("_told", "")
+
+
+def _signature(make, more=()):
+    """That of a constructor in Rust, of a method, with what every layer takes besides."""
+    kinds = inspect.Parameter
+    parameters = [kinds("self", kinds.POSITIONAL_OR_KEYWORD), *inspect.signature(make).parameters.values()]
+    names = [p.name for p in parameters]
+    parameters += [kinds(name, kinds.KEYWORD_ONLY, default=default) for name, default in more if name not in names]
+    return inspect.Signature(parameters)
+
+
+def _layer(name, make=None):
+    """The class of a layer, from its constructor in Rust."""
+    make = make or getattr(_nn, name)
+    signature = _signature(make, (("device", None), ("dtype", None)))
+
+    def __init__(self, *args, device=None, dtype=None, **kwargs):
+        layer = make(*args, **kwargs)
+        given = signature.bind(self, *args, **kwargs)
+        given.apply_defaults()
+        self._begin(layer, dtype, device)
+        self._tell({name: value for name, value in given.arguments.items() if name != "self"})
+
+    __init__.__signature__ = signature
+    return type(name, (_Layer,), {"__init__": __init__, "__doc__": make.__doc__, "__module__": __name__})
+
+
+Linear = _layer("Linear")
+Embedding = _layer("Embedding")
+Conv1d, Conv2d, Conv3d = (_layer(f"Conv{d}d") for d in (1, 2, 3))
+ConvTranspose1d, ConvTranspose2d, ConvTranspose3d = (_layer(f"ConvTranspose{d}d") for d in (1, 2, 3))
+MaxPool1d, MaxPool2d, MaxPool3d = (_layer(f"MaxPool{d}d") for d in (1, 2, 3))
+AvgPool1d, AvgPool2d, AvgPool3d = (_layer(f"AvgPool{d}d") for d in (1, 2, 3))
+AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d = (_layer(f"AdaptiveMaxPool{d}d") for d in (1, 2, 3))
+AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d = (_layer(f"AdaptiveAvgPool{d}d") for d in (1, 2, 3))
+LayerNorm = _layer("LayerNorm")
+RMSNorm = _layer("RMSNorm")
+GroupNorm = _layer("GroupNorm")
+InstanceNorm1d, InstanceNorm2d, InstanceNorm3d = (_layer(f"InstanceNorm{d}d", _nn.InstanceNorm) for d in (1, 2, 3))
+BatchNorm1d, BatchNorm2d, BatchNorm3d = (_layer(f"BatchNorm{d}d", _nn.BatchNorm) for d in (1, 2, 3))
+Dropout = _layer("Dropout")
+
+
+class Bilinear(_layer("Bilinear")):
+    __doc__ = _nn.Bilinear.__doc__
+
+    def forward(self, input1, input2):
+        """The result for two arrays."""
+        return self._run(input1, input2)[0]
+
+
+def _swapped(x):
+    """The first two axes exchanged: time and examples."""
+    return _core.moveaxis(x, 0, 1)
+
+
+def _attended(mask, padding):
+    """The masks of PyTorch, true where nobody attends, as one that is true where somebody does."""
+    if mask is not None:
+        mask = _core.asarray(mask)
+        mask = ~mask if mask.dtype == _core.bool else mask
+        # One for each head of each example stands in one axis.
+        mask = mask if mask.ndim < 3 else mask[:, None] if mask.ndim == 3 else mask
+    if padding is None:
+        return mask
+    padding = _core.asarray(padding)[:, None, None, :]
+    if padding.dtype != _core.bool:
+        seen = padding
+    else:
+        seen = ~padding
+    if mask is None:
+        return seen
+    if mask.dtype == seen.dtype == _core.bool:
+        return mask & seen
+    return _added(mask) + _added(seen)
+
+
+def _added(mask):
+    return _core.where(mask, 0.0, float("-inf")) if mask.dtype == _core.bool else mask
+
+
+class MultiheadAttention(_Layer):
+    __doc__ = _nn.MultiheadAttention.__doc__
+
+    def __init__(
+        self, embed_dim, num_heads, dropout=0.0, bias=True, *, kv_heads=None, positions=None, batch_first=False, key=None,
+        device=None, dtype=None,
+    ):  # fmt: skip
+        options = {"kv_heads": kv_heads, "positions": positions}
+        self._begin(_nn.MultiheadAttention(embed_dim, num_heads, dropout, bias, key=key, **options), dtype, device)
+        options = {name: value for name, value in options.items() if value is not None}
+        given = {"embed_dim": embed_dim, "num_heads": num_heads, "dropout": dropout, "bias": bias, **options}
+        self._tell({**given, "batch_first": batch_first})
+
+    def forward(
+        self, query, key, value, key_padding_mask=None, need_weights=False, attn_mask=None, average_attn_weights=True,
+        is_causal=False,
+    ):  # fmt: skip
+        """`(y, None)`: the attention of queries to keys and values. Masks are true where nobody attends, as in PyTorch.
+
+        The weights are never stored, so they cannot be given.
+        """
+        if need_weights:
+            raise ValueError("attention weights are not kept\n  hint: call it with need_weights=False")
+        inputs = [_core.asarray(x) for x in (query, key, value)]
+        single = inputs[0].ndim == 2
+        if single:
+            inputs = [x[None] for x in inputs]
+            key_padding_mask = None if key_padding_mask is None else _core.asarray(key_padding_mask)[None]
+        elif not self.batch_first:
+            inputs = [_swapped(x) for x in inputs]
+        if attn_mask is not None and getattr(attn_mask, "ndim", 2) == 3:
+            heads = self.num_heads
+            attn_mask = _core.asarray(attn_mask)
+            attn_mask = _core.reshape(attn_mask, (attn_mask.shape[0] // heads, heads, *attn_mask.shape[1:]))
+        y = self._run(*inputs, masks=[_attended(attn_mask, key_padding_mask)], causal=[is_causal])[0]
+        return (y[0] if single else y if self.batch_first else _swapped(y)), None
+
+
+class _Transformer(_Layer):
+    def __init__(
+        self, d_model, nhead, dim_feedforward=2048, dropout=0.1, activation="relu", layer_norm_eps=1e-5, batch_first=False,
+        norm_first=False, bias=True, *, key=None, device=None, dtype=None,
+    ):  # fmt: skip
+        make = getattr(_nn, self._make)
+        sizes = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, norm_first, bias)
+        self._begin(make(*sizes, key=key), dtype, device)
+        self._tell({
+            "d_model": d_model, "nhead": nhead, "dim_feedforward": dim_feedforward, "dropout": dropout, "activation": activation,
+            "layer_norm_eps": layer_norm_eps, "batch_first": batch_first, "norm_first": norm_first, "bias": bias,
+        })  # fmt: skip
+
+    def _attend(self, inputs, masks, causal):
+        inputs = [_core.asarray(x) for x in inputs]
+        single = inputs[0].ndim == 2
+        if single:
+            inputs = [x[None] for x in inputs]
+            masks = [(mask, None if padding is None else _core.asarray(padding)[None]) for mask, padding in masks]
+        elif not self.batch_first:
+            inputs = [_swapped(x) for x in inputs]
+        y = self._run(*inputs, masks=[_attended(*mask) for mask in masks], causal=causal)[0]
+        return y[0] if single else y if self.batch_first else _swapped(y)
+
+
+class TransformerEncoderLayer(_Transformer):
+    __doc__ = _nn.TransformerEncoderLayer.__doc__
+    _make = "TransformerEncoderLayer"
+
+    def forward(self, src, src_mask=None, src_key_padding_mask=None, is_causal=False):
+        """As `src`. Masks are true where nobody attends."""
+        return self._attend([src], [(src_mask, src_key_padding_mask)], [is_causal])
+
+
+class TransformerDecoderLayer(_Transformer):
+    __doc__ = _nn.TransformerDecoderLayer.__doc__
+    _make = "TransformerDecoderLayer"
+
+    def forward(
+        self, tgt, memory, tgt_mask=None, memory_mask=None, tgt_key_padding_mask=None, memory_key_padding_mask=None,
+        tgt_is_causal=False, memory_is_causal=False,
+    ):  # fmt: skip
+        """As `tgt`, which attends to itself and to the memory. Masks are true where nobody attends."""
+        masks = [(tgt_mask, tgt_key_padding_mask), (memory_mask, memory_key_padding_mask)]
+        return self._attend([tgt, memory], masks, [tgt_is_causal, memory_is_causal])
+
+
+def _again(layer):
+    """A layer of the same options with weights of its own."""
+    names = ("d_model", "nhead", "dim_feedforward", "dropout", "activation", "layer_norm_eps", "batch_first", "norm_first")
+    options = {name: getattr(layer, name) for name in names}
+    dtype = next(layer.parameters()).dtype
+    return type(layer)(**options, bias="linear1.bias" in layer._parameters, dtype=dtype)
+
+
+class TransformerEncoder(Module):
+    """Layers like the one given, with weights of their own, one after the other, and a norm after them."""
+
+    def __init__(self, encoder_layer, num_layers, norm=None):
+        super().__init__()
+        self.layers = ModuleList(_again(encoder_layer) for _ in range(num_layers))
+        self.num_layers = num_layers
+        if norm is not None:
+            self.norm = norm
+
+    def forward(self, src, mask=None, src_key_padding_mask=None, is_causal=False):
+        """As `src`."""
+        for layer in self.layers:
+            src = layer(src, mask, src_key_padding_mask, is_causal)
+        return self.norm(src) if "norm" in self._modules else src
+
+
+class TransformerDecoder(Module):
+    """Layers like the one given, with weights of their own, one after the other, and a norm after them."""
+
+    def __init__(self, decoder_layer, num_layers, norm=None):
+        super().__init__()
+        self.layers = ModuleList(_again(decoder_layer) for _ in range(num_layers))
+        self.num_layers = num_layers
+        if norm is not None:
+            self.norm = norm
+
+    def forward(self, tgt, memory, *args, **kwargs):
+        """As `tgt`; what else there is to say is said as to a layer."""
+        for layer in self.layers:
+            tgt = layer(tgt, memory, *args, **kwargs)
+        return self.norm(tgt) if "norm" in self._modules else tgt
+
+
+class _Recurrent(_Layer):
+    def _make(self, sizes, options, batch_first, key, device, dtype):
+        layer = getattr(_nn, type(self)._name)(*sizes, **options, key=key)
+        self._begin(layer, dtype, device)
+        self._tell({"input_size": sizes[0], "hidden_size": sizes[1], "num_layers": sizes[2], **options, "batch_first": batch_first})
+
+    def _unroll(self, x, hidden, mask):
+        x = _core.asarray(x)
+        single = x.ndim == 2
+        hidden = [] if hidden is None else [_core.asarray(h) for h in hidden]
+        if single:
+            x, hidden = x[None], [h[:, None] for h in hidden]
+        elif not self.batch_first:
+            x = _swapped(x)
+        y, *hidden = self._run(x, hidden=hidden, masks=[mask])
+        if single:
+            return y[0], [h[:, 0] for h in hidden]
+        return (y if self.batch_first else _swapped(y)), hidden
+
+    def forward(self, input, hx=None, *, mask=None):
+        """The states of the last layer at every time, and those of all layers after the last.
+
+        `mask [batch, time]` is true where there is something: elsewhere results are 0 and states stay, as of packed sequences.
+        """
+        y, (h,) = self._unroll(input, None if hx is None else [hx], mask)
+        return y, h
+
+
+class RNN(_Recurrent):
+    __doc__ = _nn.RNN.__doc__
+    _name = "RNN"
+
+    def __init__(
+        self, input_size, hidden_size, num_layers=1, nonlinearity="tanh", bias=True, batch_first=False, dropout=0.0,
+        bidirectional=False, *, key=None, device=None, dtype=None,
+    ):  # fmt: skip
+        options = {"nonlinearity": nonlinearity, "bias": bias, "dropout": dropout, "bidirectional": bidirectional}
+        self._make((input_size, hidden_size, num_layers), options, batch_first, key, device, dtype)
+
+
+class GRU(_Recurrent):
+    __doc__ = _nn.GRU.__doc__
+    _name = "GRU"
+
+    def __init__(
+        self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False, *, key=None,
+        device=None, dtype=None,
+    ):  # fmt: skip
+        options = {"bias": bias, "dropout": dropout, "bidirectional": bidirectional}
+        self._make((input_size, hidden_size, num_layers), options, batch_first, key, device, dtype)
+
+
+class LSTM(_Recurrent):
+    __doc__ = _nn.LSTM.__doc__
+    _name = "LSTM"
+    __init__ = GRU.__init__
+
+    def forward(self, input, hx=None, *, mask=None):
+        """The states of the last layer at every time, and `(h, c)`: states and memories of all layers after the last.
+
+        `mask [batch, time]` is true where there is something: elsewhere results are 0 and states stay, as of packed sequences.
+        """
+        y, (h, c) = self._unroll(input, hx, mask)
+        return y, (h, c)
+
+
+def _function(name, f, options=""):
+    """A module without parameters: a function of the registry, with options that are fixed when it is made."""
+    kinds = inspect.Parameter
+    parameters = [kinds("self", kinds.POSITIONAL_OR_KEYWORD)]
+    for option in filter(None, options.split(", ")):
+        key, _, default = option.partition("=")
+        default = eval(default, {"inf": float("inf")}) if default else kinds.empty  # noqa: S307 - texts of this file
+        parameters.append(kinds(key, kinds.POSITIONAL_OR_KEYWORD, default=default))
+    signature = inspect.Signature(parameters)
+    names = [p.name for p in parameters[1:]]
+
+    def __init__(self, *args, **kwargs):
+        Module.__init__(self)
+        given = signature.bind(self, *args, **kwargs)
+        given.apply_defaults()
+        for key in names:
+            self.register_buffer(key, x) if isinstance(x := given.arguments[key], _core.Array) else setattr(self, key, x)
+
+    def forward(self, *inputs):
+        """The function of the inputs."""
+        return f(*inputs, **{key: getattr(self, key) for key in names})
+
+    def extra_repr(self):
+        """How it was made."""
+        return ", ".join(f"{key}={getattr(self, key)!r}" for key in names)
+
+    __init__.__signature__ = signature
+    members = {"_plain": True, "__init__": __init__, "forward": forward, "extra_repr": extra_repr, "__doc__": f.__doc__, "__module__": __name__}
+    return type(name, (Module,), members)
+
+
+F = functional
+ReLU = _function("ReLU", F.relu)
+ReLU6 = _function("ReLU6", F.relu6)
+LeakyReLU = _function("LeakyReLU", F.leaky_relu, "negative_slope=0.01")
+ELU = _function("ELU", F.elu, "alpha=1.0")
+SELU = _function("SELU", F.selu)
+GELU = _function("GELU", F.gelu, "approximate='none'")
+SiLU = _function("SiLU", F.silu)
+Mish = _function("Mish", F.mish)
+Softplus = _function("Softplus", F.softplus)
+Sigmoid = _function("Sigmoid", F.sigmoid)
+LogSigmoid = _function("LogSigmoid", F.logsigmoid)
+Tanh = _function("Tanh", F.tanh)
+Hardtanh = _function("Hardtanh", F.hardtanh, "min_val=-1.0, max_val=1.0")
+Softmax = _function("Softmax", F.softmax, "dim=-1")
+LogSoftmax = _function("LogSoftmax", F.log_softmax, "dim=-1")
+Flatten = _function("Flatten", _core.flatten, "start=1, end=-1")
+Identity = _function("Identity", F.identity)
+MSELoss = _function("MSELoss", F.mse_loss, "reduction='mean'")
+L1Loss = _function("L1Loss", F.l1_loss, "reduction='mean'")
+HuberLoss = _function("HuberLoss", F.huber_loss, "reduction='mean', delta=1.0")
+NLLLoss = _function("NLLLoss", F.nll_loss, "weight=None, ignore_index=-100, reduction='mean'")
+CrossEntropyLoss = _function(
+    "CrossEntropyLoss", F.cross_entropy, "weight=None, ignore_index=-100, reduction='mean', label_smoothing=0.0"
+)
+BCEWithLogitsLoss = _function(
+    "BCEWithLogitsLoss", F.binary_cross_entropy_with_logits, "weight=None, reduction='mean', pos_weight=None"
+)
+KLDivLoss = _function("KLDivLoss", F.kl_div, "reduction='mean', log_target=False")
+
+
+def clip_grad_norm_(parameters, max_norm):
+    """Scales the gradients of leaves down, all by the same factor, so that their joint norm is at most `max_norm`; gives it."""
+    leaves = [p for p in parameters if p.grad is not None]
+    clipped, norm = _core._optim.clip_grad_norm([p.grad for p in leaves], max_norm)
+    for p, g in zip(leaves, clipped):
+        p.grad = g
+    return norm
+
+
+def clip_grad_value_(parameters, clip_value):
+    """Moves every element of the gradients of leaves into `-clip_value..=clip_value`."""
+    leaves = [p for p in parameters if p.grad is not None]
+    for p, g in zip(leaves, _core._optim.clip_grad_value([p.grad for p in leaves], clip_value)):
+        p.grad = g
+
+
+__all__ = sorted(
+    {name for name, value in globals().items() if isinstance(value, type) and not name.startswith("_")}
+    | {"clip_grad_norm_", "clip_grad_value_", "functional", "keyed"}
+)
