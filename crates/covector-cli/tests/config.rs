@@ -154,9 +154,9 @@ fn lbfgs_has_defaults_of_its_own() {
 
 #[test]
 fn kinds_from_a_file_go_on_to_the_same_model() {
-    let folder = Folder::new("kinds");
+    let folder = Folder::with_text("kinds");
     let more = "schedule = \"plateau\"\nplateau-patience = 0\ngamma = 0.5\nprecision = \"bf16\"\nlr = 0.05\n";
-    folder.write("run.toml", &format!("{FILE}checkpoint-interval = 20\ncheckpoint = \"kept.safetensors\"\n{more}"));
+    folder.write("run.toml", format!("{FILE}checkpoint-interval = 20\ncheckpoint = \"kept.safetensors\"\n{more}"));
     let output = folder.run(&["train", "--config", "run.toml", "--out", "whole.safetensors"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let output = folder.run(&["train", "--resume", "kept.safetensors", "--out", "cut.safetensors"]);
