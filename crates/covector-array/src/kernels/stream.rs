@@ -29,6 +29,9 @@ impl Ahead {
     /// Asks for the lines up to the part `part` of `parts`.
     #[inline]
     pub fn fetch(&mut self, part: usize, parts: usize) {
+        if self.lines == 0 {
+            return;
+        }
         let until = self.lines * part / parts;
         for &(start, lines) in &self.streams {
             for line in self.done..until.min(lines) {

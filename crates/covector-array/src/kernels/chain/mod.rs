@@ -7,11 +7,15 @@
 
 mod run;
 
+use std::sync::OnceLock;
+
 use smallvec::SmallVec;
 
 use super::kernel::{Kernel, TILE};
 use super::reduce::{Partial, Reduction};
 use crate::DType;
+use crate::isa::Isa;
+use run::Ready;
 pub use run::run_chain;
 
 /// Where a link reads an operand.
@@ -76,6 +80,8 @@ pub struct Chain {
     registers: usize,
     /// Bytes of the widest element.
     widest: usize,
+    /// The calls as they run on the instruction set of the first run.
+    ready: OnceLock<(Isa, Box<[Ready]>)>,
 }
 
 /// A link with its operands and result as numbers of cells: first come the registers, then the inputs, then the outputs.
@@ -189,7 +195,18 @@ impl Chain {
         };
         let calls = (0..links.len()).filter(|&i| !implied[i]).map(call).collect();
         let widest = links.iter().map(|link| link.dtype.size()).max().unwrap_or(8);
-        Chain { calls, links, outputs, narrow_inputs, input_dtypes, last_reader, row, registers, widest }
+        Chain {
+            calls,
+            links,
+            outputs,
+            narrow_inputs,
+            input_dtypes,
+            last_reader,
+            row,
+            registers,
+            widest,
+            ready: OnceLock::new(),
+        }
     }
 
     fn output(&self, output: usize) -> &Link {

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use smallvec::SmallVec;
 
 use super::{Call, Chain, LinkOp};
-use crate::isa::{Work, dispatch};
+use crate::isa::{Work, dispatch, isa};
 use crate::kernels::kernel::Loop;
 use crate::kernels::layout::Shared;
 use crate::kernels::reader::Reader;
@@ -94,7 +94,15 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
         lines && taken[i].is_none() && shapes[i].size() * width > HUGE
     };
     let streamed = (0..shapes.len()).map(streamed).collect();
-    let calls = chain.calls.iter().map(|call| Ready::of(call, chain)).collect();
+    let prepared = || chain.calls.iter().map(|call| Ready::of(call, chain)).collect();
+    let other: Box<[Ready]>;
+    let calls = match chain.ready.get_or_init(|| (isa(), prepared())) {
+        (made_for, calls) if *made_for == isa() => calls,
+        _ => {
+            other = prepared();
+            &other
+        }
+    };
     let job = Job { chain, calls, readers, targets, partials, streamed, slot, tall, rows };
     let cost = (rows * chain.row).saturating_mul(chain.links.len());
     threads::for_each(rows.div_ceil(chunk), cost, |i| job.run(i, i * chunk, (i * chunk + chunk).min(rows)));
@@ -150,8 +158,9 @@ impl Chain {
     }
 }
 
-/// A call with its loop for the instruction set in use.
-struct Ready {
+/// A call with its loop for an instruction set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ready {
     step: Step,
     operands: [u16; 3],
     result: u16,
@@ -159,6 +168,7 @@ struct Ready {
 }
 
 /// What is called.
+#[derive(Clone, Copy, Debug)]
 enum Step {
     Map(Loop),
     /// Row by row, with so many bytes from one to the next of both operands and of the result.
@@ -193,7 +203,7 @@ impl Ready {
 
 struct Job<'a> {
     chain: &'a Chain,
-    calls: SmallVec<[Ready; 16]>,
+    calls: &'a [Ready],
     readers: SmallVec<[Reader; 4]>,
     targets: SmallVec<[Shared<u8>; 2]>,
     /// For each output what it is folded from, if it is final.
