@@ -1,7 +1,5 @@
 //! Pretrained models from outside: continued, trained further, and written for others.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 
 use covector::{Key, Tensor, Tree};
@@ -10,28 +8,9 @@ use covector_models::{Gpt2, LanguageModel, Llama, Tuned};
 use covector_nn::Gpt;
 use covector_nn::sample::{Flow, Sampling, continued};
 
-use common::Folder;
+use crate::folder::Folder;
 
 impl Folder {
-    /// What a command prints that succeeds.
-    #[track_caller]
-    fn says(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("whole characters are printed")
-    }
-
-    /// The complaint of a command that fails.
-    #[track_caller]
-    fn refused(&self, args: &[&str], code: i32) -> String {
-        let before = self.names();
-        let output = self.run(args);
-        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{complaint}");
-        assert_eq!(self.names(), before, "nothing is left behind");
-        complaint
-    }
-
     /// A copy of a golden folder.
     fn copy(&self, name: &str) {
         std::fs::create_dir_all(self.path(name)).unwrap();

@@ -1,30 +1,9 @@
 //! Tables and images from the command line: what is learned, predicted, judged and refused.
 
-mod common;
-
 use covector::Key;
 use covector_data::digits;
 
-use common::Folder;
-
-impl Folder {
-    /// What a command that works prints.
-    #[track_caller]
-    fn says(&self, args: &str) -> String {
-        let output = self.line(args);
-        assert!(output.status.success(), "{args}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// What one that fails complains of.
-    #[track_caller]
-    fn refused(&self, args: &str, code: i32) -> String {
-        let output = self.line(args);
-        assert_eq!(output.status.code(), Some(code), "{args}");
-        assert!(output.stdout.is_empty(), "{args} prints before it fails");
-        String::from_utf8(output.stderr).unwrap()
-    }
-}
+use crate::folder::Folder;
 
 #[test]
 fn arrays_are_learned_predicted_and_judged_as_tables() {

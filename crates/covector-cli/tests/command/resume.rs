@@ -1,12 +1,10 @@
 //! A training that is interrupted, in whatever way, ends as if it had not been.
 
-mod common;
-
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::Folder;
+use crate::folder::Folder;
 
 impl Folder {
     fn has(&self, name: &str) -> bool {

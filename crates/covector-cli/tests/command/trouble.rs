@@ -1,12 +1,9 @@
 //! Two trainings of one file, and disks without room: a clear error, and nothing lost.
-#![cfg(unix)]
-
-mod common;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
-use common::Folder;
+use crate::folder::Folder;
 
 impl Folder {
     /// With files of at most so many blocks of 512 bytes, beyond which writing fails as on a full disk.
@@ -34,17 +31,17 @@ fn one_file_has_one_training() {
         .unwrap();
     let mut talk = BufReader::new(first.stderr.take().unwrap()).lines();
     while !talk.next().unwrap().unwrap().starts_with("step 1/") {}
-    let second = folder.line(&format!("{TINY} --steps 3"));
+    let second = folder.run(&format!("{TINY} --steps 3"));
     let said = text(&second.stderr);
     assert_eq!(second.status.code(), Some(1));
     let wanted =
         format!("a training of process {} writes this file; wait until it is done, or name another", first.id());
     assert!(said.starts_with("error: gpt") && said.contains(&wanted), "{said}");
-    assert!(folder.line(&format!("{TINY} --steps 3 --out other.safetensors")).status.success());
+    assert!(folder.run(&format!("{TINY} --steps 3 --out other.safetensors")).status.success());
     // Killed, it leaves no lock behind that holds.
     first.kill().unwrap();
     first.wait().unwrap();
-    let third = folder.line(&format!("{TINY} --steps 3"));
+    let third = folder.run(&format!("{TINY} --steps 3"));
     assert!(third.status.success(), "{}", text(&third.stderr));
     assert_eq!(folder.names(), ["gpt.safetensors", "other.safetensors", "text.txt"], "and none at the end");
 }
@@ -52,11 +49,11 @@ fn one_file_has_one_training() {
 #[test]
 fn without_room_for_a_checkpoint_the_one_before_stays() {
     let folder = Folder::with_text("checkpoint");
-    let whole = folder.line(&format!("{TINY} --steps 40 --out whole.safetensors"));
+    let whole = folder.run(&format!("{TINY} --steps 40 --out whole.safetensors"));
     assert!(whole.status.success(), "{}", text(&whole.stderr));
     // The state after step 20 is all there is.
     let args = format!("{TINY} --steps 40 --checkpoint kept.safetensors --checkpoint-interval 20 --out m.safetensors");
-    assert!(folder.line(&args).status.success());
+    assert!(folder.run(&args).status.success());
     let before = folder.read("kept.safetensors");
     let cramped = folder.cramped(8, "train --resume kept.safetensors --checkpoint-interval 5");
     let said = text(&cramped.stderr);
@@ -65,14 +62,14 @@ fn without_room_for_a_checkpoint_the_one_before_stays() {
     assert!(said.contains(" bytes of a checkpoint: "), "{said}");
     assert!(folder.read("kept.safetensors") == before, "the checkpoint is as it was");
     assert!(folder.names().iter().all(|name| !name.ends_with(".tmp")), "{:?}", folder.names());
-    assert!(folder.line("train --resume kept.safetensors").status.success());
+    assert!(folder.run("train --resume kept.safetensors").status.success());
     assert!(folder.read("m.safetensors") == folder.read("whole.safetensors"), "nothing is lost");
 }
 
 #[test]
 fn without_room_for_the_model_or_the_report_the_old_ones_stay() {
     let folder = Folder::with_text("model");
-    assert!(folder.line(&format!("{TINY} --steps 3 --report report.html")).status.success());
+    assert!(folder.run(&format!("{TINY} --steps 3 --report report.html")).status.success());
     let (model, report) = (folder.read("gpt.safetensors"), folder.read("report.html"));
     let args = format!("{TINY} --steps 4 --checkpoint-interval 0 --report report.html");
     let cramped = folder.cramped(2, &args);
@@ -113,7 +110,7 @@ fn on_a_disk(folder: &Folder, kib: usize, script: &str) -> Option<Output> {
 #[test]
 fn a_disk_that_is_full_is_found_before_the_first_step_and_one_that_fills_up_costs_nothing() {
     let folder = Folder::with_text("disk");
-    assert!(folder.line(&format!("{TINY} --steps 900 --out whole.safetensors")).status.success());
+    assert!(folder.run(&format!("{TINY} --steps 900 --out whole.safetensors")).status.success());
     let whole = folder.read("whole.safetensors");
     // Too small for a checkpoint: nothing is begun.
     let Some(full) = on_a_disk(&folder, 100, &format!("covector {TINY} --steps 3; echo $?; ls -A")) else { return };
@@ -130,7 +127,7 @@ fn a_disk_that_is_full_is_found_before_the_first_step_and_one_that_fills_up_cost
     let said = text(&full.stderr);
     assert!(said.contains("error: log.jsonl: cannot write the log: No space left on device"), "{said}");
     assert!(said.contains("is kept: go on with --resume kept.safetensors"), "{said}");
-    let output = folder.line("train --resume kept.safetensors --log log.csv --out m.safetensors");
+    let output = folder.run("train --resume kept.safetensors --log log.csv --out m.safetensors");
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(folder.read("m.safetensors") == whole, "nothing is lost");
     // Room for one checkpoint and what is held back, and for no other: each takes that room, and gives the one before it back.
@@ -150,7 +147,7 @@ fn a_disk_that_is_full_is_found_before_the_first_step_and_one_that_fills_up_cost
 #[test]
 fn without_room_for_a_log_the_state_is_kept() {
     let folder = Folder::with_text("log");
-    assert!(folder.line(&format!("{TINY} --steps 3000 --out whole.safetensors")).status.success());
+    assert!(folder.run(&format!("{TINY} --steps 3000 --out whole.safetensors")).status.success());
     // The log outgrows 150 kB, the checkpoint does not.
     let args = format!("{TINY} --steps 3000 --out m.safetensors --log log.jsonl");
     std::fs::write(folder.0.join("log.jsonl"), "").unwrap();
@@ -160,7 +157,7 @@ fn without_room_for_a_log_the_state_is_kept() {
         Some(1) => {
             assert!(said.contains("error: log.jsonl: cannot write the log: "), "{said}");
             assert!(said.contains("is kept: go on with --resume m.checkpoint.safetensors"), "{said}");
-            let output = folder.line("train --resume m.checkpoint.safetensors");
+            let output = folder.run("train --resume m.checkpoint.safetensors");
             assert!(output.status.success(), "{}", text(&output.stderr));
             assert!(folder.read("m.safetensors") == folder.read("whole.safetensors"), "nothing is lost");
         }
@@ -169,7 +166,7 @@ fn without_room_for_a_log_the_state_is_kept() {
     #[cfg(target_os = "linux")]
     {
         std::os::unix::fs::symlink("/dev/full", folder.0.join("full.csv")).unwrap();
-        let full = folder.line(&format!("{TINY} --steps 3 --log full.csv"));
+        let full = folder.run(&format!("{TINY} --steps 3 --log full.csv"));
         let said = text(&full.stderr);
         assert_eq!(said, "error: full.csv: cannot write the log: No space left on device (os error 28)\n");
     }

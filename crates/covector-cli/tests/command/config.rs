@@ -1,8 +1,6 @@
 //! Options in files: one declaration, one order of precedence, mistakes with their place.
 
-mod common;
-
-use common::Folder;
+use crate::folder::Folder;
 
 impl Folder {
     fn shown(&self, args: &[&str]) -> String {

@@ -1,24 +1,8 @@
 //! The command from outside: what it prints and where, what it leaves behind, and how it fails.
 
-mod common;
-
 use std::process::Command;
 
-use common::Folder;
-
-impl Folder {
-    /// Runs what must fail, and gives its complaint.
-    #[track_caller]
-    fn refused(&self, args: &[&str], code: i32) -> String {
-        let before = self.names();
-        let output = self.run(args);
-        let complaint = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{complaint}");
-        assert!(output.stdout.is_empty(), "nothing is printed before the arguments are checked");
-        assert_eq!(self.names(), before, "nothing is left behind");
-        complaint
-    }
-}
+use crate::folder::Folder;
 
 const TINY: [&str; 16] = [
     "--layers", "2", "--heads", "2", "--width", "8", "--block", "8", "--batch", "4", "--steps", "30", "--tokens", "20",
