@@ -6,7 +6,7 @@
 
 use smallvec::SmallVec;
 
-use super::fuse::{ALONE, Groups, MOST_MEMBERS, Role};
+use super::fuse::{ALONE, Groups, MOST_MEMBERS, Role, is_repeat};
 use crate::walk::Listing;
 
 /// What others than the group of a node do with it.
@@ -19,8 +19,6 @@ pub(super) struct Again {
 
 /// Ops that cost less than a read.
 const CHEAP: [&str; 5] = ["add", "subtract", "multiply", "negative", "square"];
-/// The op that repeats elements without copying them.
-pub(super) const BROADCAST: &str = "broadcast_to";
 /// Values of fewer elements stay in the second-level cache from one pass to the next.
 const LEAST: usize = 1 << 14;
 /// So many times fewer elements are as good as none.
@@ -145,6 +143,6 @@ impl Search<'_> {
             return distinct * FEW <= node.size();
         }
         let source = |&x: &u32| self.list.nodes[x as usize].size() * FEW <= node.size();
-        node.primitive().name() == BROADCAST && self.list.operands[i].iter().all(source)
+        is_repeat(node) && self.list.operands[i].iter().all(source)
     }
 }

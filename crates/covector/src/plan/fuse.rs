@@ -11,6 +11,7 @@ use covector_array::kernels::{LinkOp, Reduction, folds_channels};
 use covector_array::{DType, Shape};
 use smallvec::SmallVec;
 
+use crate::Tensor;
 use crate::primitive::Fused;
 use crate::walk::Listing;
 
@@ -159,6 +160,11 @@ fn fold(op: Reduction, axes: &[usize], dtype: DType, shape: &Shape) -> Option<Ro
     let row: usize = shape[axes.len()..].iter().product();
     let fits = (0..axes.len()).all(|a| axes.contains(&a)) && (SHORTEST_FINAL_ROW..=LONGEST_ROW).contains(&row);
     fits.then_some(Role::Final(LinkOp::Rows(op), row))
+}
+
+/// True if a node only repeats elements of its operand.
+pub(super) fn is_repeat(node: &Tensor) -> bool {
+    matches!(node.primitive().fused(node.dtype()), Fused::Repeat)
 }
 
 /// The length of the rows along which a broadcast repeats single elements, if that is all it does.

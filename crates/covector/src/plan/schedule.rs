@@ -7,8 +7,8 @@ use covector_array::Shape;
 use covector_array::kernels::{Chain, Link, LinkOp, Source};
 use smallvec::SmallVec;
 
-use super::again::{Again, BROADCAST};
-use super::fuse::{ALONE, Group, Groups, Role};
+use super::again::Again;
+use super::fuse::{ALONE, Group, Groups, Role, is_repeat};
 use crate::primitive::{Class, Fused};
 use crate::walk::Listing;
 
@@ -233,7 +233,7 @@ fn is_same_along_rows(list: &Listing, i: usize, row: usize) -> bool {
     let Some(&source) = list.operands[i].first() else { return false };
     let (from, to) = (list.nodes[source as usize].shape(), node.shape());
     let first = (0..=to.len()).rev().find(|&k| to[k..].iter().product::<usize>() >= row);
-    node.primitive().name() == BROADCAST
+    is_repeat(node)
         && from.len() == to.len()
         && first.is_some_and(|k| to[k..].iter().product::<usize>() == row && from[k..].iter().all(|&d| d == 1))
 }
