@@ -334,48 +334,8 @@ class Module:
         return f"{type(self).__name__}(\n  " + "\n  ".join(inside) + "\n)"
 
 
-class Sequential(Module):
-    """Modules one after the other, given one by one or as a dict with names."""
-
-    def __init__(self, *modules):
-        super().__init__()
-        if len(modules) == 1 and isinstance(modules[0], dict):
-            named = modules[0].items()
-        else:
-            named = ((str(i), module) for i, module in enumerate(modules))
-        for name, module in named:
-            if not isinstance(module, Module):
-                raise TypeError(f"Sequential takes modules, not {type(module).__name__}")
-            self.add_module(name, module)
-
-    def forward(self, x):
-        """The result of the last, of that of the one before, and so on."""
-        for module in self._modules.values():
-            x = module(x)
-        return x
-
-    def __len__(self):
-        return len(self._modules)
-
-    def __iter__(self):
-        return iter(self._modules.values())
-
-    def __getitem__(self, index):
-        chosen = list(self._modules.values())[index]
-        return Sequential(*chosen) if isinstance(index, slice) else chosen
-
-    def append(self, module):
-        """One more at the end."""
-        self.add_module(str(len(self)), module)
-        return self
-
-
-class ModuleList(Module):
-    """Modules in a list, each a part of the module that holds the list."""
-
-    def __init__(self, modules=()):
-        super().__init__()
-        self.extend(modules)
+class _Listed(Module):
+    """What modules that hold others in order have in common; a slice of them is one of their kind."""
 
     def append(self, module):
         """One more at the end."""
@@ -396,7 +356,44 @@ class ModuleList(Module):
 
     def __getitem__(self, index):
         chosen = list(self._modules.values())[index]
-        return ModuleList(chosen) if isinstance(index, slice) else chosen
+        return type(self)._of(chosen) if isinstance(index, slice) else chosen
+
+
+class Sequential(_Listed):
+    """Modules one after the other, given one by one or as a dict with names."""
+
+    def __init__(self, *modules):
+        super().__init__()
+        if len(modules) == 1 and isinstance(modules[0], dict):
+            named = modules[0].items()
+        else:
+            named = ((str(i), module) for i, module in enumerate(modules))
+        for name, module in named:
+            if not isinstance(module, Module):
+                raise TypeError(f"Sequential takes modules, not {type(module).__name__}")
+            self.add_module(name, module)
+
+    @staticmethod
+    def _of(modules):
+        return Sequential(*modules)
+
+    def forward(self, x):
+        """The result of the last, of that of the one before, and so on."""
+        for module in self._modules.values():
+            x = module(x)
+        return x
+
+
+class ModuleList(_Listed):
+    """Modules in a list, each a part of the module that holds the list."""
+
+    def __init__(self, modules=()):
+        super().__init__()
+        self.extend(modules)
+
+    @staticmethod
+    def _of(modules):
+        return ModuleList(modules)
 
 
 class ModuleDict(Module):
