@@ -1,6 +1,6 @@
 //! Trainings that leave nothing behind but a model: for cross-validation.
 
-use crate::step::Machine;
+use crate::step::{Machine, Turn};
 use crate::tabular::Scores;
 use crate::{Error, Purpose, Result, ScheduleKind, Settings, TabularTask, Task, feed};
 
@@ -18,7 +18,8 @@ pub fn train<T: Task>(task: &T, settings: &Settings) -> Result<(T::Model, T::Run
     let (schedule, of) = (settings.schedule(), settings.steps);
     feed::ahead(task, &Purpose::Batches.key(settings.seed), 0..of * settings.accumulate, |next| {
         for step in 0..of {
-            let (loss, _) = machine.step(task, settings, step, schedule.at(step), next, false)?;
+            let turn = Turn { task, settings, step, rate: schedule.at(step), look: false };
+            let (loss, _) = machine.step(&turn, next)?;
             if !loss.is_finite() {
                 return Err(Error::outside(format!(
                     "the loss is {loss} at step {}; try a smaller learning rate (--lr)",

@@ -21,6 +21,20 @@ pub(crate) enum Mover {
     Search(LBFGS, Memory),
 }
 
+/// What is told to a step.
+pub(crate) struct Turn<'a, T> {
+    pub task: &'a T,
+    pub settings: &'a Settings,
+    /// The number of the step, counted from 0.
+    pub step: usize,
+    pub rate: f64,
+    /// Whether gradients and the model before it are to be looked at.
+    pub look: bool,
+}
+
+/// The loss before a step, and what is to be looked at.
+pub(crate) type Stepped<T> = Result<(f64, Option<Seen<<T as Task>::Model>>)>;
+
 /// What a step changes, and how.
 pub(crate) struct Machine<T: Task> {
     pub model: T::Model,
@@ -116,36 +130,21 @@ impl<T: Task> Machine<T> {
         (rate < before).then(|| (measures[which].name.as_str(), rate))
     }
 
-    /// Step `step`, counted from 0; gives the loss before it, and gradients and the model before it if they are to be looked at.
-    pub fn step(
-        &mut self,
-        task: &T,
-        settings: &Settings,
-        step: usize,
-        rate: f64,
-        next: &mut dyn FnMut() -> Result<T::Batch>,
-        look: bool,
-    ) -> Result<(f64, Option<Seen<T::Model>>)> {
+    /// Takes a step; gives the loss before it, and gradients and the model before it if they are to be looked at.
+    pub fn step(&mut self, turn: &Turn<T>, next: &mut dyn FnMut() -> Result<T::Batch>) -> Stepped<T> {
         match self.mover {
-            Mover::Rules(..) => self.descend(task, settings, step, rate, next, look),
-            Mover::Search(..) => self.search(task, settings, step, rate, next, look),
+            Mover::Rules(..) => self.descend(turn, next),
+            Mover::Search(..) => self.search(turn, next),
         }
     }
 
     /// A step down the gradient.
-    fn descend(
-        &mut self,
-        task: &T,
-        settings: &Settings,
-        step: usize,
-        rate: f64,
-        next: &mut dyn FnMut() -> Result<T::Batch>,
-        look: bool,
-    ) -> Result<(f64, Option<Seen<T::Model>>)> {
+    fn descend(&mut self, turn: &Turn<T>, next: &mut dyn FnMut() -> Result<T::Batch>) -> Stepped<T> {
         let Mover::Rules(rule, state) = &self.mover else { unreachable!("it was looked at") };
-        let found = gradient(task, settings, step, (&self.model, &self.running), self.scale.as_ref(), |_| next())?;
+        let settings = turn.settings;
+        let found = gradient(turn, (&self.model, &self.running), self.scale.as_ref(), |_| next())?;
         let Gradient { before, last, gradients, mut running, finite } = found;
-        let seen = look.then(|| Seen::of(&gradients, &self.model));
+        let seen = turn.look.then(|| Seen::of(&gradients, &self.model));
         let gradients = match settings.clip_value {
             Some(limit) => clip_grad_value(&gradients, limit),
             None => gradients,
@@ -154,7 +153,7 @@ impl<T: Task> Machine<T> {
             Some(limit) => clip_grad_norm(&gradients, limit).0,
             None => gradients,
         };
-        let (mut model, mut optimizer) = rule.step(&self.model, &gradients, state, rate);
+        let (mut model, mut optimizer) = rule.step(&self.model, &gradients, state, turn.rate);
         drop(gradients);
         let mut scale = None;
         if let (Some(finite), Some(known)) = (&finite, &self.scale) {
@@ -174,7 +173,7 @@ impl<T: Task> Machine<T> {
         if scale.as_ref().is_some_and(|scale| scale.scale.to_f64() < LEAST) {
             return Err(Error::outside(format!(
                 "the gradients of step {} are not finite, however little the loss is scaled; try --precision f32",
-                step + 1
+                turn.step + 1
             )));
         }
         (self.model, self.running, self.average, self.scale) = (model, running, average, scale);
@@ -185,30 +184,24 @@ impl<T: Task> Machine<T> {
     }
 
     /// A step of L-BFGS: the batches stay the same as long as it searches, and so does what is drawn for them.
-    fn search(
-        &mut self,
-        task: &T,
-        settings: &Settings,
-        step: usize,
-        rate: f64,
-        next: &mut dyn FnMut() -> Result<T::Batch>,
-        look: bool,
-    ) -> Result<(f64, Option<Seen<T::Model>>)> {
+    fn search(&mut self, turn: &Turn<T>, next: &mut dyn FnMut() -> Result<T::Batch>) -> Stepped<T> {
         let Mover::Search(rule, memory) = &self.mover else { unreachable!("it was looked at") };
-        let batches = (0..settings.accumulate).map(|_| next()).collect::<Result<Vec<_>>>()?;
+        let batches = (0..turn.settings.accumulate).map(|_| next()).collect::<Result<Vec<_>>>()?;
         // What is kept besides is that of the first look, with the weights as they were.
         let first = RefCell::new(None);
         let loss = |model: &T::Model| {
-            let found = gradient(task, settings, step, (model, &self.running), None, |i| Ok(&batches[i]));
+            let found = gradient(turn, (model, &self.running), None, |i| Ok(&batches[i]));
             let found = found.map_err(|e| covector::Error::new(e.to_string()))?;
             let loss = if batches.len() == 1 { found.last } else { (found.last + found.before) / batches.len() as f64 };
-            first.borrow_mut().get_or_insert_with(|| (look.then(|| Seen::of(&found.gradients, model)), found.running));
+            first
+                .borrow_mut()
+                .get_or_insert_with(|| (turn.look.then(|| Seen::of(&found.gradients, model)), found.running));
             Ok((loss, found.gradients))
         };
-        let rule = LBFGS { rate, ..*rule };
+        let rule = LBFGS { rate: turn.rate, ..*rule };
         let (model, memory, before) = rule.step(&self.model, copy(memory), loss)?;
         let Some((seen, running)) = first.into_inner() else { unreachable!("a step looks at the loss") };
-        let average = averaged(self.average.as_ref(), &model, settings);
+        let average = averaged(self.average.as_ref(), &model, turn.settings);
         try_eval(&[model.leaves(), running.leaves(), average.leaves()].concat())?;
         (self.model, self.running, self.average) = (model, running, average);
         self.mover = Mover::Search(rule, memory);
@@ -232,13 +225,12 @@ struct Gradient<M, R> {
 
 /// The gradients of the batches of a step, all but the last computed; `next` gives them by their number.
 fn gradient<T: Task, B: Borrow<T::Batch>>(
-    task: &T,
-    settings: &Settings,
-    step: usize,
+    turn: &Turn<T>,
     (model, running): (&T::Model, &T::Running),
     scale: Option<&LossScale>,
     mut next: impl FnMut(usize) -> Result<B>,
 ) -> Result<Gradient<T::Model, T::Running>> {
+    let Turn { task, settings, step, .. } = *turn;
     let noise = Purpose::Noise.key(settings.seed);
     let (mut before, mut sum, mut finite) = (0.0, None::<Accumulated<T::Model>>, None::<Tensor>);
     let mut running = copy(running);

@@ -15,7 +15,7 @@ use crate::examine::{self, Doctor, Examined};
 use crate::lock::Lock;
 use crate::metrics::Metrics;
 use crate::reserve::Reserve;
-use crate::step::{Machine, bytes, copy};
+use crate::step::{Machine, Turn, bytes, copy};
 use crate::watch::{Beginning, Ending, Step, Watch, clock};
 use crate::{Effort, Error, History, Outputs, Purpose, Result, Settings, Task, curve, feed, report};
 
@@ -289,7 +289,8 @@ impl<'a, T: Task> Run<'a, T> {
         while self.step < of {
             let rate = self.settings.rate_at(self.step, self.machine.plateau.as_ref());
             let look = self.examined.wants(self.step + 1, &self.settings);
-            let stepped = self.machine.step(self.task, &self.settings, self.step, rate, next, look);
+            let turn = Turn { task: self.task, settings: &self.settings, step: self.step, rate, look };
+            let stepped = self.machine.step(&turn, next);
             let (loss, seen) = stepped.map_err(|e| self.rescue(e))?;
             if !loss.is_finite() {
                 return Err(self.diverged(loss));
