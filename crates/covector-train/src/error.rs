@@ -52,3 +52,16 @@ impl From<covector_data::Error> for Error {
         Error::Outside(e.to_string())
     }
 }
+
+/// The one of `all` that has this name; `what` they are stands in the error.
+pub(crate) fn by_name<T: Copy, const N: usize>(
+    what: &str,
+    all: [T; N],
+    name_of: fn(T) -> &'static str,
+    name: &str,
+) -> Result<T> {
+    all.into_iter().find(|&one| name_of(one) == name).ok_or_else(|| {
+        let known = all.map(name_of).join(", ");
+        Error::Settings(format!("there is no {what} `{name}`; there are {known}"))
+    })
+}

@@ -6,6 +6,7 @@ use covector::Tree;
 use covector_nn::doctor::{self, Finding};
 use serde::{Deserialize, Serialize};
 
+use crate::error::by_name;
 use crate::step::{Machine, copy};
 use crate::watch::Watch;
 use crate::{Effort, Error, Purpose, Result, Settings, Task};
@@ -41,8 +42,7 @@ impl std::str::FromStr for Doctor {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let unknown = || Error::Settings(format!("the doctor is off, on or strict, not `{name}`"));
-        Doctor::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(unknown)
+        by_name("doctor", Doctor::ALL, Doctor::name, name)
     }
 }
 

@@ -9,6 +9,7 @@ use covector_nn::optim::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::error::by_name;
 use crate::step::Mover;
 use crate::{Error, Result, Task};
 
@@ -110,8 +111,7 @@ impl std::str::FromStr for OptimizerKind {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let unknown = || Error::Settings(format!("there is no optimiser `{name}`"));
-        OptimizerKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(unknown)
+        by_name("optimiser", OptimizerKind::ALL, OptimizerKind::name, name)
     }
 }
 

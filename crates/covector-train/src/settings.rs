@@ -4,6 +4,7 @@ use covector_nn::schedule::{Constant, Exponential, Linear, OneCycle, Plateau, Pl
 use covector_nn::{Schedule, WarmupCosine};
 use serde::{Deserialize, Serialize};
 
+use crate::error::by_name;
 use crate::{Better, Error, Measure, OptimizerKind, OptimizerSettings, Result};
 
 /// What decides the numbers of a training, beside the task; kept in checkpoints.
@@ -196,8 +197,7 @@ impl std::str::FromStr for ScheduleKind {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let unknown = || Error::Settings(format!("there is no schedule `{name}`"));
-        ScheduleKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(unknown)
+        by_name("schedule", ScheduleKind::ALL, ScheduleKind::name, name)
     }
 }
 
@@ -247,7 +247,6 @@ impl std::str::FromStr for Precision {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let unknown = || Error::Settings(format!("the precision is f32 or bf16, not `{name}`"));
-        Precision::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(unknown)
+        by_name("precision", Precision::ALL, Precision::name, name)
     }
 }
