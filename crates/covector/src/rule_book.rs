@@ -7,7 +7,7 @@ mod rules;
 
 use std::hash::{Hash, Hasher};
 
-use covector_array::kernels::{self, Inputs, Kernel};
+use covector_array::kernels::{self, Arithmetic, Inputs, Kernel};
 use covector_array::{Array, DType, Shape};
 
 use crate::formula::Formula;
@@ -27,6 +27,8 @@ pub struct Elementwise {
     pub predicate: bool,
     /// The loop, for each dtype that has one.
     pub kernel: fn(DType) -> Option<Kernel>,
+    /// What the kernel is known to do, if that is plain arithmetic.
+    pub arithmetic: Option<Arithmetic>,
     /// The kernel on single f64 numbers (truth as 0 and 1); none for integer-only ops.
     pub scalar: Option<fn(&[f64]) -> f64>,
     /// The partial derivatives, or why they are zero.
@@ -238,7 +240,11 @@ impl Primitive for Elementwise {
         if key.is_complex() {
             return Fused::No;
         }
-        (self.kernel)(key).map_or(Fused::No, Fused::Map)
+        let known = |kernel: Kernel| match self.arithmetic {
+            Some(arithmetic) => kernel.known_as(arithmetic),
+            None => kernel,
+        };
+        (self.kernel)(key).map_or(Fused::No, |kernel| Fused::Map(known(kernel)))
     }
 
     fn derivative(&self) -> Derivative<'_> {
@@ -303,6 +309,7 @@ macro_rules! elementwise {
         $(#[doc = $doc:literal])*
         $name:ident($($arg:ident),+) = $y:ident {
             $family:ident: $kernel:expr;
+            $(arithmetic: $arithmetic:ident;)?
             $(complex: $complex:expr;)?
             $(complex_as: $complex_as:path;)?
             derivative: $derivative:tt;
@@ -321,6 +328,7 @@ macro_rules! elementwise {
                     domain: elementwise!(@domain $family),
                     predicate: elementwise!(@predicate $family),
                     kernel: elementwise!(@kernels ($($arg),+) [$($complex)?] $family $kernel),
+                    arithmetic: elementwise!(@arithmetic $($arithmetic)?),
                     scalar: elementwise!(@scalar $family ($($arg),+) $kernel),
                     partials: elementwise!(@partials ($($arg),+) $y $derivative),
                     complex_partials: elementwise!(@complex_partials ($($arg),+) $y $($complex_derivative)?),
@@ -371,6 +379,8 @@ macro_rules! elementwise {
     };
     (@complex_partials $args:tt $y:ident) => { None };
     (@complex_partials $args:tt $y:ident [$($p:expr),+]) => { Some(&[$( elementwise!(@partial $args $y $p, Tensor) ),+]) };
+    (@arithmetic) => { None };
+    (@arithmetic $op:ident) => { Some(Arithmetic::$op) };
     (@complex_as) => { None };
     (@complex_as $path:path) => { Some($path) };
 

@@ -19,6 +19,42 @@ pub(crate) type Loop = unsafe fn(*const u8, *const u8, *const u8, *mut u8, usize
 /// By [`Isa`].
 type Loops = [Loop; 3];
 
+/// Plain arithmetic: what processors have an instruction for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// `x + y`
+    Add,
+    /// `x - y`
+    Subtract,
+    /// `x · y`
+    Multiply,
+    /// `x / y`
+    Divide,
+    /// `-x`
+    Negative,
+    /// `|x|`
+    Absolute,
+    /// `x²`
+    Square,
+    /// `√x`
+    SquareRoot,
+    /// `1 / x`
+    Reciprocal,
+}
+
+impl Arithmetic {
+    /// The number of operands.
+    pub fn operands(self) -> usize {
+        use Arithmetic::*;
+        if matches!(self, Add | Subtract | Multiply | Divide) { 2 } else { 1 }
+    }
+
+    /// True if it costs less than reading the result would.
+    pub fn is_cheap(self) -> bool {
+        !matches!(self, Arithmetic::Divide | Arithmetic::SquareRoot | Arithmetic::Reciprocal)
+    }
+}
+
 /// An elementwise kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
@@ -28,6 +64,7 @@ pub struct Kernel {
     inputs: [DType; 3],
     arity: u8,
     output: DType,
+    arithmetic: Option<Arithmetic>,
 }
 
 impl Kernel {
@@ -83,7 +120,22 @@ impl Kernel {
     fn new(loops: &'static Loops, operands: &[DType], output: DType) -> Kernel {
         let mut inputs = [output; 3];
         inputs[..operands.len()].copy_from_slice(operands);
-        Kernel { loops, spread: None, inputs, arity: operands.len() as u8, output }
+        Kernel { loops, spread: None, inputs, arity: operands.len() as u8, output, arithmetic: None }
+    }
+
+    /// The same kernel, known to do this (on floats as IEEE 754 says), so that it can run in registers with others.
+    ///
+    /// # Panics
+    /// If it has another number of operands, or another dtype comes out than goes in.
+    pub fn known_as(self, arithmetic: Arithmetic) -> Kernel {
+        let fits = arithmetic.operands() == self.inputs().len() && self.inputs().iter().all(|&d| d == self.output);
+        assert!(fits, "a kernel that does {arithmetic:?}");
+        Kernel { arithmetic: Some(arithmetic), ..self }
+    }
+
+    /// What it is known to do.
+    pub fn arithmetic(&self) -> Option<Arithmetic> {
+        self.arithmetic
     }
 
     /// The dtypes of the operands.

@@ -29,16 +29,37 @@ impl Ahead {
     /// Asks for the lines up to the part `part` of `parts`.
     #[inline]
     pub fn fetch(&mut self, part: usize, parts: usize) {
-        if self.lines == 0 {
-            return;
+        if self.lines > 0 {
+            self.fetch_until(self.lines * part / parts);
         }
-        let until = self.lines * part / parts;
+    }
+
+    /// The line that ends so many parts.
+    pub fn share(&self, parts: usize, of: usize) -> usize {
+        self.lines * parts / of
+    }
+
+    /// How many lines up to this one were not yet asked for.
+    pub fn left(&self, until: usize) -> usize {
+        until.saturating_sub(self.done)
+    }
+
+    /// Asks for so many more lines of each run.
+    #[inline(always)]
+    pub fn fetch_lines(&mut self, count: usize) {
+        if count > 0 {
+            self.fetch_until(self.done + count);
+        }
+    }
+
+    #[inline(always)]
+    fn fetch_until(&mut self, until: usize) {
         for &(start, lines) in &self.streams {
             for line in self.done..until.min(lines) {
                 prefetch(start.wrapping_add(line * LINE));
             }
         }
-        self.done = until;
+        self.done = self.done.max(until);
     }
 }
 

@@ -5,6 +5,9 @@
 //! `real_predicate`: the result is bool), the partial derivative for each operand from the operands and the result `y` (or,
 //! in parentheses, why it is zero), and the samples it is tested on.
 //!
+//! `arithmetic` names what the kernel does where a processor has an instruction for it: such ops run in registers with their
+//! neighbours, and the cheap ones are computed again rather than read.
+//!
 //! What takes complex numbers says so in one more line: `complex`, the kernel on c128 (c64 is computed in it and rounded once), or
 //! `complex_as`, a function made of other ops. A derivative serves complex operands as it stands: both modes know what to
 //! conjugate. Where it cannot (a comparison in it, a result that is real), `complex_derivative` has another; for real results
@@ -12,7 +15,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
-use covector_array::kernels::Kernel;
+use covector_array::kernels::{Arithmetic, Kernel};
 use covector_array::math::complex::{self, Narrow};
 use covector_array::math::{Int, Num, Real};
 use covector_array::{DType, bf16, c64, c128, f16};
@@ -38,6 +41,7 @@ elementwise! {
     /// Source: NumPy's `add`.
     add(x1, x2) = y {
         numeric: Num::add(x1, x2);
+        arithmetic: Add;
         complex: x1 + x2;
         derivative: [1.0, 1.0];
         samples: [(real([2, 3]), real2([2, 3])), (real([2, 3]), real2([3])), (real(()), real2([2])), (real([2]), 1.5), (complex([2, 3]), complex2([2, 3])), (real([2, 1]), complex2([3]))];
@@ -56,6 +60,7 @@ elementwise! {
     /// Source: NumPy's `subtract`.
     subtract(x1, x2) = y {
         numeric: Num::sub(x1, x2);
+        arithmetic: Subtract;
         complex: x1 - x2;
         derivative: [1.0, -1.0];
         samples: [(real([2, 3]), real2([2, 3])), (real([2, 1]), real2([3])), (real([2]), 1.5), (complex([2, 3]), complex2([2, 3])), (real([2, 1]), complex2([3]))];
@@ -74,6 +79,7 @@ elementwise! {
     /// Source: NumPy's `multiply`.
     multiply(x1, x2) = y {
         numeric: Num::mul(x1, x2);
+        arithmetic: Multiply;
         complex: complex::multiply(x1, x2);
         derivative: [x2.clone(), x1.clone()];
         samples: [(real([2, 3]), real2([2, 3])), (real([2, 1]), real2([3])), (real([2]), 1.5), (complex([2, 3]), complex2([2, 3])), (real([2, 1]), complex2([3]))];
@@ -92,6 +98,7 @@ elementwise! {
     /// Source: NumPy's `divide`.
     divide(x1, x2) = y {
         real: x1 / x2;
+        arithmetic: Divide;
         complex: complex::divide(x1, x2);
         derivative: [1.0 / x2, -(y / x2)];
         samples: [(real([2, 3]), positive([2, 3])), (real([2, 1]), positive([3])), (real([2]), 1.5), (complex([2, 3]), complex2([2, 3])), (real([2, 1]), complex2([3]))];
@@ -143,6 +150,7 @@ elementwise! {
     /// Source: NumPy's `negative`.
     negative(x) = y {
         numeric: Num::neg(x);
+        arithmetic: Negative;
         complex: -x;
         derivative: [-1.0];
         samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
@@ -160,6 +168,7 @@ elementwise! {
     /// Source: NumPy's `abs`.
     abs(x) = y {
         numeric: Num::abs(x);
+        arithmetic: Absolute;
         complex: complex::abs(x);
         derivative: [x.sign()];
         samples: [(real([2, 3]),), (real(()),), (ints(-3, 4, [4]),), (complex([2, 3]),), (complex(()),)];
@@ -211,6 +220,7 @@ elementwise! {
     /// Source: NumPy's `square`.
     square(x) = y {
         numeric: Num::mul(x, x);
+        arithmetic: Square;
         complex: complex::multiply(x, x);
         derivative: [x * 2.0];
         samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
@@ -227,6 +237,7 @@ elementwise! {
     /// Source: NumPy's `reciprocal`.
     reciprocal(x) = y {
         real: activation::reciprocal(x);
+        arithmetic: Reciprocal;
         complex: complex::reciprocal(x);
         derivative: [-y.square()];
         samples: [(positive([2, 3]),), (between(-2.0, -0.3, [3]),), (complex([2, 3]),), (complex(()),)];
@@ -281,6 +292,7 @@ elementwise! {
     /// Source: NumPy's `sqrt`.
     sqrt(x) = y {
         real: Real::sqrt(x);
+        arithmetic: SquareRoot;
         complex: complex::sqrt(x);
         derivative: [0.5 / y];
         samples: [(positive([2, 3]),), (positive(()),), (complex([2, 3]),), (complex(()),)];

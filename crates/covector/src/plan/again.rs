@@ -4,6 +4,7 @@
 //! anyway (or could read in its stead) gives the same value, that is quicker, and the value is never held. It is the same
 //! kernel on the same operands, so the bits are the same.
 
+use covector_array::kernels::{Arithmetic, LinkOp};
 use smallvec::SmallVec;
 
 use super::fuse::{ALONE, Groups, MOST_MEMBERS, Role, is_repeat};
@@ -17,8 +18,6 @@ pub(super) struct Again {
     pub shown: Vec<bool>,
 }
 
-/// Ops that cost less than a read.
-const CHEAP: [&str; 5] = ["add", "subtract", "multiply", "negative", "square"];
 /// Values of fewer elements stay in the second-level cache from one pass to the next.
 const LEAST: usize = 1 << 14;
 /// So many times fewer elements are as good as none.
@@ -110,7 +109,10 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn is_cheap(&self, i: usize) -> bool {
-        matches!(self.all.roles[i], Some(Role::Link(_, 1))) && CHEAP.contains(&self.list.nodes[i].primitive().name())
+        match self.all.roles[i] {
+            Some(Role::Link(LinkOp::Map(kernel), 1)) => kernel.arithmetic().is_some_and(Arithmetic::is_cheap),
+            _ => false,
+        }
     }
 
     /// Collects the large arrays from which a cheap node is computed, if they lie in memory anyway.

@@ -5,9 +5,13 @@
 //! whole rows, and a softmax or a layer normalisation is one pass over memory. It may also fold rows into one, everything
 //! into one element, or every channel of an image into one: such a *final* result is there when the pass is over.
 
+mod assembler;
+mod native;
 mod run;
+mod stretch;
 
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicUsize;
 
 use smallvec::SmallVec;
 
@@ -15,8 +19,10 @@ use super::kernel::{Kernel, TILE};
 use super::reduce::{Partial, Reduction};
 use crate::DType;
 use crate::isa::Isa;
+use native::Native;
 use run::Ready;
 pub use run::run_chain;
+use stretch::{Member, Stretch, arithmetic};
 
 /// Where a link reads an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,10 +71,14 @@ pub struct Link {
 }
 
 /// Links in order, and which of their results are wanted.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Chain {
     links: Vec<Link>,
     calls: Vec<Call>,
+    /// Calls that may run as one.
+    stretches: Vec<Stretch>,
+    /// For each link whether it is in a stretch.
+    stretched: Vec<bool>,
     outputs: Vec<usize>,
     narrow_inputs: Vec<bool>,
     /// For each input the dtype that links read it as, if any does.
@@ -82,6 +92,10 @@ pub struct Chain {
     widest: usize,
     /// The calls as they run on the instruction set of the first run.
     ready: OnceLock<(Isa, Box<[Ready]>)>,
+    /// Machine code for the stretches on that instruction set, if there can be any, once it was worth it.
+    native: OnceLock<(Isa, Option<Native>)>,
+    /// Elements of all links run over until then.
+    done: AtomicUsize,
 }
 
 /// A link with its operands and result as numbers of cells: first come the registers, then the inputs, then the outputs.
@@ -130,12 +144,23 @@ impl Chain {
             Source::Link(j) if implied[j] => links[j].sources[0],
             other => other,
         };
+        let groups = stretches(&links, &implied);
+        // What a stretch repeats along rows is read until its end.
+        let mut group_of: Vec<Option<usize>> = vec![None; links.len()];
+        groups.iter().enumerate().for_each(|(g, group)| group.iter().for_each(|&i| group_of[i] = Some(g)));
+        let mut read_to_the_end: Vec<(usize, usize)> = Vec::new();
         let mut last_use: Vec<usize> = (0..links.len()).collect();
         let mut last_reader = vec![0; narrow_inputs.len()];
         for (i, link) in links.iter().enumerate().filter(|(i, _)| !implied[*i]) {
             for &source in &link.sources {
                 match direct(source) {
-                    Source::Link(j) => last_use[j] = i,
+                    Source::Link(j) => match group_of[i] {
+                        Some(g) if direct(source) != source => {
+                            last_use[j] = groups[g][groups[g].len() - 1];
+                            read_to_the_end.push((last_use[j], j));
+                        }
+                        _ => last_use[j] = last_use[j].max(i),
+                    },
                     Source::Input(k) => last_reader[k] = i,
                 }
             }
@@ -145,6 +170,8 @@ impl Chain {
         let (mut free, mut registers) = (Vec::new(), 0);
         let mut output_of: Vec<Option<usize>> = vec![None; links.len()];
         outputs.iter().enumerate().rev().for_each(|(output, &link)| output_of[link] = Some(output));
+        read_to_the_end.sort_unstable();
+        let mut longer = read_to_the_end.into_iter().peekable();
         for (i, &implied) in implied.iter().enumerate() {
             // The result's register is taken before the operands' are freed: a kernel must not write where it reads.
             cells.push(match output_of[i] {
@@ -161,6 +188,9 @@ impl Chain {
                 Source::Link(j) => Some(j),
                 Source::Input(_) => None,
             }));
+            while let Some((_, j)) = longer.next_if(|&(end, _)| end == i) {
+                done.push(j);
+            }
             done.sort_unstable();
             done.dedup();
             free.extend(done.into_iter().filter(|&j| last_use[j] == i && cells[j] < OUTPUTS).map(|j| cells[j]));
@@ -193,10 +223,28 @@ impl Chain {
             }
             call
         };
-        let calls = (0..links.len()).filter(|&i| !implied[i]).map(call).collect();
+        let calls: Vec<Call> = (0..links.len()).filter(|&i| !implied[i]).map(call).collect();
+        let mut call_of: Vec<usize> = vec![0; links.len()];
+        (0..links.len()).filter(|&i| !implied[i]).enumerate().for_each(|(at, i)| call_of[i] = at);
+        let stretches = groups.iter().map(|group| {
+            let last = group[group.len() - 1];
+            let member = |&i: &usize| Member {
+                call: calls[call_of[i]],
+                made_by: std::array::from_fn(|k| match links[i].sources.get(k) {
+                    Some(&Source::Link(j)) => group.binary_search(&j).ok(),
+                    _ => None,
+                }),
+                kept: cells[i] >= OUTPUTS || last_use[i] > last,
+            };
+            Stretch::new(call_of[group[0]], &group.iter().map(member).collect::<Vec<_>>())
+        });
+        let stretches = stretches.collect();
+        let stretched = group_of.iter().map(Option::is_some).collect();
         let widest = links.iter().map(|link| link.dtype.size()).max().unwrap_or(8);
         Chain {
             calls,
+            stretches,
+            stretched,
             links,
             outputs,
             narrow_inputs,
@@ -206,6 +254,8 @@ impl Chain {
             registers,
             widest,
             ready: OnceLock::new(),
+            native: OnceLock::new(),
+            done: AtomicUsize::new(0),
         }
     }
 
@@ -290,6 +340,25 @@ fn implied_repetitions(links: &[Link], outputs: &[usize], row: usize) -> Vec<boo
         }
     }
     implied
+}
+
+/// Which links run as one program: arithmetic on whole rows of one dtype, one after another.
+fn stretches(links: &[Link], implied: &[bool]) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut open = false;
+    for (i, link) in links.iter().enumerate().filter(|(i, _)| !implied[*i]) {
+        if arithmetic(link.op, link.narrow).is_none() {
+            open = false;
+            continue;
+        }
+        match groups.last_mut().filter(|group| open && links[group[0]].dtype == link.dtype) {
+            Some(group) => group.push(i),
+            None => groups.push(vec![i]),
+        }
+        open = true;
+    }
+    groups.retain(|group| group.len() > 1);
+    groups
 }
 
 /// Where cells of outputs begin while registers are still being counted.

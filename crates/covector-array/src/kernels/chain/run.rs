@@ -1,9 +1,11 @@
 //! Running a chain: tile by tile, all links on one before the next.
 
 use std::cell::RefCell;
+use std::sync::atomic::Ordering;
 
 use smallvec::SmallVec;
 
+use super::native::{self, Native};
 use super::{Call, Chain, LinkOp};
 use crate::isa::{Work, dispatch, isa};
 use crate::kernels::kernel::Loop;
@@ -69,10 +71,14 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     let (tall, chunk) = chain.cut(rows);
     let tile = (tall * chain.row).min(rows * chain.row);
     let row = |k: usize| if chain.narrow_inputs[k] { 1 } else { chain.row };
-    // An input is overwritten too early only if it is read by the link that writes there, or by a later one.
+    let native = chain.native(rows);
+    // An input is overwritten too early only if it is read by the link that writes there (unless in registers), or by a later one.
     let aliased = |k: usize| {
         let output = taken.iter().position(|&t| t == Some(k));
-        output.is_some_and(|i| chain.last_reader[k] >= chain.outputs[i])
+        output.is_some_and(|i| {
+            let (reader, writer) = (chain.last_reader[k], chain.outputs[i]);
+            reader > writer || (reader == writer && !(native.is_some() && chain.stretched[writer]))
+        })
     };
     let reader = |(k, x): (usize, &Array)| Reader::new(x, tile, row(k), None, aliased(k));
     let readers: SmallVec<[Reader; 4]> = inputs.iter().enumerate().map(reader).collect();
@@ -94,7 +100,7 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
         lines && taken[i].is_none() && shapes[i].size() * width > HUGE
     };
     let streamed = (0..shapes.len()).map(streamed).collect();
-    let prepared = || chain.calls.iter().map(|call| Ready::of(call, chain)).collect();
+    let prepared = || Ready::all(chain);
     let other: Box<[Ready]>;
     let calls = match chain.ready.get_or_init(|| (isa(), prepared())) {
         (made_for, calls) if *made_for == isa() => calls,
@@ -103,7 +109,7 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
             &other
         }
     };
-    let job = Job { chain, calls, readers, targets, partials, streamed, slot, tall, rows };
+    let job = Job { chain, calls, native, readers, targets, partials, streamed, slot, tall, rows };
     let cost = (rows * chain.row).saturating_mul(chain.links.len());
     threads::for_each(rows.div_ceil(chunk), cost, |i| job.run(i, i * chunk, (i * chunk + chunk).min(rows)));
     for (partial, result) in job.partials.into_iter().zip(&results) {
@@ -127,6 +133,25 @@ fn first_of_rows(x: &Array, row: usize) -> Array {
 }
 
 impl Chain {
+    /// The code of the stretches, if it was or is now worth writing, and whole vectors make up rows.
+    fn native(&self, rows: usize) -> Option<&Native> {
+        if self.stretches.is_empty() {
+            return None;
+        }
+        if self.native.get().is_none() {
+            let work = rows * self.row * self.links.len();
+            if self.done.fetch_add(work, Ordering::Relaxed) + work < native::WORTH {
+                return None;
+            }
+        }
+        let (made_for, native) = self.native.get_or_init(|| (isa(), Native::of(&self.stretches, isa())));
+        let run = if self.row == 1 { rows } else { self.row };
+        let whole = |native: &&Native| {
+            self.stretches.iter().all(|stretch| (run * stretch.dtype.size()).is_multiple_of(native.vector))
+        };
+        native.as_ref().filter(|_| *made_for == isa()).filter(whole)
+    }
+
     /// True if each result is one element again and again, because each input is.
     pub(crate) fn repeats_one(&self, inputs: &Inputs, rows: usize) -> bool {
         rows > 1 && self.row == 1 && !self.has(LinkOp::is_final) && inputs.iter().all(constant)
@@ -165,6 +190,8 @@ pub(super) struct Ready {
     operands: [u16; 3],
     result: u16,
     reads_narrow: bool,
+    /// Passes over a tile up to here, this call's included.
+    passes: usize,
 }
 
 /// What is called.
@@ -180,6 +207,16 @@ enum Step {
 }
 
 impl Ready {
+    fn all(chain: &Chain) -> Box<[Ready]> {
+        let mut passes = 0;
+        let ready = |call| {
+            let ready = Ready::of(call, chain);
+            passes += usize::from(!ready.reads_narrow);
+            Ready { passes, ..ready }
+        };
+        chain.calls.iter().map(ready).collect()
+    }
+
     fn of(call: &Call, chain: &Chain) -> Ready {
         let step = match call.op {
             LinkOp::Map(kernel) => match call.spread {
@@ -197,13 +234,15 @@ impl Ready {
                 Step::Final(usize::from(call.result) - chain.registers - chain.narrow_inputs.len())
             }
         };
-        Ready { step, operands: call.operands, result: call.result, reads_narrow: call.reads_narrow }
+        Ready { step, operands: call.operands, result: call.result, reads_narrow: call.reads_narrow, passes: 0 }
     }
 }
 
 struct Job<'a> {
     chain: &'a Chain,
     calls: &'a [Ready],
+    /// The code of the stretches, if it is used.
+    native: Option<&'a Native>,
     readers: SmallVec<[Reader; 4]>,
     targets: SmallVec<[Shared<u8>; 2]>,
     /// For each output what it is folded from, if it is final.
@@ -301,8 +340,19 @@ impl Job<'_> {
             }
         }
         let mut ahead = self.ahead(cells, start, rows);
-        for (i, call) in self.calls.iter().enumerate() {
-            ahead.fetch(i + 1, self.calls.len());
+        let passes = self.calls[self.calls.len() - 1].passes.max(1);
+        let mut stretches = self.native.map_or(&[][..], |_| &chain.stretches).iter().enumerate().peekable();
+        let mut at = 0;
+        while let Some(call) = self.calls.get(at) {
+            if let Some((i, stretch)) = stretches.next_if(|(_, stretch)| stretch.first == at) {
+                at += stretch.calls;
+                let lines = ahead.share(self.calls[at - 1].passes, passes);
+                // SAFETY: as below; what is written where another operand lies is read at the same place and before.
+                unsafe { self.stretch(i, cells, rows, &mut ahead, lines) };
+                continue;
+            }
+            at += 1;
+            ahead.fetch(call.passes, passes);
             let [x, y, z] = call.operands.map(|i| cells[usize::from(i)].cast_const());
             let (out, n) = (cells[usize::from(call.result)], length(call.reads_narrow));
             // SAFETY: dtypes were checked; operands are whole tiles, written before (links stand after those they read) and
@@ -330,6 +380,29 @@ impl Job<'_> {
             let width = chain.output(i).dtype.size();
             // SAFETY: this tile of the target is nobody else's, and the scratch holds as many bytes. Both begin at lines.
             unsafe { stream::copy(outputs[i], self.targets[i].get().add(first(false) * width), length(false) * width) };
+        }
+    }
+}
+
+impl Job<'_> {
+    /// Runs a stretch on a tile, and asks for memory up to that line of each stream meanwhile.
+    ///
+    /// # Safety
+    /// Operands must be whole tiles that were written before, results no part of what another thread reads.
+    unsafe fn stretch(&self, number: usize, cells: &[*mut u8], rows: usize, ahead: &mut Ahead, until: usize) {
+        let Some(native) = self.native else { return };
+        let stretch = &self.chain.stretches[number];
+        let (width, row) = (stretch.dtype.size(), self.chain.row);
+        let all = rows * row * width;
+        let run = if stretch.by_rows { row * width } else { all };
+        let lines = ahead.left(until).div_ceil(all.div_ceil(native::SPAN.min(run)));
+        for (i, start) in (0..all).step_by(run).enumerate() {
+            for at in (start..start + run).step_by(native::SPAN) {
+                ahead.fetch_lines(lines);
+                let end = (at + native::SPAN).min(start + run);
+                // SAFETY: the caller's promise; the code was written for the instruction set in use, and runs are whole vectors.
+                unsafe { native.run(number, cells, at..end, i * width) };
+            }
         }
     }
 }

@@ -1,0 +1,160 @@
+//! Machine code for x86-64, as far as arithmetic on vectors needs it: instructions of three operands in the VEX (256 bits) and
+//! EVEX (512 bits) encodings, loads of addresses, and jumps.
+//!
+//! Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, chapters 2.3 and 2.7.
+
+use crate::DType;
+
+/// A general register, by its number.
+#[derive(Clone, Copy)]
+pub(super) enum General {
+    Rax = 0,
+    Rcx = 1,
+    Rdx = 2,
+    Rsi = 6,
+    Rdi = 7,
+    R8 = 8,
+}
+
+/// The last operand of a vector instruction.
+#[derive(Clone, Copy)]
+pub(super) enum Operand {
+    /// A vector register.
+    Register(u8),
+    /// What lies at `[rax + index + displacement]`.
+    Memory { index: General, displacement: i32 },
+    /// What lies at this place of the code.
+    Here(usize),
+}
+
+/// A vector instruction: its number, its opcode map and its prefix for f32 and f64.
+#[derive(Clone, Copy)]
+pub(super) struct Opcode {
+    number: u8,
+    map: u8,
+    prefixes: [u8; 2],
+}
+
+impl Opcode {
+    /// An instruction of the first map, without prefix for f32 and with 66 for f64.
+    const fn packed(number: u8) -> Opcode {
+        Opcode { number, map: 1, prefixes: [0, 1] }
+    }
+
+    pub const LOAD: Opcode = Opcode::packed(0x10);
+    pub const STORE: Opcode = Opcode::packed(0x11);
+    pub const SQRT: Opcode = Opcode::packed(0x51);
+    pub const ANDN: Opcode = Opcode::packed(0x55);
+    pub const XOR: Opcode = Opcode::packed(0x57);
+    pub const ADD: Opcode = Opcode::packed(0x58);
+    pub const MUL: Opcode = Opcode::packed(0x59);
+    pub const SUB: Opcode = Opcode::packed(0x5C);
+    pub const DIV: Opcode = Opcode::packed(0x5E);
+}
+
+/// Writes instructions for vectors of one width and dtype.
+pub(super) struct Assembler {
+    pub code: Vec<u8>,
+    wide: bool,
+    double: bool,
+}
+
+impl Assembler {
+    /// For vectors of 512 bits if `wide`, else of 256.
+    pub fn new(wide: bool, dtype: DType) -> Assembler {
+        Assembler { code: Vec::new(), wide, double: dtype == DType::F64 }
+    }
+
+    /// Bytes of a vector.
+    pub fn vector(&self) -> usize {
+        if self.wide { 64 } else { 32 }
+    }
+
+    /// `to = left op right`; instructions of two operands have register 0 in the place of `left`.
+    pub fn arithmetic(&mut self, op: Opcode, to: u8, left: u8, right: Operand) {
+        let prefix = op.prefixes[usize::from(self.double)];
+        self.vector_instruction(op.number, op.map, prefix, self.double && self.wide, to, left, right);
+    }
+
+    /// Fills a register with one element.
+    pub fn broadcast(&mut self, to: u8, from: Operand) {
+        let number = if self.double { 0x19 } else { 0x18 };
+        self.vector_instruction(number, 2, 1, self.double && self.wide, to, 0, from);
+    }
+
+    #[allow(clippy::too_many_arguments)] // the fields of an instruction
+    fn vector_instruction(&mut self, number: u8, map: u8, prefix: u8, w: bool, to: u8, left: u8, right: Operand) {
+        // The high bits of register numbers, which the prefix holds inverted.
+        let (low, high) = match right {
+            Operand::Register(r) => (r >> 3 & 1, r >> 4 & 1),
+            Operand::Memory { index, .. } => (0, index as u8 >> 3),
+            Operand::Here(_) => (0, 0),
+        };
+        let inverted = |bit: u8, place: u8| (!bit & 1) << place;
+        let rxb = inverted(to >> 3, 7) | inverted(high, 6) | inverted(low, 5);
+        let lower = u8::from(w) << 7 | (!left & 15) << 3 | prefix;
+        if self.wide {
+            let (p0, p1) = (rxb | inverted(to >> 4, 4) | map, lower | 1 << 2);
+            self.code.extend([0x62, p0, p1, 0b10 << 5 | inverted(left >> 4, 3), number]);
+        } else {
+            self.code.extend([0xC4, rxb | map, lower | 1 << 2, number]);
+        }
+        let register = (to & 7) << 3;
+        match right {
+            Operand::Register(r) => self.code.push(0b11 << 6 | register | r & 7),
+            Operand::Memory { index, displacement } => {
+                self.code.extend([0b10 << 6 | register | 0b100, (index as u8 & 7) << 3 | General::Rax as u8]);
+                self.code.extend(displacement.to_le_bytes());
+            }
+            Operand::Here(place) => {
+                self.code.push(register | 0b101);
+                let next = self.code.len() + 4;
+                self.code.extend((place as i32 - next as i32).to_le_bytes());
+            }
+        }
+    }
+
+    /// `rax` = the address at `[rdi + displacement]`.
+    pub fn load_address(&mut self, displacement: i32) {
+        self.code.extend([0x48, 0x8B, 0x80 | General::Rdi as u8]);
+        self.code.extend(displacement.to_le_bytes());
+    }
+
+    /// `rsi` += a number.
+    pub fn advance(&mut self, bytes: usize) {
+        self.code.extend([0x48, 0x81, 0xC0 | General::Rsi as u8]);
+        self.code.extend((bytes as i32).to_le_bytes());
+    }
+
+    /// Compares `rsi` with another register.
+    fn compare(&mut self, with: General) {
+        let with = with as u8;
+        self.code.extend([0x48 | (with >> 3) << 2, 0x39, 0b11 << 6 | (with & 7) << 3 | General::Rsi as u8]);
+    }
+
+    /// Jumps to a place if `rsi` is less than the register.
+    pub fn jump_if_less(&mut self, than: General, to: usize) {
+        self.compare(than);
+        self.code.extend([0x0F, 0x82]);
+        let next = self.code.len() + 4;
+        self.code.extend((to as i32 - next as i32).to_le_bytes());
+    }
+
+    /// Jumps ahead if `rsi` is not less than the register; [`land`](Self::land) says where to.
+    pub fn jump_unless_less(&mut self, than: General) -> usize {
+        self.compare(than);
+        self.code.extend([0x0F, 0x83, 0, 0, 0, 0]);
+        self.code.len()
+    }
+
+    /// Lets a jump ahead end here.
+    pub fn land(&mut self, jump: usize) {
+        let distance = (self.code.len() - jump) as i32;
+        self.code[jump - 4..jump].copy_from_slice(&distance.to_le_bytes());
+    }
+
+    /// Returns; the upper halves of vector registers are cleared, as the calling convention wants.
+    pub fn give_back(&mut self) {
+        self.code.extend([0xC5, 0xF8, 0x77, 0xC3]);
+    }
+}

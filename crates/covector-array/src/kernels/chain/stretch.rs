@@ -1,0 +1,171 @@
+//! Stretches: arithmetic links that follow one another, computed in registers. A link by itself reads and writes the first-level
+//! cache for each operation; in a stretch most values never leave a register.
+//!
+//! A stretch is a program of three-address instructions on a few registers, which [`super::native`] makes machine code of. It does
+//! what the links' kernels do, in their order, so the bits are the same.
+
+use super::{Call, LinkOp};
+use crate::DType;
+use crate::kernels::kernel::Arithmetic;
+
+/// Registers of a program.
+pub(super) const REGISTERS: usize = 7;
+
+/// Where an operand is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In a register.
+    Register(u8),
+    /// In the tile of a cell.
+    Memory(u16),
+    /// In a cell with an element for each row.
+    Repeated(u16),
+}
+
+/// One instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Instruction {
+    /// Reads memory into a register.
+    Load(u8, Place),
+    /// Writes a register to the tile of a cell.
+    Store(u8, u16),
+    /// Computes a result of one operand.
+    Unary(Arithmetic, u8, Place),
+    /// Computes a result of two operands, of which one at least is in a register.
+    Binary(Arithmetic, u8, Place, Place),
+}
+
+/// Calls that run as one program.
+#[derive(Clone, Debug)]
+pub(super) struct Stretch {
+    /// The first call, and how many there are.
+    pub first: usize,
+    pub calls: usize,
+    pub dtype: DType,
+    pub program: Vec<Instruction>,
+    /// True if an operand is repeated along rows.
+    pub by_rows: bool,
+}
+
+/// A link of a stretch.
+pub(super) struct Member {
+    pub call: Call,
+    /// For each operand the member that computes it.
+    pub made_by: [Option<usize>; 2],
+    /// True if somebody reads the result after the stretch.
+    pub kept: bool,
+}
+
+/// The arithmetic a call does, if it may stand in a stretch.
+pub(super) fn arithmetic(op: LinkOp, narrow: bool) -> Option<Arithmetic> {
+    let LinkOp::Map(kernel) = op else { return None };
+    let float = matches!(kernel.output(), DType::F32 | DType::F64);
+    kernel.arithmetic().filter(|_| float && !narrow)
+}
+
+impl Stretch {
+    /// The program of these links, of which the first is this call.
+    pub fn new(first: usize, members: &[Member]) -> Stretch {
+        let mut left = vec![0usize; members.len()];
+        members.iter().flat_map(|m| m.made_by).flatten().for_each(|j| left[j] += 1);
+        let mut writer =
+            Writer { members, left, saved: vec![false; members.len()], held: [None; REGISTERS], program: Vec::new() };
+        (0..members.len()).for_each(|i| writer.member(i));
+        let by_rows = members.iter().any(|m| m.call.spread.is_some());
+        Stretch { first, calls: members.len(), dtype: members[0].call.dtype, program: writer.program, by_rows }
+    }
+}
+
+/// What is where while a program is written.
+struct Writer<'a> {
+    members: &'a [Member],
+    /// For each member how many operands still to come are its result.
+    left: Vec<usize>,
+    /// For each member whether its result is in its cell.
+    saved: Vec<bool>,
+    /// The member whose result each register holds.
+    held: [Option<usize>; REGISTERS],
+    program: Vec<Instruction>,
+}
+
+impl Writer<'_> {
+    fn member(&mut self, i: usize) {
+        let member = &self.members[i];
+        let op = arithmetic(member.call.op, false).expect("members are arithmetic");
+        let mut places = [0, 1].map(|k| self.place(member, k));
+        if op.operands() == 2 && places.iter().all(|p| !matches!(p, Place::Register(_))) {
+            let to = self.free(&places);
+            self.program.push(Instruction::Load(to, places[0]));
+            places[0] = Place::Register(to);
+            self.held[usize::from(to)] = None;
+        }
+        member.made_by.into_iter().flatten().for_each(|j| self.left[j] -= 1);
+        let to = self.target(op, &places);
+        self.program.push(match op.operands() {
+            1 => Instruction::Unary(op, to, places[0]),
+            _ => Instruction::Binary(op, to, places[0], places[1]),
+        });
+        self.held[usize::from(to)] = Some(i);
+        if member.kept {
+            self.save(usize::from(to));
+        }
+        self.forget();
+    }
+
+    /// Where an operand of a member is.
+    fn place(&self, member: &Member, k: usize) -> Place {
+        let cell = member.call.operands[k];
+        match member.made_by[k] {
+            Some(j) => match self.held.iter().position(|&held| held == Some(j)) {
+                Some(register) => Place::Register(register as u8),
+                None => {
+                    assert!(self.saved[j], "what left the registers was saved");
+                    Place::Memory(cell)
+                }
+            },
+            None if member.call.spread == Some(k as u8) => Place::Repeated(cell),
+            None => Place::Memory(cell),
+        }
+    }
+
+    /// The register for a result: that of an operand which nobody reads again, or a free one.
+    fn target(&mut self, op: Arithmetic, places: &[Place]) -> u8 {
+        let done = |place: &Place| match *place {
+            Place::Register(r) if !self.is_needed(usize::from(r)) => Some(r),
+            _ => None,
+        };
+        places[..op.operands()].iter().find_map(done).unwrap_or_else(|| self.free(places))
+    }
+
+    /// A register that none of these operands is in; what it held is saved if somebody reads it again.
+    fn free(&mut self, places: &[Place]) -> u8 {
+        let others = || (0..REGISTERS).filter(|&r| !places.contains(&Place::Register(r as u8)));
+        let empty = others().find(|&r| self.held[r].is_none());
+        let r = empty.or_else(|| others().find(|&r| !self.is_needed(r))).or_else(|| others().next());
+        let r = r.expect("more registers than operands");
+        if self.is_needed(r) {
+            self.save(r);
+        }
+        r as u8
+    }
+
+    /// True if what a register holds is read again, and is nowhere else.
+    fn is_needed(&self, register: usize) -> bool {
+        self.held[register].is_some_and(|j| self.left[j] > 0 && !self.saved[j])
+    }
+
+    fn save(&mut self, register: usize) {
+        let j = self.held[register].expect("a register that holds something");
+        if !std::mem::replace(&mut self.saved[j], true) {
+            self.program.push(Instruction::Store(register as u8, self.members[j].call.result));
+        }
+    }
+
+    /// Empties registers whose value nobody reads again.
+    fn forget(&mut self) {
+        let left = &self.left;
+        for held in &mut self.held {
+            *held = held.filter(|&j| left[j] > 0);
+        }
+    }
+}
