@@ -7,6 +7,7 @@
 use smallvec::SmallVec;
 
 use super::layout::{Layout, Shared, Walk, gather};
+use super::square::Square;
 use crate::isa::{Work, dispatch};
 use crate::{Array, c128, threads};
 
@@ -81,6 +82,7 @@ fn transpose<T: Copy + Default>(src: Shared<u8>, dst: Shared<u8>, layout: &Layou
     let results: SmallVec<[(usize, isize); 6]> = axes.iter().map(|a| (a.size, a.dst)).collect();
     let tasks = bands * axes.iter().map(|a| a.size).product::<usize>();
     let group = (CHUNK / (columns.size * rows.size.min(BAND))).max(1);
+    let square = Square::of(size_of::<T>()).filter(|_| rows.src == 1);
     threads::for_each(tasks.div_ceil(group), columns.size * rows.size * (tasks / bands), |i| {
         for task in i * group..(i * group + group).min(tasks) {
             let (place, first) = (task / bands, task % bands * BAND);
@@ -90,7 +92,7 @@ fn transpose<T: Copy + Default>(src: Shared<u8>, dst: Shared<u8>, layout: &Layou
             // SAFETY: the first element of this band of the plane, in the view and in the fresh output.
             let (src, dst) =
                 unsafe { (src.get().cast::<T>().offset(from + skip_src), dst.get().cast::<T>().offset(to + skip_dst)) };
-            dispatch(Band { src, dst, rows, columns });
+            dispatch(Band { src, dst, rows, columns, square });
         }
     });
 }
@@ -101,6 +103,8 @@ struct Band<T> {
     dst: *mut T,
     rows: Axis,
     columns: Axis,
+    /// Turns squares, of which several make up a block, if lines of the source are dense.
+    square: Option<Square>,
 }
 
 impl<T: Copy + Default> Work for Band<T> {
@@ -156,6 +160,19 @@ impl<T: Copy + Default> Band<T> {
     #[inline(always)]
     #[allow(clippy::needless_range_loop)] // a transpose reads better with both indices
     unsafe fn block(&self, row: usize, column: usize) {
+        if let Some(Square { side, turn }) = self.square {
+            let width = size_of::<T>() as isize;
+            for (i, j) in (0..BLOCK).step_by(side).flat_map(|i| (0..BLOCK).step_by(side).map(move |j| (i, j))) {
+                let (row, column) = ((row + j) as isize, (column + i) as isize);
+                // SAFETY: the caller's promise; the square is one for the instruction set in use.
+                unsafe {
+                    let from = self.src.offset(row * self.rows.src + column * self.columns.src).cast();
+                    let to = self.dst.offset(row * self.rows.dst + column).cast();
+                    turn(from, self.columns.src * width, to, self.rows.dst * width);
+                }
+            }
+            return;
+        }
         let mut block = [[T::default(); BLOCK]; BLOCK];
         // SAFETY: the caller's promise; lines of the result are contiguous.
         unsafe {

@@ -24,6 +24,7 @@ mod reader;
 mod reduce;
 mod scan;
 mod sort;
+mod square;
 mod stream;
 mod strided;
 mod windows;

@@ -25,9 +25,9 @@ use crate::math::Num;
 use crate::{Array, DType, threads};
 
 /// Elements combined in lanes before the pairwise tree begins.
-const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 256;
 /// Interleaved partial results within a block.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// How elements are combined.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -126,6 +126,25 @@ pub(super) fn fold_rows(op: Reduction, dtype: DType) -> FoldRows {
         dispatch(rows::Rows::<T, F>(x, out, Default::default()));
     }
     with_fold!(dtype, op, T, F => rows::<T, F>)
+}
+
+/// Combines what the lanes of so many whole blocks of a row hold, [`LANES`] elements for each block, into one element.
+///
+/// # Safety
+/// The lanes must be readable and the result writable.
+pub(super) type FoldLanes = unsafe fn(*const u8, usize, *mut u8);
+
+/// The end of a fold of a row of floats.
+pub(super) fn fold_lanes(op: Reduction, dtype: DType) -> FoldLanes {
+    /// See [`FoldLanes`].
+    unsafe fn lanes<T: Num, F: Fold<T>>(held: *const u8, blocks: usize, out: *mut u8) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let held = std::slice::from_raw_parts(held.cast(), blocks);
+            out.cast::<T>().write(dispatch(rows::Held::<T, F>(held, Default::default())));
+        }
+    }
+    with_fold!(dtype, op, T, F => lanes::<T, F>)
 }
 
 /// Combines lines of `len` elements that begin `pitch` apart, one for each element of `out`, in the order in which [`reduce`]

@@ -14,6 +14,8 @@ pub(super) enum General {
     Rsi = 6,
     Rdi = 7,
     R8 = 8,
+    R9 = 9,
+    R10 = 10,
 }
 
 /// The last operand of a vector instruction.
@@ -123,6 +125,18 @@ impl Assembler {
     /// `rsi` += a number.
     pub fn advance(&mut self, bytes: usize) {
         self.code.extend([0x48, 0x81, 0xC0 | General::Rsi as u8]);
+        self.code.extend((bytes as i32).to_le_bytes());
+    }
+
+    /// `r9` += a number.
+    pub fn advance_r9(&mut self, bytes: usize) {
+        self.code.extend([0x49, 0x81, 0xC0 | General::R9 as u8 & 7]);
+        self.code.extend((bytes as i32).to_le_bytes());
+    }
+
+    /// `r10` = `rsi` + a number.
+    pub fn set_r10(&mut self, bytes: usize) {
+        self.code.extend([0x4C, 0x8D, 0x80 | (General::R10 as u8 & 7) << 3 | General::Rsi as u8]);
         self.code.extend((bytes as i32).to_le_bytes());
     }
 

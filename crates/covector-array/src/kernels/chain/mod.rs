@@ -15,14 +15,14 @@ use std::sync::atomic::AtomicUsize;
 
 use smallvec::SmallVec;
 
-use super::kernel::{Kernel, TILE};
-use super::reduce::{Partial, Reduction};
+use super::kernel::{Arithmetic, Kernel, TILE};
+use super::reduce::{BLOCK, Partial, Reduction};
 use crate::DType;
 use crate::isa::Isa;
 use native::Native;
 use run::Ready;
 pub use run::run_chain;
-use stretch::{Member, Stretch, arithmetic};
+use stretch::{MOST_SUMS, Member, Stretch, arithmetic};
 
 /// Where a link reads an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ impl Chain {
     ///
     /// # Panics
     /// If there is no link or no output, rows are folded into one as well as to channels, a link reads one that does not stand before it or is final, or dtypes do not fit.
-    pub fn new(links: Vec<Link>, outputs: Vec<usize>, row: usize, narrow_inputs: Vec<bool>) -> Chain {
+    pub fn new(links: Vec<Link>, mut outputs: Vec<usize>, row: usize, narrow_inputs: Vec<bool>) -> Chain {
         assert!(!links.is_empty() && !outputs.is_empty(), "a chain has links and outputs");
         for (i, link) in links.iter().enumerate() {
             let in_order = |s: &Source| !matches!(*s, Source::Link(j) if j >= i || links[j].op.is_final());
@@ -134,6 +134,7 @@ impl Chain {
                 assert!(fits, "a kernel with other operands or another result than its link");
             }
         }
+        let links = again(links, &mut outputs, row);
         let input_dtypes = input_dtypes(&links, narrow_inputs.len());
         let channels = channels(&links);
         let rows = links.iter().any(|link| matches!(link.op, LinkOp::Rows(_)));
@@ -144,7 +145,7 @@ impl Chain {
             Source::Link(j) if implied[j] => links[j].sources[0],
             other => other,
         };
-        let groups = stretches(&links, &implied);
+        let groups = stretches(&links, &implied, row);
         // What a stretch repeats along rows is read until its end.
         let mut group_of: Vec<Option<usize>> = vec![None; links.len()];
         groups.iter().enumerate().for_each(|(g, group)| group.iter().for_each(|&i| group_of[i] = Some(g)));
@@ -195,6 +196,10 @@ impl Chain {
             done.dedup();
             free.extend(done.into_iter().filter(|&j| last_use[j] == i && cells[j] < OUTPUTS).map(|j| cells[j]));
         }
+        // After them the lanes of sums within stretches.
+        let scratch = registers as u16;
+        let sums = |group: &Vec<usize>| group.iter().filter(|&&i| is_fold(&links[i])).count();
+        registers += groups.iter().map(sums).max().unwrap_or(0);
         let cell = |at: usize| match at.checked_sub(OUTPUTS) {
             Some(output) => (registers + narrow_inputs.len() + output) as u16,
             None => at as u16,
@@ -236,7 +241,7 @@ impl Chain {
                 }),
                 kept: cells[i] >= OUTPUTS || last_use[i] > last,
             };
-            Stretch::new(call_of[group[0]], &group.iter().map(member).collect::<Vec<_>>())
+            Stretch::new(call_of[group[0]], &group.iter().map(member).collect::<Vec<_>>(), scratch)
         });
         let stretches = stretches.collect();
         let stretched = group_of.iter().map(Option::is_some).collect();
@@ -342,23 +347,114 @@ fn implied_repetitions(links: &[Link], outputs: &[usize], row: usize) -> Vec<boo
     implied
 }
 
-/// Which links run as one program: arithmetic on whole rows of one dtype, one after another.
-fn stretches(links: &[Link], implied: &[bool]) -> Vec<Vec<usize>> {
+fn is_fold(link: &Link) -> bool {
+    matches!(link.op, LinkOp::Fold(_))
+}
+
+/// Which links run as one program: arithmetic on whole rows of one dtype, one after another, and sums of its results.
+fn stretches(links: &[Link], implied: &[bool], row: usize) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut open = false;
     for (i, link) in links.iter().enumerate().filter(|(i, _)| !implied[*i]) {
-        if arithmetic(link.op, link.narrow).is_none() {
-            open = false;
-            continue;
-        }
-        match groups.last_mut().filter(|group| open && links[group[0]].dtype == link.dtype) {
+        // What a repetition that is not stored repeats.
+        let made_by = |source: &Source| match *source {
+            Source::Link(j) if implied[j] => match links[j].sources[0] {
+                Source::Link(j) => Some(j),
+                Source::Input(_) => None,
+            },
+            Source::Link(j) => Some(j),
+            Source::Input(_) => None,
+        };
+        let within = |group: &[usize], j: usize| group.binary_search(&j).is_ok();
+        let is_sum = matches!(link.op, LinkOp::Fold(Reduction::Sum)) && row.is_multiple_of(BLOCK);
+        let joins = |group: &&mut Vec<usize>| {
+            let mut made = link.sources.iter().filter_map(made_by);
+            let sums = group.iter().filter(|&&j| is_fold(&links[j])).count();
+            links[group[0]].dtype == link.dtype
+                && if is_sum {
+                    sums < MOST_SUMS && made.all(|j| within(group, j) && !is_fold(&links[j]))
+                } else {
+                    !made.any(|j| is_fold(&links[j]) && within(group, j))
+                }
+        };
+        let may_begin = arithmetic(link.op, link.narrow).is_some();
+        match groups.last_mut().filter(|_| open && (may_begin || is_sum)).filter(joins) {
             Some(group) => group.push(i),
-            None => groups.push(vec![i]),
+            None if may_begin => groups.push(vec![i]),
+            None => {}
         }
-        open = true;
+        open = groups.last().is_some_and(|group| group.last() == Some(&i));
     }
     groups.retain(|group| group.len() > 1);
     groups
+}
+
+/// The same links, where a stretch computes again what another one would have to write for it, if that is a cheap function of
+/// inputs and of what is repeated along rows.
+fn again(links: Vec<Link>, outputs: &mut [usize], row: usize) -> Vec<Link> {
+    let implied = implied_repetitions(&links, outputs, row);
+    let groups = stretches(&links, &implied, row);
+    let mut group_of: Vec<Option<usize>> = vec![None; links.len()];
+    groups.iter().enumerate().for_each(|(g, group)| group.iter().for_each(|&i| group_of[i] = Some(g)));
+    let is_base = |source: &Source| match *source {
+        Source::Input(_) => true,
+        Source::Link(j) => matches!(links[j].op, LinkOp::Repeat),
+    };
+    let mut may: Vec<bool> = links
+        .iter()
+        .enumerate()
+        .map(|(i, link)| {
+            let cheap = arithmetic(link.op, link.narrow).is_some_and(Arithmetic::is_cheap);
+            group_of[i].is_some() && cheap && link.sources.iter().all(is_base)
+        })
+        .collect();
+    outputs.iter().for_each(|&i| may[i] = false);
+    // For each link the stretches that read it; all readers must be in one.
+    let mut readers: Vec<SmallVec<[usize; 2]>> = vec![SmallVec::new(); links.len()];
+    for (i, link) in links.iter().enumerate() {
+        for source in &link.sources {
+            let Source::Link(j) = *source else { continue };
+            match group_of[i] {
+                Some(g) if !readers[j].contains(&g) => readers[j].push(g),
+                Some(_) => {}
+                None => may[j] = false,
+            }
+        }
+    }
+    let elsewhere = |j: usize| may[j] && readers[j].iter().any(|&g| group_of[j] != Some(g));
+    if !(0..links.len()).any(elsewhere) {
+        return links;
+    }
+    let mut all: Vec<Link> = Vec::with_capacity(links.len() + 4);
+    let mut place = vec![usize::MAX; links.len()];
+    let mut copies: Vec<(usize, usize, usize)> = Vec::new();
+    for (i, link) in links.iter().enumerate() {
+        let home = group_of[i];
+        let mut moved = |source: &Source, all: &mut Vec<Link>| {
+            let Source::Link(j) = *source else { return *source };
+            let Some(g) = home.filter(|&g| elsewhere(j) && group_of[j] != Some(g)) else {
+                return Source::Link(place[j]);
+            };
+            let known = copies.iter().find(|copy| (copy.0, copy.1) == (g, j)).map(|copy| copy.2);
+            Source::Link(known.unwrap_or_else(|| {
+                let bases = links[j].sources.iter().map(|source| match *source {
+                    Source::Link(base) => Source::Link(place[base]),
+                    input => input,
+                });
+                all.push(Link { sources: bases.collect(), ..links[j].clone() });
+                copies.push((g, j, all.len() - 1));
+                all.len() - 1
+            }))
+        };
+        if elsewhere(i) && !readers[i].iter().any(|&g| home == Some(g)) {
+            continue;
+        }
+        let sources = link.sources.iter().map(|source| moved(source, &mut all)).collect();
+        all.push(Link { sources, ..link.clone() });
+        place[i] = all.len() - 1;
+    }
+    outputs.iter_mut().for_each(|output| *output = place[*output]);
+    all
 }
 
 /// Where cells of outputs begin while registers are still being counted.

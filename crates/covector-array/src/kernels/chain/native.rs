@@ -6,28 +6,29 @@
 use memmap2::{Mmap, MmapMut};
 
 use super::assembler::{Assembler, General, Opcode, Operand};
-use super::stretch::{Instruction, Place, REGISTERS, Stretch};
+use super::stretch::{Instruction, Place, REGISTERS, RowSum, Stretch};
 use crate::DType;
 use crate::isa::Isa;
 use crate::kernels::kernel::Arithmetic;
+use crate::kernels::reduce::{BLOCK, LANES};
 
 /// Computes elements of all cells. The arguments: the cells; how many bytes behind each the first element lies, the first
-/// that is not done in groups of vectors, and the last; where the elements lie in cells with one for each row.
+/// that is not done in groups of vectors, and the last; where the elements lie in cells with one for each row, and the
+/// lanes in theirs.
 #[cfg(target_arch = "x86_64")]
-pub(super) type Entry = unsafe extern "sysv64" fn(*const *mut u8, usize, usize, usize, usize);
+pub(super) type Entry = unsafe extern "sysv64" fn(*const *mut u8, usize, usize, usize, usize, usize);
 /// There is no code for other processors.
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) type Entry = unsafe extern "C" fn(*const *mut u8, usize, usize, usize, usize);
+pub(super) type Entry = unsafe extern "C" fn(*const *mut u8, usize, usize, usize, usize, usize);
 
 /// The code of a chain's stretches.
 #[derive(Debug)]
 pub(super) struct Native {
     memory: Mmap,
-    /// Where each begins.
-    entries: Vec<usize>,
-    /// Bytes of a vector, and of those that are done together.
+    /// Where each begins, and how many bytes are done together.
+    entries: Vec<(usize, usize)>,
+    /// Bytes of a vector.
     pub vector: usize,
-    group: usize,
 }
 
 /// Elements a chain must have run over before its code is written, links counted: writing it takes some microseconds.
@@ -49,14 +50,15 @@ impl Native {
         let wide = isa == Isa::Avx512;
         let (mut code, mut entries) = (Vec::new(), Vec::new());
         for stretch in stretches {
-            entries.push(code.len());
-            code.extend(emit(stretch, wide));
+            let shape = Shape::of(stretch, wide)?;
+            entries.push((code.len(), shape.group));
+            code.extend(emit(stretch, &shape));
             code.resize(code.len().next_multiple_of(64), 0xCC);
         }
         let mut memory = MmapMut::map_anon(code.len()).ok()?;
         memory.copy_from_slice(&code);
         let vector = Assembler::new(wide, DType::F32).vector();
-        Some(Native { memory: memory.make_exec().ok()?, entries, vector, group: usize::from(unrolled(wide)) * vector })
+        Some(Native { memory: memory.make_exec().ok()?, entries, vector })
     }
 
     /// Runs a stretch from one byte behind each cell to another: whole vectors. Cells with an element for each row are
@@ -66,15 +68,16 @@ impl Native {
     /// The processor must have the instruction set; cells must be readable, and those stored to writable, for those bytes, and what
     /// is stored may lie where another cell is read only if both begin there.
     pub unsafe fn run(&self, stretch: usize, cells: &[*mut u8], range: std::ops::Range<usize>, row: usize) {
-        let groups = range.len() / self.group * self.group;
+        let group = self.entries[stretch].1;
+        let groups = range.len() / group * group;
         // SAFETY: the caller's promise.
-        unsafe { (self.entry(stretch))(cells.as_ptr(), range.start, range.start + groups, range.end, row) };
+        unsafe { (self.entry(stretch))(cells.as_ptr(), range.start, range.start + groups, range.end, row, 0) };
     }
 
     /// Where a stretch's code begins.
     fn entry(&self, stretch: usize) -> Entry {
         let constants = 2 * size_of::<u64>();
-        let at = self.memory[self.entries[stretch] + constants..].as_ptr();
+        let at = self.memory[self.entries[stretch].0 + constants..].as_ptr();
         // SAFETY: code of that signature was written there, and the pages are executable.
         unsafe { std::mem::transmute::<*const u8, Entry>(at) }
     }
@@ -88,16 +91,56 @@ fn constants(dtype: DType) -> [u64; 2] {
     }
 }
 
-fn emit(stretch: &Stretch, wide: bool) -> Vec<u8> {
-    let mut assembler = Assembler::new(wide, stretch.dtype);
+/// How a program's registers lie in the array.
+struct Shape {
+    wide: bool,
+    /// Bytes of a vector.
+    vector: usize,
+    /// Vectors of a register that lie side by side; the next ones are a block further on.
+    side_by_side: usize,
+    /// Bytes of a block: the vectors of a sum that lie side by side are its lanes.
+    block: usize,
+    /// Bytes of all vectors of a register, through all steps of a block.
+    group: usize,
+}
+
+impl Shape {
+    /// None if a sum has more lanes than a register has vectors.
+    fn of(stretch: &Stretch, wide: bool) -> Option<Shape> {
+        let vector = Assembler::new(wide, stretch.dtype).vector();
+        let vectors = usize::from(unrolled(wide));
+        let width = stretch.dtype.size();
+        if stretch.sums.is_empty() {
+            let group = vectors * vector;
+            return Some(Shape { wide, vector, side_by_side: vectors, block: group, group });
+        }
+        let (block, side_by_side) = (BLOCK * width, LANES * width / vector);
+        let group = vectors / side_by_side * block;
+        (group > 0).then_some(Shape { wide, vector, side_by_side, block, group })
+    }
+
+    /// Where a vector of a register lies.
+    fn displacement(&self, vector: u8) -> i32 {
+        let vector = usize::from(vector);
+        (vector / self.side_by_side * self.block + vector % self.side_by_side * self.vector) as i32
+    }
+}
+
+fn emit(stretch: &Stretch, shape: &Shape) -> Vec<u8> {
+    let mut assembler = Assembler::new(shape.wide, stretch.dtype);
     assembler.code.extend(constants(stretch.dtype).iter().flat_map(|c| c.to_le_bytes()));
-    let vector = assembler.vector();
-    for (vectors, end) in [(unrolled(wide), General::Rdx), (1, General::Rcx)] {
+    let single = if stretch.sums.is_empty() { 1 } else { shape.side_by_side as u8 };
+    for (vectors, end) in [(unrolled(shape.wide), General::Rdx), (single, General::Rcx)] {
         let over = assembler.jump_unless_less(end);
         let again = assembler.code.len();
-        let mut body = Body { assembler: &mut assembler, vectors, wide };
-        stretch.program.iter().for_each(|&instruction| body.instruction(instruction));
-        assembler.advance(usize::from(vectors) * vector);
+        let mut body = Body { assembler: &mut assembler, vectors, shape };
+        if stretch.sums.is_empty() {
+            stretch.program.iter().for_each(|&instruction| body.instruction(instruction));
+            assembler.advance(usize::from(vectors) * shape.vector);
+        } else {
+            body.block(stretch);
+            assembler.advance((usize::from(vectors) / shape.side_by_side - 1) * shape.block);
+        }
         assembler.jump_if_less(end, again);
         assembler.land(over);
     }
@@ -105,23 +148,54 @@ fn emit(stretch: &Stretch, wide: bool) -> Vec<u8> {
     assembler.code
 }
 
+/// Where the address of a cell lies.
+fn address(cell: u16) -> i32 {
+    i32::from(cell) * size_of::<*mut u8>() as i32
+}
+
 /// The inside of a loop.
 struct Body<'a> {
     assembler: &'a mut Assembler,
     vectors: u8,
-    wide: bool,
+    shape: &'a Shape,
 }
 
 impl Body<'_> {
+    /// A block of each vector, with the sums of its lanes.
+    fn block(&mut self, stretch: &Stretch) {
+        let lanes = |body: &Body, sum: &RowSum| -> Vec<u8> {
+            (0..body.vectors).map(|v| body.register(sum.register, v)).collect()
+        };
+        for sum in &stretch.sums {
+            // -0, which changes no bit of what is added to it.
+            let zero = Operand::Here(size_of::<u64>());
+            lanes(self, sum).into_iter().for_each(|register| self.assembler.broadcast(register, zero));
+        }
+        self.assembler.set_r10(self.shape.block);
+        let again = self.assembler.code.len();
+        stretch.program.iter().for_each(|&instruction| self.instruction(instruction));
+        self.assembler.advance(self.shape.side_by_side * self.shape.vector);
+        self.assembler.jump_if_less(General::R10, again);
+        for sum in &stretch.sums {
+            self.assembler.load_address(address(sum.lanes));
+            for (v, register) in lanes(self, sum).into_iter().enumerate() {
+                let displacement = (v * self.shape.vector) as i32;
+                let to = Operand::Memory { index: General::R9, displacement };
+                self.assembler.arithmetic(Opcode::STORE, register, 0, to);
+            }
+        }
+        self.assembler.advance_r9(usize::from(self.vectors) * self.shape.vector);
+    }
+
     /// The vector register of a program's register.
     fn register(&self, register: u8, vector: u8) -> u8 {
-        register * unrolled(self.wide) + vector
+        register * unrolled(self.shape.wide) + vector
     }
 
     /// The vector registers for what is needed within an instruction only: an operand that is repeated, and all else.
     fn spare(&self) -> [u8; 2] {
         const { assert!(REGISTERS * unrolled(true) as usize <= 30 && REGISTERS * unrolled(false) as usize <= 14) };
-        if self.wide { [30, 31] } else { [14, 15] }
+        if self.shape.wide { [30, 31] } else { [14, 15] }
     }
 
     fn instruction(&mut self, instruction: Instruction) {
@@ -160,6 +234,7 @@ impl Body<'_> {
                     }
                 }
             }
+            Instruction::Sum(to, from) => self.binary(Opcode::ADD, to, to, Place::Register(from)),
             Instruction::Binary(op, to, x, y) => {
                 let opcode = match op {
                     Add => Opcode::ADD,
@@ -203,21 +278,18 @@ impl Body<'_> {
 
     /// The operand of each vector; what is repeated along a row is brought into the spare register.
     fn operand(&mut self, place: Place) -> impl Fn(u8, &Body) -> Operand + use<> {
-        let cell = |cell: u16| i32::from(cell) * size_of::<*mut u8>() as i32;
         match place {
             Place::Register(_) => {}
-            Place::Memory(at) => self.assembler.load_address(cell(at)),
+            Place::Memory(at) => self.assembler.load_address(address(at)),
             Place::Repeated(at) => {
-                self.assembler.load_address(cell(at));
+                self.assembler.load_address(address(at));
                 let [spare, _] = self.spare();
                 self.assembler.broadcast(spare, Operand::Memory { index: General::R8, displacement: 0 });
             }
         }
         move |v, body| match place {
             Place::Register(r) => Operand::Register(body.register(r, v)),
-            Place::Memory(_) => {
-                Operand::Memory { index: General::Rsi, displacement: i32::from(v) * body.assembler.vector() as i32 }
-            }
+            Place::Memory(_) => Operand::Memory { index: General::Rsi, displacement: body.shape.displacement(v) },
             Place::Repeated(_) => Operand::Register(body.spare()[0]),
         }
     }
@@ -399,11 +471,13 @@ mod tests {
                             other(LinkOp::Fold(Reduction::Sum), From(3), true),
                             other(LinkOp::Repeat, From(4), false),
                             map(Multiply, known, &[From(2), From(5)], false),
+                            other(LinkOp::Fold(Reduction::Sum), From(6), true),
                             map(Multiply, known, &[From(6), Input(1)], false),
+                            other(LinkOp::Fold(Reduction::Sum), From(8), true),
                         ];
-                        Chain::new(links, vec![7], row, vec![false; 2])
+                        Chain::new(links, vec![8, 7, 9], row, vec![false; 2])
                     };
-                    for (rows, row) in [(300, 256), (50, 1000), (7, 1024), (64, 16)] {
+                    for (rows, row) in [(300, 256), (50, 1000), (7, 1024), (64, 16), (30, 1280), (9, 2560), (40, 768)] {
                         let chains = [chain(true, row), chain(false, row)];
                         for _ in 0..4 {
                             let results = chains.each_ref().map(|chain| {
@@ -416,7 +490,10 @@ mod tests {
                                 };
                                 // Nobody else holds the inputs: one is overwritten by the result.
                                 let inputs = [fresh(0), fresh(1)].into_iter().collect();
-                                crate::kernels::run_chain(chain, inputs, rows, &[&shape])[0].to_bytes()
+                                let narrow = crate::Shape::from([rows]);
+                                let results =
+                                    crate::kernels::run_chain(chain, inputs, rows, &[&shape, &narrow, &narrow]);
+                                results.iter().map(crate::Array::to_bytes).collect::<Vec<_>>()
                             });
                             assert_eq!(results[0], results[1], "{rows} x {row}");
                         }

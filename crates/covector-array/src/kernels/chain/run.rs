@@ -11,7 +11,7 @@ use crate::isa::{Work, dispatch, isa};
 use crate::kernels::kernel::Loop;
 use crate::kernels::layout::Shared;
 use crate::kernels::reader::Reader;
-use crate::kernels::reduce::{FoldRows, Partial, fold_rows};
+use crate::kernels::reduce::{BLOCK, FoldRows, Partial, Reduction, fold_lanes, fold_rows};
 use crate::kernels::stream::{self, Ahead};
 use crate::kernels::strided::with_bits;
 use crate::kernels::{Inputs, constant};
@@ -395,13 +395,20 @@ impl Job<'_> {
         let (width, row) = (stretch.dtype.size(), self.chain.row);
         let all = rows * row * width;
         let run = if stretch.by_rows { row * width } else { all };
-        let lines = ahead.left(until).div_ceil(all.div_ceil(native::SPAN.min(run)));
+        // Lanes of sums are written from the first block of a row to the last.
+        let span = if stretch.sums.is_empty() { native::SPAN.min(run) } else { run };
+        let lines = ahead.left(until).div_ceil(all.div_ceil(span));
         for (i, start) in (0..all).step_by(run).enumerate() {
-            for at in (start..start + run).step_by(native::SPAN) {
+            for at in (start..start + run).step_by(span) {
                 ahead.fetch_lines(lines);
-                let end = (at + native::SPAN).min(start + run);
+                let end = (at + span).min(start + run);
                 // SAFETY: the caller's promise; the code was written for the instruction set in use, and runs are whole vectors.
                 unsafe { native.run(number, cells, at..end, i * width) };
+            }
+            for sum in &stretch.sums {
+                let [lanes, result] = [sum.lanes, sum.result].map(|cell| cells[usize::from(cell)]);
+                // SAFETY: the code has written the lanes of every block; the result has an element for each row.
+                unsafe { fold_lanes(Reduction::Sum, stretch.dtype)(lanes, row / BLOCK, result.add(i * width)) };
             }
         }
     }

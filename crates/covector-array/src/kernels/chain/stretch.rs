@@ -33,6 +33,19 @@ pub(super) enum Instruction {
     Unary(Arithmetic, u8, Place),
     /// Computes a result of two operands, of which one at least is in a register.
     Binary(Arithmetic, u8, Place, Place),
+    /// Adds the second register to the first, which keeps the lanes of a sum.
+    Sum(u8, u8),
+}
+
+/// The sum of every row of a value: its lanes are kept in a register, and written block by block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowSum {
+    /// The register of the lanes.
+    pub register: u8,
+    /// The cell that the lanes of a row's blocks are written to.
+    pub lanes: u16,
+    /// The cell of the result, an element for each row.
+    pub result: u16,
 }
 
 /// Calls that run as one program.
@@ -43,7 +56,8 @@ pub(super) struct Stretch {
     pub calls: usize,
     pub dtype: DType,
     pub program: Vec<Instruction>,
-    /// True if an operand is repeated along rows.
+    pub sums: Vec<RowSum>,
+    /// True if rows differ: an operand is repeated along each, or each is summed.
     pub by_rows: bool,
 }
 
@@ -56,6 +70,9 @@ pub(super) struct Member {
     pub kept: bool,
 }
 
+/// Rows are summed in a stretch if they are so many whole blocks; so many sums at most.
+pub(super) const MOST_SUMS: usize = 3;
+
 /// The arithmetic a call does, if it may stand in a stretch.
 pub(super) fn arithmetic(op: LinkOp, narrow: bool) -> Option<Arithmetic> {
     let LinkOp::Map(kernel) = op else { return None };
@@ -64,15 +81,24 @@ pub(super) fn arithmetic(op: LinkOp, narrow: bool) -> Option<Arithmetic> {
 }
 
 impl Stretch {
-    /// The program of these links, of which the first is this call.
-    pub fn new(first: usize, members: &[Member]) -> Stretch {
+    /// The program of these links, of which the first is this call; cells from `scratch` on are free for the lanes of sums.
+    pub fn new(first: usize, members: &[Member], scratch: u16) -> Stretch {
         let mut left = vec![0usize; members.len()];
         members.iter().flat_map(|m| m.made_by).flatten().for_each(|j| left[j] += 1);
-        let mut writer =
-            Writer { members, left, saved: vec![false; members.len()], held: [None; REGISTERS], program: Vec::new() };
+        let sums = members.iter().filter(|m| m.is_sum()).count();
+        let mut writer = Writer {
+            members,
+            left,
+            saved: vec![false; members.len()],
+            held: vec![None; REGISTERS - sums],
+            program: Vec::new(),
+            sums: Vec::new(),
+            scratch,
+        };
         (0..members.len()).for_each(|i| writer.member(i));
-        let by_rows = members.iter().any(|m| m.call.spread.is_some());
-        Stretch { first, calls: members.len(), dtype: members[0].call.dtype, program: writer.program, by_rows }
+        let by_rows = members.iter().any(|m| m.call.spread.is_some() || m.is_sum());
+        let (program, sums) = (writer.program, writer.sums);
+        Stretch { first, calls: members.len(), dtype: members[0].call.dtype, program, sums, by_rows }
     }
 }
 
@@ -84,13 +110,24 @@ struct Writer<'a> {
     /// For each member whether its result is in its cell.
     saved: Vec<bool>,
     /// The member whose result each register holds.
-    held: [Option<usize>; REGISTERS],
+    held: Vec<Option<usize>>,
     program: Vec<Instruction>,
+    sums: Vec<RowSum>,
+    scratch: u16,
+}
+
+impl Member {
+    fn is_sum(&self) -> bool {
+        matches!(self.call.op, LinkOp::Fold(_))
+    }
 }
 
 impl Writer<'_> {
     fn member(&mut self, i: usize) {
         let member = &self.members[i];
+        if member.is_sum() {
+            return self.sum(member);
+        }
         let op = arithmetic(member.call.op, false).expect("members are arithmetic");
         let mut places = [0, 1].map(|k| self.place(member, k));
         if op.operands() == 2 && places.iter().all(|p| !matches!(p, Place::Register(_))) {
@@ -109,6 +146,24 @@ impl Writer<'_> {
         if member.kept {
             self.save(usize::from(to));
         }
+        self.forget();
+    }
+
+    fn sum(&mut self, member: &Member) {
+        let from = match self.place(member, 0) {
+            Place::Register(r) => r,
+            memory => {
+                let to = self.free(&[]);
+                self.program.push(Instruction::Load(to, memory));
+                self.held[usize::from(to)] = None;
+                to
+            }
+        };
+        let register = (REGISTERS - 1 - self.sums.len()) as u8;
+        let lanes = self.scratch + self.sums.len() as u16;
+        self.sums.push(RowSum { register, lanes, result: member.call.result });
+        self.program.push(Instruction::Sum(register, from));
+        member.made_by.into_iter().flatten().for_each(|j| self.left[j] -= 1);
         self.forget();
     }
 
@@ -139,7 +194,7 @@ impl Writer<'_> {
 
     /// A register that none of these operands is in; what it held is saved if somebody reads it again.
     fn free(&mut self, places: &[Place]) -> u8 {
-        let others = || (0..REGISTERS).filter(|&r| !places.contains(&Place::Register(r as u8)));
+        let others = || (0..self.held.len()).filter(|&r| !places.contains(&Place::Register(r as u8)));
         let empty = others().find(|&r| self.held[r].is_none());
         let r = empty.or_else(|| others().find(|&r| !self.is_needed(r))).or_else(|| others().next());
         let r = r.expect("more registers than operands");

@@ -136,6 +136,37 @@ impl<T: Num, F: Fold<T>> Work for Rows<'_, T, F> {
     }
 }
 
+/// The result of a sequence of whole blocks, from what their lanes hold.
+pub(super) struct Held<'a, T, F>(pub &'a [[T; LANES]], pub std::marker::PhantomData<F>);
+
+impl<T: Num, F: Fold<T>> Work for Held<'_, T, F> {
+    type Output = T;
+    #[inline(always)]
+    fn run(self) -> T {
+        let lanes = Lanes::of(T::DTYPE, F::OP);
+        let four = |held: &[[T; LANES]; 4]| match lanes {
+            // SAFETY: the lanes of four blocks, and results of the dtype the loops are for.
+            Some(lanes) => unsafe {
+                let mut results = [T::ZERO; 4];
+                (lanes.ends)(held.as_ptr().cast(), results.as_mut_ptr().cast());
+                results
+            },
+            None => held.map(combine_lanes::<T, F>),
+        };
+        if let Ok(held) = self.0.try_into() {
+            // What the tree would do with four blocks.
+            let [a, b, c, d] = four(held);
+            return F::combine(F::combine(a, b), F::combine(c, d));
+        }
+        let mut tree = Tree::<T, F>::new();
+        let fours = self.0.chunks_exact(4);
+        let rest = fours.remainder();
+        fours.for_each(|held| tree.push_four(four(held.try_into().expect("four blocks"))));
+        rest.iter().for_each(|&held| tree.push(combine_lanes::<T, F>(held)));
+        tree.finish()
+    }
+}
+
 /// Whole blocks, one result each.
 pub(super) struct Blocks<'a, T, F>(pub &'a [T], pub &'a mut [T], pub std::marker::PhantomData<F>);
 
