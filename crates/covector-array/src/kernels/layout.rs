@@ -46,7 +46,7 @@ impl Layout {
 
     /// True if the sequence is the same `row` elements again and again.
     pub fn repeats(&self, row: usize) -> bool {
-        self.is_constant() || (self.inner.0 == row && self.outer.iter().all(|&(_, stride)| stride == 0))
+        self.is_constant() || (row.is_multiple_of(self.inner.0) && self.outer.iter().all(|&(_, stride)| stride == 0))
     }
 
     /// Size and stride of the innermost axis.

@@ -22,7 +22,7 @@ use crate::isa::Isa;
 use native::Native;
 use run::Ready;
 pub use run::run_chain;
-use stretch::{MOST_SUMS, Member, Stretch, arithmetic};
+use stretch::{MOST_SUMS, Member, Stretch, arithmetic, is_fold};
 
 /// Where a link reads an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +198,7 @@ impl Chain {
         }
         // After them the lanes of sums within stretches.
         let scratch = registers as u16;
-        let sums = |group: &Vec<usize>| group.iter().filter(|&&i| is_fold(&links[i])).count();
+        let sums = |group: &Vec<usize>| group.iter().filter(|&&i| is_fold(links[i].op)).count();
         registers += groups.iter().map(sums).max().unwrap_or(0);
         let cell = |at: usize| match at.checked_sub(OUTPUTS) {
             Some(output) => (registers + narrow_inputs.len() + output) as u16,
@@ -347,10 +347,6 @@ fn implied_repetitions(links: &[Link], outputs: &[usize], row: usize) -> Vec<boo
     implied
 }
 
-fn is_fold(link: &Link) -> bool {
-    matches!(link.op, LinkOp::Fold(_))
-}
-
 /// Which links run as one program: arithmetic on whole rows of one dtype, one after another, and sums of its results.
 fn stretches(links: &[Link], implied: &[bool], row: usize) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -366,15 +362,19 @@ fn stretches(links: &[Link], implied: &[bool], row: usize) -> Vec<Vec<usize>> {
             Source::Input(_) => None,
         };
         let within = |group: &[usize], j: usize| group.binary_search(&j).is_ok();
-        let is_sum = matches!(link.op, LinkOp::Fold(Reduction::Sum)) && row.is_multiple_of(BLOCK);
+        let sum = match link.op {
+            LinkOp::Fold(op) | LinkOp::Channels(op, _) | LinkOp::Total(op) => op == Reduction::Sum,
+            _ => false,
+        };
+        let is_sum = sum && row.is_multiple_of(BLOCK);
         let joins = |group: &&mut Vec<usize>| {
             let mut made = link.sources.iter().filter_map(made_by);
-            let sums = group.iter().filter(|&&j| is_fold(&links[j])).count();
+            let sums = group.iter().filter(|&&j| is_fold(links[j].op)).count();
             links[group[0]].dtype == link.dtype
                 && if is_sum {
-                    sums < MOST_SUMS && made.all(|j| within(group, j) && !is_fold(&links[j]))
+                    sums < MOST_SUMS && made.all(|j| within(group, j) && !is_fold(links[j].op))
                 } else {
-                    !made.any(|j| is_fold(&links[j]) && within(group, j))
+                    !made.any(|j| is_fold(links[j].op) && within(group, j))
                 }
         };
         let may_begin = arithmetic(link.op, link.narrow).is_some();

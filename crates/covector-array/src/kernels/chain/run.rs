@@ -40,8 +40,14 @@ thread_local! {
 /// If the sizes of inputs or shapes do not fit the chain, or a kernel does not fit its operands.
 pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shape]) -> SmallVec<[Array; 2]> {
     let wide = |narrow: bool| if narrow { rows } else { rows * chain.row };
-    for (x, _) in inputs.iter_mut().zip(&chain.narrow_inputs).filter(|(x, narrow)| **narrow && x.size() > rows) {
-        *x = first_of_rows(x, chain.row);
+    for (x, _) in inputs.iter_mut().zip(&chain.narrow_inputs).filter(|(_, narrow)| **narrow) {
+        if x.size() > rows {
+            *x = first_of_rows(x, chain.row);
+        }
+        // Tiles read a few elements each, and many times in all.
+        if chain.row > 1 && !constant(x) {
+            *x = x.contiguous();
+        }
     }
     let fits = |(x, &narrow): (&Array, &bool)| x.size() == wide(narrow);
     assert!(inputs.iter().zip(&chain.narrow_inputs).all(fits), "a chain got inputs of other sizes");
@@ -70,7 +76,12 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     let results: SmallVec<[Array; 2]> = (0..shapes.len()).map(result).collect();
     let (tall, chunk) = chain.cut(rows);
     let tile = (tall * chain.row).min(rows * chain.row);
-    let row = |k: usize| if chain.narrow_inputs[k] { 1 } else { chain.row };
+    // What every tile of an input may repeat: tiles begin at rows, or at multiples of their size.
+    let row = |k: usize| match chain.row {
+        1 if chunk.is_multiple_of(tile) => tile,
+        _ if chain.narrow_inputs[k] => 1,
+        row => row,
+    };
     let native = chain.native(rows);
     // An input is overwritten too early only if it is read by the link that writes there (unless in registers), or by a later one.
     let aliased = |k: usize| {
@@ -348,7 +359,7 @@ impl Job<'_> {
                 at += stretch.calls;
                 let lines = ahead.share(self.calls[at - 1].passes, passes);
                 // SAFETY: as below; what is written where another operand lies is read at the same place and before.
-                unsafe { self.stretch(i, cells, rows, &mut ahead, lines) };
+                unsafe { self.stretch(i, cells, [start, rows], &mut ahead, lines) };
                 continue;
             }
             at += 1;
@@ -389,26 +400,41 @@ impl Job<'_> {
     ///
     /// # Safety
     /// Operands must be whole tiles that were written before, results no part of what another thread reads.
-    unsafe fn stretch(&self, number: usize, cells: &[*mut u8], rows: usize, ahead: &mut Ahead, until: usize) {
+    unsafe fn stretch(
+        &self,
+        number: usize,
+        cells: &[*mut u8],
+        [start, rows]: [usize; 2],
+        ahead: &mut Ahead,
+        until: usize,
+    ) {
         let Some(native) = self.native else { return };
         let stretch = &self.chain.stretches[number];
+        let first_output = self.chain.registers + self.readers.len();
         let (width, row) = (stretch.dtype.size(), self.chain.row);
         let all = rows * row * width;
         let run = if stretch.by_rows { row * width } else { all };
         // Lanes of sums are written from the first block of a row to the last.
         let span = if stretch.sums.is_empty() { native::SPAN.min(run) } else { run };
         let lines = ahead.left(until).div_ceil(all.div_ceil(span));
-        for (i, start) in (0..all).step_by(run).enumerate() {
-            for at in (start..start + run).step_by(span) {
+        for (i, first) in (0..all).step_by(run).enumerate() {
+            for at in (first..first + run).step_by(span) {
                 ahead.fetch_lines(lines);
-                let end = (at + span).min(start + run);
+                let end = (at + span).min(first + run);
                 // SAFETY: the caller's promise; the code was written for the instruction set in use, and runs are whole vectors.
                 unsafe { native.run(number, cells, at..end, i * width) };
             }
             for sum in &stretch.sums {
                 let [lanes, result] = [sum.lanes, sum.result].map(|cell| cells[usize::from(cell)]);
-                // SAFETY: the code has written the lanes of every block; the result has an element for each row.
-                unsafe { fold_lanes(Reduction::Sum, stretch.dtype)(lanes, row / BLOCK, result.add(i * width)) };
+                let partial = self.partials.get(usize::from(sum.result).wrapping_sub(first_output));
+                // SAFETY: the code has written the lanes of every block; the result has an element for each row, or is a
+                // state that was begun and takes whole rows of blocks.
+                unsafe {
+                    match partial {
+                        Some(Some(partial)) => partial.push_lanes(result, lanes, row / BLOCK, start + i),
+                        _ => fold_lanes(Reduction::Sum, stretch.dtype)(lanes, row / BLOCK, result.add(i * width)),
+                    }
+                }
             }
         }
     }

@@ -144,27 +144,44 @@ impl<T: Num, F: Fold<T>> Work for Held<'_, T, F> {
     #[inline(always)]
     fn run(self) -> T {
         let lanes = Lanes::of(T::DTYPE, F::OP);
-        let four = |held: &[[T; LANES]; 4]| match lanes {
-            // SAFETY: the lanes of four blocks, and results of the dtype the loops are for.
-            Some(lanes) => unsafe {
-                let mut results = [T::ZERO; 4];
-                (lanes.ends)(held.as_ptr().cast(), results.as_mut_ptr().cast());
-                results
-            },
-            None => held.map(combine_lanes::<T, F>),
-        };
         if let Ok(held) = self.0.try_into() {
             // What the tree would do with four blocks.
-            let [a, b, c, d] = four(held);
+            let [a, b, c, d] = four_ends::<T, F>(held, lanes);
             return F::combine(F::combine(a, b), F::combine(c, d));
         }
         let mut tree = Tree::<T, F>::new();
         let fours = self.0.chunks_exact(4);
         let rest = fours.remainder();
-        fours.for_each(|held| tree.push_four(four(held.try_into().expect("four blocks"))));
+        fours.for_each(|held| tree.push_four(four_ends::<T, F>(held.try_into().expect("four blocks"), lanes)));
         rest.iter().for_each(|&held| tree.push(combine_lanes::<T, F>(held)));
         tree.finish()
     }
+}
+
+/// The results of whole blocks, from what their lanes hold.
+pub(super) struct Ends<'a, T, F>(pub &'a [[T; LANES]], pub &'a mut [T], pub std::marker::PhantomData<F>);
+
+impl<T: Num, F: Fold<T>> Work for Ends<'_, T, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let lanes = Lanes::of(T::DTYPE, F::OP);
+        for (held, out) in self.0.chunks(4).zip(self.1.chunks_mut(4)) {
+            match held.try_into() {
+                Ok(four) => out.copy_from_slice(&four_ends::<T, F>(four, lanes)),
+                Err(_) => out.iter_mut().zip(held).for_each(|(o, &held)| *o = combine_lanes::<T, F>(held)),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn four_ends<T: Num, F: Fold<T>>(held: &[[T; LANES]; 4], lanes: Option<Lanes>) -> [T; 4] {
+    let Some(lanes) = lanes else { return held.map(combine_lanes::<T, F>) };
+    let mut results = [T::ZERO; 4];
+    // SAFETY: the lanes of four blocks, and results of the dtype the loops are for.
+    unsafe { (lanes.ends)(held.as_ptr().cast(), results.as_mut_ptr().cast()) };
+    results
 }
 
 /// Whole blocks, one result each.
