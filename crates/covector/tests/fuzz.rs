@@ -32,7 +32,8 @@ fn program(seed: u64, steps: usize) -> Program {
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x51);
     let dtype = if dice.roll(4) == 0 { DType::F64 } else { DType::F32 };
     let rows = [1, 2, 3, 5, 40][dice.roll(5)];
-    let row = [1, 2, 3, 16, 65, 300, 1100][dice.roll(7)];
+    // Some rows are whole vectors, or whole blocks of sums: arithmetic on those runs as machine code.
+    let row = [1, 2, 3, 16, 65, 300, 1100, 256, 512, 1280][dice.roll(10)];
     let lead = [1, 2, 4][dice.roll(3)];
     let full = [lead, rows, row];
     let shapes: [Vec<usize>; 5] = [full.to_vec(), vec![lead, rows, 1], vec![row], vec![lead, rows], vec![rows, row]];
@@ -54,7 +55,7 @@ fn program(seed: u64, steps: usize) -> Program {
         let j = dice.roll(p.all.len());
         let (x, other) = (p.all[i].clone(), p.all[j].clone());
         let axis = x.ndim().saturating_sub(1) as isize;
-        let made = match dice.roll(25) {
+        let made = match dice.roll(30) {
             0..=2 => x.try_add(&other).map(|y| ("add", y)),
             3..=4 => x.try_multiply(&other).map(|y| ("mul", y)),
             5 => x.try_subtract(&other).map(|y| ("sub", y)),
@@ -83,6 +84,11 @@ fn program(seed: u64, steps: usize) -> Program {
                 let to = [DType::F32, DType::F64, DType::F16, DType::BF16, DType::I32, DType::Bool][dice.roll(6)];
                 x.try_cast(to).map(|y| ("cast", y))
             }
+            25 => Ok(("negative", x.negative())),
+            26 => Ok(("abs", x.abs())),
+            27 => Ok(("sqrt", x.sqrt())),
+            28 => Ok(("reciprocal", x.reciprocal())),
+            29 => x.try_divide(&other).map(|y| ("div", y)),
             _ => continue,
         };
         // What does not fit together is no part of the program.
@@ -104,8 +110,9 @@ fn keep_last_two(ndim: usize) -> covector::Axes {
     covector::keep([ndim as isize - 2, ndim as isize - 1])
 }
 
-/// The bytes of what is held after the program ran, others having been dropped before.
-fn results(seed: u64, steps: usize, stepwise: bool) -> Vec<Vec<u8>> {
+/// The bits of what is held after the program ran, others having been dropped before. One NaN is as good as another: compilers
+/// swap the operands of a sum, and with them whose sign comes out.
+fn results(seed: u64, steps: usize, stepwise: bool) -> Vec<Vec<u64>> {
     let Program { all, held, .. } = program(seed, steps);
     let held: Vec<Tensor> = held.iter().map(|&i| all[i].clone()).collect();
     drop(all);
@@ -114,7 +121,8 @@ fn results(seed: u64, steps: usize, stepwise: bool) -> Vec<Vec<u8>> {
     } else {
         eval(&held);
     }
-    held.iter().map(|t| t.value().to_bytes()).collect()
+    let bits = |v: f64| if v.is_nan() { f64::NAN.to_bits() } else { v.to_bits() };
+    held.iter().map(|t| t.value().to_f64_vec().into_iter().map(bits).collect()).collect()
 }
 
 fn differ(seed: u64, steps: usize) -> bool {
@@ -123,6 +131,7 @@ fn differ(seed: u64, steps: usize) -> bool {
 
 #[test]
 fn random_programs_have_the_bits_of_their_steps_one_by_one() {
+    covector_array::kernels::write_code_after(0);
     let count = std::env::var("COVECTOR_FUZZ").ok().and_then(|v| v.parse().ok()).unwrap_or(400);
     for seed in 0..count {
         let steps = 5 + (seed as usize * 7) % 60;

@@ -31,7 +31,7 @@ mod windows;
 
 pub use attention::{Attention, thirds};
 pub use cast::{cast, cast_kernel};
-pub use chain::{Chain, Link, LinkOp, Source, folds_channels, run_chain};
+pub use chain::{Chain, Link, LinkOp, Source, folds_channels, run_chain, write_code_after};
 pub use complex::recurrence as complex_recurrence;
 pub use concat::concat;
 pub use conv::{Convolution, Part, Slide};

@@ -3,6 +3,8 @@
 //! Pages of code are written first and made executable then, never both. Where the system refuses that, or the processor has
 //! no instructions of three vector operands, the links of a stretch run one by one as others do.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use memmap2::{Mmap, MmapMut};
 
 use super::assembler::{Assembler, General, Opcode, Operand};
@@ -32,7 +34,19 @@ pub(super) struct Native {
 }
 
 /// Elements a chain must have run over before its code is written, links counted: writing it takes some microseconds.
-pub(super) const WORTH: usize = 1 << 17;
+static WORTH: AtomicUsize = AtomicUsize::new(1 << 17);
+
+/// Lets chains write machine code after so many elements of their links (131,072 unless said otherwise); results do not
+/// change. For tests, which run over few: 0 writes it at once.
+pub fn write_code_after(elements: usize) {
+    WORTH.store(elements, Ordering::Relaxed);
+}
+
+/// True if code is worth writing for a chain that has run over so many elements.
+pub(super) fn is_worth(elements: usize) -> bool {
+    elements >= WORTH.load(Ordering::Relaxed)
+}
+
 /// Bytes a call does at most, so that memory for what comes next can be asked for in between.
 pub(super) const SPAN: usize = 2048;
 

@@ -22,6 +22,9 @@ const LARGE: usize = 1 << 17;
 /// Results of more bytes are written past the caches, which would not hold them anyway.
 const HUGE: usize = 24 << 20;
 
+/// Passes of arithmetic that a function like `exp` takes as long as.
+const DEAR: usize = 4;
+
 /// A cache line of scratch: vectors that begin at a line cross into no other.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
@@ -151,7 +154,7 @@ impl Chain {
         }
         if self.native.get().is_none() {
             let work = rows * self.row * self.links.len();
-            if self.done.fetch_add(work, Ordering::Relaxed) + work < native::WORTH {
+            if !native::is_worth(self.done.fetch_add(work, Ordering::Relaxed) + work) {
                 return None;
             }
         }
@@ -201,7 +204,7 @@ pub(super) struct Ready {
     operands: [u16; 3],
     result: u16,
     reads_narrow: bool,
-    /// Passes over a tile up to here, this call's included.
+    /// Passes over a tile up to here, this call's included: what memory is asked for by.
     passes: usize,
 }
 
@@ -220,9 +223,13 @@ enum Step {
 impl Ready {
     fn all(chain: &Chain) -> Box<[Ready]> {
         let mut passes = 0;
-        let ready = |call| {
+        let ready = |call: &Call| {
             let ready = Ready::of(call, chain);
-            passes += usize::from(!ready.reads_narrow);
+            passes += match call.op {
+                _ if call.reads_narrow => 0,
+                LinkOp::Map(kernel) if kernel.arithmetic().is_none() => DEAR,
+                _ => 1,
+            };
             Ready { passes, ..ready }
         };
         chain.calls.iter().map(ready).collect()

@@ -1,0 +1,140 @@
+//! What links of a chain have in common: which repetitions need no memory, which links run as one program, and what such a
+//! program computes again.
+
+use smallvec::SmallVec;
+
+use super::stretch::{MOST_SUMS, arithmetic, is_fold};
+use super::{Link, LinkOp, Source};
+use crate::kernels::kernel::Arithmetic;
+use crate::kernels::reduce::{BLOCK, Reduction};
+
+/// Rows of fewer elements are repeated in memory: calling a kernel for each would cost more.
+const SPREAD_ROW: usize = 128;
+
+/// Which repetitions need no memory: kernels that read them take one element for each row instead.
+pub(super) fn implied_repetitions(links: &[Link], outputs: &[usize], row: usize) -> Vec<bool> {
+    let mut implied: Vec<bool> = links.iter().map(|l| matches!(l.op, LinkOp::Repeat) && row >= SPREAD_ROW).collect();
+    outputs.iter().for_each(|&o| implied[o] = false);
+    let repeats = |s: &&Source| matches!(**s, Source::Link(j) if matches!(links[j].op, LinkOp::Repeat));
+    for link in links {
+        let spreads = matches!(link.op, LinkOp::Map(kernel) if kernel.spreads());
+        if !spreads || link.sources.iter().filter(repeats).count() > 1 {
+            for source in link.sources.iter() {
+                if let Source::Link(j) = *source {
+                    implied[j] = false;
+                }
+            }
+        }
+    }
+    implied
+}
+
+/// Which links run as one program: arithmetic on whole rows of one dtype, one after another, and sums of its results.
+pub(super) fn stretches(links: &[Link], implied: &[bool], row: usize) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut open = false;
+    for (i, link) in links.iter().enumerate().filter(|(i, _)| !implied[*i]) {
+        // What a repetition that is not stored repeats.
+        let made_by = |source: &Source| match *source {
+            Source::Link(j) if implied[j] => match links[j].sources[0] {
+                Source::Link(j) => Some(j),
+                Source::Input(_) => None,
+            },
+            Source::Link(j) => Some(j),
+            Source::Input(_) => None,
+        };
+        let within = |group: &[usize], j: usize| group.binary_search(&j).is_ok();
+        let sum = match link.op {
+            LinkOp::Fold(op) | LinkOp::Channels(op, _) | LinkOp::Total(op) => op == Reduction::Sum,
+            _ => false,
+        };
+        let is_sum = sum && row.is_multiple_of(BLOCK);
+        let joins = |group: &&mut Vec<usize>| {
+            let mut made = link.sources.iter().filter_map(made_by);
+            let sums = group.iter().filter(|&&j| is_fold(links[j].op)).count();
+            links[group[0]].dtype == link.dtype
+                && if is_sum {
+                    sums < MOST_SUMS && made.all(|j| within(group, j) && !is_fold(links[j].op))
+                } else {
+                    !made.any(|j| is_fold(links[j].op) && within(group, j))
+                }
+        };
+        let may_begin = arithmetic(link.op, link.narrow).is_some();
+        match groups.last_mut().filter(|_| open && (may_begin || is_sum)).filter(joins) {
+            Some(group) => group.push(i),
+            None if may_begin => groups.push(vec![i]),
+            None => {}
+        }
+        open = groups.last().is_some_and(|group| group.last() == Some(&i));
+    }
+    groups.retain(|group| group.len() > 1);
+    groups
+}
+
+/// The same links, where a stretch computes again what another one would have to write for it, if that is a cheap function of
+/// inputs and of what is repeated along rows.
+pub(super) fn again(links: Vec<Link>, outputs: &mut [usize], row: usize) -> Vec<Link> {
+    let implied = implied_repetitions(&links, outputs, row);
+    let groups = stretches(&links, &implied, row);
+    let mut group_of: Vec<Option<usize>> = vec![None; links.len()];
+    groups.iter().enumerate().for_each(|(g, group)| group.iter().for_each(|&i| group_of[i] = Some(g)));
+    let is_base = |source: &Source| match *source {
+        Source::Input(_) => true,
+        Source::Link(j) => matches!(links[j].op, LinkOp::Repeat),
+    };
+    let mut may: Vec<bool> = links
+        .iter()
+        .enumerate()
+        .map(|(i, link)| {
+            let cheap = arithmetic(link.op, link.narrow).is_some_and(Arithmetic::is_cheap);
+            group_of[i].is_some() && cheap && link.sources.iter().all(is_base)
+        })
+        .collect();
+    outputs.iter().for_each(|&i| may[i] = false);
+    // For each link the stretches that read it; all readers must be in one.
+    let mut readers: Vec<SmallVec<[usize; 2]>> = vec![SmallVec::new(); links.len()];
+    for (i, link) in links.iter().enumerate() {
+        for source in &link.sources {
+            let Source::Link(j) = *source else { continue };
+            match group_of[i] {
+                Some(g) if !readers[j].contains(&g) => readers[j].push(g),
+                Some(_) => {}
+                None => may[j] = false,
+            }
+        }
+    }
+    let elsewhere = |j: usize| may[j] && readers[j].iter().any(|&g| group_of[j] != Some(g));
+    if !(0..links.len()).any(elsewhere) {
+        return links;
+    }
+    let mut all: Vec<Link> = Vec::with_capacity(links.len() + 4);
+    let mut place = vec![usize::MAX; links.len()];
+    let mut copies: Vec<(usize, usize, usize)> = Vec::new();
+    for (i, link) in links.iter().enumerate() {
+        let home = group_of[i];
+        let mut moved = |source: &Source, all: &mut Vec<Link>| {
+            let Source::Link(j) = *source else { return *source };
+            let Some(g) = home.filter(|&g| elsewhere(j) && group_of[j] != Some(g)) else {
+                return Source::Link(place[j]);
+            };
+            let known = copies.iter().find(|copy| (copy.0, copy.1) == (g, j)).map(|copy| copy.2);
+            Source::Link(known.unwrap_or_else(|| {
+                let bases = links[j].sources.iter().map(|source| match *source {
+                    Source::Link(base) => Source::Link(place[base]),
+                    input => input,
+                });
+                all.push(Link { sources: bases.collect(), ..links[j].clone() });
+                copies.push((g, j, all.len() - 1));
+                all.len() - 1
+            }))
+        };
+        if elsewhere(i) && !readers[i].iter().any(|&g| home == Some(g)) {
+            continue;
+        }
+        let sources = link.sources.iter().map(|source| moved(source, &mut all)).collect();
+        all.push(Link { sources, ..link.clone() });
+        place[i] = all.len() - 1;
+    }
+    outputs.iter_mut().for_each(|output| *output = place[*output]);
+    all
+}
