@@ -44,11 +44,7 @@ pub(super) fn stretches(links: &[Link], implied: &[bool], row: usize) -> Vec<Vec
             Source::Input(_) => None,
         };
         let within = |group: &[usize], j: usize| group.binary_search(&j).is_ok();
-        let sum = match link.op {
-            LinkOp::Fold(op) | LinkOp::Channels(op, _) | LinkOp::Total(op) => op == Reduction::Sum,
-            _ => false,
-        };
-        let is_sum = sum && row.is_multiple_of(BLOCK);
+        let is_sum = matches!(link.op, LinkOp::Fold(Reduction::Sum)) && row.is_multiple_of(BLOCK);
         let joins = |group: &&mut Vec<usize>| {
             let mut made = link.sources.iter().filter_map(made_by);
             let sums = group.iter().filter(|&&j| is_fold(links[j].op)).count();

@@ -451,49 +451,6 @@ mod tests {
                 }
 
                 #[test]
-                fn final_sums_are_the_same_with_and_without_code() {
-                    use Source::{Input, Link as From};
-                    let chain = |known: bool, channels: usize, row: usize| {
-                        let product = Kernel::binary(|a: $t, b: $t| a * b);
-                        let product = if known { product.known_as(Arithmetic::Multiply) } else { product };
-                        let link = |op, sources: &[Source]| Link {
-                            op,
-                            sources: sources.iter().copied().collect(),
-                            dtype: DType::$dtype,
-                            narrow: false,
-                        };
-                        let channels = LinkOp::Channels(Reduction::Sum, channels);
-                        let links = vec![
-                            link(LinkOp::Map(product), &[Input(0), Input(1)]),
-                            link(LinkOp::Map(product), &[From(0), Input(1)]),
-                            link(channels, &[From(1)]),
-                            link(channels, &[Input(0)]),
-                            link(LinkOp::Total(Reduction::Sum), &[From(0)]),
-                        ];
-                        Chain::new(links, vec![2, 3, 4], row, vec![false; 2])
-                    };
-                    for [outer, channels, row] in [[40, 3, 256], [9, 6, 1024], [300, 2, 768], [17, 5, 1000]] {
-                        let shape = crate::Shape::from([outer, channels, row]);
-                        let fresh = |k: usize| {
-                            let number = |i: usize| ((i + k) as $t * 0.37).sin();
-                            crate::Array::build::<$t>(shape.clone(), |o| {
-                                o.iter_mut().enumerate().for_each(|(i, v)| *v = number(i))
-                            })
-                        };
-                        let inputs = [fresh(0), fresh(1)];
-                        let results = [true, false].map(|known| {
-                            let (chain, one) = (chain(known, channels, row), crate::Shape::from(()));
-                            let each = crate::Shape::from([channels]);
-                            let inputs = inputs.iter().cloned().collect();
-                            let results =
-                                crate::kernels::run_chain(&chain, inputs, outer * channels, &[&each, &each, &one]);
-                            results.iter().map(crate::Array::to_bytes).collect::<Vec<_>>()
-                        });
-                        assert_eq!(results[0], results[1], "{outer} x {channels} x {row}");
-                    }
-                }
-
-                #[test]
                 fn a_long_chain_is_the_same_with_and_without_code() {
                     // A norm of rows, between folds; it runs often enough that code is written.
                     let map = |op: Arithmetic, known: bool, sources: &[Source], narrow: bool| {

@@ -366,7 +366,7 @@ impl Job<'_> {
                 at += stretch.calls;
                 let lines = ahead.share(self.calls[at - 1].passes, passes);
                 // SAFETY: as below; what is written where another operand lies is read at the same place and before.
-                unsafe { self.stretch(i, cells, [start, rows], &mut ahead, lines) };
+                unsafe { self.stretch(i, cells, rows, &mut ahead, lines) };
                 continue;
             }
             at += 1;
@@ -407,17 +407,9 @@ impl Job<'_> {
     ///
     /// # Safety
     /// Operands must be whole tiles that were written before, results no part of what another thread reads.
-    unsafe fn stretch(
-        &self,
-        number: usize,
-        cells: &[*mut u8],
-        [start, rows]: [usize; 2],
-        ahead: &mut Ahead,
-        until: usize,
-    ) {
+    unsafe fn stretch(&self, number: usize, cells: &[*mut u8], rows: usize, ahead: &mut Ahead, until: usize) {
         let Some(native) = self.native else { return };
         let stretch = &self.chain.stretches[number];
-        let first_output = self.chain.registers + self.readers.len();
         let (width, row) = (stretch.dtype.size(), self.chain.row);
         let all = rows * row * width;
         let run = if stretch.by_rows { row * width } else { all };
@@ -433,15 +425,8 @@ impl Job<'_> {
             }
             for sum in &stretch.sums {
                 let [lanes, result] = [sum.lanes, sum.result].map(|cell| cells[usize::from(cell)]);
-                let partial = self.partials.get(usize::from(sum.result).wrapping_sub(first_output));
-                // SAFETY: the code has written the lanes of every block; the result has an element for each row, or is a
-                // state that was begun and takes whole rows of blocks.
-                unsafe {
-                    match partial {
-                        Some(Some(partial)) => partial.push_lanes(result, lanes, row / BLOCK, start + i),
-                        _ => fold_lanes(Reduction::Sum, stretch.dtype)(lanes, row / BLOCK, result.add(i * width)),
-                    }
-                }
+                // SAFETY: the code has written the lanes of every block; the result has an element for each row.
+                unsafe { fold_lanes(Reduction::Sum, stretch.dtype)(lanes, row / BLOCK, result.add(i * width)) };
             }
         }
     }

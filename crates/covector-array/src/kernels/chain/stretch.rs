@@ -37,14 +37,14 @@ pub(super) enum Instruction {
     Sum(u8, u8),
 }
 
-/// The sum of every row of a value, or of all rows (of a channel): its lanes are kept in a register, and written block by block.
+/// The sum of every row of a value: its lanes are kept in a register, and written block by block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RowSum {
     /// The register of the lanes.
     pub register: u8,
     /// The cell that the lanes of a row's blocks are written to.
     pub lanes: u16,
-    /// The cell of the result: an element for each row, or the state of a final one.
+    /// The cell of the result, an element for each row.
     pub result: u16,
 }
 
@@ -73,9 +73,9 @@ pub(super) struct Member {
 /// Rows are summed in a stretch if they are so many whole blocks; so many sums at most.
 pub(super) const MOST_SUMS: usize = 3;
 
-/// True if rows are folded, each by itself or in order: what may stand in a stretch if it is a sum.
+/// True if every row is folded: what may stand in a stretch if it is a sum.
 pub(super) fn is_fold(op: LinkOp) -> bool {
-    matches!(op, LinkOp::Fold(_) | LinkOp::Channels(..) | LinkOp::Total(_))
+    matches!(op, LinkOp::Fold(_))
 }
 
 /// The arithmetic a call does, if it may stand in a stretch.

@@ -4,7 +4,7 @@
 use super::columns::{append_row, append_to_lane, combine_lanes};
 use super::fold::{Fold, block};
 use super::lanes::Lanes;
-use super::rows::{Blocks, Ends};
+use super::rows::Blocks;
 use super::{BLOCK, LANES, Max, Min, Prod, Reduction, Sum, with_fold};
 use crate::isa::{Work, dispatch};
 use crate::math::Num;
@@ -117,24 +117,6 @@ impl Partial {
                     (&mut *state.cast::<State>(), std::slice::from_raw_parts_mut(pending, BLOCK))
                 };
                 self.push_elements::<T, F>(at, pending, x);
-            }
-        });
-    }
-
-    /// Takes a row of whole blocks whose lanes were combined already, [`LANES`] elements for each block: row `row` of the piece's array.
-    ///
-    /// # Safety
-    /// The state must be one that was begun, of a fold to channels or one element that takes whole blocks alone, and the lanes
-    /// readable.
-    pub unsafe fn push_lanes(&self, state: *mut u8, lanes: *const u8, blocks: usize, row: usize) {
-        with_fold!(self.dtype, self.op, T, F => {
-            // SAFETY: the caller's promise; these blocks are this piece's alone.
-            unsafe {
-                let at = &mut *state.add(row % self.channels * self.channel_bytes()).cast::<State>();
-                let held = std::slice::from_raw_parts(lanes.cast::<[T; LANES]>(), blocks);
-                let out = self.blocks.ptr::<T>().cast_mut().add(at.block);
-                dispatch(Ends::<T, F>(held, std::slice::from_raw_parts_mut(out, blocks), Default::default()));
-                at.block += blocks;
             }
         });
     }

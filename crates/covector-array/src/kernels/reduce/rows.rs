@@ -158,23 +158,6 @@ impl<T: Num, F: Fold<T>> Work for Held<'_, T, F> {
     }
 }
 
-/// The results of whole blocks, from what their lanes hold.
-pub(super) struct Ends<'a, T, F>(pub &'a [[T; LANES]], pub &'a mut [T], pub std::marker::PhantomData<F>);
-
-impl<T: Num, F: Fold<T>> Work for Ends<'_, T, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let lanes = Lanes::of(T::DTYPE, F::OP);
-        for (held, out) in self.0.chunks(4).zip(self.1.chunks_mut(4)) {
-            match held.try_into() {
-                Ok(four) => out.copy_from_slice(&four_ends::<T, F>(four, lanes)),
-                Err(_) => out.iter_mut().zip(held).for_each(|(o, &held)| *o = combine_lanes::<T, F>(held)),
-            }
-        }
-    }
-}
-
 #[inline(always)]
 fn four_ends<T: Num, F: Fold<T>>(held: &[[T; LANES]; 4], lanes: Option<Lanes>) -> [T; 4] {
     let Some(lanes) = lanes else { return held.map(combine_lanes::<T, F>) };
