@@ -48,7 +48,7 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
             *x = first_of_rows(x, chain.row);
         }
         // Tiles read a few elements each, and many times in all.
-        if chain.row > 1 && !constant(x) {
+        if chain.row > 1 && rows * chain.row >= LARGE && !constant(x) {
             *x = x.contiguous();
         }
     }
