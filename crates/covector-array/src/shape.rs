@@ -151,6 +151,7 @@ impl Shape {
     /// The product of the sizes: 1 for a scalar, 0 if an axis is empty.
     ///
     /// Saturates: a shape that overflows is refused by [`Shape::checked_size`] before anything is built on it.
+    #[inline]
     pub fn size(&self) -> usize {
         self.iter().fold(1usize, |p, &d| p.saturating_mul(d))
     }
@@ -164,7 +165,11 @@ impl Shape {
     }
 
     /// Row-major strides in elements.
+    #[inline]
     pub fn contiguous_strides(&self) -> Strides {
+        if self.len() <= 1 {
+            return Strides::from_elem(1, self.len());
+        }
         let mut strides = Strides::from_elem(0, self.len());
         let mut step = 1isize;
         for (stride, &d) in strides.iter_mut().zip(self.iter()).rev() {

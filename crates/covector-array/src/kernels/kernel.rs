@@ -80,6 +80,7 @@ impl Kernel {
         Kernel::new(const { &[portable::<Runs<T, O, F>> as Loop; 3] }, &[T::DTYPE], O::DTYPE)
     }
 
+    #[inline]
     fn new(loops: &'static Loops, operands: &[DType], output: DType) -> Kernel {
         let mut inputs = [output; 3];
         inputs[..operands.len()].copy_from_slice(operands);
