@@ -12,7 +12,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::handle::Handle;
+use crate::handle::{self, Handle};
 use crate::mapping::Mapping;
 use crate::outline::Ledger;
 use crate::tally::{Share, Tally};
@@ -72,6 +72,7 @@ fn watch() {
 pub fn trim_pool() {
     let spare = LOCAL.try_with(|local| local.borrow_mut().spare.each_mut().map(std::mem::take));
     drop(spare);
+    handle::trim();
     let classes = {
         let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
         pool.bytes = 0;

@@ -25,8 +25,8 @@ use std::thread;
 pub struct Deferred<V, P> {
     /// [`TAKEN`] and [`KNOWN`].
     state: AtomicU8,
-    value: UnsafeCell<MaybeUninit<V>>,
     past: UnsafeCell<P>,
+    value: UnsafeCell<MaybeUninit<V>>,
 }
 
 /// Somebody has the turn.

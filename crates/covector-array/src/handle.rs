@@ -42,9 +42,15 @@ impl<T> Handle<T> {
     /// The first handle on a value.
     #[inline]
     pub fn new(value: T) -> Handle<T> {
+        Handle::from_fn(|| value)
+    }
+
+    /// The first handle on what `make` makes, which is made in its place if all it does is to put fields together.
+    #[inline(always)]
+    pub fn from_fn(make: impl FnOnce() -> T) -> Handle<T> {
         let block = take(Layout::new::<Block<T>>()).cast::<Block<T>>();
-        // SAFETY: fresh memory of that layout.
-        unsafe { block.write(Block { handles: AtomicUsize::new(1), value }) };
+        // SAFETY: fresh memory of that layout; if `make` panics, it is lost.
+        unsafe { block.write(Block { handles: AtomicUsize::new(1), value: make() }) };
         Handle { block, owns: PhantomData }
     }
 
@@ -114,20 +120,14 @@ impl<T> Drop for Handle<T> {
 }
 
 impl<T> Handle<T> {
-    /// Drops the value and gives its memory back.
+    /// Drops the value and gives its memory back; if the drop panics, that is lost.
     #[inline(never)]
     fn end(&mut self) {
-        /// Also when the value's drop panics.
-        struct Memory(NonNull<u8>, Layout);
-        impl Drop for Memory {
-            fn drop(&mut self) {
-                // SAFETY: from `take` with this layout, and nobody's any more.
-                unsafe { put(self.0, self.1) };
-            }
+        // SAFETY: the last handle is going; nobody reads the value again. Its memory is from `take` with this layout.
+        unsafe {
+            self.block.drop_in_place();
+            put(self.block.cast(), Layout::new::<Block<T>>());
         }
-        let _memory = Memory(self.block.cast(), Layout::new::<Block<T>>());
-        // SAFETY: the last handle is going; nobody reads the value again.
-        unsafe { self.block.drop_in_place() };
     }
 }
 
@@ -212,8 +212,13 @@ unsafe fn put(memory: NonNull<u8>, layout: Layout) {
     }
 }
 
-impl Drop for Lists {
-    fn drop(&mut self) {
+/// Gives the spare blocks of this thread back to the system.
+pub(crate) fn trim() {
+    let _ = LISTS.try_with(Lists::clear);
+}
+
+impl Lists {
+    fn clear(&self) {
         for (class, list) in self.0.iter().enumerate() {
             let mut next = list.replace((None, 0)).0;
             while let Some(block) = next {
@@ -224,6 +229,12 @@ impl Drop for Lists {
                 }
             }
         }
+    }
+}
+
+impl Drop for Lists {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 
@@ -275,6 +286,7 @@ mod tests {
             std::thread::spawn(move || drop(some)).join().unwrap();
             drop(others);
             assert_eq!(dropped.load(Ordering::Relaxed), (round + 1) * many);
+            trim();
         }
     }
 

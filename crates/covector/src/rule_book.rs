@@ -447,22 +447,22 @@ macro_rules! elementwise {
     (@tile ($x:ident) $t:ident $o:ident $e:expr) => {{
         #[inline(always)]
         fn kernel($x: $t) -> $o { $e }
-        Some(Kernel::unary(kernel))
+        Some(const { Kernel::unary(kernel) })
     }};
     (@tile ($x:ident, $z:ident) $t:ident $o:ident $e:expr) => {{
         #[inline(always)]
         fn kernel($x: $t, $z: $t) -> $o { $e }
-        Some(Kernel::binary(kernel))
+        Some(const { Kernel::binary(kernel) })
     }};
     (@tile (real $x:ident, $z:ident, $v:ident) $t:ident $o:ident $e:expr) => {{
         #[inline(always)]
         fn kernel($x: $t, $z: $t, $v: $t) -> $o { $e }
-        Some(Kernel::ternary(kernel))
+        Some(const { Kernel::ternary(kernel) })
     }};
     (@tile ($c:ident, $x:ident, $z:ident) $t:ident $o:ident $e:expr) => {{
         #[inline(always)]
         fn kernel($c: bool, $x: $t, $z: $t) -> $o { $e }
-        Some(Kernel::ternary(kernel))
+        Some(const { Kernel::ternary(kernel) })
     }};
 
     (@scalar integer $args:tt $e:expr) => { None };

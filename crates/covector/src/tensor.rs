@@ -128,7 +128,7 @@ impl Tensor {
         drop(specs);
         let names = labels::inferred(&prim, &inputs, &spec).map_err(located)?;
         let marks = prim.marks(&inputs);
-        Ok(Tensor::node(prim, spec, site, marks, names, Deferred::new(inputs)))
+        Ok(Tensor::node(prim, spec, site, marks, names, inputs, None))
     }
 
     /// A node whose operands were made to fit: its spec is what the primitive's `infer` would say.
@@ -138,7 +138,7 @@ impl Tensor {
         let site = site::here(prim.name());
         let names = crate::ops::made(labels::inferred(&prim, &inputs, &spec));
         let marks = prim.marks(&inputs);
-        Tensor::node(prim, spec, site, marks, names, Deferred::new(inputs))
+        Tensor::node(prim, spec, site, marks, names, inputs, None)
     }
 
     /// As [`fitted`](Self::fitted), of operands without labels, at this site.
@@ -146,7 +146,7 @@ impl Tensor {
         debug_assert_eq!(prim.infer(&inputs.iter().map(Tensor::spec).collect::<Vec<_>>()).ok().as_ref(), Some(&spec));
         debug_assert!(inputs.iter().all(|x| x.names().is_none()), "labels are inferred");
         let marks = prim.marks(&inputs);
-        Tensor::node(prim, spec, site, marks, Names::default(), Deferred::new(inputs))
+        Tensor::node(prim, spec, site, marks, Names::default(), inputs, None)
     }
 
     /// A leaf that holds `array`, with these tokens.
@@ -154,23 +154,28 @@ impl Tensor {
     pub(crate) fn leaf(prim: impl Into<Prim>, spec: Spec, value: Option<Array>, marks: Marks) -> Tensor {
         let prim = prim.into();
         let site = site::here(prim.name());
-        let value = match value {
-            Some(value) => Deferred::known(value, Operands::new()),
-            None => Deferred::new(Operands::new()),
-        };
-        Tensor::node(prim, spec, site, marks, Names::default(), value)
+        Tensor::node(prim, spec, site, marks, Names::default(), Operands::new(), value)
     }
 
+    #[inline(always)]
     fn node(
         prim: Prim,
         spec: Spec,
         site: Site,
         marks: Marks,
         names: Names,
-        mut value: Deferred<Array, Operands>,
+        inputs: Operands,
+        value: Option<Array>,
     ) -> Tensor {
-        let id = number(value.past_mut());
-        Tensor(Handle::new(Node { id, prim, spec, site, marks, names, value }))
+        let id = number(&inputs);
+        let node = || {
+            let value = match value {
+                Some(value) => Deferred::known(value, inputs),
+                None => Deferred::new(inputs),
+            };
+            Node { id, prim, spec, site, marks, names, value }
+        };
+        Tensor(Handle::from_fn(node))
     }
 
     /// This node under these names, if there are any and nobody else holds it; else as it is.
@@ -204,8 +209,8 @@ impl Tensor {
     /// A number that meets a tensor, as an array of the tensor's shape.
     pub(crate) fn number(array: Array, site: Site) -> Tensor {
         let spec = Spec::new(array.dtype(), array.shape().clone());
-        let value = Deferred::known(array, Operands::new());
-        Tensor::node(Prim::Static(&Constant::Number), spec, site, Marks::default(), Names::default(), value)
+        let prim = Prim::Static(&Constant::Number);
+        Tensor::node(prim, spec, site, Marks::default(), Names::default(), Operands::new(), Some(array))
     }
 
     /// A constant that gives `array` away: if nobody else holds the buffer or this tensor, the evaluation that needs it may

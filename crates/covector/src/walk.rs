@@ -48,30 +48,30 @@ impl Listing {
         list
     }
 
-    /// Lists a node whose operands are listed; puts others on the stack.
-    fn visit(&mut self, node: Tensor, enter: &mut impl FnMut(&Tensor) -> bool, stack: &mut Vec<Visit>) {
+    /// Goes down to the first node all of whose operands are listed, and lists it; those above it are put on the stack.
+    fn visit(&mut self, mut node: Tensor, enter: &mut impl FnMut(&Tensor) -> bool, stack: &mut Vec<Visit>) {
         if self.find(&node).is_some() {
             return;
         }
-        let (mut rest, mut ids, mut listed) = (Operands::new(), SmallVec::new(), Positions::new());
-        if enter(&node) {
-            node.with_inputs(|operands| {
-                for x in operands {
-                    match self.find(x) {
-                        Some(i) => listed.push(i as u32),
-                        None => rest.push(x.clone()),
+        loop {
+            let (mut rest, mut ids, mut listed) = (Operands::new(), SmallVec::new(), Positions::new());
+            if enter(&node) {
+                node.with_inputs(|operands| {
+                    for x in operands {
+                        match self.find(x) {
+                            Some(i) => listed.push(i as u32),
+                            None => rest.push(x.clone()),
+                        }
                     }
-                }
-                if !rest.is_empty() {
-                    rest.reverse();
-                    ids.extend(operands.iter().map(Tensor::id));
-                }
-            });
-        }
-        if rest.is_empty() {
-            self.push(node, listed);
-        } else {
+                    if !rest.is_empty() {
+                        rest.reverse();
+                        ids.extend(operands.iter().map(Tensor::id));
+                    }
+                });
+            }
+            let Some(next) = rest.pop() else { return self.push(node, listed) };
             stack.push(Visit { node, rest, ids });
+            node = next;
         }
     }
 

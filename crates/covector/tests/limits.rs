@@ -39,7 +39,7 @@ fn a_chain_in_which_every_node_is_read_twice_is_dropped_on_a_small_stack() {
     let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
     let before = live_nodes();
     on_small_stack(|| drop((0..100_000).fold(Tensor::from(1.0f64), |y, _| &y * &y)));
-    on_small_stack(|| drop((0..100_000).fold(Tensor::from(1.0f64), |y, _| (&y).maximum(&y).where_(&y, &y))));
+    on_small_stack(|| drop((0..100_000).fold(Tensor::from(1.0f64), |y, _| y.maximum(&y).where_(&y, &y))));
     assert_eq!(live_nodes(), before, "every node is freed");
 }
 
