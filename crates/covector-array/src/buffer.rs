@@ -9,11 +9,13 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::handle::{self, Handle};
 use crate::mapping::Mapping;
 use crate::outline::Ledger;
+use crate::tally::{Share, Tally};
 
 const ALIGN: usize = 64;
 const HUGE: usize = 2 << 20;
@@ -21,12 +23,11 @@ const HUGE: usize = 2 << 20;
 const POOL_LIMIT: usize = 1 << 30;
 /// Classes whose blocks go round within a thread: up to 4 KiB.
 const SMALL: usize = 20;
-/// Spare blocks a thread keeps of each.
-const SPARE: usize = 32;
+/// Bytes of spare blocks a thread keeps of each: as many as a graph of a thousand numbers holds at a time.
+const SPARE: usize = 128 << 10;
 
 static POOL: Mutex<Pool> = Mutex::new(Pool { classes: [const { Vec::new() }; CLASSES], bytes: 0 });
-/// The bytes that threads hold which still run (each counts its own, so a count may be below 0), and those of all others.
-static LIVE_BYTES: Mutex<(Vec<Arc<AtomicUsize>>, usize)> = Mutex::new((Vec::new(), 0));
+static LIVE_BYTES: Tally = Tally::new();
 
 thread_local! {
     static LOCAL: RefCell<Local> = RefCell::new(Local::new());
@@ -34,8 +35,7 @@ thread_local! {
 
 /// Bytes of all buffers alive now (the pool's spare blocks not counted).
 pub fn live_bytes() -> usize {
-    let counts = LIVE_BYTES.lock().unwrap_or_else(|e| e.into_inner());
-    counts.0.iter().fold(counts.1, |sum, count| sum.wrapping_add(count.load(Ordering::Relaxed)))
+    LIVE_BYTES.sum()
 }
 
 /// The number of calls of [`peak_bytes`] that run, and the most bytes that were alive meanwhile.
@@ -72,6 +72,7 @@ fn watch() {
 pub fn trim_pool() {
     let spare = LOCAL.try_with(|local| local.borrow_mut().spare.each_mut().map(std::mem::take));
     drop(spare);
+    handle::trim();
     let classes = {
         let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
         pool.bytes = 0;
@@ -87,7 +88,7 @@ pub fn trim_pool() {
 
 /// A handle on a block that counts its owners. The last one leaves a small block, with its count, to the thread it is on.
 #[derive(Clone)]
-pub(crate) struct Storage(ManuallyDrop<Arc<Buffer>>);
+pub(crate) struct Storage(ManuallyDrop<Handle<Buffer>>);
 
 impl Storage {
     /// A block of at least `len` bytes, aligned to 64, of undefined content but initialised as far as plain numbers go:
@@ -99,7 +100,7 @@ impl Storage {
         let buffer = match spare {
             Ok(Some(buffer)) => buffer,
             _ => {
-                let buffer = Arc::new(Buffer::uninit(class));
+                let buffer = Handle::new(Buffer::uninit(class));
                 count(class_bytes(class));
                 buffer
             }
@@ -114,13 +115,13 @@ impl Storage {
         ledger.add(class_bytes(class));
         let (ptr, counted) = (NonNull::dangling(), AtomicBool::new(false));
         let kind = Kind::Outline(ledger.clone());
-        Storage(ManuallyDrop::new(Arc::new(Buffer { ptr, class, counted, kind })))
+        Storage(ManuallyDrop::new(Handle::new(Buffer { ptr, class, counted, kind })))
     }
 
     /// A handle on memory that others own and that lives as long as `owner`: read, never written, not counted.
     pub fn foreign(ptr: NonNull<u8>, owner: Box<dyn Any + Send + Sync>) -> Storage {
         let (counted, kind) = (AtomicBool::new(false), Kind::Foreign(owner));
-        Storage(ManuallyDrop::new(Arc::new(Buffer { ptr, class: CLASSES, counted, kind })))
+        Storage(ManuallyDrop::new(Handle::new(Buffer { ptr, class: CLASSES, counted, kind })))
     }
 
     /// A handle on a mapped file from this byte on.
@@ -140,12 +141,12 @@ impl Storage {
 
     /// A number that tells blocks alive at the same time apart.
     pub fn address(&self) -> usize {
-        Arc::as_ptr(&self.0) as usize
+        Handle::address(&self.0)
     }
 
     /// True if no other handle sees the block, and it is our own: then the holder may write it.
     pub fn is_unique(&mut self) -> bool {
-        Arc::get_mut(&mut self.0).is_some_and(|buffer| !matches!(buffer.kind, Kind::Foreign(_)))
+        Handle::is_only(&self.0) && !matches!(self.0.kind, Kind::Foreign(_))
     }
 
     pub fn as_ptr(&self) -> *mut u8 {
@@ -159,9 +160,7 @@ impl Drop for Storage {
         // SAFETY: the handle is being dropped, so nobody looks at it again.
         let buffer = unsafe { ManuallyDrop::take(&mut self.0) };
         // The only handle there is cannot be copied meanwhile.
-        if buffer.class < SMALL && Arc::strong_count(&buffer) == 1 && matches!(buffer.kind, Kind::Block) {
-            // What others did with the block before they let it go comes before what its next owner does.
-            fence(Ordering::Acquire);
+        if buffer.class < SMALL && Handle::is_only(&buffer) && matches!(buffer.kind, Kind::Block) {
             let _ = LOCAL.try_with(|local| local.borrow_mut().put(buffer));
         }
     }
@@ -169,54 +168,38 @@ impl Drop for Storage {
 
 /// What a thread keeps to itself.
 struct Local {
-    spare: [Vec<Arc<Buffer>>; SMALL],
+    spare: [Vec<Handle<Buffer>>; SMALL],
     /// Bytes handed out here less those taken back here.
-    live: Arc<AtomicUsize>,
+    live: Share,
 }
 
 impl Local {
     fn new() -> Local {
-        let live = Arc::new(AtomicUsize::new(0));
-        LIVE_BYTES.lock().unwrap_or_else(|e| e.into_inner()).0.push(live.clone());
-        Local { spare: [const { Vec::new() }; SMALL], live }
+        Local { spare: [const { Vec::new() }; SMALL], live: LIVE_BYTES.share() }
     }
 
-    /// No other thread writes the count: plain loads and stores do.
-    fn count(&self, bytes: usize) {
-        self.live.store(self.live.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Relaxed);
-    }
-
-    fn take(&mut self, class: usize) -> Option<Arc<Buffer>> {
+    fn take(&mut self, class: usize) -> Option<Handle<Buffer>> {
         let buffer = self.spare[class].pop()?;
         buffer.counted.store(true, Ordering::Relaxed);
-        self.count(class_bytes(class));
+        self.live.add(class_bytes(class));
         Some(buffer)
     }
 
     /// Keeps a block nobody else holds, unless there are enough.
-    fn put(&mut self, buffer: Arc<Buffer>) {
+    fn put(&mut self, buffer: Handle<Buffer>) {
         let class = buffer.class;
         buffer.counted.store(false, Ordering::Relaxed);
-        self.count(class_bytes(class).wrapping_neg());
-        if self.spare[class].len() < SPARE {
+        self.live.add(class_bytes(class).wrapping_neg());
+        if (self.spare[class].len() + 1) * class_bytes(class) <= SPARE {
             self.spare[class].push(buffer);
         }
     }
 }
 
-impl Drop for Local {
-    fn drop(&mut self) {
-        let mut counts = LIVE_BYTES.lock().unwrap_or_else(|e| e.into_inner());
-        counts.1 = counts.1.wrapping_add(self.live.load(Ordering::Relaxed));
-        counts.0.retain(|count| !Arc::ptr_eq(count, &self.live));
-    }
-}
-
 /// Adds to the bytes alive; to take away, adds the negative.
 fn count(bytes: usize) {
-    if LOCAL.try_with(|local| local.borrow().count(bytes)).is_err() {
-        let mut counts = LIVE_BYTES.lock().unwrap_or_else(|e| e.into_inner());
-        counts.1 = counts.1.wrapping_add(bytes);
+    if LOCAL.try_with(|local| local.borrow().live.add(bytes)).is_err() {
+        LIVE_BYTES.add(bytes);
     }
 }
 

@@ -6,19 +6,25 @@
 
 mod array;
 mod buffer;
+mod deferred;
 mod dtype;
+mod handle;
 pub mod isa;
 pub mod kernels;
 mod mapping;
 pub mod math;
 mod outline;
 mod shape;
+mod tally;
 pub mod threads;
 
 pub use array::Array;
 pub use buffer::{live_bytes, peak_bytes, trim_pool};
+pub use deferred::{Deferred, Turn};
 pub use dtype::{DType, Element, c64, c128};
 pub use half::{bf16, f16};
+pub use handle::Handle;
 pub use mapping::Mapping;
 pub use outline::{Ledger, outline_map, outline_pass};
 pub use shape::{Dims, Shape, Strides};
+pub use tally::{Share, Tally};

@@ -17,54 +17,69 @@ pub struct Dims<T>(Held<T>);
 #[derive(Clone)]
 enum Held<T> {
     /// What lies beyond the length is 0, so that lists are compared as a whole.
-    Here(u8, [T; IN_PLACE]),
+    Here(Len, [T; IN_PLACE]),
     /// More than fit in place.
     Heap(Vec<T>),
+}
+
+/// How many numbers are held in place. As wide as they are: copies are then made of whole words, and what was just written is
+/// read as it was written; and the compiler keeps the mark of a list on the heap in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+enum Len {
+    Zero,
+    One,
+    Two,
+    Three,
+    Four,
+}
+
+impl Len {
+    #[inline]
+    fn new(len: usize) -> Option<Len> {
+        [Len::Zero, Len::One, Len::Two, Len::Three, Len::Four].get(len).copied()
+    }
 }
 
 impl<T: Copy + Default> Dims<T> {
     /// No axes.
     #[inline]
     pub fn new() -> Self {
-        Dims(Held::Here(0, [T::default(); IN_PLACE]))
+        Dims(Held::Here(Len::Zero, [T::default(); IN_PLACE]))
     }
 
     /// The same number for each of `len` axes.
     #[inline]
     pub fn from_elem(x: T, len: usize) -> Self {
-        if len > IN_PLACE {
-            return Dims(Held::Heap(vec![x; len]));
-        }
-        let mut all = Dims(Held::Here(len as u8, [T::default(); IN_PLACE]));
-        all.fill(x);
-        all
+        let Some(here) = Len::new(len) else { return Dims(Held::Heap(vec![x; len])) };
+        let at = |i: usize| if i < len { x } else { T::default() };
+        Dims(Held::Here(here, [at(0), at(1), at(2), at(3)]))
     }
 
     /// These numbers.
     #[inline]
     pub fn from_slice(numbers: &[T]) -> Self {
-        if numbers.len() > IN_PLACE {
-            return Dims(Held::Heap(numbers.to_vec()));
-        }
-        let mut all = Dims(Held::Here(numbers.len() as u8, [T::default(); IN_PLACE]));
-        all.copy_from_slice(numbers);
-        all
+        let Some(here) = Len::new(numbers.len()) else { return Dims(Held::Heap(numbers.to_vec())) };
+        let at = |i: usize| numbers.get(i).copied().unwrap_or_default();
+        Dims(Held::Here(here, [at(0), at(1), at(2), at(3)]))
     }
 
     /// Appends a number.
     #[inline]
     pub fn push(&mut self, x: T) {
         match &mut self.0 {
-            Held::Here(len, numbers) if (*len as usize) < IN_PLACE => {
-                numbers[*len as usize] = x;
-                *len += 1;
-            }
-            Held::Here(_, numbers) => {
-                let mut all = Vec::with_capacity(2 * IN_PLACE);
-                all.extend_from_slice(numbers);
-                all.push(x);
-                self.0 = Held::Heap(all);
-            }
+            Held::Here(len, numbers) => match Len::new(*len as usize + 1) {
+                Some(longer) => {
+                    numbers[*len as usize] = x;
+                    *len = longer;
+                }
+                None => {
+                    let mut all = Vec::with_capacity(2 * IN_PLACE);
+                    all.extend_from_slice(numbers);
+                    all.push(x);
+                    self.0 = Held::Heap(all);
+                }
+            },
             Held::Heap(all) => all.push(x),
         }
     }
@@ -151,6 +166,7 @@ impl Shape {
     /// The product of the sizes: 1 for a scalar, 0 if an axis is empty.
     ///
     /// Saturates: a shape that overflows is refused by [`Shape::checked_size`] before anything is built on it.
+    #[inline]
     pub fn size(&self) -> usize {
         self.iter().fold(1usize, |p, &d| p.saturating_mul(d))
     }
@@ -164,7 +180,11 @@ impl Shape {
     }
 
     /// Row-major strides in elements.
+    #[inline]
     pub fn contiguous_strides(&self) -> Strides {
+        if self.len() <= 1 {
+            return Strides::from_elem(1, self.len());
+        }
         let mut strides = Strides::from_elem(0, self.len());
         let mut step = 1isize;
         for (stride, &d) in strides.iter_mut().zip(self.iter()).rev() {
@@ -317,6 +337,11 @@ mod tests {
         assert_eq!(shape(&[0]).broadcast(&shape(&[1])), Some(shape(&[0])));
         assert_eq!(shape(&[]).broadcast(&shape(&[7])), Some(shape(&[7])));
         assert_eq!(shape(&[2]).broadcast(&shape(&[3])), None);
+    }
+
+    #[test]
+    fn lists_are_five_words() {
+        assert_eq!((size_of::<Shape>(), size_of::<super::Strides>()), (40, 40));
     }
 
     #[test]

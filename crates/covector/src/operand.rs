@@ -109,12 +109,18 @@ macro_rules! operators {
         impl<R: Into<Operand>> $trait<R> for &Tensor {
             type Output = Tensor;
             #[track_caller]
-            fn $method(self, other: R) -> Tensor { ops::$op(self, other) }
+            fn $method(self, other: R) -> Tensor { $trait::$method(self.clone(), other) }
         }
         impl<R: Into<Operand>> $trait<R> for Tensor {
             type Output = Tensor;
             #[track_caller]
-            fn $method(self, other: R) -> Tensor { ops::$op(&self, other) }
+            fn $method(self, other: R) -> Tensor {
+                // Most operands fit as they are; the op does what is to be done with others.
+                match ops::table::$op.between(self, other.into()) {
+                    Ok(made) => made,
+                    Err((x, other)) => ops::$op(&x, other),
+                }
+            }
         }
         operators!(@numbers $trait $method $op: f64 i64);
     )*};
@@ -123,13 +129,15 @@ macro_rules! operators {
             type Output = Tensor;
             #[track_caller]
             fn $method(self, other: &Tensor) -> Tensor {
-                ops::$op(&Operand::from(self).beside(other), other)
+                $trait::$method(Operand::from(self).beside(other), other)
             }
         }
         impl $trait<Tensor> for $n {
             type Output = Tensor;
             #[track_caller]
-            fn $method(self, other: Tensor) -> Tensor { $trait::$method(self, &other) }
+            fn $method(self, other: Tensor) -> Tensor {
+                $trait::$method(Operand::from(self).beside(&other), other)
+            }
         }
     )*};
 }

@@ -15,7 +15,7 @@ use crate::ops::view::{add_batch, aligned};
 use crate::primitive::{Class, Derivative, Fused, Primitive};
 use crate::scalar::{Number, Value};
 use crate::tensor::Operands;
-use crate::{Error, Operand, Prim, Result, Spec, Tensor};
+use crate::{Error, Operand, Prim, Result, Spec, Tensor, site};
 
 /// A record of the elementwise table.
 pub struct Elementwise {
@@ -180,6 +180,28 @@ pub(crate) fn select(op: &'static Elementwise, condition: &Tensor, x1: &Operand,
 }
 
 impl Elementwise {
+    /// The node of an operator between operands that fit as they are (one dtype, one shape, no labels); else gives them
+    /// back, for the op to promote, broadcast or refuse.
+    #[track_caller]
+    pub(crate) fn between(&'static self, x: Tensor, other: Operand) -> Result<Tensor, (Tensor, Operand)> {
+        let dtype = x.dtype();
+        let fits = match &other {
+            Operand::Tensor(other) => other.spec() == x.spec() && other.names().is_none(),
+            number => number.promote(dtype) == dtype,
+        };
+        let admitted = matches!(self.domain.admit(dtype), Ok(computed) if computed == dtype);
+        if !fits || !admitted || dtype.is_complex() || !x.names().is_none() {
+            return Err((x, other));
+        }
+        let site = site::here(self.name);
+        let other = match other {
+            Operand::Tensor(other) => other,
+            number => Tensor::number(number.splat(dtype, x.shape()), site),
+        };
+        let spec = Spec::new(self.result(dtype), x.shape().clone());
+        Ok(Tensor::placed(Prim::Static(self), spec, Operands::from_buf([x, other]), site))
+    }
+
     /// The node on operands of one dtype and shape.
     fn on(&'static self, operands: Operands) -> Tensor {
         let last = operands[operands.len() - 1].spec();
@@ -435,22 +457,22 @@ macro_rules! elementwise {
     (@tile ($x:ident) $t:ident $o:ident $e:expr) => {{
         #[inline(always)]
         fn kernel($x: $t) -> $o { $e }
-        Some(Kernel::unary(kernel))
+        Some(const { Kernel::unary(kernel) })
     }};
     (@tile ($x:ident, $z:ident) $t:ident $o:ident $e:expr) => {{
         #[inline(always)]
         fn kernel($x: $t, $z: $t) -> $o { $e }
-        Some(Kernel::binary(kernel))
+        Some(const { Kernel::binary(kernel) })
     }};
     (@tile (real $x:ident, $z:ident, $v:ident) $t:ident $o:ident $e:expr) => {{
         #[inline(always)]
         fn kernel($x: $t, $z: $t, $v: $t) -> $o { $e }
-        Some(Kernel::ternary(kernel))
+        Some(const { Kernel::ternary(kernel) })
     }};
     (@tile ($c:ident, $x:ident, $z:ident) $t:ident $o:ident $e:expr) => {{
         #[inline(always)]
         fn kernel($c: bool, $x: $t, $z: $t) -> $o { $e }
-        Some(Kernel::ternary(kernel))
+        Some(const { Kernel::ternary(kernel) })
     }};
 
     (@scalar integer $args:tt $e:expr) => { None };

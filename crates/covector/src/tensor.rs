@@ -2,10 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, RwLock};
 
-use covector_array::{Array, DType, Shape};
+use covector_array::{Array, DType, Deferred, Handle, Shape, Share, Tally};
 use smallvec::SmallVec;
 
 use crate::labels::{self, Names};
@@ -41,7 +41,7 @@ impl fmt::Display for Spec {
 ///
 /// Cloning copies a handle. Building an op infers shape and dtype at once; the numbers are computed when they are read.
 #[derive(Clone)]
-pub struct Tensor(Arc<Node>);
+pub struct Tensor(Handle<Node>);
 
 /// The operands of a node.
 pub type Operands = SmallVec<[Tensor; 2]>;
@@ -53,20 +53,50 @@ pub(crate) struct Node {
     site: Site,
     marks: Marks,
     names: Names,
-    value: OnceLock<Array>,
-    /// Emptied once the value is known and no transformation can ask for the history any more.
-    inputs: RwLock<Operands>,
+    /// The value, and the operands: those are let go once the value is known and no transformation can ask for the history
+    /// any more.
+    value: Deferred<Array, Operands>,
 }
 
-/// Also the number of nodes ever made.
-static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-static DROPPED: AtomicU64 = AtomicU64::new(0);
+/// Nodes are numbered in blocks, one to a thread, so that threads do not meet at every node.
+const BLOCK: u64 = 1 << 16;
+static BLOCKS: AtomicU64 = AtomicU64::new(0);
+static LIVE_NODES: Tally = Tally::new();
+
+/// What a thread knows of nodes.
+struct Local {
+    /// The number of the next one; at the start of a block, none.
+    next: Cell<u64>,
+    /// Those made here less those dropped here.
+    alive: Share,
+}
+
+thread_local! {
+    static LOCAL: Local = Local { next: Cell::new(0), alive: LIVE_NODES.share() };
+}
 
 /// The number of graph nodes alive in this process; with [`live_bytes`](crate::live_bytes), the proof that nothing leaks.
 pub fn live_nodes() -> usize {
-    // In this order, so that the difference is never below 0.
-    let dropped = DROPPED.load(Ordering::Acquire);
-    (NEXT_ID.load(Ordering::Relaxed) - dropped) as usize
+    LIVE_NODES.sum()
+}
+
+/// Counts a node on these operands, and gives it a number that is larger than theirs.
+fn number(inputs: &[Tensor]) -> u64 {
+    let least = inputs.iter().map(|x| x.id() + 1).max().unwrap_or(0);
+    let next = |local: &Local| {
+        local.alive.add(1);
+        let mut id = local.next.get();
+        if id.is_multiple_of(BLOCK) || id < least {
+            // Later blocks are higher, so this one is above all operands.
+            id = BLOCKS.fetch_add(BLOCK, Ordering::Relaxed);
+        }
+        local.next.set(id + 1);
+        id
+    };
+    LOCAL.try_with(next).unwrap_or_else(|_| {
+        LIVE_NODES.add(1);
+        BLOCKS.fetch_add(BLOCK, Ordering::Relaxed)
+    })
 }
 
 impl Tensor {
@@ -98,7 +128,7 @@ impl Tensor {
         drop(specs);
         let names = labels::inferred(&prim, &inputs, &spec).map_err(located)?;
         let marks = prim.marks(&inputs);
-        Ok(Tensor::node(prim, spec, site, marks, names, inputs, OnceLock::new()))
+        Ok(Tensor::node(prim, spec, site, marks, names, inputs, None))
     }
 
     /// A node whose operands were made to fit: its spec is what the primitive's `infer` would say.
@@ -108,7 +138,15 @@ impl Tensor {
         let site = site::here(prim.name());
         let names = crate::ops::made(labels::inferred(&prim, &inputs, &spec));
         let marks = prim.marks(&inputs);
-        Tensor::node(prim, spec, site, marks, names, inputs, OnceLock::new())
+        Tensor::node(prim, spec, site, marks, names, inputs, None)
+    }
+
+    /// As [`fitted`](Self::fitted), of operands without labels, at this site.
+    pub(crate) fn placed(prim: Prim, spec: Spec, inputs: Operands, site: Site) -> Tensor {
+        debug_assert_eq!(prim.infer(&inputs.iter().map(Tensor::spec).collect::<Vec<_>>()).ok().as_ref(), Some(&spec));
+        debug_assert!(inputs.iter().all(|x| x.names().is_none()), "labels are inferred");
+        let marks = prim.marks(&inputs);
+        Tensor::node(prim, spec, site, marks, Names::default(), inputs, None)
     }
 
     /// A leaf that holds `array`, with these tokens.
@@ -116,10 +154,10 @@ impl Tensor {
     pub(crate) fn leaf(prim: impl Into<Prim>, spec: Spec, value: Option<Array>, marks: Marks) -> Tensor {
         let prim = prim.into();
         let site = site::here(prim.name());
-        let value = value.map_or_else(OnceLock::new, OnceLock::from);
         Tensor::node(prim, spec, site, marks, Names::default(), Operands::new(), value)
     }
 
+    #[inline(always)]
     fn node(
         prim: Prim,
         spec: Spec,
@@ -127,16 +165,23 @@ impl Tensor {
         marks: Marks,
         names: Names,
         inputs: Operands,
-        value: OnceLock<Array>,
+        value: Option<Array>,
     ) -> Tensor {
-        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Tensor(Arc::new(Node { id, prim, spec, site, marks, names, value, inputs: RwLock::new(inputs) }))
+        let id = number(&inputs);
+        let node = || {
+            let value = match value {
+                Some(value) => Deferred::known(value, inputs),
+                None => Deferred::new(inputs),
+            };
+            Node { id, prim, spec, site, marks, names, value }
+        };
+        Tensor(Handle::from_fn(node))
     }
 
     /// This node under these names, if there are any and nobody else holds it; else as it is.
     pub(crate) fn named(mut self, names: &Names) -> Tensor {
         if !names.is_none()
-            && let Some(node) = Arc::get_mut(&mut self.0)
+            && let Some(node) = Handle::get_mut(&mut self.0)
         {
             node.names = names.clone();
         }
@@ -159,6 +204,13 @@ impl Tensor {
     pub(crate) fn constant(kind: &'static Constant, array: Array) -> Tensor {
         let spec = Spec::new(array.dtype(), array.shape().clone());
         Tensor::leaf(Prim::Static(kind), spec, Some(array), Marks::default())
+    }
+
+    /// A number that meets a tensor, as an array of the tensor's shape.
+    pub(crate) fn number(array: Array, site: Site) -> Tensor {
+        let spec = Spec::new(array.dtype(), array.shape().clone());
+        let prim = Prim::Static(&Constant::Number);
+        Tensor::node(prim, spec, site, Marks::default(), Names::default(), Operands::new(), Some(array))
     }
 
     /// A constant that gives `array` away: if nobody else holds the buffer or this tensor, the evaluation that needs it may
@@ -209,7 +261,7 @@ impl Tensor {
         self.0.site
     }
 
-    /// A number that is larger for nodes made later.
+    /// A number of its own: larger than those of the operands, and of what this thread has made before.
     pub fn id(&self) -> u64 {
         self.0.id
     }
@@ -229,9 +281,9 @@ impl Tensor {
         self.with_inputs(|inputs| inputs.iter().cloned().collect())
     }
 
-    /// What `look` makes of the operands, which it must not evaluate.
+    /// What `look` makes of the operands; it must neither evaluate nor look at the operands of this node again.
     pub(crate) fn with_inputs<R>(&self, look: impl FnOnce(&[Tensor]) -> R) -> R {
-        look(&self.0.inputs.read().unwrap_or_else(|e| e.into_inner()))
+        look(self.0.value.turn().past())
     }
 
     pub(crate) fn marks(&self) -> &Marks {
@@ -244,21 +296,31 @@ impl Tensor {
 
     /// Stores the value (the first to do so wins; all compute the same bits).
     pub(crate) fn store(&self, value: Array) {
-        let _ = self.0.value.set(value);
-        if !self.0.marks.is_open() {
-            let inputs = std::mem::take(&mut *self.0.inputs.write().unwrap_or_else(|e| e.into_inner()));
-            drop(inputs);
+        self.settle(|_| Some(value));
+    }
+
+    /// Stores what `make` makes of the operands, if it makes anything and nobody did so before; true if the value is known
+    /// then. As for [`with_inputs`](Self::with_inputs), `make` has the operands to itself.
+    pub(crate) fn settle(&self, make: impl FnOnce(&[Tensor]) -> Option<Array>) -> bool {
+        let mut turn = self.0.value.turn();
+        if !turn.is_known() {
+            let Some(value) = make(turn.past()) else { return false };
+            let _ = turn.set(value);
         }
+        let past = if self.0.marks.is_open() { Operands::new() } else { mem::take(turn.past()) };
+        drop(turn);
+        drop(past);
+        true
     }
 
     /// The number of handles on this node.
     pub(crate) fn handles(&self) -> usize {
-        Arc::strong_count(&self.0)
+        Handle::count(&self.0)
     }
 
     /// An address that identifies the node while it lives.
     pub(crate) fn key(&self) -> usize {
-        Arc::as_ptr(&self.0) as usize
+        Handle::address(&self.0)
     }
 }
 
@@ -280,16 +342,20 @@ const MOST_WAITING: usize = 1 << 12;
 
 impl Drop for Node {
     fn drop(&mut self) {
-        DROPPED.fetch_add(1, Ordering::Release);
-        let inputs = std::mem::take(self.inputs.get_mut().unwrap_or_else(|e| e.into_inner()));
-        release(inputs);
+        let less = 1usize.wrapping_neg();
+        if LOCAL.try_with(|local| local.alive.add(less)).is_err() {
+            LIVE_NODES.add(less);
+        }
+        let inputs = self.value.past_mut();
+        // One operand may stand here several times.
+        if inputs.iter().any(|x| x.handles() <= inputs.len()) {
+            release(mem::take(inputs));
+        }
     }
 }
 
+/// Lets go of operands some of which go with this.
 fn release(inputs: Operands) {
-    if inputs.is_empty() {
-        return;
-    }
     if DROPPING.replace(true) {
         let _ = WAITING.try_with(|waiting| waiting.borrow_mut().extend(inputs));
         return;

@@ -34,6 +34,72 @@ fn a_chain_of_a_million_nodes_is_built_differentiated_evaluated_and_dropped_on_a
     assert_eq!(live_nodes(), before, "every node is freed");
 }
 
+#[test]
+fn a_chain_in_which_every_node_is_read_twice_is_dropped_on_a_small_stack() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let before = live_nodes();
+    on_small_stack(|| drop((0..100_000).fold(Tensor::from(1.0f64), |y, _| &y * &y)));
+    on_small_stack(|| drop((0..100_000).fold(Tensor::from(1.0f64), |y, _| y.maximum(&y).where_(&y, &y))));
+    assert_eq!(live_nodes(), before, "every node is freed");
+}
+
+#[test]
+fn threads_that_read_one_small_node_agree_and_leave_nothing_behind() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let threads = 4;
+    // Blocks that threads keep for reuse are not alive; what each of them has once is.
+    let run = |rounds: u32| {
+        let nodes: Vec<Tensor> = (0..rounds)
+            .map(|i| {
+                let x = Tensor::from([i as f32, 0.5]);
+                (&x + &x) * 3.0
+            })
+            .collect();
+        let start = std::sync::Barrier::new(threads);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    start.wait();
+                    for (i, y) in nodes.iter().enumerate() {
+                        // Readers of values, of the history, and makers of users, all at once.
+                        let z = y - 1.0;
+                        assert!(y.inputs().len() == 2 || y.is_evaluated());
+                        assert_eq!(y.to_vec::<f32>(), [i as f32 * 6.0, 3.0]);
+                        assert_eq!(z.to_vec::<f32>(), [i as f32 * 6.0 - 1.0, 2.0]);
+                        assert!(z.id() > y.id() && y.inputs().is_empty());
+                    }
+                });
+            }
+        });
+    };
+    run(10);
+    let before = (live_nodes(), live_bytes());
+    run(2000);
+    assert_eq!((live_nodes(), live_bytes()), before);
+}
+
+#[test]
+fn nodes_have_numbers_of_their_own_above_those_of_their_operands() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let sum = std::sync::Mutex::new(Tensor::from(0.0f64));
+    let numbers = std::sync::Mutex::new(std::collections::HashSet::new());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..500 {
+                    let mut sum = sum.lock().unwrap();
+                    let next = &*sum + 1.0;
+                    assert!(next.id() > sum.id() && next.inputs().iter().all(|x| x.id() < next.id()));
+                    let mut all = numbers.lock().unwrap();
+                    assert!(next.inputs().iter().skip(1).chain([&next]).all(|x| all.insert(x.id())));
+                    *sum = next;
+                }
+            });
+        }
+    });
+    assert_eq!(sum.lock().unwrap().item::<f64>(), 2000.0);
+}
+
 fn mlp(w: &[Tensor; 2], x: &Tensor) -> Tensor {
     x.matmul(&w[0]).tanh().matmul(&w[1]).square().mean(..)
 }

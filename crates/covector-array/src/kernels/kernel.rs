@@ -70,12 +70,12 @@ pub struct Kernel {
 impl Kernel {
     /// The loop of a function of one element. It must capture nothing and be `#[inline(always)]` or a short closure: only
     /// what is inlined is vectorised.
-    pub fn unary<T: Element, O: Element, F: Fn(T) -> O + Copy + 'static>(_: F) -> Kernel {
+    pub const fn unary<T: Element, O: Element, F: Fn(T) -> O + Copy + 'static>(_: F) -> Kernel {
         Kernel::new(const { &compiled::<Unary<T, O, F>>() }, &[T::DTYPE], O::DTYPE)
     }
 
     /// [`unary`](Self::unary) for a function of two elements.
-    pub fn binary<T: Element, U: Element, O: Element, F: Fn(T, U) -> O + Copy + 'static>(_: F) -> Kernel {
+    pub const fn binary<T: Element, U: Element, O: Element, F: Fn(T, U) -> O + Copy + 'static>(_: F) -> Kernel {
         let kernel = Kernel::new(const { &compiled::<Binary<T, U, O, F>>() }, &[T::DTYPE, U::DTYPE], O::DTYPE);
         // Rows are folded and repeated in floats alone.
         if const { matches!(T::DTYPE, DType::F32 | DType::F64) } {
@@ -86,7 +86,7 @@ impl Kernel {
     }
 
     /// [`unary`](Self::unary) for a function of three elements.
-    pub fn ternary<T: Element, U: Element, V: Element, O: Element, F: Fn(T, U, V) -> O + Copy + 'static>(
+    pub const fn ternary<T: Element, U: Element, V: Element, O: Element, F: Fn(T, U, V) -> O + Copy + 'static>(
         _: F,
     ) -> Kernel {
         let loops = const { &compiled::<Ternary<T, U, V, O, F>>() };
@@ -94,18 +94,18 @@ impl Kernel {
     }
 
     /// [`unary`](Self::unary), compiled for the target's basic instructions only: for what is rare.
-    pub fn plain<T: Element, O: Element, F: Fn(T) -> O + Copy + 'static>(_: F) -> Kernel {
+    pub const fn plain<T: Element, O: Element, F: Fn(T) -> O + Copy + 'static>(_: F) -> Kernel {
         Kernel::new(const { &[portable::<Unary<T, O, F>> as Loop; 3] }, &[T::DTYPE], O::DTYPE)
     }
 
     /// [`plain`](Self::plain) for a function of two elements.
-    pub fn plain_binary<T: Element, U: Element, O: Element, F: Fn(T, U) -> O + Copy + 'static>(_: F) -> Kernel {
+    pub const fn plain_binary<T: Element, U: Element, O: Element, F: Fn(T, U) -> O + Copy + 'static>(_: F) -> Kernel {
         let loops = const { &[portable::<Binary<T, U, O, F>> as Loop; 3] };
         Kernel::new(loops, &[T::DTYPE, U::DTYPE], O::DTYPE)
     }
 
     /// [`plain`](Self::plain) for a function of three elements.
-    pub fn plain_ternary<T: Element, U: Element, V: Element, O: Element, F: Fn(T, U, V) -> O + Copy + 'static>(
+    pub const fn plain_ternary<T: Element, U: Element, V: Element, O: Element, F: Fn(T, U, V) -> O + Copy + 'static>(
         _: F,
     ) -> Kernel {
         let loops = const { &[portable::<Ternary<T, U, V, O, F>> as Loop; 3] };
@@ -117,9 +117,9 @@ impl Kernel {
         Kernel::new(const { &[portable::<Runs<T, O, F>> as Loop; 3] }, &[T::DTYPE], O::DTYPE)
     }
 
-    fn new(loops: &'static Loops, operands: &[DType], output: DType) -> Kernel {
+    const fn new(loops: &'static Loops, operands: &[DType], output: DType) -> Kernel {
         let mut inputs = [output; 3];
-        inputs[..operands.len()].copy_from_slice(operands);
+        inputs.split_at_mut(operands.len()).0.copy_from_slice(operands);
         Kernel { loops, spread: None, inputs, arity: operands.len() as u8, output, arithmetic: None }
     }
 

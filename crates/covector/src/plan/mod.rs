@@ -80,11 +80,13 @@ fn evaluate<'a>(
 /// Computes a node whose operands are all known, as when tensors are read op by op; false if they are not.
 fn at_once(node: &Tensor) -> Result<bool> {
     let small = |operands: &[Tensor]| {
-        let known: Option<SmallVec<[&Array; 3]>> = operands.iter().map(Tensor::cached).collect();
-        node.primitive().run_small(&known?)
+        let mut known = SmallVec::<[&Array; 3]>::new();
+        for x in operands {
+            known.push(x.cached()?);
+        }
+        node.primitive().run_small(&known)
     };
-    if let Some(value) = node.with_inputs(small) {
-        node.store(value);
+    if node.settle(small) {
         return Ok(true);
     }
     let mut inputs = Inputs::new();

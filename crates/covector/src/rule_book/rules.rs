@@ -38,7 +38,7 @@ fn scale(factor: Factor<Tensor>, t: &Tensor) -> Option<Tensor> {
 /// The factor of the other mode: the adjoint of a product with a complex number is the product with its conjugate.
 fn adjoint(factor: Factor<Tensor>) -> Factor<Tensor> {
     match factor {
-        Factor::Of(f) => Factor::Of(conjugate(&f)),
+        Factor::Of(f) if f.dtype().is_complex() => Factor::Of(conjugate(&f)),
         other => other,
     }
 }

@@ -35,12 +35,22 @@ impl Sweep {
 
     /// The cotangents of the arguments, `None` where nothing reaches them, from those of the outputs.
     pub fn pull(&self, cotangents: &[Tensor]) -> Vec<Option<Tensor>> {
-        let sums = self.flow(cotangents, |_, _, _| ());
+        let sums = self.pulled(cotangents, false, |_, _, _| ());
         self.arguments.iter().map(|a| self.list.find(a).and_then(|i| sums[i].clone())).collect()
     }
 
     /// The cotangents of the listed nodes; `seen` is told every term, by the node it comes from and the operand it goes to.
-    pub fn flow(&self, cotangents: &[Tensor], mut seen: impl FnMut(&Tensor, usize, &Tensor)) -> Vec<Option<Tensor>> {
+    pub fn flow(&self, cotangents: &[Tensor], seen: impl FnMut(&Tensor, usize, &Tensor)) -> Vec<Option<Tensor>> {
+        self.pulled(cotangents, true, seen)
+    }
+
+    /// As [`flow`](Self::flow); without `all` the cotangents of nodes that were made from others are not kept.
+    fn pulled(
+        &self,
+        cotangents: &[Tensor],
+        all: bool,
+        mut seen: impl FnMut(&Tensor, usize, &Tensor),
+    ) -> Vec<Option<Tensor>> {
         let mut sums: Vec<Option<Tensor>> = vec![None; self.list.nodes.len()];
         for (output, cotangent) in self.outputs.iter().zip(cotangents) {
             if self.scope.covers(output.marks()) {
@@ -48,15 +58,27 @@ impl Sweep {
             }
         }
         // Rules build what nobody wrote: labels are given to it, not inferred.
-        labels::following(false, || (0..sums.len()).rev().for_each(|i| self.step(i, &mut sums, &mut seen)));
+        labels::following(false, || {
+            for i in (0..sums.len()).rev().filter(|&i| !self.list.operands[i].is_empty()) {
+                let cotangent = if all { sums[i].clone() } else { sums[i].take() };
+                if let Some(cotangent) = cotangent {
+                    self.step(i, &cotangent, &mut sums, &mut seen);
+                }
+            }
+        });
         sums
     }
 
     /// Pulls the cotangent of one node to its operands.
-    fn step(&self, i: usize, sums: &mut [Option<Tensor>], seen: &mut impl FnMut(&Tensor, usize, &Tensor)) {
+    fn step(
+        &self,
+        i: usize,
+        cotangent: &Tensor,
+        sums: &mut [Option<Tensor>],
+        seen: &mut impl FnMut(&Tensor, usize, &Tensor),
+    ) {
         let operands = &self.list.operands[i];
         let node = &self.list.nodes[i];
-        let (Some(cotangent), false) = (sums[i].clone(), operands.is_empty()) else { return };
         let Derivative::Rules(rules) = node.primitive().derivative() else { return };
         let (mut inputs, mut wrt) = (Operands::new(), SmallVec::<[bool; 8]>::new());
         for &j in operands {
@@ -65,7 +87,7 @@ impl Sweep {
             wrt.push(x.dtype().is_inexact() && self.scope.covers(x.marks()));
         }
         let site = node.site().of_rules();
-        let terms = site::within(Some(site), || rules.vjp(&inputs, node, &cotangent, &wrt));
+        let terms = site::within(Some(site), || rules.vjp(&inputs, node, cotangent, &wrt));
         for (k, (&operand, term)) in operands.iter().zip(terms).enumerate() {
             let Some(term) = term else { continue };
             debug_assert_eq!(term.spec(), inputs[k].spec(), "vjp of {}", node.primitive().name());
