@@ -344,6 +344,67 @@ class ModuleList(_Listed):
         return ModuleList(modules)
 
 
+class ParameterList(Module):
+    """Parameters in a list, each a part of the module that holds the list."""
+
+    def __init__(self, parameters=()):
+        super().__init__()
+        self.extend(parameters)
+
+    def append(self, parameter):
+        """One more at the end."""
+        self.register_parameter(str(len(self)), parameter if isinstance(parameter, Parameter) else Parameter(parameter))
+        return self
+
+    def extend(self, parameters):
+        """Several more at the end."""
+        for parameter in parameters:
+            self.append(parameter)
+        return self
+
+    def __len__(self):
+        return len(self._parameters)
+
+    def __iter__(self):
+        return iter(self._parameters.values())
+
+    def __getitem__(self, index):
+        return list(self._parameters.values())[index]
+
+
+class ParameterDict(Module):
+    """Parameters by name, each a part of the module that holds the dict."""
+
+    def __init__(self, parameters=None):
+        super().__init__()
+        for name, parameter in (parameters or {}).items():
+            self[name] = parameter
+
+    def __setitem__(self, name, parameter):
+        self.register_parameter(name, parameter if isinstance(parameter, Parameter) else Parameter(parameter))
+
+    def __getitem__(self, name):
+        return self._parameters[name]
+
+    def __len__(self):
+        return len(self._parameters)
+
+    def __iter__(self):
+        return iter(self._parameters)
+
+    def keys(self):
+        """The names."""
+        return self._parameters.keys()
+
+    def values(self):
+        """The parameters."""
+        return self._parameters.values()
+
+    def items(self):
+        """Names and parameters."""
+        return self._parameters.items()
+
+
 class ModuleDict(Module):
     """Modules by name, each a part of the module that holds the dict."""
 
