@@ -119,13 +119,22 @@ impl From<f64> for Scalar {
 
 impl From<&Tensor> for Scalar {
     /// A tensor of 0 axes.
+    ///
+    /// # Panics
+    /// If it has axes.
+    #[track_caller]
     fn from(t: &Tensor) -> Scalar {
+        assert_eq!(t.ndim(), 0, "{} is not one number", t.spec());
         Scalar::Tensor(t.cast(DType::F64))
     }
 }
 
 impl From<Tensor> for Scalar {
     /// A tensor of 0 axes.
+    ///
+    /// # Panics
+    /// If it has axes.
+    #[track_caller]
     fn from(t: Tensor) -> Scalar {
         Scalar::from(&t)
     }

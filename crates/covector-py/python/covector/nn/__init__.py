@@ -523,6 +523,11 @@ def _function(name, f, options=""):
     return type(name, (Module,), members)
 
 
+def _unflattened(input, dim, unflattened_size):
+    """One axis as several."""
+    return functional.unflatten(input, dim, unflattened_size)
+
+
 F = functional
 ReLU = _function("ReLU", F.relu)
 ReLU6 = _function("ReLU6", F.relu6)
@@ -550,7 +555,7 @@ Tanhshrink = _function("Tanhshrink", F.tanhshrink)
 Threshold = _function("Threshold", F.threshold, "threshold, value")
 Softmin = _function("Softmin", F.softmin, "dim=-1")
 Flatten = _function("Flatten", F.flatten, "start_dim=1, end_dim=-1")
-Unflatten = _function("Unflatten", F.unflatten, "dim, sizes")
+Unflatten = _function("Unflatten", _unflattened, "dim, unflattened_size")
 PixelShuffle = _function("PixelShuffle", F.pixel_shuffle, "upscale_factor")
 PixelUnshuffle = _function("PixelUnshuffle", F.pixel_unshuffle, "downscale_factor")
 ChannelShuffle = _function("ChannelShuffle", F.channel_shuffle, "groups")
