@@ -39,11 +39,13 @@ pub struct Structure {
 
 impl Structure {
     fn names(&self) -> &[String] {
-        self.names.get_or_init(|| {
-            let mut names = Vec::new();
-            Python::attach(|py| self.root.names(py, &mut Vec::new(), &mut names));
-            names
-        })
+        if let Some(names) = self.names.get() {
+            return names;
+        }
+        // Not made while others wait for the cell: they may hold the interpreter, which the keys of dicts may need.
+        let mut names = Vec::new();
+        Python::attach(|py| self.root.names(py, &mut Vec::new(), &mut names));
+        self.names.get_or_init(|| names)
     }
 }
 

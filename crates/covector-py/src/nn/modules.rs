@@ -194,13 +194,16 @@ pub fn module_told(module: &Object<'_>) -> PyResult<Option<String>> {
             write(&mut told, name.to_str()?);
             if matches!(name.to_str()?, "_parameters" | "_buffers" | "_modules") {
                 // What stands at several places is told by the first of them.
+                told.push('{');
                 for (key, x) in value.cast_into::<PyDict>()? {
                     let n = first.len();
                     write(&mut told, key.cast::<PyString>()?.to_str()?);
-                    let _ = write!(told, "{}", first.entry(address(&x)).or_insert(n));
+                    let _ = write!(told, "={};", first.entry(address(&x)).or_insert(n));
                 }
+                told.push('}');
             } else if value.cast::<Layer>().is_ok() {
                 // Its class and `_told` say all of it.
+                told.push('-');
             } else if !is_plain(&value) {
                 return Ok(None);
             } else if let Some(text) = value.cast_exact::<PyString>().ok().and_then(|text| text.to_str().ok()) {
