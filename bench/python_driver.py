@@ -28,11 +28,16 @@ def chain16():
     return run, check(run())
 
 
-def mlp():
-    model = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
-    for (_, p), (name, shape) in zip(model.named_parameters(), protocol.MLP.items()):
-        p[...] = protocol.parameter(name, shape)
-    x, y = cv.array(fill((128, 784), 3)), cv.array(labels((128,), 4, 10))
+def network(a, b, c, d, batch):
+    """An MLP with its input and its targets."""
+    model = nn.Sequential(nn.Linear(a, b), nn.ReLU(), nn.Linear(b, c), nn.ReLU(), nn.Linear(c, d))
+    for (_, p), name in zip(model.named_parameters(), protocol.MLP):
+        p[...] = protocol.parameter(name, p.shape)
+    return model, cv.array(fill((batch, a), 3)), cv.array(labels((batch,), 4, d))
+
+
+def mlp(*sizes):
+    model, x, y = network(*sizes)
     adam = optim.AdamW(lr=3e-4, weight_decay=0.0)
     state = adam.init(model)
 
@@ -44,8 +49,27 @@ def mlp():
     return run, [run() for _ in range(3)]
 
 
+def mlp_compiled(*sizes):
+    model, x, y = network(*sizes)
+    adam = optim.AdamW(lr=3e-4, weight_decay=0.0)
+    step, state = adam.compile(lambda model, x, y: cv.cross_entropy(model(x), y)), adam.init(model)
+
+    def run():
+        nonlocal model, state
+        loss, model, state = step(model, state, x, y)
+        return float(loss)
+
+    return run, [run() for _ in range(3)]
+
+
 def prepare(row):
-    rows = {"add1": add1, "chain16": chain16, "mlp": mlp}
+    rows = {
+        "add1": add1,
+        "chain16": chain16,
+        "mlp": lambda: mlp(784, 512, 512, 10, 128),
+        "mlp_compiled": lambda: mlp_compiled(784, 512, 512, 10, 128),
+        "mlp_tiny": lambda: mlp(4, 4, 4, 4, 2),
+    }
     return rows[row]() if row in rows else None
 
 

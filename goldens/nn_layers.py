@@ -255,10 +255,25 @@ def sequential() -> None:
     case("Sequential", net, [torch.randn(3, 1, 8)], {})
 
 
+def weights() -> None:
+    """Attention whose weights are given, too: the mean over the heads, or each."""
+    for average, mask in itertools.product((True, False), (None, "bool", "float")):
+        module = nn.MultiheadAttention(4, 2, batch_first=True)
+        allowed = torch.rand(3, 5) < 0.7
+        allowed[:, 0] = True
+        added = torch.randn(3, 5)
+        given = {None: None, "bool": ~allowed, "float": added}[mask]
+        noted = {None: None, "bool": array(allowed.double()), "float": array(added)}[mask]
+        inputs = [torch.randn(2, n, 4) for n in (3, 5, 5)]
+        run = lambda q, k, v: module(q, k, v, attn_mask=given, average_attn_weights=average)
+        options = {"width": 4, "heads": 2, "bias": True, "mask": noted, "kind": mask, "average": average}
+        case("AttentionWeights", module, inputs, options, run)
+
+
 def main() -> None:
     torch.manual_seed(0)
     torch.set_default_dtype(torch.float64)
-    for family in (linear, convolutions, poolings, norms, recurrent, packed, attention, transformers, sequential):
+    for family in (linear, convolutions, poolings, norms, recurrent, packed, attention, transformers, sequential, weights):
         family()
     data = {"source": f"torch {version('torch')}", "cases": CASES}
     Path(__file__).with_name("nn_layers.json").write_text(json.dumps(data, separators=(",", ":")) + "\n")

@@ -11,8 +11,9 @@ use crate::protocol::Prepared;
 
 pub fn prepare(row: &str) -> Option<Prepared> {
     match row {
-        "mlp" => mlp_step(DType::F32),
-        "mlp_f64" => mlp_step(DType::F64),
+        "mlp" => mlp_step(MLP, 128, DType::F32),
+        "mlp_f64" => mlp_step(MLP, 128, DType::F64),
+        "mlp_tiny" => mlp_step([4; 4], 2, DType::F32),
         "gpt_small" => Prepared::training(gpt(4, 4, 128, 64, 12)),
         "gpt_first" => Prepared::first(gpt(4, 4, 128, 64, 12)),
         "gpt_large" => Prepared::training(gpt(6, 6, 384, 256, 8)),
@@ -65,9 +66,11 @@ fn sgd<M: Tree>(mut model: M, loss: impl Fn(&M) -> Tensor) -> impl FnMut() -> f6
 
 type Mlp = Vec<Linear>;
 
-fn mlp() -> Mlp {
-    let layer = |inputs, outputs| Linear::new(&Key::new(0), inputs, outputs, true);
-    filled(&vec![layer(784, 512), layer(512, 512), layer(512, 10)])
+/// What goes into each layer, and what comes out of the last.
+const MLP: [usize; 4] = [784, 512, 512, 10];
+
+fn mlp(sizes: [usize; 4]) -> Mlp {
+    filled(&sizes.windows(2).map(|w| Linear::new(&Key::new(0), w[0], w[1], true)).collect())
 }
 
 fn mlp_loss(model: &Mlp, x: &Tensor, y: &Tensor) -> Tensor {
@@ -75,9 +78,10 @@ fn mlp_loss(model: &Mlp, x: &Tensor, y: &Tensor) -> Tensor {
     cross_entropy(&model[2].forward(&hidden), y, None, None, 0.0, "mean")
 }
 
-fn mlp_step(dtype: DType) -> Option<Prepared> {
-    let (x, y) = (data(&[128, 784], 3).cast(dtype), classes(128));
-    let model = mlp().map_leaves(|p| p.cast(dtype));
+fn mlp_step(sizes: [usize; 4], batch: usize, dtype: DType) -> Option<Prepared> {
+    let x = data(&[batch, sizes[0]], 3).cast(dtype);
+    let y = Tensor::from(labels(batch, 4, sizes[3] as i64));
+    let model = mlp(sizes).map_leaves(|p| p.cast(dtype));
     let optimizer = AdamW { weight_decay: 0.0, ..AdamW::default() };
     Prepared::training(adam(model, optimizer, move |m| mlp_loss(m, &x, &y)))
 }
@@ -120,7 +124,7 @@ fn decode() -> Option<Prepared> {
 }
 
 fn per_sample() -> Option<Prepared> {
-    let model = mlp();
+    let model = mlp(MLP);
     let batch = (data(&[32, 784], 3), classes(32));
     let f = vmap(move |(x, y): &(Tensor, Tensor)| {
         let (x, y) = (x.reshape([1, 784]), y.reshape([1]));
@@ -131,7 +135,7 @@ fn per_sample() -> Option<Prepared> {
 }
 
 fn hessian_vector() -> Option<Prepared> {
-    let (model, x, y) = (mlp(), data(&[128, 784], 3), classes(128));
+    let (model, x, y) = (mlp(MLP), data(&[128, 784], 3), classes(128));
     let v = model.map_leaves(|t| data(t.shape(), 7));
     let f = move || hvp(|m: &Mlp| mlp_loss(m, &x, &y), &model, &v);
     let check = leaves_check(&f());

@@ -249,6 +249,18 @@ TABLE: dict[str, Callable] = {
     **{name: of_pair(f) for name, f in PAIRS.items()},
     **EXACT,
     "log_sigmoid": lambda x: F.logsigmoid(real(x)),
+    "glu": lambda x, axis: F.glu(real(x), axis),
+    # Torch's own has a sixth in single precision for its derivative.
+    "hardsigmoid": lambda x: F.relu6(real(x) + 3) / 6,
+    "hardswish": lambda x: F.hardswish(real(x)),
+    "hardshrink": lambda x, lambd: F.hardshrink(real(x), lambd),
+    "softshrink": lambda x, lambd: F.softshrink(real(x), lambd),
+    "tanhshrink": lambda x: F.tanhshrink(real(x)),
+    "softsign": lambda x: F.softsign(real(x)),
+    # Torch's own rounds alpha to single precision.
+    "celu": lambda x, alpha: torch.where(real(x) > 0, real(x), alpha * torch.expm1(real(x).clamp(max=0) / alpha)),
+    "threshold": lambda x, bound, value: F.threshold(real(x), bound, value),
+    "prelu": lambda x, weight: F.prelu(real(x), weight),
     "leaky_relu": lambda x, slope: F.leaky_relu(real(x), slope),
     "elu": lambda x, alpha: F.elu(real(x), alpha),
     "logical_not": lambda x: torch.logical_not(x),

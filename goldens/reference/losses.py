@@ -87,7 +87,65 @@ def kl_div(log_probs: Tensor, target: Tensor, log_target: bool, reduction: str) 
     return reduced(F.kl_div(log_probs, target, log_target=log_target, reduction="none"), reduction)
 
 
+def binary_cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+    """Written out, because torch gives no derivative for the weight."""
+    losses = -(target * x.log().clamp(min=-100) + (1 - target) * (1 - x).log().clamp(min=-100))
+    return reduced(losses if weight is None else losses * weight, reduction)
+
+
+def poisson_nll_loss(x: Tensor, target: Tensor, log_input: bool, full: bool, eps: float, reduction: str) -> Tensor:
+    """Torch's own forgets that Stirling's formula has a derivative for the target."""
+    losses = F.poisson_nll_loss(x, target, log_input, full=False, eps=eps, reduction="none")
+    if full:
+        t = target.clamp(min=1.0)
+        losses = losses + torch.where(target > 1, t * t.log() - t + 0.5 * (2 * torch.pi * t).log(), 0.0)
+    return reduced(losses, reduction)
+
+
+def gaussian_nll_loss(
+    x: Tensor, target: Tensor, variance: Tensor, full: bool, eps: float, reduction: str
+) -> Tensor:
+    """Written out, because torch holds the variance above `eps` without a derivative in between."""
+    v = variance.clamp(min=eps)
+    losses = 0.5 * (v.log() + (x - target) ** 2 / v) + (0.5 * torch.log(torch.tensor(2 * torch.pi, dtype=x.dtype)) if full else 0.0)
+    return reduced(losses, reduction)
+
+
+def multilabel_soft_margin_loss(x: Tensor, target: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+    losses = -(target * F.logsigmoid(x) + (1 - target) * F.logsigmoid(-x))
+    return reduced((losses if weight is None else losses * weight).mean(-1), reduction)
+
+
+def cosine_embedding_loss(x1: Tensor, x2: Tensor, target: Tensor, margin: float, reduction: str) -> Tensor:
+    """With torch's cosine: its loss has another one, which adds 1e-12 to the squared lengths."""
+    cosine = F.cosine_similarity(x1, x2, -1, 1e-8)
+    return reduced(torch.where(target == 1, 1 - cosine, (cosine - margin).clamp(min=0)), reduction)
+
+
+def triplet_margin_loss(
+    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float, p: float, eps: float, swap: bool, reduction: str
+) -> Tensor:
+    return F.triplet_margin_loss(anchor, positive, negative, margin, p, eps, swap, reduction=reduction)
+
+
 TABLE: dict[str, Callable] = {
+    "binary_cross_entropy": binary_cross_entropy,
+    "smooth_l1_loss": lambda x, target, beta, reduction: F.smooth_l1_loss(x, target, beta=beta, reduction=reduction),
+    "soft_margin_loss": lambda x, target, reduction: reduced((-x * target).exp().log1p(), reduction),
+    "multilabel_soft_margin_loss": multilabel_soft_margin_loss,
+    "poisson_nll_loss": poisson_nll_loss,
+    "gaussian_nll_loss": gaussian_nll_loss,
+    "cosine_similarity": lambda x1, x2, axis, eps: F.cosine_similarity(x1, x2, axis, eps),
+    "normalize": lambda x, p, axis, eps: F.normalize(x, p, axis, eps),
+    "pairwise_distance": lambda x1, x2, p, eps, keepdims: F.pairwise_distance(x1, x2, p, eps, keepdims),
+    "cosine_embedding_loss": cosine_embedding_loss,
+    "triplet_margin_loss": triplet_margin_loss,
+    "margin_ranking_loss": lambda x1, x2, target, margin, reduction: reduced(
+        (-target * (x1 - x2) + margin).clamp(min=0), reduction
+    ),
+    "hinge_embedding_loss": lambda x, target, margin, reduction: F.hinge_embedding_loss(
+        *torch.broadcast_tensors(x, target), margin, reduction=reduction
+    ),
     "cross_entropy": cross_entropy,
     "nll_loss": nll_loss,
     "mse_loss": lambda x, target, reduction: reduced((x - target) ** 2, reduction),

@@ -80,6 +80,10 @@ def repeat(x: Tensor, n: int, axis: int | None) -> Tensor:
 
 
 TABLE: dict[str, Callable] = {
+    "pixel_shuffle": lambda x, factor: F.pixel_shuffle(x, factor),
+    "pixel_unshuffle": lambda x, factor: F.pixel_unshuffle(x, factor),
+    # Written out: torch's own has no derivative.
+    "channel_shuffle": lambda x, groups: x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2),
     "reshape": lambda x, shape: x.reshape(shape),
     "permute_dims": lambda x, axes: x.permute(axes_of(axes, x.ndim)),
     "transpose": lambda x, axis1, axis2: x.transpose(axis1, axis2),

@@ -3,6 +3,7 @@
 //! Work is cut into chunks whose number depends on the work alone, never on the number of threads, so results have the
 //! same bits whatever runs them. `COVECTOR_THREADS` or [`set_threads`] choose how many threads there are.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,10 +84,47 @@ pub fn is_stopping() -> bool {
     STOPPING.load(Ordering::Relaxed)
 }
 
-/// A place in a long loop where it can be given up: unwinds to [`try_enter`] if it is.
-pub(crate) fn pause() {
-    if is_stopping() && rayon::current_thread_index().is_some() {
+thread_local! {
+    /// True inside [`try_here`].
+    static HERE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A place in a long loop where it can be given up: unwinds to [`try_enter`] or [`try_here`] if it is.
+pub fn pause() {
+    if (is_stopping() && rayon::current_thread_index().is_some()) || (HERE.get() && ask_watch()) {
         resume_unwind(Box::new(Stopped));
+    }
+}
+
+/// Runs work of this thread that is given up at the next [`pause`] after the watch says so.
+///
+/// ```
+/// use covector_array::threads;
+/// assert_eq!(threads::try_here(|| 1 + 1), Ok(2));
+/// ```
+///
+/// # Errors
+/// If it was given up.
+pub fn try_here<R>(work: impl FnOnce() -> R) -> Result<R, Stopped> {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            HERE.set(self.0);
+        }
+    }
+    if WATCH.get().is_none() || rayon::current_thread_index().is_some() {
+        return Ok(work());
+    }
+    let _restore = Restore(HERE.replace(true));
+    finished(catch_unwind(AssertUnwindSafe(work)))
+}
+
+/// What work came to that may have been given up.
+fn finished<R>(outcome: std::thread::Result<R>) -> Result<R, Stopped> {
+    match outcome {
+        Ok(result) => Ok(result),
+        Err(payload) if payload.is::<Stopped>() => Err(Stopped),
+        Err(payload) => resume_unwind(payload),
     }
 }
 
@@ -103,7 +141,7 @@ pub fn try_enter<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R, Stopped>
     let Some(&watch) = WATCH.get().filter(|_| rayon::current_thread_index().is_none()) else { return Ok(enter(work)) };
     match pool().read().unwrap_or_else(|e| e.into_inner()).as_ref() {
         Some(pool) => watched(pool, work, watch),
-        None => Ok(work()),
+        None => try_here(work),
     }
 }
 
@@ -132,11 +170,7 @@ fn watched<R: Send>(
             STOPPING.store(false, Ordering::Relaxed);
         }
     });
-    match outcome.expect("the work was spawned") {
-        Ok(result) => Ok(result),
-        Err(payload) if payload.is::<Stopped>() => Err(Stopped),
-        Err(payload) => resume_unwind(payload),
-    }
+    finished(outcome.expect("the work was spawned"))
 }
 
 /// Calls `body` for `0..n`, in parallel if the whole is worth it (`cost`: element operations in all).
@@ -151,6 +185,11 @@ fn spread(n: usize, cost: usize, body: &(dyn Fn(usize) + Sync)) {
     if n > 1 && cost >= SERIAL_BELOW && rayon::current_thread_index().is_some() {
         // Down to single chunks, so that no thread waits for another's last few.
         (0..n).into_par_iter().with_max_len(1).for_each(|i| {
+            pause();
+            body(i);
+        });
+    } else if cost >= SERIAL_BELOW {
+        (0..n).for_each(|i| {
             pause();
             body(i);
         });

@@ -1,7 +1,7 @@
 //! Attention of queries to keys and values that may come from elsewhere.
 
 use covector::ops::create::{arange, ones, zeros};
-use covector::{DType, Error, Key, Result, Tensor, Tree};
+use covector::{DType, Error, Key, Result, Tensor, Tree, keep};
 
 use crate::attention::{merge_heads, split_heads};
 use crate::init::{constant, xavier_uniform};
@@ -121,11 +121,42 @@ impl MultiheadAttention {
     /// As [`forward`](Self::forward), with everything there is to say about it.
     #[track_caller]
     pub fn attend(&self, query: &Tensor, key: &Tensor, value: &Tensor, how: &Attending) -> Tensor {
+        let ([q, k, v], how) = self.placed(query, key, value, how);
+        self.mixed(&q, &k, &v, &how)
+    }
+
+    /// As [`attend`](Self::attend), with the weights `[batch, heads, m, n]` by which the queries mix the values, of which some
+    /// are dropped: each row sums to 1 before that, or is 0 where a query sees nothing.
+    ///
+    /// They are computed if they are read; the result alone never stores them.
+    ///
+    /// ```
+    /// use covector::{DType, Key, ops::create::ones};
+    /// use covector_nn::{Attending, MultiheadAttention};
+    /// let layer = MultiheadAttention::new(&Key::new(0), 4, 2, true);
+    /// let x = ones([1, 3, 4], DType::F32);
+    /// let (_, weights) = layer.attend_weighted(&x, &x, &x, &Attending { causal: true, ..Attending::default() });
+    /// assert_eq!(weights.shape()[..], [1, 2, 3, 3]);
+    /// assert_eq!(weights.to_vec::<f32>()[..6], [1.0, 0.0, 0.0, 0.5, 0.5, 0.0]);
+    /// ```
+    #[track_caller]
+    pub fn attend_weighted(&self, query: &Tensor, key: &Tensor, value: &Tensor, how: &Attending) -> (Tensor, Tensor) {
+        let ([q, k, v], how) = self.placed(query, key, value, how);
+        let weights = weights(&q, &self.shared(&k), &how);
+        let y = match how.dropout.is_on() {
+            true => self.merged(&weights.matmul(&self.shared(&v))),
+            false => self.mixed(&q, &k, &v, &how),
+        };
+        (y, weights)
+    }
+
+    /// Queries, keys and values that know their positions, and who attends to whom with what positions add to it.
+    fn placed(&self, query: &Tensor, key: &Tensor, value: &Tensor, how: &Attending) -> ([Tensor; 3], Attending) {
         let [q, k, v] = self.projected(query, key, value);
         let [at, of] = [&q, &k].map(|x| arange(0, x.shape()[2] as i64, 1, DType::I64));
         let [q, k] = [(&q, &at), (&k, &of)].map(|(x, positions)| self.turned(x, positions));
         let mask = self.biased(how.mask.as_ref(), &at, &of, q.dtype());
-        self.mixed(&q, &k, &v, &Attending { mask, causal: how.causal, dropout: how.dropout.clone() })
+        ([q, k, v], Attending { mask, ..how.clone() })
     }
 
     /// An empty cache for `batch` sequences of up to `capacity` tokens.
@@ -217,18 +248,27 @@ impl MultiheadAttention {
 
     /// The values as the queries weigh them, through the last map.
     fn mixed(&self, q: &Tensor, k: &Tensor, v: &Tensor, how: &Attending) -> Tensor {
-        let shared = self.heads / self.kv_heads;
-        let [k, v] = [k, v].map(|x| if shared == 1 { x.clone() } else { x.repeat(shared, 1) });
-        let y = match how.dropout.is_on() {
-            true => dropped(q, &k, &v, how),
+        let [k, v] = [k, v].map(|x| self.shared(x));
+        self.merged(&match how.dropout.is_on() {
+            true => weights(q, &k, how).matmul(&v),
             false => q.scaled_dot_product_attention(&k, &v, how.mask.as_ref(), how.causal),
-        };
-        self.out_proj.forward(&merge_heads(&y, self.out_proj.weight.shape()[1]))
+        })
+    }
+
+    /// Keys or values, once for each head of queries.
+    fn shared(&self, x: &Tensor) -> Tensor {
+        let times = self.heads / self.kv_heads;
+        if times == 1 { x.clone() } else { x.repeat(times, 1) }
+    }
+
+    /// What the heads found, side by side and through the last map.
+    fn merged(&self, y: &Tensor) -> Tensor {
+        self.out_proj.forward(&merge_heads(y, self.out_proj.weight.shape()[1]))
     }
 }
 
-/// Attention some of whose weights are dropped.
-fn dropped(q: &Tensor, k: &Tensor, v: &Tensor, how: &Attending) -> Tensor {
+/// How much each query attends to each key, some of it dropped.
+fn weights(q: &Tensor, k: &Tensor, how: &Attending) -> Tensor {
     let [queries, features] = [2, 3].map(|i| q.shape()[i]);
     let mut scores = (q * (features as f64).powf(-0.5)).matmul(&k.transpose(2, 3));
     let causal = how.causal.then(|| ones([queries, k.shape()[2]], DType::Bool).tril(0));
@@ -238,5 +278,12 @@ fn dropped(q: &Tensor, k: &Tensor, v: &Tensor, how: &Attending) -> Tensor {
             _ => scores + mask,
         };
     }
-    how.dropout.apply(&scores.softmax(-1)).matmul(v)
+    if how.mask.is_some() {
+        // A query that sees nothing gets nothing, as where the weights are not stored.
+        let seen = scores.max(keep(-1)).greater(f64::NEG_INFINITY);
+        scores = seen.where_(seen.where_(scores, 0.0).softmax(-1), 0.0);
+    } else {
+        scores = scores.softmax(-1);
+    }
+    how.dropout.apply(&scores)
 }

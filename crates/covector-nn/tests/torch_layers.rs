@@ -160,14 +160,21 @@ impl Case<'_> {
     fn attention(&self) {
         let options = &self.0["options"];
         let (width, heads, bias) = (self.n("width"), self.n("heads"), self.is("bias"));
-        if text(&self.0["layer"]) == "MultiheadAttention" {
+        if text(&self.0["layer"]) != "GroupedAttention" {
             let mask = match options["kind"].as_str() {
                 None => None,
                 Some("bool") => Some(tensor(&options["mask"]).greater(0.5)),
                 Some(_) => Some(tensor(&options["mask"])),
             };
             let layer = MultiheadAttention::new(&key(), width, heads, bias);
-            return self.check(&layer, |layer, x| vec![layer.forward(&x[0], &x[1], &x[2], mask.as_ref())]);
+            let Some(average) = options["average"].as_bool() else {
+                return self.check(&layer, |layer, x| vec![layer.forward(&x[0], &x[1], &x[2], mask.as_ref())]);
+            };
+            let how = Attending { mask, ..Attending::default() };
+            return self.check(&layer, |layer, x| {
+                let (y, weights) = layer.attend_weighted(&x[0], &x[1], &x[2], &how);
+                vec![y, if average { weights.mean(1) } else { weights }]
+            });
         }
         let positions = match text(&options["positions"]) {
             "none" => Positions::None,
@@ -266,7 +273,7 @@ impl Case<'_> {
             "RNN" => self.recurrent(Elman::Tanh),
             "LSTM" => self.recurrent(recurrent::LstmCell),
             "GRU" => self.recurrent(recurrent::GruCell),
-            "MultiheadAttention" | "GroupedAttention" => self.attention(),
+            "MultiheadAttention" | "GroupedAttention" | "AttentionWeights" => self.attention(),
             kind if kind.starts_with("Transformer") => self.transformer(),
             "Sequential" => self.sequential(),
             _ => match self.n("d") {
@@ -317,6 +324,7 @@ fn recurrences() {
 #[test]
 fn attention_with_masks_positions_shared_heads_and_a_cache() {
     cases(&["MultiheadAttention", "GroupedAttention"], 26);
+    cases(&["AttentionWeights"], 6);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Optimisers over 100 steps, and schedules, against PyTorch's, in f64 (goldens/nn_optim.py).
 
-use covector::{DType, Tensor, Tree, try_eval, try_value_and_grad, value_and_grad};
+use std::cell::Cell;
+
+use covector::{DType, Tensor, Tree, compile, try_eval, try_value_and_grad, value_and_grad};
 use covector_nn::optim::*;
 use covector_nn::schedule::*;
 use serde_json::Value;
@@ -93,18 +95,56 @@ fn optimisers_walk_where_pytorchs_walk_for_100_steps() {
         let optimizer = optimizer(name, &case["options"]);
         let (mut p, w) = (two(&case["start"]), two(&case["weights"]));
         let mut state = optimizer.start(&p);
+        // The same as one plan, which is given the number of the step and the rate as tensors.
+        let recorded = Cell::new(0);
+        let compiled = compile(|(p, state, rate): &(Two, State, Tensor)| {
+            recorded.set(recorded.get() + 1);
+            optimizer.step(p, &value_and_grad(|p: &Two| waves(p, &w))(p).1, state, rate)
+        });
+        let mut planned = (p.clone(), optimizer.start(&p));
         for step in 1..=100 {
             let (_, gradients) = value_and_grad(|p: &Two| waves(p, &w))(&p);
             (p, state) = optimizer.step(&p, &gradients, &state, rate);
             try_eval(&[p.leaves(), state.leaves()].concat()).unwrap();
+            planned = compiled(&(planned.0, planned.1, Tensor::from(rate)));
+            let what = format!("{name} {} compiled, after {step}", case["options"]);
+            close(&planned.0.0, &p.0, 1e-13, &what);
+            close(&planned.0.1, &p.1, 1e-13, &what);
             if let Some(wanted) = case["values"].get(step.to_string()) {
                 let what = format!("{name} {} after {step}", case["options"]);
                 close(&p.0, &tensor(&wanted[0]), 1e-12, &what);
                 close(&p.1, &tensor(&wanted[1]), 1e-12, &what);
             }
         }
-        assert_eq!(state.steps.item::<i64>(), 100);
+        assert_eq!((state.steps.item::<i64>(), planned.1.steps.item::<i64>(), recorded.get()), (100, 100, 1));
     }
+}
+
+#[test]
+fn rates_of_a_compiled_step_change_without_a_new_plan() {
+    let optimizer = Optimizer::new(AdamW::default()).group(
+        |path, _| path == "1",
+        SGD { momentum: 0.9, dampening: 0.5, ..SGD::default() },
+        0.1,
+    );
+    let start = (Tensor::from([[1.0f32, -2.0]]), Tensor::from([0.5f32]));
+    let w = (Tensor::from([[0.3f32, 0.1]]), Tensor::from([0.2f32]));
+    let gradient = |p: &Two| value_and_grad(|p: &Two| waves(p, &w))(p).1;
+    let recorded = Cell::new(0);
+    let compiled = compile(|(p, state, rate): &(Two, State, Tensor)| {
+        recorded.set(recorded.get() + 1);
+        optimizer.step(p, &gradient(p), state, rate)
+    });
+    let (mut a, mut b) = ((start.clone(), optimizer.start(&start)), (start.clone(), optimizer.start(&start)));
+    for step in 0..20 {
+        let rate = 0.1 / f64::from(step + 1);
+        a = optimizer.step(&a.0, &gradient(&a.0), &a.1, rate);
+        b = compiled(&(b.0, b.1, Tensor::from(rate)));
+    }
+    let [a, b] = [a, b].map(|x| x.0);
+    close(&b.0.cast(DType::F64), &a.0.cast(DType::F64), 1e-6, "AdamW");
+    close(&b.1.cast(DType::F64), &a.1.cast(DType::F64), 1e-6, "SGD");
+    assert_eq!(recorded.get(), 1);
 }
 
 #[test]

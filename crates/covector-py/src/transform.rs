@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::array::{Object, wrap};
 use crate::convert::to_tensor;
 use crate::errors::{run, run_python, throw};
-use crate::tree::{Leaves, flatten};
+use crate::tree::{Leaves, flatten, flatten_whole};
 
 type Compiled = Box<dyn Fn(&Leaves) -> Leaves + Send + Sync>;
 
@@ -57,6 +57,12 @@ fn call(function: &Py<PyAny>, arguments: &Leaves) -> PyResult<Py<PyAny>> {
 /// As [`call`], to the leaves of the result; an exception flies through Rust.
 pub fn called(function: &Py<PyAny>, arguments: &Leaves) -> Leaves {
     let result = call(function, arguments).and_then(|y| Python::attach(|py| flatten(y.bind(py), true)));
+    result.unwrap_or_else(|e| throw(e))
+}
+
+/// As [`called`], with the buffers of modules: a result is not to hold what has no value yet.
+fn called_whole(function: &Py<PyAny>, arguments: &Leaves) -> Leaves {
+    let result = call(function, arguments).and_then(|y| Python::attach(|py| flatten_whole(y.bind(py))));
     result.unwrap_or_else(|e| throw(e))
 }
 
@@ -334,7 +340,7 @@ fn checkpoint(f: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
 #[pyfunction]
 fn compile(f: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
     let function = f.clone().unbind();
-    let compiled = covector::compile(move |x: &Leaves| called(&function, x));
+    let compiled = covector::compile(move |x: &Leaves| called_whole(&function, x));
     made(f, Kind::Compile(Box::new(compiled)))
 }
 

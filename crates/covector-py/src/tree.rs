@@ -3,7 +3,7 @@
 //! a copy with others, and `__tree_key__()`, a text that tells all else or None.
 
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use covector::tree::Path;
 use covector::{Tensor, Tree};
@@ -31,10 +31,42 @@ enum Node {
     Data(Py<PyAny>, Vec<(String, Node)>),
 }
 
-/// How a tree was put together, and the names of its leaves.
+/// How a tree was put together, and the names of its leaves, which are made when they are asked for.
 pub struct Structure {
     root: Node,
-    names: Vec<String>,
+    names: OnceLock<Vec<String>>,
+}
+
+impl Structure {
+    fn names(&self) -> &[String] {
+        if let Some(names) = self.names.get() {
+            return names;
+        }
+        // Not made while others wait for the cell: they may hold the interpreter, which the keys of dicts may need.
+        let mut names = Vec::new();
+        Python::attach(|py| self.root.names(py, &mut Vec::new(), &mut names));
+        self.names.get_or_init(|| names)
+    }
+}
+
+impl Node {
+    fn names(&self, py: Python<'_>, path: &mut Vec<String>, names: &mut Vec<String>) {
+        let mut inside = |name: String, node: &Node| {
+            path.push(name);
+            node.names(py, path, names);
+            path.pop();
+        };
+        match self {
+            Node::Leaf => names.push(path.join(".")),
+            Node::Fixed(_) => (),
+            Node::List(nodes) | Node::Tuple(nodes) | Node::Named(_, nodes) => {
+                nodes.iter().enumerate().for_each(|(i, node)| inside(i.to_string(), node));
+            }
+            Node::Dict(entries) => entries.iter().for_each(|(key, node)| inside(key.bind(py).to_string(), node)),
+            Node::Module(_, entries) => entries.iter().for_each(|(key, node)| inside(key.bind(py).to_string(), node)),
+            Node::Data(_, entries) => entries.iter().for_each(|(name, node)| inside(name.clone(), node)),
+        }
+    }
 }
 
 /// The leaves of a tree of Python, with all it takes to build it again.
@@ -49,8 +81,7 @@ pub struct Leaves {
 struct Builder {
     leaves: Vec<Tensor>,
     weak: Vec<bool>,
-    names: Vec<String>,
-    path: Vec<String>,
+    depth: usize,
     /// Floats, lists of numbers and arrays of other libraries are leaves too.
     all: bool,
     /// So are the buffers of modules.
@@ -59,7 +90,7 @@ struct Builder {
 
 impl Builder {
     fn node(&mut self, object: &Bound<'_, PyAny>) -> PyResult<Node> {
-        if self.path.len() > 200 {
+        if self.depth > 200 {
             return Err(PyValueError::new_err("the arguments are nested more than 200 deep"));
         }
         if object.cast::<PyArray>().is_ok() {
@@ -80,8 +111,7 @@ impl Builder {
         if let Ok(dict) = object.cast::<PyDict>() {
             let mut entries = Vec::with_capacity(dict.len());
             for (key, value) in dict {
-                let name = key.str()?.to_string();
-                entries.push((key.unbind(), self.inside(name, &value)?));
+                entries.push((key.unbind(), self.inside(&value)?));
             }
             return Ok(Node::Dict(entries));
         }
@@ -90,9 +120,8 @@ impl Builder {
             let mut entries = Vec::new();
             for (key, value) in leaves.cast_into::<PyDict>()? {
                 let key = key.cast_into::<PyString>()?;
-                let name = key.to_string();
                 let first = self.leaves.len();
-                entries.push((key.unbind(), self.inside(name, &value)?));
+                entries.push((key.unbind(), self.inside(&value)?));
                 self.leaves[first..].iter_mut().try_for_each(|t| plain(t).map_err(|e| exception(&e)))?;
             }
             return Ok(Node::Module(object.clone().unbind(), entries));
@@ -103,7 +132,7 @@ impl Builder {
             for name in fields.try_iter()? {
                 let name: String = name?.extract()?;
                 let value = object.getattr(name.as_str())?;
-                entries.push((name.clone(), self.inside(name, &value)?));
+                entries.push((name, self.inside(&value)?));
             }
             return Ok(Node::Data(object.clone().unbind(), entries));
         }
@@ -118,20 +147,19 @@ impl Builder {
     }
 
     fn each<'py>(&mut self, items: impl Iterator<Item = Bound<'py, PyAny>>) -> PyResult<Vec<Node>> {
-        items.enumerate().map(|(i, item)| self.inside(i.to_string(), &item)).collect()
+        items.map(|item| self.inside(&item)).collect()
     }
 
-    fn inside(&mut self, name: String, object: &Bound<'_, PyAny>) -> PyResult<Node> {
-        self.path.push(name);
+    fn inside(&mut self, object: &Bound<'_, PyAny>) -> PyResult<Node> {
+        self.depth += 1;
         let node = self.node(object);
-        self.path.pop();
+        self.depth -= 1;
         node
     }
 
     fn leaf(&mut self, object: &Bound<'_, PyAny>, weak: bool) -> PyResult<Node> {
         self.leaves.push(to_tensor(object)?);
         self.weak.push(weak);
-        self.names.push(self.path.join("."));
         Ok(Node::Leaf)
     }
 }
@@ -155,10 +183,9 @@ pub fn flatten_whole(object: &Bound<'_, PyAny>) -> PyResult<Leaves> {
 }
 
 fn taken_apart(object: &Bound<'_, PyAny>, all: bool, buffers: bool) -> PyResult<Leaves> {
-    let mut builder =
-        Builder { leaves: Vec::new(), weak: Vec::new(), names: Vec::new(), path: Vec::new(), all, buffers };
+    let mut builder = Builder { leaves: Vec::new(), weak: Vec::new(), depth: 0, all, buffers };
     let root = builder.node(object)?;
-    let structure = Arc::new(Structure { root, names: builder.names });
+    let structure = Arc::new(Structure { root, names: OnceLock::new() });
     Ok(Leaves { leaves: builder.leaves, weak: builder.weak.into(), structure })
 }
 
@@ -253,8 +280,14 @@ fn fixed(py: Python<'_>, node: &Node, mut state: &mut dyn Hasher) -> bool {
         Node::Dict(entries) => {
             entries.len().hash(&mut state);
             return entries.iter().all(|(key, n)| {
-                let Ok(text) = key.bind(py).repr() else { return false };
-                text.to_string().hash(&mut state);
+                let key = key.bind(py);
+                match key.cast_exact::<PyString>().ok().and_then(|key| key.to_str().ok()) {
+                    Some(text) => text.hash(&mut state),
+                    None => {
+                        let Ok(text) = key.repr() else { return false };
+                        (0u8, text.to_string()).hash(&mut state);
+                    }
+                }
                 fixed(py, n, state)
             });
         }
@@ -280,7 +313,7 @@ fn fixed(py: Python<'_>, node: &Node, mut state: &mut dyn Hasher) -> bool {
 
 impl Tree for Leaves {
     fn visit<'a>(&'a self, path: &mut Path, visit: &mut dyn FnMut(&Path, &'a Tensor)) {
-        for (name, leaf) in self.structure.names.iter().zip(&self.leaves) {
+        for (name, leaf) in self.structure.names().iter().zip(&self.leaves) {
             match name.is_empty() {
                 true => visit(path, leaf),
                 false => path.enter(name, |path| visit(path, leaf)),
@@ -288,9 +321,16 @@ impl Tree for Leaves {
         }
     }
     fn rebuild(&self, path: &mut Path, map: &mut dyn FnMut(&Path, &Tensor) -> Tensor) -> Self {
-        let names = self.structure.names.iter().zip(&self.leaves);
+        let names = self.structure.names().iter().zip(&self.leaves);
         let leaves = names.map(|(name, leaf)| path.enter(name, |path| map(path, leaf))).collect();
         self.with(leaves)
+    }
+    // These need no names.
+    fn leaves(&self) -> Vec<Tensor> {
+        self.leaves.clone()
+    }
+    fn map_leaves(&self, map: impl FnMut(&Tensor) -> Tensor) -> Self {
+        self.with(self.leaves.iter().map(map).collect())
     }
     fn fixed(&self, state: &mut dyn Hasher) -> bool {
         Python::attach(|py| fixed(py, &self.structure.root, state))

@@ -39,6 +39,15 @@ CASES = {
         class y:
             block_until_ready = staticmethod(lambda: f(x))
     """,
+    "the planning of many nodes": """
+        x = y = cv.asarray(np.ones((3, 3)))
+        for _ in range(400_000):
+            y = cv.sin(y) * 0.5 + x
+    """,
+    "one step, a batch of factorisations": """
+        x = cv.asarray(np.random.default_rng(0).normal(size=(4_000, 60, 60)))
+        y = cv.linalg.svd(x)[1]
+    """,
     "a backward pass": """
         x = cv.asarray(np.random.default_rng(0).normal(size=(800, 800)) / 30).requires_grad_()
         z = x

@@ -73,6 +73,10 @@ def built(case):
         return nn.MultiheadAttention(o["width"], o["heads"], bias=o["bias"], batch_first=True), lambda layer, *x: [
             layer(*x, attn_mask=mask)[0]
         ]
+    if kind == "AttentionWeights":
+        mask = allowed(o)
+        layer = nn.MultiheadAttention(o["width"], o["heads"], bias=o["bias"], batch_first=True)
+        return layer, lambda layer, *x: layer(*x, attn_mask=mask, average_attn_weights=o["average"])
     if kind == "GroupedAttention":
         positions = None if o["positions"] == "none" else o["positions"]
         layer = nn.MultiheadAttention(
@@ -291,8 +295,18 @@ def test_layouts_and_masks_are_pytorchs():
     causal, masked = layer(x, x, x, is_causal=True)[0], layer(x, x, x, attn_mask=future)[0]
     np.testing.assert_allclose(np.asarray(causal), np.asarray(masked), rtol=1e-12)
     assert layer.out_proj.weight.shape == (8, 8)
-    with pytest.raises(ValueError, match="weights are not kept"):
-        layer(x, x, x, need_weights=True)
+    # The weights: none if they are not wanted, and zeros where a query sees nothing.
+    assert layer(x, x, x, need_weights=False)[1] is None
+    y, each = layer(x, x, x, attn_mask=cv.ones((5, 5), dtype=cv.bool), average_attn_weights=False)
+    assert each.shape == (2, 2, 5, 5) and not np.asarray(each).any() and np.isfinite(np.asarray(y)).all()
+    assert layer(x[0], x[0], x[0])[1].shape == (5, 5)
+    np.testing.assert_allclose(np.asarray(late_first(*[cv.moveaxis(x, 0, 1)] * 3)[1]), np.asarray(layer(x, x, x)[1]), rtol=1e-12)
+    dropping = nn.MultiheadAttention(8, 2, dropout=0.5, batch_first=True)
+    dropping.load_state_dict(layer.state_dict())
+    some = np.asarray(dropping(x, x, x, average_attn_weights=False)[1])
+    assert (some == 0.0).any() and np.isfinite(some).all()
+    sums = np.asarray(dropping.eval()(x, x, x)[1]).sum(-1)
+    np.testing.assert_allclose(sums, 1.0, rtol=1e-6)
 
 
 def test_losses_and_activations_are_functions_of_the_registry():

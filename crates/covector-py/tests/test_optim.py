@@ -1,5 +1,6 @@
 """Optimisers walk where PyTorch's walk over 100 steps (goldens/nn_optim.json), in both manners; schedules give its rates."""
 
+import copy
 import inspect
 import json
 from pathlib import Path
@@ -228,6 +229,72 @@ def test_minimize_is_a_gradient_and_a_step():
     assert (float(value), other) == (2.0, "more") and np.asarray(w) == pytest.approx([0.8, 0.8])
     with pytest.raises(ValueError, match="scalar"):
         sgd.minimize(lambda w: w * w, cv.ones(2), sgd.init(cv.ones(2)))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c['optimizer']}-{CASES.index(c)}")
+def test_compiled_steps_walk_where_pytorchs_parameters_walk(case):
+    optimizer, p, w = made(case), arrays(case["start"]), arrays(case["weights"])
+    recorded = []
+
+    def loss(p, w):
+        recorded.append(1)
+        return waves(p, w)
+
+    step, state = optimizer.compile(loss), optimizer.init(p)
+    for i in range(1, 101):
+        _, p, state = step(p, state, w)
+        if str(i) in case["values"]:
+            close(p, case["values"][str(i)])
+    assert int(state["steps"]) == 100 and len(recorded) == 1
+
+
+def test_a_compiled_step_is_minimize():
+    x, label = spirals()
+    model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.BatchNorm1d(8), nn.Linear(8, 2))
+    recorded = []
+
+    def loss(model, x, *, label):
+        recorded.append(1)
+        return cv.cross_entropy(model(x), label), dict(model.named_buffers())
+
+    # The rates change at every step, and differ by groups.
+    adam = optim.Adam(lr=optim.CosineAnnealingLR(0.1, 10), groups={"0.*": {"lr": lambda step: 0.3 / (step + 1)}})
+    step = adam.compile(loss, has_aux=True)
+    one, two = model, copy.deepcopy(model)
+    first = second = adam.init(model)
+    for i in range(5):
+        lr = 0.01 if i == 3 else None
+        (value, buffers), one, first = adam.minimize(loss, one, first, x, label=label, lr=lr, has_aux=True)
+        one.load_state_dict(buffers, strict=False)
+        (same, buffers), two, second = step(two, second, x, label=label, lr=lr)
+        # What is no parameter has a value, too.
+        assert np.isfinite(np.asarray(two[2].running_mean)).all()
+        two.load_state_dict(buffers, strict=False)
+        assert float(value) == pytest.approx(float(same), rel=1e-5)
+    assert len(recorded) == 6
+    for (name, p), (_, q) in zip(one.state_dict().items(), two.state_dict().items(), strict=True):
+        np.testing.assert_allclose(np.asarray(p), np.asarray(q), rtol=1e-5, atol=1e-6, err_msg=name)
+    assert type(two) is nn.Sequential and int(second["steps"]) == 5
+    # Another batch size is another plan, and a loss that fails says so.
+    step(two, second, x[:7], label=label[:7])
+    assert len(recorded) == 7
+    with pytest.raises(ValueError, match="scalar"):
+        adam.compile(lambda model: model(x))(model, adam.init(model))
+
+
+def test_compiled_functions_may_hold_whole_steps():
+    sgd, w = optim.SGD(momentum=0.9), cv.asarray([1.0, 2.0])
+    step = cv.compile(lambda w, state, rate: sgd.minimize(lambda w: (w * w).sum(), w, state, lr=rate))
+    state, p, known = sgd.init(w), w, sgd.init(w)
+    for i in range(4):
+        _, w, state = step(w, state, cv.asarray(0.1 / (i + 1)))
+        _, p, known = sgd.minimize(lambda w: (w * w).sum(), p, known, lr=0.1 / (i + 1))
+    np.testing.assert_allclose(np.asarray(w), np.asarray(p), rtol=1e-6)
+    falling = optim.SGD(lr=optim.StepLR(0.1, 2))
+    with pytest.raises(ValueError, match="optimizer.compile"):
+        cv.compile(lambda w, state: falling.minimize(lambda w: (w * w).sum(), w, state))(w, falling.init(w))
+    with pytest.raises(ValueError, match="a learning rate is a number"):
+        sgd.minimize(lambda w: (w * w).sum(), w, state, lr=cv.asarray([0.1, 0.2]))
 
 
 def test_modules_leave_no_cycles_behind():

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use covector::{Tensor, Tree};
 use covector_nn::AdamW;
 use covector_nn::optim::{
-    Adadelta, Adafactor, Adagrad, Adam, LBFGS, Lamb, Lion, Muon, Optimizer, RMSprop, Rule, SGD, Slots,
+    Adadelta, Adafactor, Adagrad, Adam, LBFGS, Lamb, Lion, Muon, Optimizer, Pace, RMSprop, Rule, SGD, Slots,
 };
 use serde::{Deserialize, Serialize};
 
@@ -231,7 +231,7 @@ impl Rule for Boxed {
         self.0.start(parameter)
     }
 
-    fn update(&self, p: &Tensor, g: &Tensor, slots: &Slots, step: u64, rate: f64) -> (Tensor, Slots) {
-        self.0.update(p, g, slots, step, rate)
+    fn update(&self, p: &Tensor, g: &Tensor, slots: &Slots, pace: &Pace) -> (Tensor, Slots) {
+        self.0.update(p, g, slots, pace)
     }
 }

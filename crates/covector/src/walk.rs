@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use covector_array::threads;
 use smallvec::SmallVec;
 
 use crate::Tensor;
@@ -77,6 +78,9 @@ impl Listing {
 
     fn push(&mut self, node: Tensor, operands: Positions) {
         self.nodes.push(node);
+        if self.nodes.len().is_multiple_of(1024) {
+            threads::pause();
+        }
         self.operands.push(operands);
         self.places.note(&self.nodes);
     }

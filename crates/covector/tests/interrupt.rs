@@ -45,4 +45,15 @@ fn work_is_given_up_in_the_pool_and_on_the_calling_thread() {
     STOP.store(true, Ordering::Relaxed);
     assert!(interrupted(&y));
     STOP.store(false, Ordering::Relaxed);
+    // And so is a long step, between its pieces, and the planning of a graph of many nodes.
+    let long = ones([2_000, 2_000], DType::F32).matmul(&ones([2_000, 2_000], DType::F32));
+    let many = (0..50_000).fold(small.clone(), |z, _| &z * 0.5 + &small);
+    let asked = ASKED.load(Ordering::Relaxed);
+    STOP.store(true, Ordering::Relaxed);
+    assert!(interrupted(&long) && interrupted(&many));
+    assert!(covector::try_eval([&many, &long]).is_err());
+    STOP.store(false, Ordering::Relaxed);
+    assert!(ASKED.load(Ordering::Relaxed) <= asked + 3, "each was given up at the first question");
+    assert_eq!(long.sum(..).item::<f32>(), 8e9);
+    assert!((many.i((0, 0)).item::<f64>() - 2.0).abs() < 1e-12);
 }

@@ -2,6 +2,7 @@
 
 use covector::Tensor;
 
+use super::pace::Pace;
 use super::rule::{Rule, Slots, decayed, one, running, slots, zeros_like};
 
 /// Steps that get shorter the more an element has moved.
@@ -39,11 +40,11 @@ impl Rule for Adagrad {
         slots([("sum", zeros_like(p) + self.initial_accumulator)])
     }
 
-    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, step: u64, rate: f64) -> (Tensor, Slots) {
+    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, pace: &Pace) -> (Tensor, Slots) {
         let g = decayed(g, p, self.weight_decay);
         let sum = one(state, "sum") + &g * &g;
-        let rate = rate / (1.0 + (step - 1) as f64 * self.lr_decay);
-        (p - g / (sum.sqrt() + self.eps) * rate, slots([("sum", sum)]))
+        let rate = &pace.rate / (1.0 + (&pace.step - 1.0) * self.lr_decay);
+        (p - g / (sum.sqrt() + self.eps) * rate.beside(p), slots([("sum", sum)]))
     }
 }
 
@@ -85,7 +86,7 @@ impl Rule for RMSprop {
         wanted.into_iter().filter(|(_, wanted)| *wanted).map(|(name, _)| (name, zeros_like(p))).collect()
     }
 
-    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, _: u64, rate: f64) -> (Tensor, Slots) {
+    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, pace: &Pace) -> (Tensor, Slots) {
         let g = decayed(g, p, self.weight_decay);
         let square = running(one(state, "square_avg"), &(&g * &g), self.alpha);
         let mut new = Slots::new();
@@ -103,7 +104,7 @@ impl Rule for RMSprop {
             direction = one(state, "momentum_buffer") * self.momentum + direction;
             new.insert("momentum_buffer", direction.clone());
         }
-        (p - direction * rate, new)
+        (p - direction * pace.rate.beside(p), new)
     }
 }
 
@@ -141,12 +142,12 @@ impl Rule for Adadelta {
         slots([("square_avg", zeros_like(p)), ("acc_delta", zeros_like(p))])
     }
 
-    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, _: u64, rate: f64) -> (Tensor, Slots) {
+    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, pace: &Pace) -> (Tensor, Slots) {
         let g = decayed(g, p, self.weight_decay);
         let square = running(one(state, "square_avg"), &(&g * &g), self.rho);
         let steps = one(state, "acc_delta");
         let step = (steps + self.eps).sqrt() / (&square + self.eps).sqrt() * g;
         let steps = running(steps, &(&step * &step), self.rho);
-        (p - step * rate, slots([("square_avg", square), ("acc_delta", steps)]))
+        (p - step * pace.rate.beside(p), slots([("square_avg", square), ("acc_delta", steps)]))
     }
 }

@@ -2,6 +2,7 @@
 
 use covector::{DType, Tensor, keep};
 
+use super::pace::Pace;
 use super::rule::{Rule, Slots, one, shrunk, slots, zeros_like};
 
 /// Steps scaled by mean squares of which only the means of rows and columns are kept: a matrix costs a row and a column.
@@ -48,12 +49,12 @@ impl Rule for Adafactor {
         slots([("row_var", one(-1)), ("col_var", one(-2))])
     }
 
-    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, step: u64, rate: f64) -> (Tensor, Slots) {
-        let fresh = (step as f64).powf(self.beta2_decay);
+    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, pace: &Pace) -> (Tensor, Slots) {
+        let fresh = pace.step.powf(self.beta2_decay).beside(p);
         let eps = self.eps1.unwrap_or_else(|| spacing(p.dtype()));
         let toward = |name: &str, x: Tensor| {
             let mean = one(state, name);
-            mean + (x - mean) * fresh
+            mean + (x - mean) * &fresh
         };
         let squares = g * g;
         let (estimate, new) = if p.ndim() < 2 {
@@ -67,8 +68,8 @@ impl Rule for Adafactor {
         };
         let scaled = estimate.maximum(eps * eps).rsqrt() * g;
         let longest = (rms(&scaled) / self.d).maximum(1.0);
-        let length = rms(p).maximum(self.eps2) * rate.min((step as f64).powf(-0.5));
-        (shrunk(p, rate * self.weight_decay) - scaled * (length / longest), new)
+        let length = rms(p).maximum(self.eps2) * pace.rate.min(&pace.step.powf(-0.5)).beside(p);
+        (shrunk(p, self.weight_decay, &pace.rate) - scaled * (length / longest), new)
     }
 }
 

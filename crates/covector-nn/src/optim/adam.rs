@@ -2,6 +2,7 @@
 
 use covector::Tensor;
 
+use super::pace::{Pace, Scalar};
 use super::rule::{Rule, Slots, decayed, one, running, slots, zeros_like};
 
 /// Adam, with the decay in the gradient; [`AdamW`](super::AdamW) is what is used today.
@@ -45,7 +46,7 @@ impl Rule for Adam {
         start
     }
 
-    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, step: u64, rate: f64) -> (Tensor, Slots) {
+    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, pace: &Pace) -> (Tensor, Slots) {
         let g = decayed(g, p, self.weight_decay);
         let mut new = moments(&g, state, self.beta1, self.beta2);
         if self.amsgrad {
@@ -53,9 +54,9 @@ impl Rule for Adam {
             new.insert("max_exp_avg_sq", largest);
         }
         let square = if self.amsgrad { &new["max_exp_avg_sq"] } else { &new["exp_avg_sq"] };
-        let (first, root) = corrections(self.beta1, self.beta2, step);
-        let scale = square.sqrt() / root + self.eps;
-        (p - &new["exp_avg"] / scale * (rate / first), new)
+        let (first, root) = corrections(self.beta1, self.beta2, &pace.step);
+        let scale = square.sqrt() / root.beside(p) + self.eps;
+        (p - &new["exp_avg"] / scale * (&pace.rate / first).beside(p), new)
     }
 }
 
@@ -95,16 +96,16 @@ impl Rule for Lamb {
         slots([("exp_avg", zeros_like(p)), ("exp_avg_sq", zeros_like(p))])
     }
 
-    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, step: u64, rate: f64) -> (Tensor, Slots) {
+    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, pace: &Pace) -> (Tensor, Slots) {
         let new = moments(g, state, self.beta1, self.beta2);
-        let (first, root) = corrections(self.beta1, self.beta2, step);
-        let scaled = &new["exp_avg"] / first / (new["exp_avg_sq"].sqrt() / root + self.eps);
+        let (first, root) = corrections(self.beta1, self.beta2, &pace.step);
+        let scaled = &new["exp_avg"] / first.beside(p) / (new["exp_avg_sq"].sqrt() / root.beside(p) + self.eps);
         let direction = decayed(&scaled, p, self.weight_decay);
         let [length, step] = [p, &direction].map(|x| x.square().sum(..).sqrt());
         // A parameter or a direction of zeros has no length to go by.
         let both = length.greater(0.0).logical_and(step.greater(0.0));
         let trust = both.where_(&length / both.where_(step, 1.0), 1.0);
-        (p - direction * trust * rate, new)
+        (p - direction * trust * pace.rate.beside(p), new)
     }
 }
 
@@ -116,7 +117,7 @@ fn moments(g: &Tensor, state: &Slots, beta1: f64, beta2: f64) -> Slots {
 }
 
 /// What the mean, and the root of the mean square, are too small by, because they began as zeros.
-fn corrections(beta1: f64, beta2: f64, step: u64) -> (f64, f64) {
-    let rest = |beta: f64| 1.0 - beta.powf(step as f64);
+fn corrections(beta1: f64, beta2: f64, step: &Scalar) -> (Scalar, Scalar) {
+    let rest = |beta: f64| 1.0 - step.power_of(beta);
     (rest(beta1), rest(beta2).sqrt())
 }

@@ -2,7 +2,8 @@
 
 use covector::{Tensor, Tree};
 
-use super::rule::{Rule, Slots, one, slots, zeros_like};
+use super::pace::Pace;
+use super::rule::{Rule, Slots, one, shrunk, slots, zeros_like};
 
 /// Adam with decoupled weight decay.
 ///
@@ -70,12 +71,13 @@ impl AdamW {
         decays: impl Fn(&str, &Tensor) -> bool,
     ) -> (P, Moments<P>) {
         let steps = state.steps + 1;
+        let pace = Pace::new(steps as f64, rate);
         let named = parameters.named();
         let leaves = gradients.leaves().into_iter().zip(state.mean.leaves()).zip(state.square.leaves());
         let (mut new, mut means, mut squares) = (Vec::new(), Vec::new(), Vec::new());
         for ((path, p), ((g, mean), square)) in named.iter().zip(leaves) {
-            let decay = if decays(path, p) { rate * self.weight_decay } else { 0.0 };
-            let (p, mean, square) = self.one(p, &g, &mean, &square, rate, decay, steps);
+            let decay = if decays(path, p) { self.weight_decay } else { 0.0 };
+            let (p, mean, square) = self.one(p, &g, (&mean, &square), decay, &pace);
             new.push(p);
             means.push(mean);
             squares.push(square);
@@ -85,24 +87,20 @@ impl AdamW {
     }
 
     /// One parameter: the corrections for the first steps are drawn into the rate and eps, which saves two divisions.
-    #[allow(clippy::too_many_arguments)]
     fn one(
         &self,
         p: &Tensor,
         g: &Tensor,
-        m: &Tensor,
-        v: &Tensor,
-        rate: f64,
+        (m, v): (&Tensor, &Tensor),
         decay: f64,
-        t: u64,
+        pace: &Pace,
     ) -> (Tensor, Tensor, Tensor) {
-        let rest = |beta: f64| 1.0 - beta.powf(t as f64);
+        let rest = |beta: f64| 1.0 - pace.step.power_of(beta);
         let (first, root) = (rest(self.beta1), rest(self.beta2).sqrt());
         let mean = m * self.beta1 + g * (1.0 - self.beta1);
         let square = v * self.beta2 + g * g * (1.0 - self.beta2);
-        let step = &mean / (square.sqrt() + self.eps * root) * (rate * root / first);
-        let kept = if decay == 0.0 { p.clone() } else { p * (1.0 - decay) };
-        (kept - step, mean, square)
+        let step = &mean / (square.sqrt() + (&root * self.eps).beside(p)) * (&pace.rate * &root / first).beside(p);
+        (shrunk(p, decay, &pace.rate) - step, mean, square)
     }
 }
 
@@ -111,9 +109,9 @@ impl Rule for AdamW {
         slots([("exp_avg", zeros_like(p)), ("exp_avg_sq", zeros_like(p))])
     }
 
-    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, step: u64, rate: f64) -> (Tensor, Slots) {
+    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, pace: &Pace) -> (Tensor, Slots) {
         let (mean, square) = (one(state, "exp_avg"), one(state, "exp_avg_sq"));
-        let (p, mean, square) = self.one(p, g, mean, square, rate, rate * self.weight_decay, step);
+        let (p, mean, square) = self.one(p, g, (mean, square), self.weight_decay, pace);
         (p, slots([("exp_avg", mean), ("exp_avg_sq", square)]))
     }
 }

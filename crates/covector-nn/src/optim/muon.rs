@@ -2,6 +2,7 @@
 
 use covector::{DType, Tensor};
 
+use super::pace::Pace;
 use super::rule::{Rule, Slots, one, running, shrunk, slots, zeros_like};
 
 /// Momentum whose directions are brought near orthogonal matrices: every singular value counts alike.
@@ -88,7 +89,7 @@ impl Rule for Muon {
         slots([("momentum_buffer", zeros_like(p))])
     }
 
-    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, _: u64, rate: f64) -> (Tensor, Slots) {
+    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, pace: &Pace) -> (Tensor, Slots) {
         assert_eq!(
             p.ndim(),
             2,
@@ -102,7 +103,7 @@ impl Rule for Muon {
             MuonScale::Original => (rows / columns).max(1.0).sqrt(),
             MuonScale::MatchRmsAdamW => 0.2 * rows.max(columns).sqrt(),
         };
-        let step = self.orthogonal(&direction) * (rate * factor);
-        (shrunk(p, rate * self.weight_decay) - step, slots([("momentum_buffer", buffer)]))
+        let step = self.orthogonal(&direction) * (&pace.rate * factor).beside(p);
+        (shrunk(p, self.weight_decay, &pace.rate) - step, slots([("momentum_buffer", buffer)]))
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use covector::{Tensor, Tree};
 
+use super::pace::{Pace, Scalar};
+
 /// What a rule remembers of one parameter, under PyTorch's names: `exp_avg`, `momentum_buffer`.
 pub type Slots = BTreeMap<&'static str, Tensor>;
 
@@ -13,8 +15,8 @@ pub trait Rule: fmt::Debug + Send + Sync {
     /// What is remembered before the first step.
     fn start(&self, parameter: &Tensor) -> Slots;
 
-    /// The parameter, and what is remembered, after a step with learning rate `rate`; the first step is 1.
-    fn update(&self, p: &Tensor, g: &Tensor, slots: &Slots, step: u64, rate: f64) -> (Tensor, Slots);
+    /// The parameter, and what is remembered, after a step.
+    fn update(&self, p: &Tensor, g: &Tensor, slots: &Slots, pace: &Pace) -> (Tensor, Slots);
 }
 
 /// Which parameters of it follow a rule, by path and value.
@@ -81,26 +83,47 @@ impl Optimizer {
         State { steps: Tensor::from(0), slots: slots.collect() }
     }
 
-    /// The parameters and the state after one step with learning rate `rate`.
+    /// The parameters and the state after one step with learning rate `rate`, a number or a 0-d tensor.
     ///
-    /// Nothing is computed yet: evaluate the loss, the parameters and the state together.
+    /// Nothing is computed yet: evaluate the loss, the parameters and the state together. Or [compile](covector::compile)
+    /// the whole step, with the state and the rate among the arguments: then it is planned once, and not recorded again.
+    ///
+    /// ```
+    /// use covector::{Tensor, compile, value_and_grad};
+    /// use covector_nn::optim::{AdamW, Optimizer, State};
+    /// let adam = Optimizer::new(AdamW::default());
+    /// let step = compile(|(w, state, rate): &(Tensor, State, Tensor)| {
+    ///     let (loss, gradient) = value_and_grad(|w: &Tensor| w.square().sum(..))(w);
+    ///     (loss, adam.step(w, &gradient, state, rate))
+    /// });
+    /// let w = Tensor::from([1.0f32, -2.0]);
+    /// let (mut w, mut state) = (w.clone(), adam.start(&w));
+    /// for i in 0..3 {
+    ///     (w, state) = step(&(w, state, Tensor::from(0.1 / (i + 1) as f64))).1;
+    /// }
+    /// assert!(w.square().sum(..).item::<f32>() < 4.0 && state.steps.item::<i64>() == 3);
+    /// ```
     ///
     /// # Panics
     /// If gradients or state have not the structure of the parameters.
     #[track_caller]
-    pub fn step<P: Tree>(&self, parameters: &P, gradients: &P, state: &State, rate: f64) -> (P, State) {
-        let step = state.steps.to_f64() as u64 + 1;
+    pub fn step<P: Tree>(&self, parameters: &P, gradients: &P, state: &State, rate: impl Into<Scalar>) -> (P, State) {
+        let (steps, step) = Scalar::counted(&state.steps);
+        let pace = Pace::new(step, rate);
         let (named, gradients) = (parameters.named(), gradients.leaves());
         assert_eq!(named.len(), gradients.len(), "a gradient for each parameter");
         let (mut new, mut slots) = (Vec::with_capacity(named.len()), BTreeMap::new());
         for ((path, p), g) in named.into_iter().zip(gradients) {
             let Some(known) = state.slots.get(&path) else { panic!("the state knows no parameter `{path}`") };
             let (rule, factor) = self.rule_of(&path, &p);
-            let (p, known) = rule.update(&p, &g, known, step, rate * factor);
+            let (p, known) = match factor {
+                1.0 => rule.update(&p, &g, known, &pace),
+                _ => rule.update(&p, &g, known, &Pace::new(&pace.step, &pace.rate * factor)),
+            };
             new.push(p);
             slots.insert(path, known);
         }
-        (parameters.with_leaves(new), State { steps: Tensor::from(step as i64), slots })
+        (parameters.with_leaves(new), State { steps, slots })
     }
 
     fn rule_of(&self, path: &str, p: &Tensor) -> (&dyn Rule, f64) {
@@ -139,9 +162,9 @@ pub(super) fn decayed(g: &Tensor, p: &Tensor, decay: f64) -> Tensor {
     if decay == 0.0 { g.clone() } else { g + p * decay }
 }
 
-/// The parameter drawn to 0 by itself, beside the gradient.
-pub(super) fn shrunk(p: &Tensor, decay: f64) -> Tensor {
-    if decay == 0.0 { p.clone() } else { p * (1.0 - decay) }
+/// The parameter drawn to 0 by itself, beside the gradient, by this part of it in units of the learning rate.
+pub(super) fn shrunk(p: &Tensor, decay: f64, rate: &Scalar) -> Tensor {
+    if decay == 0.0 { p.clone() } else { p * (1.0 - rate * decay).beside(p) }
 }
 
 /// The running mean that keeps `keep` of itself.

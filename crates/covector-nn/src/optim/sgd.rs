@@ -2,6 +2,7 @@
 
 use covector::Tensor;
 
+use super::pace::{Pace, Scalar};
 use super::rule::{Rule, Slots, decayed, one, slots, zeros_like};
 
 /// Gradient descent, with momentum.
@@ -32,17 +33,19 @@ impl Rule for SGD {
         if self.momentum == 0.0 { Slots::new() } else { slots([("momentum_buffer", zeros_like(p))]) }
     }
 
-    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, step: u64, rate: f64) -> (Tensor, Slots) {
+    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, pace: &Pace) -> (Tensor, Slots) {
         let g = decayed(g, p, self.weight_decay);
         if self.momentum == 0.0 {
-            return (p - g * rate, Slots::new());
+            return (p - g * pace.rate.beside(p), Slots::new());
         }
-        // The first gradient enters whole, as in PyTorch.
-        let buffer = match step {
-            1 => g.clone(),
-            _ => one(state, "momentum_buffer") * self.momentum + &g * (1.0 - self.dampening),
+        let moved = || one(state, "momentum_buffer") * self.momentum + &g * (1.0 - self.dampening);
+        // The first gradient enters whole, as in PyTorch; without dampening it does so by itself.
+        let buffer = match &pace.step {
+            Scalar::Known(1.0) => g.clone(),
+            Scalar::Tensor(step) if self.dampening != 0.0 => step.equal(1.0).where_(&g, moved()),
+            _ => moved(),
         };
         let direction = if self.nesterov { g + &buffer * self.momentum } else { buffer.clone() };
-        (p - direction * rate, slots([("momentum_buffer", buffer)]))
+        (p - direction * pace.rate.beside(p), slots([("momentum_buffer", buffer)]))
     }
 }

@@ -2,6 +2,7 @@
 
 use covector::Tensor;
 
+use super::pace::Pace;
 use super::rule::{Rule, Slots, one, running, shrunk, slots, zeros_like};
 
 /// Steps of one length, in the direction of the sign of a mean of gradients.
@@ -37,10 +38,10 @@ impl Rule for Lion {
         slots([("exp_avg", zeros_like(p))])
     }
 
-    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, _: u64, rate: f64) -> (Tensor, Slots) {
+    fn update(&self, p: &Tensor, g: &Tensor, state: &Slots, pace: &Pace) -> (Tensor, Slots) {
         let mean = one(state, "exp_avg");
         let direction = running(mean, g, self.beta1).sign();
-        let p = shrunk(p, rate * self.weight_decay) - direction * rate;
+        let p = shrunk(p, self.weight_decay, &pace.rate) - direction * pace.rate.beside(p);
         (p, slots([("exp_avg", running(mean, g, self.beta2))]))
     }
 }

@@ -53,7 +53,8 @@ impl Layer {
     }
 
     /// The results, and what it remembers after the call: an empty list if that is as before.
-    #[pyo3(signature = (parameters, state, inputs, *, training, key = None, masks = None, causal = Vec::new(), hidden = None))]
+    #[pyo3(signature = (parameters, state, inputs, *, training, key = None, masks = None, causal = Vec::new(), weights = false,
+        hidden = None))]
     #[allow(clippy::too_many_arguments)]
     fn call<'py>(
         &self,
@@ -65,6 +66,7 @@ impl Layer {
         key: Option<&Bound<'py, PyAny>>,
         masks: Option<&Bound<'py, PyAny>>,
         causal: Vec<bool>,
+        weights: bool,
         hidden: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyList>)> {
         let mask = |m: PyResult<Bound<'_, PyAny>>| {
@@ -77,7 +79,7 @@ impl Layer {
         };
         let key = if training && self.0.draws() { Some(key_of(py, key)?) } else { None };
         let hidden = hidden.map_or(Ok(Vec::new()), tensors)?;
-        let how = Call { inputs: tensors(inputs)?, masks, causal, hidden, key, training };
+        let how = Call { inputs: tensors(inputs)?, masks, causal, weights, hidden, key, training };
         let (parameters, state) = (tensors(parameters)?, tensors(state)?);
         if training && state.iter().any(|t| !t.is_evaluated() && !t.is_followed()) {
             // What the last batch left, so that no chain of batches stays behind.

@@ -14,6 +14,8 @@ pub struct Call {
     /// Who attends to whom: for attention.
     pub masks: Vec<Option<Tensor>>,
     pub causal: Vec<bool>,
+    /// Whether the weights of the attention are wanted, too.
+    pub weights: bool,
     /// What a recurrent layer remembers.
     pub hidden: Vec<Tensor>,
     /// The key of what is dropped; none outside training.
@@ -161,7 +163,7 @@ macro_rules! attention {
             }
             fn call(&self, parameters: Vec<Tensor>, _: Vec<Tensor>, $how: &Call) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
                 let ($l, $x, $rate) = (self.layer.with_leaves(parameters), &$how.inputs, self.rate);
-                Ok((vec![$y], Vec::new()))
+                Ok(($y, Vec::new()))
             }
             fn draws(&self) -> bool {
                 self.rate > 0.0
@@ -170,9 +172,12 @@ macro_rules! attention {
     )*};
 }
 attention! {
-    MultiheadAttention: |l, x, how, rate| l.attend(&x[0], &x[1], &x[2], &how.attending(0, rate)),
-    TransformerEncoderLayer: |l, x, how, rate| l.forward(&x[0], &how.attending(0, rate), &how.dropout(2, rate)),
+    MultiheadAttention: |l, x, how, rate| match how.weights {
+        true => <[Tensor; 2]>::from(l.attend_weighted(&x[0], &x[1], &x[2], &how.attending(0, rate))).to_vec(),
+        false => vec![l.attend(&x[0], &x[1], &x[2], &how.attending(0, rate))],
+    },
+    TransformerEncoderLayer: |l, x, how, rate| vec![l.forward(&x[0], &how.attending(0, rate), &how.dropout(2, rate))],
     TransformerDecoderLayer: |l, x, how, rate| {
-        l.forward(&x[0], &x[1], &how.attending(0, rate), &how.attending(1, rate), &how.dropout(2, rate))
+        vec![l.forward(&x[0], &x[1], &how.attending(0, rate), &how.attending(1, rate), &how.dropout(2, rate))]
     },
 }

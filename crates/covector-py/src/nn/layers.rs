@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use super::build::{Layer, Told, each, each_or, shape};
 use super::face::{Attention, Face, Function, Single, Unrolled};
 use super::key_of;
+use super::modules::{module_leaves, module_told, module_with};
 
 type Object<'a, 'py> = &'a Bound<'py, PyAny>;
 type Maybe<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
@@ -400,5 +401,6 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
         batch_norm
     );
     functions!(dropout, multihead, encoder_layer, decoder_layer, lstm, gru, rnn);
+    functions!(module_leaves, module_with, module_told);
     module.add("_nn", nn)
 }

@@ -6,6 +6,7 @@
 mod build;
 mod face;
 mod layers;
+mod modules;
 mod optim;
 mod schedule;
 

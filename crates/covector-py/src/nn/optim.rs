@@ -5,7 +5,7 @@ use covector_nn::AdamW;
 use covector_nn::optim::{
     Adadelta, Adafactor, Adagrad, Adam, Ema, LBFGS, Lamb, Lion, Memory, Muon, MuonScale, RMSprop, SGD,
 };
-use covector_nn::optim::{Rule as Moves, Slots};
+use covector_nn::optim::{Pace, Rule as Moves, Scalar, Slots};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -142,16 +142,56 @@ fn dict_of<'py>(py: Python<'py>, slots: Slots) -> PyResult<Bound<'py, PyDict>> {
 
 /// What the rules remember of each parameter before the first step, by its path.
 #[pyfunction]
-fn start<'py>(
-    py: Python<'py>,
-    rules: Vec<PyRef<'py, Rule>>,
-    parameters: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyDict>> {
-    let (leaves, all) = (flatten(parameters, true)?, PyDict::new(py));
-    for (rule, (path, p)) in rules.iter().zip(leaves.named()) {
-        all.set_item(path, dict_of(py, run(py, || Ok(rule.0.start(&p)))?)?)?;
+fn start<'py>(groups: &Bound<'py, PyAny>, parameters: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    let py = parameters.py();
+    let (leaves, groups, all) = (flatten(parameters, true)?, Groups::of(groups)?, PyDict::new(py));
+    for (i, (path, p)) in leaves.named().into_iter().enumerate() {
+        all.set_item(path, dict_of(py, run(py, || Ok(groups.rule(i)?.start(&p)))?)?)?;
     }
     Ok(all)
+}
+
+/// Rules, and which of them each parameter follows: a pair of lists. With a single rule there is nothing to choose.
+struct Groups<'py> {
+    rules: Vec<PyRef<'py, Rule>>,
+    chosen: Vec<usize>,
+}
+
+impl<'py> Groups<'py> {
+    fn of(pair: &Bound<'py, PyAny>) -> PyResult<Groups<'py>> {
+        let (rules, chosen) = pair.extract()?;
+        Ok(Groups { rules, chosen })
+    }
+
+    /// The group of the `i`-th parameter.
+    fn at(&self, i: usize) -> usize {
+        self.chosen.get(i).copied().unwrap_or(0)
+    }
+
+    fn rule(&self, i: usize) -> covector::Result<&dyn Moves> {
+        let rule = self.rules.get(self.at(i)).ok_or_else(|| covector::Error::new("a parameter follows no rule"))?;
+        Ok(&*rule.0)
+    }
+}
+
+/// A number of Python, or an array of 0 axes, which is only read where it can be.
+fn scalar(object: &Bound<'_, PyAny>) -> PyResult<Scalar> {
+    if let Ok(array) = object.cast::<PyArray>() {
+        let t = array.get().tensor();
+        if t.ndim() > 0 {
+            return Err(PyValueError::new_err(format!("a learning rate is a number, not {}", t.spec())));
+        }
+        return run(object.py(), || Ok(Scalar::held(&t)));
+    }
+    Ok(Scalar::Known(object.extract()?))
+}
+
+/// The count of steps after the next one, and what that is told in each group.
+fn next(steps: &Bound<'_, PyAny>, rates: &Bound<'_, PyAny>) -> PyResult<(Tensor, Vec<Pace>)> {
+    let steps = to_tensor(steps)?;
+    let (after, step) = run(rates.py(), || Ok(Scalar::counted(&steps)))?;
+    let paces = rates.try_iter()?.map(|rate| Ok(Pace::new(&step, scalar(&rate?)?))).collect::<PyResult<_>>()?;
+    Ok((after, paces))
 }
 
 /// The paths of the leaves of a tree, with their numbers of axes.
@@ -175,20 +215,16 @@ fn fit(p: &Tensor, g: &Tensor, path: &str) -> PyResult<()> {
 
 /// Everything a step made, path by path, computed together with `more`: parameters and slots. Gradients that nobody else
 /// holds are not kept.
-#[allow(clippy::too_many_arguments)]
 fn moved(
-    py: Python<'_>,
-    rules: &[PyRef<'_, Rule>],
-    rates: &[f64],
+    slots: &Bound<'_, PyDict>,
+    (groups, paces): (&Groups<'_>, &[Pace]),
     named: &[(String, Tensor)],
     gradients: Vec<Tensor>,
-    slots: &Bound<'_, PyDict>,
-    step: u64,
     more: &[Tensor],
 ) -> PyResult<Vec<(Tensor, Slots)>> {
-    let many = [1, named.len()];
-    if gradients.len() != named.len() || !many.contains(&rules.len()) || rates.len() != rules.len() {
-        let text = format!("{} gradients and {} rules for {} parameters", gradients.len(), rules.len(), named.len());
+    let py = slots.py();
+    if gradients.len() != named.len() || paces.len() != groups.rules.len() {
+        let text = format!("{} gradients for {} parameters", gradients.len(), named.len());
         return Err(PyValueError::new_err(text));
     }
     let mut all = Vec::with_capacity(named.len());
@@ -197,9 +233,7 @@ fn moved(
         let known = slots.get_item(path)?;
         let known = known.ok_or_else(|| PyValueError::new_err(format!("the state knows no parameter `{path}`")))?;
         let known = slots_of(&known)?;
-        // One rule serves all.
-        let i = i.min(rules.len() - 1);
-        all.push(run(py, || Ok(rules[i].0.update(p, g, &known, step, rates[i])))?);
+        all.push(run(py, || Ok(groups.rule(i)?.update(p, g, &known, &paces[groups.at(i)])))?);
     }
     drop(gradients);
     // Inside a transformation nothing has a value yet.
@@ -211,21 +245,21 @@ fn moved(
     Ok(all)
 }
 
-/// The tree of parameters after a step, and what the rules remember; everything is computed.
+/// The tree of parameters after a step, what the rules remember, and the count of steps; everything is computed.
 #[pyfunction]
 fn step<'py>(
-    py: Python<'py>,
-    rules: Vec<PyRef<'py, Rule>>,
-    rates: Vec<f64>,
+    groups: &Bound<'py, PyAny>,
+    rates: &Bound<'py, PyAny>,
     parameters: &Bound<'py, PyAny>,
     gradients: &Bound<'py, PyAny>,
-    slots: &Bound<'py, PyDict>,
-    step: u64,
-) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyDict>)> {
+    state: (Bound<'py, PyAny>, Bound<'py, PyDict>),
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyDict>, Py<PyAny>)> {
+    let (py, (steps, slots)) = (parameters.py(), state);
     let (p, g) = (flatten(parameters, true)?, flatten(gradients, true)?);
-    let named = p.named();
-    let made = moved(py, &rules, &rates, &named, g.leaves, slots, step, &[])?;
-    rebuilt(py, &p, &named, made)
+    let (named, (steps, paces)) = (p.named(), next(&steps, rates)?);
+    let made = moved(&slots, (&Groups::of(groups)?, &paces), &named, g.leaves, &[])?;
+    let (new, slots) = rebuilt(py, &p, &named, made)?;
+    Ok((new, slots, wrap(py, steps)?))
 }
 
 fn rebuilt<'py>(
@@ -242,44 +276,43 @@ fn rebuilt<'py>(
     Ok((p.with(new).build(py)?, all))
 }
 
-/// The loss, its other results, the parameters and the slots.
-type Minimized<'py> = (Bound<'py, PyAny>, Option<Py<PyAny>>, Bound<'py, PyAny>, Bound<'py, PyDict>);
+/// The loss, its other results, the parameters, the slots and the count of steps.
+type Minimized<'py> = (Py<PyAny>, Option<Py<PyAny>>, Bound<'py, PyAny>, Bound<'py, PyDict>, Py<PyAny>);
 
-/// As [`step`] down the gradient of a loss, all as one evaluation: the loss and its other results, parameters, slots.
+/// As [`step`] down the gradient of a loss, all as one evaluation: the loss and its other results come first.
 #[pyfunction]
-#[allow(clippy::too_many_arguments)]
 fn minimize<'py>(
-    py: Python<'py>,
     loss: &Bound<'py, PyAny>,
     arguments: (Bound<'py, PyTuple>, Bound<'py, PyDict>),
     has_aux: bool,
-    rules: Vec<PyRef<'py, Rule>>,
-    rates: Vec<f64>,
+    groups: &Bound<'py, PyAny>,
+    rates: &Bound<'py, PyAny>,
     parameters: &Bound<'py, PyAny>,
-    slots: &Bound<'py, PyDict>,
-    step: u64,
+    state: (Bound<'py, PyAny>, Bound<'py, PyDict>),
 ) -> PyResult<Minimized<'py>> {
-    let (p, (args, kwargs)) = (flatten(parameters, true)?, arguments);
+    let (py, (steps, slots), (args, kwargs)) = (parameters.py(), state, arguments);
+    let (p, (steps, paces)) = (flatten(parameters, true)?, next(&steps, rates)?);
     let (y, aux, gradients) = crate::transform::value_and_gradient(py, &p, has_aux, |x| {
         let all = std::iter::once(x).chain(args.iter());
         loss.call(PyTuple::new(py, all.collect::<Vec<_>>())?, Some(&kwargs))
     })?;
     let named = p.named();
-    let made = moved(py, &rules, &rates, &named, gradients.leaves, slots, step, std::slice::from_ref(&y))?;
-    let (new, all) = rebuilt(py, &p, &named, made)?;
-    Ok((wrap(py, y)?.into_bound(py), aux, new, all))
+    let more = std::slice::from_ref(&y);
+    let made = moved(&slots, (&Groups::of(groups)?, &paces), &named, gradients.leaves, more)?;
+    let (new, slots) = rebuilt(py, &p, &named, made)?;
+    Ok((wrap(py, y)?, aux, new, slots, wrap(py, steps)?))
 }
 
 /// As [`step`] for leaves that require a gradient and have one: they become the leaves after the step, with their gradients.
 #[pyfunction]
 fn step_leaves<'py>(
-    py: Python<'py>,
-    rules: Vec<PyRef<'py, Rule>>,
-    rates: Vec<f64>,
+    groups: &Bound<'py, PyAny>,
+    rates: &Bound<'py, PyAny>,
     parameters: Vec<(String, PyRef<'py, PyArray>)>,
     slots: &Bound<'py, PyDict>,
-    step: u64,
+    steps: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyDict>> {
+    let (py, (_, paces)) = (slots.py(), next(steps, rates)?);
     let (mut named, mut gradients) = (Vec::with_capacity(parameters.len()), Vec::with_capacity(parameters.len()));
     for (path, p) in &parameters {
         let p = p.handle();
@@ -287,7 +320,7 @@ fn step_leaves<'py>(
         named.push((path.clone(), Tensor::from_array(value(py, &p)?)));
         gradients.push(g);
     }
-    let made = moved(py, &rules, &rates, &named, gradients.clone(), slots, step, &[])?;
+    let made = moved(slots, (&Groups::of(groups)?, &paces), &named, gradients.clone(), &[])?;
     let all = PyDict::new(py);
     for (((path, handle), g), (p, slots)) in parameters.iter().zip(&gradients).zip(made) {
         let leaf = run(py, || {

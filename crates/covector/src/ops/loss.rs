@@ -12,14 +12,14 @@ use crate::{Error, Flow, Result, Spec, Tensor, keep};
 
 /// How the losses of the examples become the result.
 #[derive(Clone, Copy, PartialEq)]
-enum Fold {
+pub(super) enum Fold {
     Mean,
     Sum,
     Each,
 }
 
 impl Fold {
-    fn parse(reduction: &str) -> Result<Fold> {
+    pub(super) fn parse(reduction: &str) -> Result<Fold> {
         match reduction {
             "mean" => Ok(Fold::Mean),
             "sum" => Ok(Fold::Sum),
@@ -30,7 +30,7 @@ impl Fold {
     }
 
     /// With the mean over all elements.
-    fn of(self, loss: Tensor) -> Tensor {
+    pub(super) fn of(self, loss: Tensor) -> Tensor {
         match self {
             Fold::Mean => loss.mean(..),
             Fold::Sum => loss.sum(..),
@@ -40,7 +40,7 @@ impl Fold {
 }
 
 /// `x` and `target` in one float dtype (halves in f32), and the dtype of the result.
-fn pair(x: &Tensor, target: &Tensor) -> Result<(Tensor, Tensor, DType)> {
+pub(super) fn pair(x: &Tensor, target: &Tensor) -> Result<(Tensor, Tensor, DType)> {
     if x.shape() != target.shape() {
         return Err(Error::new(format!("predictions {} and targets {} differ in shape", x.shape(), target.shape()))
             .hint("a loss does not broadcast: [n] against [n, 1] would silently give n² terms")

@@ -18,9 +18,12 @@ pub mod einsum;
 pub mod elementwise;
 pub mod factor;
 pub mod fft;
+pub mod gates;
 pub(crate) mod gather;
 pub mod index;
 pub(crate) mod leaf;
+pub mod likelihood;
+pub mod likeness;
 pub mod linalg;
 pub mod linear;
 pub mod loss;
@@ -28,6 +31,7 @@ pub(crate) mod matrices;
 pub mod norm;
 pub mod order;
 pub(crate) mod pad;
+pub mod pixels;
 pub mod pool;
 pub mod random;
 pub mod reduce;
@@ -46,6 +50,7 @@ pub(crate) static FAMILIES: &[&[&OpDef]] = &[
     random::OPS,
     elementwise::OPS,
     activation::OPS,
+    gates::OPS,
     cast::OPS,
     complex::OPS,
     reduce::OPS,
@@ -67,9 +72,12 @@ pub(crate) static FAMILIES: &[&[&OpDef]] = &[
     conv::OPS,
     pool::OPS,
     resize::OPS,
+    pixels::OPS,
     norm::OPS,
     attention::OPS,
     loss::OPS,
+    likelihood::OPS,
+    likeness::OPS,
 ];
 
 /// A node whose operands are known to fit: rules and composites build only such once their arguments are checked.

@@ -8,6 +8,7 @@ use covector_array::kernels::{Arithmetic, LinkOp};
 use smallvec::SmallVec;
 
 use super::fuse::{ALONE, Groups, MOST_MEMBERS, Role, is_repeat};
+use super::schedule::pause;
 use crate::walk::Listing;
 
 /// What others than the group of a node do with it.
@@ -46,6 +47,7 @@ impl Again {
         let mut again = Again { guests: vec![Vec::new(); all.groups.len()], shown: keep.to_vec() };
         let mut readers: Vec<Readers> = vec![Readers::new(); n];
         for i in (0..n).rev().filter(|&i| !list.is_leaf(i)) {
+            pause(i);
             let home = all.of[i];
             let outside: Readers = readers[i].iter().copied().filter(|&g| g != home).collect();
             let inlined = home != ALONE && !keep[i] && !outside.is_empty() && again.pays(&search, i, &outside);

@@ -11,6 +11,7 @@ use covector_array::kernels::{LinkOp, Reduction, folds_channels};
 use covector_array::{DType, Shape};
 use smallvec::SmallVec;
 
+use super::schedule::pause;
 use crate::Tensor;
 use crate::primitive::Fused;
 use crate::walk::Listing;
@@ -182,9 +183,14 @@ fn repeated(from: &Shape, to: &Shape) -> Option<usize> {
 impl Groups {
     pub fn new(list: &Listing) -> Groups {
         let n = list.nodes.len();
-        let roles: Vec<Option<Role>> = (0..n).map(|i| role(list, i)).collect();
+        let at = |i| {
+            pause(i);
+            role(list, i)
+        };
+        let roles: Vec<Option<Role>> = (0..n).map(at).collect();
         let mut all = Groups { groups: Vec::new(), roles, of: vec![ALONE; n], narrow: vec![false; n] };
         for i in by_level(list, &all.roles) {
+            pause(i);
             if let Some(role) = all.roles[i] {
                 all.place(list, i, role);
             }

@@ -66,9 +66,14 @@ fn evaluate<'a>(
         return Ok(());
     }
     let targets: Vec<Tensor> = iter::once(first).chain(second).chain(targets).cloned().collect();
-    let list = Listing::walk(&targets, |t| !t.is_evaluated());
-    let keep = kept(&list, &targets);
-    let plan = make_plan(&list, &keep);
+    // A graph of hundreds of thousands of nodes takes seconds to plan.
+    let planned = threads::try_here(|| {
+        let list = Listing::walk(&targets, |t| !t.is_evaluated());
+        let keep = kept(&list, &targets);
+        let plan = make_plan(&list, &keep);
+        (list, keep, plan)
+    });
+    let (list, keep, plan) = planned.map_err(|_| interrupted())?;
     let leaf = |i: usize| list.nodes[i].cached().cloned();
     let values = run_checked(&list, &plan, &keep, &leaf)?;
     for (position, value) in values {
@@ -126,7 +131,7 @@ fn is_over(i: usize, pays: bool) -> bool {
     threads::is_stopping() || ((i + 1).is_multiple_of(STEPS_BETWEEN[usize::from(pays)]) && threads::ask_watch())
 }
 
-fn interrupted() -> Error {
+pub(crate) fn interrupted() -> Error {
     Error::new("interrupted").of_kind(ErrorKind::Interrupted)
 }
 

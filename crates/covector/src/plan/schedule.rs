@@ -52,6 +52,13 @@ pub(crate) struct Made {
     pub keep: bool,
 }
 
+/// A place in a loop over nodes or steps where planning may be given up, once in a while.
+pub(super) fn pause(i: usize) {
+    if i.is_multiple_of(1024) {
+        covector_array::threads::pause();
+    }
+}
+
 /// The slot of what no slot holds.
 pub(super) const OUTSIDE: u32 = u32::MAX;
 
@@ -61,9 +68,12 @@ impl Plan {
         let all = Groups::new(list);
         let n = list.nodes.len();
         let again = Again::new(list, &all, keep);
-        let groups = all.groups.iter().zip(&again.guests).filter(|(g, _)| !g.members.is_empty());
-        let mut steps: Vec<Step> =
-            groups.filter_map(|(group, guests)| pass(list, &all, group, guests, &again.shown, keep)).collect();
+        let groups = all.groups.iter().zip(&again.guests).enumerate().filter(|(_, (g, _))| !g.members.is_empty());
+        let passed = |(i, (group, guests)): (usize, (&Group, &Vec<u32>))| {
+            pause(i);
+            pass(list, &all, group, guests, &again.shown, keep)
+        };
+        let mut steps: Vec<Step> = groups.filter_map(passed).collect();
         let alone = (0..n).filter(|&i| !list.is_leaf(i) && again.stands_alone(&all, i));
         let turned = turned(list, keep);
         steps.extend(alone.map(|i| Step { turned: turned[i], ..single(list, i, keep[i]) }));
@@ -97,6 +107,7 @@ impl Plan {
         let mut ready: BinaryHeap<_> = (0..steps.len()).filter(|&s| waits[s] == 0).map(place).collect();
         let mut order = Vec::with_capacity(steps.len());
         while let Some(Reverse((_, s))) = ready.pop() {
+            pause(order.len());
             order.push(s);
             for &user in &users[s] {
                 waits[user as usize] -= 1;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use covector_array::threads;
+
 use crate::labels::{self, Names};
 use crate::marks::{Marks, Scope};
 use crate::ops::leaf::{Argument, Placeholder};
@@ -150,7 +152,8 @@ impl Program {
         }
         crate::try_eval(self.outside())?;
         Arc::make_mut(&mut self.list).share_constants();
-        Ok(Some(Prepared::new(self.list, &self.arguments, &self.results)))
+        let planned = threads::try_here(|| Prepared::new(self.list, &self.arguments, &self.results));
+        planned.map(Some).map_err(|_| crate::plan::interrupted())
     }
 
     /// The same program with the captured tensors as further arguments, after the given ones.

@@ -12,7 +12,17 @@ import inspect
 from covector import _core
 from covector._core import _nn
 from covector.nn import functional
-from covector.nn._module import Module, ModuleDict, ModuleList, Parameter, Sequential, keyed, next_key
+from covector.nn._functions import (
+    BCELoss, BCEWithLogitsLoss, CELU, ChannelShuffle, CircularPad1d, CircularPad2d, CircularPad3d, ConstantPad1d, ConstantPad2d,
+    ConstantPad3d, CosineEmbeddingLoss, CosineSimilarity, CrossEntropyLoss, Dropout1d, Dropout2d, Dropout3d, ELU, Flatten, Fold,
+    GELU, GLU, GaussianNLLLoss, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, HingeEmbeddingLoss, HuberLoss, Identity, KLDivLoss,
+    L1Loss, LeakyReLU, LogSigmoid, LogSoftmax, MSELoss, MarginRankingLoss, Mish, MultiLabelSoftMarginLoss, NLLLoss, PReLU,
+    PairwiseDistance, PixelShuffle, PixelUnshuffle, PoissonNLLLoss, ReLU, ReLU6, ReflectionPad1d, ReflectionPad2d,
+    ReflectionPad3d, ReplicationPad1d, ReplicationPad2d, ReplicationPad3d, SELU, SiLU, Sigmoid, SmoothL1Loss, SoftMarginLoss,
+    Softmax, Softmin, Softplus, Softshrink, Softsign, Tanh, Tanhshrink, Threshold, TripletMarginLoss, Unflatten, Unfold, Upsample,
+    ZeroPad1d, ZeroPad2d, ZeroPad3d,
+)  # fmt: skip
+from covector.nn._module import Module, ModuleDict, ModuleList, Parameter, ParameterDict, ParameterList, Sequential, keyed, next_key
 
 
 class _Part:
@@ -31,11 +41,12 @@ class _Part:
 class _Layer(Module):
     """A layer of `covector-nn`, with the parameters that it begins with."""
 
-    def _begin(self, layer, dtype, device):
+    def _begin(self, made, dtype, device):
+        layer, recipe = made
         Module.__init__(self)
         if device not in (None, "cpu"):
             raise ValueError(f'there is no device {device!r}: arrays live on the "cpu"')
-        self.__dict__["_layer"] = layer
+        self.__dict__.update(_layer=layer, _recipe=recipe)
         self._parameters.update(layer.parameters())
         self._buffers.update(layer.state())
         if dtype is not None:
@@ -71,6 +82,25 @@ class _Layer(Module):
         """How it was made."""
         return self.__dict__.get("_told", "")
 
+    # Copies and pickles hold how the layer was made: it is made again, and given its arrays.
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name != "_layer"}
+
+    def __setstate__(self, state):
+        name, args, kwargs = state["_recipe"]
+        make, key = getattr(_nn, name), {}
+        if "key" in inspect.signature(make).parameters:
+            key = {"key": _core._random.key(0)}
+        self.__dict__.update(state, _layer=make(*args, **dict(kwargs), **key))
+
+
+def _made(name, *args, key=None, **kwargs):
+    """A layer of Rust, and how it was made."""
+    key = {} if key is None else {"key": key}
+    plain = lambda value: tuple(value) if isinstance(value, list) else value
+    recipe = name, tuple(map(plain, args)), tuple((name, plain(value)) for name, value in kwargs.items())
+    return getattr(_nn, name)(*args, **kwargs, **key), recipe
+
 
 def _signature(make, more=()):
     """That of a constructor in Rust, of a method, with what every layer takes besides."""
@@ -81,13 +111,14 @@ def _signature(make, more=()):
     return inspect.Signature(parameters)
 
 
-def _layer(name, make=None):
+def _layer(name, made=None):
     """The class of a layer, from its constructor in Rust."""
-    make = make or getattr(_nn, name)
+    made = made or name
+    make = getattr(_nn, made)
     signature = _signature(make, (("device", None), ("dtype", None)))
 
     def __init__(self, *args, device=None, dtype=None, **kwargs):
-        layer = make(*args, **kwargs)
+        layer = _made(made, *args, **kwargs)
         given = signature.bind(self, *args, **kwargs)
         given.apply_defaults()
         self._begin(layer, dtype, device)
@@ -108,8 +139,8 @@ AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d = (_layer(f"AdaptiveAvgP
 LayerNorm = _layer("LayerNorm")
 RMSNorm = _layer("RMSNorm")
 GroupNorm = _layer("GroupNorm")
-InstanceNorm1d, InstanceNorm2d, InstanceNorm3d = (_layer(f"InstanceNorm{d}d", _nn.InstanceNorm) for d in (1, 2, 3))
-BatchNorm1d, BatchNorm2d, BatchNorm3d = (_layer(f"BatchNorm{d}d", _nn.BatchNorm) for d in (1, 2, 3))
+InstanceNorm1d, InstanceNorm2d, InstanceNorm3d = (_layer(f"InstanceNorm{d}d", "InstanceNorm") for d in (1, 2, 3))
+BatchNorm1d, BatchNorm2d, BatchNorm3d = (_layer(f"BatchNorm{d}d", "BatchNorm") for d in (1, 2, 3))
 Dropout = _layer("Dropout")
 
 
@@ -159,21 +190,20 @@ class MultiheadAttention(_Layer):
         device=None, dtype=None,
     ):  # fmt: skip
         options = {"kv_heads": kv_heads, "positions": positions}
-        self._begin(_nn.MultiheadAttention(embed_dim, num_heads, dropout, bias, key=key, **options), dtype, device)
+        self._begin(_made("MultiheadAttention", embed_dim, num_heads, dropout, bias, key=key, **options), dtype, device)
         options = {name: value for name, value in options.items() if value is not None}
         given = {"embed_dim": embed_dim, "num_heads": num_heads, "dropout": dropout, "bias": bias, **options}
         self._tell({**given, "batch_first": batch_first})
 
     def forward(
-        self, query, key, value, key_padding_mask=None, need_weights=False, attn_mask=None, average_attn_weights=True,
+        self, query, key, value, key_padding_mask=None, need_weights=True, attn_mask=None, average_attn_weights=True,
         is_causal=False,
     ):  # fmt: skip
-        """`(y, None)`: the attention of queries to keys and values. Masks are true where nobody attends, as in PyTorch.
+        """`(y, weights)`: the attention of queries to keys and values. Masks are true where nobody attends, as in PyTorch.
 
-        The weights are never stored, so they cannot be given.
+        The weights are the mean over the heads, or those of each with `average_attn_weights=False`; they are computed if they
+        are read, and None without `need_weights`.
         """
-        if need_weights:
-            raise ValueError("attention weights are not kept\n  hint: call it with need_weights=False")
         inputs = [_core.asarray(x) for x in (query, key, value)]
         single = inputs[0].ndim == 2
         if single:
@@ -185,8 +215,13 @@ class MultiheadAttention(_Layer):
             heads = self.num_heads
             attn_mask = _core.asarray(attn_mask)
             attn_mask = _core.reshape(attn_mask, (attn_mask.shape[0] // heads, heads, *attn_mask.shape[1:]))
-        y = self._run(*inputs, masks=[_attended(attn_mask, key_padding_mask)], causal=[is_causal])[0]
-        return (y[0] if single else y if self.batch_first else _swapped(y)), None
+        masks = [_attended(attn_mask, key_padding_mask)]
+        y, *weights = self._run(*inputs, masks=masks, causal=[is_causal], weights=bool(need_weights))
+        y = y[0] if single else y if self.batch_first else _swapped(y)
+        if not weights:
+            return y, None
+        weights = _core.mean(weights[0], axis=1) if average_attn_weights else weights[0]
+        return y, weights[0] if single else weights
 
 
 class _Transformer(_Layer):
@@ -194,9 +229,8 @@ class _Transformer(_Layer):
         self, d_model, nhead, dim_feedforward=2048, dropout=0.1, activation="relu", layer_norm_eps=1e-5, batch_first=False,
         norm_first=False, bias=True, *, key=None, device=None, dtype=None,
     ):  # fmt: skip
-        make = getattr(_nn, self._make)
         sizes = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, norm_first, bias)
-        self._begin(make(*sizes, key=key), dtype, device)
+        self._begin(_made(self._make, *sizes, key=key), dtype, device)
         self._tell({
             "d_model": d_model, "nhead": nhead, "dim_feedforward": dim_feedforward, "dropout": dropout, "activation": activation,
             "layer_norm_eps": layer_norm_eps, "batch_first": batch_first, "norm_first": norm_first, "bias": bias,
@@ -280,8 +314,7 @@ class TransformerDecoder(Module):
 
 class _Recurrent(_Layer):
     def _make(self, sizes, options, batch_first, key, device, dtype):
-        layer = getattr(_nn, type(self)._name)(*sizes, **options, key=key)
-        self._begin(layer, dtype, device)
+        self._begin(_made(self._name, *sizes, **options, key=key), dtype, device)
         self._tell({"input_size": sizes[0], "hidden_size": sizes[1], "num_layers": sizes[2], **options, "batch_first": batch_first})
 
     def _unroll(self, x, hidden, mask):
@@ -344,66 +377,51 @@ class LSTM(_Recurrent):
         return y, (h, c)
 
 
-def _function(name, f, options=""):
-    """A module without parameters: a function of the registry, with options that are fixed when it is made."""
-    kinds = inspect.Parameter
-    parameters = [kinds("self", kinds.POSITIONAL_OR_KEYWORD)]
-    for option in filter(None, options.split(", ")):
-        key, _, default = option.partition("=")
-        default = eval(default, {"inf": float("inf")}) if default else kinds.empty  # noqa: S307 - texts of this file
-        parameters.append(kinds(key, kinds.POSITIONAL_OR_KEYWORD, default=default))
-    signature = inspect.Signature(parameters)
-    names = [p.name for p in parameters[1:]]
+class _Cell(_Layer):
+    def __init__(self, input_size, hidden_size, bias=True, *, key=None, device=None, dtype=None):
+        made = _made(self._name, input_size, hidden_size, 1, bias=bias, key=key)
+        self._begin(made, dtype, device)
+        self.__dict__["_parameters"] = {name.removesuffix("_l0"): p for name, p in self._parameters.items()}
+        self._tell({"input_size": input_size, "hidden_size": hidden_size, "bias": bias})
 
-    def __init__(self, *args, **kwargs):
-        Module.__init__(self)
-        given = signature.bind(self, *args, **kwargs)
-        given.apply_defaults()
-        for key in names:
-            self.register_buffer(key, x) if isinstance(x := given.arguments[key], _core.Array) else setattr(self, key, x)
+    def _step(self, x, hidden):
+        x = _core.asarray(x)
+        at = (None,) * (3 - x.ndim)
+        hidden = [_core.asarray(h)[at] if x.ndim == 1 else _core.asarray(h)[None] for h in hidden]
+        _, *hidden = self._run(x[:, None] if x.ndim == 2 else x[None, None], hidden=hidden)
+        return [h[0] if x.ndim == 2 else h[0, 0] for h in hidden]
 
-    def forward(self, *inputs):
-        """The function of the inputs."""
-        return f(*inputs, **{key: getattr(self, key) for key in names})
-
-    def extra_repr(self):
-        """How it was made."""
-        return ", ".join(f"{key}={getattr(self, key)!r}" for key in names)
-
-    __init__.__signature__ = signature
-    members = {"_plain": True, "__init__": __init__, "forward": forward, "extra_repr": extra_repr, "__doc__": f.__doc__, "__module__": __name__}
-    return type(name, (Module,), members)
+    def forward(self, input, hx=None):
+        """The state after one step, from `[batch, features]` or `[features]` and the state before, which is 0 if it is not given."""
+        return self._step(input, [] if hx is None else [hx])[0]
 
 
-F = functional
-ReLU = _function("ReLU", F.relu)
-ReLU6 = _function("ReLU6", F.relu6)
-LeakyReLU = _function("LeakyReLU", F.leaky_relu, "negative_slope=0.01")
-ELU = _function("ELU", F.elu, "alpha=1.0")
-SELU = _function("SELU", F.selu)
-GELU = _function("GELU", F.gelu, "approximate='none'")
-SiLU = _function("SiLU", F.silu)
-Mish = _function("Mish", F.mish)
-Softplus = _function("Softplus", F.softplus)
-Sigmoid = _function("Sigmoid", F.sigmoid)
-LogSigmoid = _function("LogSigmoid", F.logsigmoid)
-Tanh = _function("Tanh", F.tanh)
-Hardtanh = _function("Hardtanh", F.hardtanh, "min_val=-1.0, max_val=1.0")
-Softmax = _function("Softmax", F.softmax, "dim=-1")
-LogSoftmax = _function("LogSoftmax", F.log_softmax, "dim=-1")
-Flatten = _function("Flatten", _core.flatten, "start=1, end=-1")
-Identity = _function("Identity", F.identity)
-MSELoss = _function("MSELoss", F.mse_loss, "reduction='mean'")
-L1Loss = _function("L1Loss", F.l1_loss, "reduction='mean'")
-HuberLoss = _function("HuberLoss", F.huber_loss, "reduction='mean', delta=1.0")
-NLLLoss = _function("NLLLoss", F.nll_loss, "weight=None, ignore_index=-100, reduction='mean'")
-CrossEntropyLoss = _function(
-    "CrossEntropyLoss", F.cross_entropy, "weight=None, ignore_index=-100, reduction='mean', label_smoothing=0.0"
-)
-BCEWithLogitsLoss = _function(
-    "BCEWithLogitsLoss", F.binary_cross_entropy_with_logits, "weight=None, reduction='mean', pos_weight=None"
-)
-KLDivLoss = _function("KLDivLoss", F.kl_div, "reduction='mean', log_target=False")
+class GRUCell(_Cell):
+    """One step of gated recurrent units."""
+
+    _name = "GRU"
+
+
+class LSTMCell(_Cell):
+    """One step of long short-term memory."""
+
+    _name = "LSTM"
+
+    def forward(self, input, hx=None):
+        """`(h, c)` after one step, from `[batch, features]` or `[features]` and those before, which are 0 if they are not given."""
+        return tuple(self._step(input, () if hx is None else hx))
+
+
+class RNNCell(_Cell):
+    """One step of the plain recurrence, with `nonlinearity` "tanh" or "relu"."""
+
+    _name = "RNN"
+
+    def __init__(self, input_size, hidden_size, bias=True, nonlinearity="tanh", *, key=None, device=None, dtype=None):
+        made = _made(self._name, input_size, hidden_size, 1, bias=bias, nonlinearity=nonlinearity, key=key)
+        self._begin(made, dtype, device)
+        self.__dict__["_parameters"] = {name.removesuffix("_l0"): p for name, p in self._parameters.items()}
+        self._tell({"input_size": input_size, "hidden_size": hidden_size, "bias": bias, "nonlinearity": nonlinearity})
 
 
 def clip_grad_norm_(parameters, max_norm):

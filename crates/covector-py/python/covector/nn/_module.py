@@ -47,13 +47,6 @@ def next_key():
     return _core._random.fold_in(given[0], given[1])
 
 
-def _plain(value):
-    """What text tells all of: numbers, text, and tuples of them."""
-    if isinstance(value, tuple):
-        return all(map(_plain, value))
-    return value is None or isinstance(value, (bool, int, float, str))
-
-
 # No function here refers to itself by a closure: such cycles would keep parameters until they are collected.
 def _collect(module, path, found):
     """Notes a module and all inside by what they are, each with its first path."""
@@ -61,30 +54,6 @@ def _collect(module, path, found):
         found[id(module)] = path, module
         for name, child in module._modules.items():
             _collect(child, f"{path}.{name}" if path else name, found)
-
-
-def _copied(module, path, leaves, modules, arrays):
-    """A copy of a module with other leaves, by path; what is shared inside stays shared."""
-    known = modules.get(id(module))
-    if known is not None:
-        return known
-    if module._plain and not module._buffers:
-        return module
-    known = modules[id(module)] = object.__new__(type(module))
-    inside, own = known.__dict__, module.__dict__
-    inside.update(own)
-    for held in ("_parameters", "_buffers"):
-        new = inside[held] = {}
-        for name, x in own[held].items():
-            found = leaves.get(f"{path}.{name}" if path else name)
-            if found is not None:
-                arrays[id(x)] = found
-            new[name] = arrays.get(id(x), x)
-    inside["_modules"] = {
-        name: _copied(child, f"{path}.{name}" if path else name, leaves, modules, arrays)
-        for name, child in own["_modules"].items()
-    }
-    return known
 
 
 class Module:
@@ -292,36 +261,15 @@ class Module:
 
     def __tree__(self, buffers):
         """The leaves by path, for transformations: the parameters, and the buffers if they are wanted."""
-        found, seen, leaves = {}, set(), {}
-        _collect(self, "", found)
-        for held in ("_parameters", "_buffers") if buffers else ("_parameters",):
-            for path, module in found.values():
-                for name, x in module.__dict__[held].items():
-                    if id(x) not in seen:
-                        seen.add(id(x))
-                        leaves[f"{path}.{name}" if path else name] = x
-        return leaves
+        return _core._nn.module_leaves(self, buffers)
 
     def __with_tree__(self, leaves):
         """A copy of the module with other leaves; what is not among them is shared with this one."""
-        return _copied(self, "", leaves, {}, {})
+        return _core._nn.module_with(self, leaves)
 
     def __tree_key__(self):
         """All but the leaves as text, or None if text cannot tell: compiled functions are recorded anew if it changes."""
-        parts, first = [], {}
-        for path, module in self.named_modules():
-            parts.append(f"{path}:{type(module).__qualname__}@{id(type(module))}")
-            for name, value in module.__dict__.items():
-                if name in ("_parameters", "_buffers", "_modules"):
-                    # What stands at several places is told by the first of them.
-                    parts.append(str([(key, first.setdefault(id(x), len(first))) for key, x in value.items()]))
-                elif isinstance(value, _core._nn.Layer):
-                    continue  # its class and `_told` say all of it
-                elif not _plain(value):
-                    return None
-                else:
-                    parts.append(f"{name}={value!r}")
-        return ";".join(parts)
+        return _core._nn.module_told(self)
 
     def extra_repr(self):
         """What is printed between the brackets."""
@@ -394,6 +342,67 @@ class ModuleList(_Listed):
     @staticmethod
     def _of(modules):
         return ModuleList(modules)
+
+
+class ParameterList(Module):
+    """Parameters in a list, each a part of the module that holds the list."""
+
+    def __init__(self, parameters=()):
+        super().__init__()
+        self.extend(parameters)
+
+    def append(self, parameter):
+        """One more at the end."""
+        self.register_parameter(str(len(self)), parameter if isinstance(parameter, Parameter) else Parameter(parameter))
+        return self
+
+    def extend(self, parameters):
+        """Several more at the end."""
+        for parameter in parameters:
+            self.append(parameter)
+        return self
+
+    def __len__(self):
+        return len(self._parameters)
+
+    def __iter__(self):
+        return iter(self._parameters.values())
+
+    def __getitem__(self, index):
+        return list(self._parameters.values())[index]
+
+
+class ParameterDict(Module):
+    """Parameters by name, each a part of the module that holds the dict."""
+
+    def __init__(self, parameters=None):
+        super().__init__()
+        for name, parameter in (parameters or {}).items():
+            self[name] = parameter
+
+    def __setitem__(self, name, parameter):
+        self.register_parameter(name, parameter if isinstance(parameter, Parameter) else Parameter(parameter))
+
+    def __getitem__(self, name):
+        return self._parameters[name]
+
+    def __len__(self):
+        return len(self._parameters)
+
+    def __iter__(self):
+        return iter(self._parameters)
+
+    def keys(self):
+        """The names."""
+        return self._parameters.keys()
+
+    def values(self):
+        """The parameters."""
+        return self._parameters.values()
+
+    def items(self):
+        """Names and parameters."""
+        return self._parameters.items()
 
 
 class ModuleDict(Module):

@@ -29,8 +29,18 @@ clip_grad_norm = _optim.clip_grad_norm
 clip_grad_value = _optim.clip_grad_value
 
 
-def _rate(lr, step):
-    return float(lr(step)) if callable(lr) else float(lr)
+def _rate(lr, steps):
+    """The learning rate of the next step: a number, or an array of 0 axes."""
+    if not callable(lr):
+        return lr if isinstance(lr, _core.Array) else float(lr)
+    try:
+        steps = int(steps)
+    except ValueError as error:
+        raise ValueError(
+            "a schedule goes by the number of the step, which is not known while a step is compiled\n"
+            "  hint: use `optimizer.compile(loss)`, or give the rate as an array: `optimizer.step(.., lr=rate)`"
+        ) from error
+    return float(lr(steps))
 
 
 class Optimizer:
@@ -68,27 +78,24 @@ class Optimizer:
             p.requires_grad_()
         self.param_groups.append({**self.defaults, **group, "params": given})
 
-    def _chosen(self, parameters, step, lr):
-        """The rules and the learning rates for a tree: one for all, or one for each path."""
+    def _groups(self, parameters):
+        """The rules, and which of them each parameter of a tree follows; and the learning rates of the rules."""
         if not self.groups:
             if self._single is None:
                 self._single = self._own(self.defaults)[0]
-            return [self._single], [_rate(self.defaults["lr"] if lr is None else lr, step)]
-        chosen = list(self._rules(_optim.paths(parameters)))
-        return [rule for rule, _ in chosen], [_rate(rate if lr is None else lr, step) for _, rate in chosen]
-
-    def _rules(self, paths):
-        """The rule and the learning rate for each path."""
-        made = {}
-        for path, _ in paths:
+            return ([self._single], []), [self.defaults["lr"]]
+        made, chosen = {}, []
+        for path, _ in _optim.paths(parameters):
             pattern = next((pattern for pattern in self.groups if _optim.fits(pattern, path)), None)
             if pattern not in made:
                 options = self.groups.get(pattern, {})
                 if isinstance(options, Optimizer):
-                    made[pattern] = options._own(options.defaults)
+                    own = options._own(options.defaults)
                 else:
-                    made[pattern] = self._own({**self.defaults, **options})
-            yield made[pattern]
+                    own = self._own({**self.defaults, **options})
+                made[pattern] = len(made), *own
+            chosen.append(made[pattern][0])
+        return ([rule for _, rule, _ in made.values()], chosen), [rate for _, _, rate in made.values()]
 
     def _own(self, options):
         unknown = set(options) - set(self.defaults)
@@ -98,8 +105,8 @@ class Optimizer:
 
     def init(self, parameters):
         """The state before the first step of a tree of parameters: a dict of arrays, to be saved with them."""
-        rules = [rule for rule, _ in self._rules(_optim.paths(parameters))]
-        return {"steps": _core.asarray(0), "slots": _optim.start(rules, parameters)}
+        groups, _ = self._groups(parameters)
+        return {"steps": _core.asarray(0), "slots": _optim.start(groups, parameters)}
 
     def step(self, parameters=None, gradients=None, state=None, *, lr=None):
         """Without arguments: the parameters this optimiser was given follow the gradients that `backward` has left.
@@ -110,10 +117,14 @@ class Optimizer:
             return self._step_leaves(parameters)
         if state is None:
             raise TypeError("the step of a tree needs its state: the first is `optimizer.init(parameters)`")
-        steps = int(state["steps"])
-        rules, rates = self._chosen(parameters, steps, lr)
-        new, slots = _optim.step(rules, rates, parameters, gradients, state["slots"], steps + 1)
-        return new, {"steps": _core.asarray(steps + 1), "slots": slots}
+        groups, rates = self._groups(parameters)
+        rates = self._rates(rates, state, lr)
+        new, slots, steps = _optim.step(groups, rates, parameters, gradients, (state["steps"], state["slots"]))
+        return new, {"steps": steps, "slots": slots}
+
+    @staticmethod
+    def _rates(rates, state, lr):
+        return [_rate(rate if lr is None else lr, state["steps"]) for rate in rates]
 
     def minimize(self, loss, parameters, state, *args, lr=None, has_aux=False, **kwargs):
         """`(loss, parameters, state)` after a step down the gradient of `loss(parameters, *args, **kwargs)`, as one evaluation.
@@ -121,12 +132,37 @@ class Optimizer:
         It is `value_and_grad` and `step` in one, without the gradients being stored. With `has_aux=True` the function gives
         a pair, and so is the first result.
         """
-        steps = int(state["steps"])
-        rules, rates = self._chosen(parameters, steps, lr)
-        value, other, new, slots = _optim.minimize(
-            loss, (args, kwargs), has_aux, rules, rates, parameters, state["slots"], steps + 1
-        )
-        return (value, other) if has_aux else value, new, {"steps": _core.asarray(steps + 1), "slots": slots}
+        groups, rates = self._groups(parameters)
+        rates = self._rates(rates, state, lr)
+        return self._minimized(loss, (args, kwargs), has_aux, groups, rates, parameters, state)
+
+    @staticmethod
+    def _minimized(loss, arguments, has_aux, groups, rates, parameters, state):
+        state = state["steps"], state["slots"]
+        value, other, new, slots, steps = _optim.minimize(loss, arguments, has_aux, groups, rates, parameters, state)
+        return (value, other) if has_aux else value, new, {"steps": steps, "slots": slots}
+
+    def compile(self, loss, *, has_aux=False):
+        """`minimize` for one loss, recorded and planned at the first call and then run without the interpreter.
+
+        `step = optimizer.compile(loss)` makes a function: `loss, parameters, state = step(parameters, state, *args, **kwargs)`
+        gives what `minimize(loss, parameters, state, *args, **kwargs)` gives, to the last bits of a division or two, in less
+        time. The loss must get all that changes as arguments; what it captures is fixed when it is recorded. The number of the
+        step and the learning rate are arguments of the plan: `lr` and schedules work as in `minimize` and cost no new plan.
+        """
+
+        def descend(parameters, state, rates, args, kwargs):
+            groups, _ = self._groups(parameters)
+            return self._minimized(loss, (args, kwargs), has_aux, groups, rates, parameters, state)
+
+        compiled = _core.compile(descend)
+
+        def step(parameters, state, *args, lr=None, **kwargs):
+            _, rates = self._groups(parameters)
+            rates = [_core.asarray(rate, dtype=_core.float64) for rate in self._rates(rates, state, lr)]
+            return compiled(parameters, state, rates, args, kwargs)
+
+        return step
 
     def _step_leaves(self, closure):
         if not self.param_groups:
@@ -142,11 +178,12 @@ class Optimizer:
                 if p.grad is None:
                     continue
                 if path not in self._slots:
-                    self._slots.update({path: _optim.start([rule], p.detach())[""]})
+                    self._slots.update({path: _optim.start(([rule], []), p.detach())[""]})
                 rules.append(rule)
                 rates.append(_rate(rate, self._steps))
                 leaves.append((path, p))
-        self._slots.update(_optim.step_leaves(rules, rates, leaves, self._slots, self._steps + 1))
+        groups = rules, list(range(len(rules)))
+        self._slots.update(_optim.step_leaves(groups, rates, leaves, self._slots, self._steps))
         self._steps += 1
         return loss
 
