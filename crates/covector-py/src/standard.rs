@@ -206,15 +206,17 @@ fn linspace(
     endpoint: bool,
 ) -> Object {
     check_device("device", device)?;
-    let dtype = wanted(dtype)?.unwrap_or(DType::F32);
     let (from, to) = (bound(start)?, bound(stop)?);
+    let complex = [&from, &to].iter().any(|b| matches!(b, Operand::Complex(_)));
+    let dtype = wanted(dtype)?.unwrap_or(if complex { DType::C64 } else { DType::F32 });
     wrap(
         start.py(),
         run(start.py(), || {
             if endpoint {
                 return ops::create::try_linspace(from, to, num, dtype);
             }
-            let all = ops::create::try_linspace(from, to, num + 1, DType::F64)?;
+            let wide = if dtype.is_complex() { DType::C128 } else { DType::F64 };
+            let all = ops::create::try_linspace(from, to, num + 1, wide)?;
             all.try_i(covector::Index::Span(covector::Span::bounds(None, Some(num as i64), 1)))?.try_cast(dtype)
         })?,
     )
