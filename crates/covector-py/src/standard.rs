@@ -65,13 +65,15 @@ fn from_dlpack(x: &Bound<'_, PyAny>, device: Any<'_, '_>, copy: Option<bool>) ->
     wrap(x.py(), import(x, copy)?)
 }
 
-/// The same numbers in another dtype.
+/// The same numbers in another dtype; without `copy` the array itself, if it has the dtype.
 #[pyfunction]
 #[pyo3(signature = (x, dtype, /, *, copy = true, device = None))]
 fn astype(x: &Bound<'_, PyAny>, dtype: &Bound<'_, PyAny>, copy: bool, device: Any<'_, '_>) -> Object {
     check_device("device", device)?;
-    let _ = copy;
     let (tensor, dtype) = (to_tensor(x)?, parse(dtype)?);
+    if !copy && tensor.dtype() == dtype && x.cast::<PyArray>().is_ok() {
+        return Ok(x.clone().unbind());
+    }
     wrap(x.py(), run(x.py(), || tensor.try_cast(dtype))?)
 }
 

@@ -168,6 +168,17 @@ def test_ranges(start, stop, step):
     same(cv.linspace(start, stop, n, endpoint=False, dtype=cv.float64), np.linspace(start, stop, n, endpoint=False), rtol=1e-9)
 
 
+def test_astype_without_a_copy_is_the_array():
+    """The standard: of an array that has the dtype, `copy=False` returns the array itself; else it is a new one."""
+    x = cv.ones(3)
+    for same_one in (cv.astype(x, cv.float32, copy=False), x.astype("float32", copy=False)):
+        assert same_one is x
+    others = [cv.astype(x, cv.float32), x.astype(cv.float32), cv.astype(x, cv.float64, copy=False), x.astype("float64", copy=False)]
+    x[0] = 5.0
+    assert same_one.tolist() == [5.0, 1.0, 1.0]
+    assert all(y.tolist() == [1.0, 1.0, 1.0] for y in others)
+
+
 @pytest.mark.parametrize("endpoint", [True, False])
 def test_linspace_begins_and_ends_where_it_is_told(endpoint):
     for start, stop in [(2.0**-23, -49.0), (-49.0, 2.0**-23), (0.1, -0.7), (0.3, 0.3), (1e30, -1.0), (-0.1, 1e-30)]:
