@@ -35,8 +35,7 @@ impl<'a, T: Number> Level<'a, T> {
         if exponent.abs() <= T::USUAL {
             return Ok(Level { given, moved: None, exponent: 0 });
         }
-        let moved =
-            Mat::from_fn(given.nrows(), given.ncols(), |i, j| T::of(times(given[(i, j)].complex(), -exponent)));
+        let moved = Mat::from_fn(given.nrows(), given.ncols(), |i, j| T::of(times(given[(i, j)].complex(), -exponent)));
         Ok(Level { given, moved: Some(moved), exponent })
     }
 
@@ -94,9 +93,8 @@ mod tests {
             near(all[4], s[0] / size, size, tolerance);
             near(all[5], s[1] / size, size, tolerance);
             let (u, vh) = (&all[..4], &all[6..]);
-            let back = |i: usize, j: usize| {
-                (0..2).map(|k| u[2 * i + k] * (all[4 + k] / size) * vh[2 * k + j]).sum::<f64>()
-            };
+            let back =
+                |i: usize, j: usize| (0..2).map(|k| u[2 * i + k] * (all[4 + k] / size) * vh[2 * k + j]).sum::<f64>();
             for (i, wanted) in [3.0, 0.0, 4.0, 5.0].into_iter().enumerate() {
                 assert!((back(i / 2, i % 2) - wanted).abs() < 10.0 * tolerance, "{exponent}: element {i}");
             }
