@@ -1,5 +1,6 @@
 //! Linear algebra where it is hard: dependent columns, repeated values, choices that nothing determines, data that is refused.
 
+use covector::ops::concat::stack;
 use covector::ops::create::eye;
 use covector::registry::sample::{between, distinct, exactly, real, regular};
 use covector::{DType, ErrorKind, Tensor, grad, jvp, kernels::MatrixFault, vjp, vmap};
@@ -129,13 +130,18 @@ fn singular_matrices_have_cofactors_ranks_and_pseudoinverses() {
     let x = exactly(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0], [3, 3]);
     let minors = exactly(&[-3.0, 6.0, -3.0, 6.0, -12.0, 6.0, -3.0, 6.0, -3.0], [3, 3]);
     near(&grad(Tensor::det)(&x), &minors, 1e-12);
-    assert_eq!((x.matrix_rank(None).item::<i64>(), x.matrix_rank(Some(0.1)).item::<i64>()), (2, 1));
+    assert_eq!((x.matrix_rank(None).item::<i64>(), x.matrix_rank(Some(0.1.into())).item::<i64>()), (2, 1));
+    let (two, each) = (stack(&[x.clone(), x.clone()], 0), Tensor::from([1e-10f64, 0.1]));
+    assert_eq!(two.matrix_rank(Some(each.clone().into())).to_vec::<i64>(), [2, 1]);
+    let y = two.pinv(Some(each.into()));
+    assert_eq!(y.i(covector::s![0]).to_vec::<f64>(), x.pinv(Some(1e-10.into())).to_vec::<f64>());
+    assert_eq!(y.i(covector::s![1]).to_vec::<f64>(), x.pinv(Some(0.1.into())).to_vec::<f64>());
     let y = x.pinv(None);
     near(&x.matmul(&y).matmul(&x), &x, 1e-13);
     near(&y.matmul(&x).matmul(&y), &y, 1e-13);
     // Along matrices of the same rank the derivative is that of differences.
     let (u, v) = (real([4, 2]), distinct([2, 3]));
-    let low = |u: &Tensor| u.matmul(&v).pinv(Some(1e-10));
+    let low = |u: &Tensor| u.matmul(&v).pinv(Some(1e-10.into()));
     check_first_order(&one(low), std::slice::from_ref(&u)).unwrap();
     check_adjoint(&one(low), &[u]).unwrap();
     // The smallest of all solutions, and what is left of a right side that has none.

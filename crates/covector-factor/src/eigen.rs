@@ -9,7 +9,8 @@ use faer::linalg::solvers::Eigen;
 use faer::{Mat, MatRef};
 use num_complex::Complex;
 
-use crate::{MatrixFault, finite, settled, write};
+use crate::level::Level;
+use crate::{MatrixFault, settled, write};
 
 type C = Complex<f64>;
 
@@ -34,11 +35,11 @@ impl Kind {
 /// Eigenvalues and vectors of length 1.
 pub(crate) fn eig(a: MatRef<C>, out: &mut [C]) -> Result<(), MatrixFault> {
     let n = a.nrows();
-    finite(a)?;
+    let level = Level::of(a)?;
     if n == 0 {
         return Ok(());
     }
-    let (balanced, scale) = balanced(a);
+    let (balanced, scale) = balanced(level.matrix());
     let eigen = match Kind::of(balanced) {
         Kind::Real(a) => Eigen::new_from_real(a.as_ref()),
         Kind::Complex(a) => Eigen::new(a.as_ref()),
@@ -48,23 +49,23 @@ pub(crate) fn eig(a: MatRef<C>, out: &mut [C]) -> Result<(), MatrixFault> {
     let order = order(&found);
     let vectors = Mat::from_fn(n, n, |i, j| eigen.U()[(i, order[j])] * scale[i]);
     let (values, rest) = out.split_at_mut(n);
-    values.iter_mut().zip(&order).for_each(|(o, &i)| *o = found[i]);
+    values.iter_mut().zip(&order).for_each(|(o, &i)| *o = level.back(found[i]));
     write(settled(unit(vectors).as_ref()).0.as_ref(), rest);
     Ok(())
 }
 
 /// Eigenvalues.
 pub(crate) fn eigvals(a: MatRef<C>, out: &mut [C]) -> Result<(), MatrixFault> {
-    finite(a)?;
+    let level = Level::of(a)?;
     if a.nrows() == 0 {
         return Ok(());
     }
-    let found = match Kind::of(balanced(a).0) {
+    let found = match Kind::of(balanced(level.matrix()).0) {
         Kind::Real(a) => a.eigenvalues(),
         Kind::Complex(a) => a.eigenvalues(),
     }
     .map_err(|_| MatrixFault::NotConverged)?;
-    out.iter_mut().zip(order(&found)).for_each(|(o, i)| *o = found[i]);
+    out.iter_mut().zip(order(&found)).for_each(|(o, i)| *o = level.back(found[i]));
     Ok(())
 }
 

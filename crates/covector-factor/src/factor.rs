@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use faer::linalg::solvers::{Llt, PartialPivLu, Qr, SelfAdjointEigen, Svd};
 use faer::{Mat, Side};
 
-use crate::{MatrixFault, Number, View, adjoint, direction, finite, owned, real_value, scaled, settled, write};
+use crate::level::Level;
+use crate::{MatrixFault, Number, View, adjoint, direction, owned, real_value, scaled, settled, write};
 
 /// The lower factor, from the lower triangle.
 pub(crate) fn cholesky<T: Number>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
@@ -73,45 +74,45 @@ pub(crate) fn complement<T: Number>(q: View<T>, out: &mut [T]) -> Result<(), Mat
 /// Eigenvalues and vectors of the symmetric (Hermitian) matrix with this lower triangle.
 pub(crate) fn eigh<T: Number>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let n = a.nrows();
-    finite(a)?;
-    let eigen = SelfAdjointEigen::new(a, Side::Lower).map_err(|_| MatrixFault::NotConverged)?;
+    let level = Level::of(a)?;
+    let eigen = SelfAdjointEigen::new(level.matrix(), Side::Lower).map_err(|_| MatrixFault::NotConverged)?;
     let (values, vectors) = out.split_at_mut(n);
-    values.iter_mut().enumerate().for_each(|(i, o)| *o = T::real(eigen.S()[i].complex().re));
+    values.iter_mut().enumerate().for_each(|(i, o)| *o = T::real(level.back(eigen.S()[i].complex()).re));
     write(settled(eigen.U()).0.as_ref(), vectors);
     Ok(())
 }
 
 /// Eigenvalues of the symmetric (Hermitian) matrix with this lower triangle.
 pub(crate) fn eigvalsh<T: Number>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
-    finite(a)?;
-    let values = a.self_adjoint_eigenvalues(Side::Lower).map_err(|_| MatrixFault::NotConverged)?;
-    out.iter_mut().zip(&values).for_each(|(o, value)| *o = T::real(real_value::<T>(value)));
+    let level = Level::of(a)?;
+    let values = level.matrix().self_adjoint_eigenvalues(Side::Lower).map_err(|_| MatrixFault::NotConverged)?;
+    out.iter_mut().zip(&values).for_each(|(o, value)| *o = T::real(level.back(real_value::<T>(value).into()).re));
     Ok(())
 }
 
 /// U, the singular values and V transposed and conjugated of a matrix that is at least as tall as wide.
 pub(crate) fn svd<T: Number>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let (m, n) = (a.nrows(), a.ncols());
-    let svd = thin(a)?;
+    let level = Level::of(a)?;
+    let svd = thin(&level)?;
     let (left, turns) = settled(svd.U());
     let (u, rest) = out.split_at_mut(m * n);
     let (s, vh) = rest.split_at_mut(n);
     write(left.as_ref(), u);
-    s.iter_mut().enumerate().for_each(|(i, o)| *o = T::real(svd.S()[i].complex().re));
+    s.iter_mut().enumerate().for_each(|(i, o)| *o = T::real(level.back(svd.S()[i].complex()).re));
     write(adjoint(scaled(svd.V(), &turns).as_ref()).as_ref(), vh);
     Ok(())
 }
 
 /// Singular values.
 pub(crate) fn svdvals<T: Number>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
-    finite(a)?;
-    let values = owned(a).singular_values().map_err(|_| MatrixFault::NotConverged)?;
-    out.iter_mut().zip(&values).for_each(|(o, value)| *o = T::real(real_value::<T>(value)));
+    let level = Level::of(a)?;
+    let values = owned(level.matrix()).singular_values().map_err(|_| MatrixFault::NotConverged)?;
+    out.iter_mut().zip(&values).for_each(|(o, value)| *o = T::real(level.back(real_value::<T>(value).into()).re));
     Ok(())
 }
 
-/// The thin decomposition, signs as they come.
-pub(crate) fn thin<T: Number>(a: View<T>) -> Result<Svd<T>, MatrixFault> {
-    finite(a)?;
-    Svd::new_thin(a).map_err(|_| MatrixFault::NotConverged)
+/// The thin decomposition of the matrix at that level, signs as they come.
+pub(crate) fn thin<T: Number>(a: &Level<'_, T>) -> Result<Svd<T>, MatrixFault> {
+    Svd::new_thin(a.matrix()).map_err(|_| MatrixFault::NotConverged)
 }

@@ -6,6 +6,7 @@ use faer::{Mat, MatRef};
 use num_complex::Complex;
 
 use crate::factor::thin;
+use crate::level::Level;
 use crate::{MatrixFault, Number, View, adjoint, direction, finite, write};
 
 /// The derivative of the determinant by each element: `det(a) a⁻ᵀ`, from the singular values, so that it needs no inverse.
@@ -14,8 +15,9 @@ use crate::{MatrixFault, Number, View, adjoint, direction, finite, write};
 /// of the others.
 pub(crate) fn cofactor<T: Number>(a: View<T>, out: &mut [T]) -> Result<(), MatrixFault> {
     let n = a.nrows();
-    let svd = thin(a)?;
-    let s: Vec<f64> = (0..n).map(|i| svd.S()[i].complex().re).collect();
+    let level = Level::of(a)?;
+    let svd = thin(&level)?;
+    let s: Vec<f64> = (0..n).map(|i| level.back(svd.S()[i].complex()).re).collect();
     let mut others = vec![1.0; n];
     let (mut before, mut after) = (1.0, 1.0);
     for i in 0..n {
@@ -37,13 +39,14 @@ fn orientation<T: Number>(q: MatRef<T>) -> Complex<f64> {
     crate::solve::det(q, &mut number).map_or(Complex::new(1.0, 0.0), |()| direction(number[0].complex()))
 }
 
-/// The pseudoinverse; singular values of at most `part` of the largest count as 0.
+/// The pseudoinverse; singular values of at most `part` of the largest count as 0, and so do those that are 0.
 pub(crate) fn pinv<T: Number>(a: View<T>, part: f64, out: &mut [T]) -> Result<(), MatrixFault> {
-    let svd = thin(a)?;
+    let level = Level::of(a)?;
+    let svd = thin(&level)?;
     let k = a.nrows().min(a.ncols());
     let s: Vec<f64> = (0..k).map(|i| svd.S()[i].complex().re).collect();
-    let least = part * s.iter().copied().fold(0.0, f64::max);
-    let inverse = |j: usize| T::real(if s[j] > least { 1.0 / s[j] } else { 0.0 });
+    let least = part.max(0.0) * s.iter().copied().fold(0.0, f64::max);
+    let inverse = |j: usize| T::real(if s[j] > least { level.inverse_back(1.0 / s[j]) } else { 0.0 });
     let v = Mat::from_fn(a.ncols(), k, |i, j| svd.V()[(i, j)] * inverse(j));
     write((v * adjoint(svd.U())).as_ref(), out);
     Ok(())

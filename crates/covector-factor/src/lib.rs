@@ -11,6 +11,7 @@
 mod eigen;
 mod factor;
 mod functions;
+mod level;
 mod solve;
 
 use std::fmt;
@@ -59,8 +60,8 @@ pub enum MatrixOp {
     Cofactor,
     /// `[n, n] -> 2`: the sign of the determinant and the logarithm of its size.
     SlogDet,
-    /// `[m, n] -> [n, m]`: the pseudoinverse; singular values up to this part of the largest (bits of an f64) count as 0.
-    Pinv(u64),
+    /// `[m, n], [1, 1] -> [n, m]`: the pseudoinverse; singular values up to the second operand times the largest count as 0.
+    Pinv,
     /// `[n, n] -> [n, n]`: the exponential.
     Expm,
 }
@@ -162,6 +163,8 @@ pub fn factor_c128(
 trait Number: faer::traits::ComplexField + Copy + Default + Add<Output = Self> + Mul<Output = Self> {
     /// The type of the same kind with the most digits.
     type Wide: Number;
+    /// Up to this power of 2, and down to its inverse, squares of elements and their sums are far from overflow and underflow.
+    const USUAL: i32;
     /// The number as a complex one.
     fn complex(self) -> Complex<f64>;
     /// The number nearest to a complex one; a real type leaves the imaginary part out.
@@ -183,6 +186,7 @@ trait Number: faer::traits::ComplexField + Copy + Default + Add<Output = Self> +
 
 impl Number for f32 {
     type Wide = f64;
+    const USUAL: i32 = 30;
     fn complex(self) -> Complex<f64> {
         Complex::new(f64::from(self), 0.0)
     }
@@ -193,6 +197,7 @@ impl Number for f32 {
 
 impl Number for f64 {
     type Wide = f64;
+    const USUAL: i32 = 400;
     fn complex(self) -> Complex<f64> {
         Complex::new(self, 0.0)
     }
@@ -203,6 +208,7 @@ impl Number for f64 {
 
 impl Number for Complex<f64> {
     type Wide = Complex<f64>;
+    const USUAL: i32 = 400;
     fn complex(self) -> Complex<f64> {
         self
     }
@@ -240,7 +246,7 @@ fn one<T: Number>(op: MatrixOp, a: Matrix<T>, b: Matrix<T>, out: &mut [T]) -> Re
         MatrixOp::Det => solve::det(a, out),
         MatrixOp::Cofactor => functions::cofactor(a, out),
         MatrixOp::SlogDet => solve::slogdet(a, out),
-        MatrixOp::Pinv(part) => functions::pinv(a, f64::from_bits(part), out),
+        MatrixOp::Pinv => functions::pinv(a, b[(0, 0)].complex().re, out),
         MatrixOp::Expm => functions::expm(a, out),
     }
 }

@@ -105,11 +105,14 @@ impl PyArray {
         wrap(py, run(py, || x.try_reshape([-1i64]))?)
     }
 
-    /// The same numbers in another dtype.
+    /// The same numbers in another dtype; without `copy` the array itself, if it has the dtype.
     #[pyo3(signature = (dtype, *, copy = true))]
-    fn astype(&self, dtype: &Bound<'_, PyAny>, copy: bool) -> Object {
-        let _ = copy;
-        self.cast_to(dtype.py(), parse(dtype)?)
+    fn astype(this: &Bound<'_, Self>, dtype: &Bound<'_, PyAny>, copy: bool) -> Object {
+        let dtype = parse(dtype)?;
+        match !copy && this.get().tensor().dtype() == dtype {
+            true => Ok(this.clone().into_any().unbind()),
+            false => this.get().cast_to(this.py(), dtype),
+        }
     }
 
     /// The same numbers in another dtype, or on the device "cpu", where they are.

@@ -123,8 +123,9 @@ fn expanded(py: Python<'_>, x: Tensor, parts: Vec<Part>) -> PyResult<(Tensor, Ve
                 out.push(Part::Array(hits[0].clone()));
             }
             Part::Array(mask) if mask.dtype() == DType::Bool => {
-                let sizes = x.shape().get(axis..axis + mask.ndim());
-                if sizes != Some(&mask.shape()[..]) {
+                // The standard's rule: the size of the axis, or 0, which hits nothing.
+                let fits = |sizes: &[usize]| sizes.iter().zip(mask.shape().iter()).all(|(n, m)| m == n || *m == 0);
+                if !x.shape().get(axis..axis + mask.ndim()).is_some_and(fits) {
                     return Err(PyIndexError::new_err(format!(
                         "a mask of shape {} does not fit the axes from {axis} on of {}",
                         mask.shape(),

@@ -65,13 +65,15 @@ fn from_dlpack(x: &Bound<'_, PyAny>, device: Any<'_, '_>, copy: Option<bool>) ->
     wrap(x.py(), import(x, copy)?)
 }
 
-/// The same numbers in another dtype.
+/// The same numbers in another dtype; without `copy` the array itself, if it has the dtype.
 #[pyfunction]
 #[pyo3(signature = (x, dtype, /, *, copy = true, device = None))]
 fn astype(x: &Bound<'_, PyAny>, dtype: &Bound<'_, PyAny>, copy: bool, device: Any<'_, '_>) -> Object {
     check_device("device", device)?;
-    let _ = copy;
     let (tensor, dtype) = (to_tensor(x)?, parse(dtype)?);
+    if !copy && tensor.dtype() == dtype && x.cast::<PyArray>().is_ok() {
+        return Ok(x.clone().unbind());
+    }
     wrap(x.py(), run(x.py(), || tensor.try_cast(dtype))?)
 }
 
@@ -206,15 +208,17 @@ fn linspace(
     endpoint: bool,
 ) -> Object {
     check_device("device", device)?;
-    let dtype = wanted(dtype)?.unwrap_or(DType::F32);
     let (from, to) = (bound(start)?, bound(stop)?);
+    let complex = [&from, &to].iter().any(|b| matches!(b, Operand::Complex(_)));
+    let dtype = wanted(dtype)?.unwrap_or(if complex { DType::C64 } else { DType::F32 });
     wrap(
         start.py(),
         run(start.py(), || {
             if endpoint {
                 return ops::create::try_linspace(from, to, num, dtype);
             }
-            let all = ops::create::try_linspace(from, to, num + 1, DType::F64)?;
+            let wide = if dtype.is_complex() { DType::C128 } else { DType::F64 };
+            let all = ops::create::try_linspace(from, to, num + 1, wide)?;
             all.try_i(covector::Index::Span(covector::Span::bounds(None, Some(num as i64), 1)))?.try_cast(dtype)
         })?,
     )

@@ -168,6 +168,46 @@ def test_ranges(start, stop, step):
     same(cv.linspace(start, stop, n, endpoint=False, dtype=cv.float64), np.linspace(start, stop, n, endpoint=False), rtol=1e-9)
 
 
+def test_astype_without_a_copy_is_the_array():
+    """The standard: of an array that has the dtype, `copy=False` returns the array itself; else it is a new one."""
+    x = cv.ones(3)
+    for same_one in (cv.astype(x, cv.float32, copy=False), x.astype("float32", copy=False)):
+        assert same_one is x
+    others = [cv.astype(x, cv.float32), x.astype(cv.float32), cv.astype(x, cv.float64, copy=False), x.astype("float64", copy=False)]
+    x[0] = 5.0
+    assert same_one.tolist() == [5.0, 1.0, 1.0]
+    assert all(y.tolist() == [1.0, 1.0, 1.0] for y in others)
+
+
+@pytest.mark.parametrize("endpoint", [True, False])
+def test_linspace_begins_and_ends_where_it_is_told(endpoint):
+    for start, stop in [(2.0**-23, -49.0), (-49.0, 2.0**-23), (0.1, -0.7), (0.3, 0.3), (1e30, -1.0), (-0.1, 1e-30)]:
+        for n in range(1, 100):
+            for dtype in ("float32", "float64"):
+                x = np.asarray(cv.linspace(start, stop, n, dtype=dtype, endpoint=endpoint))
+                assert x[0] == np.asarray(start, dtype), (start, stop, n)
+                assert not endpoint or n == 1 or x[-1] == np.asarray(stop, dtype), (start, stop, n)
+                want = np.linspace(start, stop, n, endpoint=endpoint)
+                np.testing.assert_allclose(x, want, rtol=0, atol=2e-7 * max(abs(start), abs(stop)))
+
+
+@pytest.mark.parametrize("endpoint", [True, False])
+def test_linspace_of_complex_numbers(endpoint):
+    for start, stop in [(0, 1j), (1 + 2j, -3.0), (0.1 - 0.2j, 0.1 + 0.7j), (2, 5)]:
+        for n in (0, 1, 2, 7):
+            for dtype in ("complex64", "complex128"):
+                x = cv.linspace(start, stop, n, dtype=dtype, endpoint=endpoint)
+                assert x.shape == (n,) and x.dtype is getattr(cv, dtype)
+                np.testing.assert_allclose(np.asarray(x), np.linspace(start, stop, n, endpoint=endpoint), rtol=1e-6)
+                assert n == 0 or complex(x[0]) == np.asarray(start, dtype)
+                assert not endpoint or n < 2 or complex(x[-1]) == np.asarray(stop, dtype)
+    assert cv.linspace(1j, 2, 3).dtype is cv.complex64 and cv.linspace(0, cv.asarray(1j), 3).dtype is cv.complex64
+    with pytest.raises(ValueError, match="complex"):
+        cv.linspace(0, 1j, 3, dtype=cv.float32)
+    with pytest.raises(ValueError, match="finite"):
+        cv.linspace(0, complex("nan"), 3)
+
+
 @given(shape=SHAPES, dtype=st.sampled_from(ALL))
 def test_filled_arrays(shape, dtype):
     d = getattr(cv, dtype)

@@ -76,6 +76,19 @@ def test_assignment(data):
     same(old.at[key].add(2), want)
 
 
+@pytest.mark.parametrize("shape, mask", [((1,), (0,)), ((2, 3), (0,)), ((2, 3), (0, 3)), ((2, 3), (2, 0)), ((2, 3, 4), (0, 0))])
+def test_masks_of_no_elements_fit_any_axis(shape, mask):
+    """The standard: each size of a mask is that of its axis, or 0."""
+    x, none = cv.ones(shape), cv.zeros(mask, dtype=cv.bool)
+    assert x[none].shape == (0, *shape[len(mask) :])
+    x[none] = 7.0
+    assert bool(cv.all(x == 1.0))
+    for odd in ((3,), (2, 2), (0, 2), (0,) * (len(shape) + 1)):
+        if len(odd) > len(shape) or any(m not in (0, n) for n, m in zip(shape, odd)):
+            with pytest.raises(IndexError):
+                x[cv.zeros(odd, dtype=cv.bool)]
+
+
 def test_masks_assign_and_several_values_for_one_place_add_up():
     x = cv.zeros(3)
     x[cv.asarray([True, False, True])] = 5

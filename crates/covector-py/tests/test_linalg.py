@@ -1,4 +1,4 @@
-"""Linear algebra of complex matrices and eigenvalues of any, against NumPy: values, dtypes, names, derivatives, errors."""
+"""Linear algebra of complex matrices, of any size, and eigenvalues of any, against NumPy: values, dtypes, names, derivatives, errors."""
 
 import numpy as np
 import pytest
@@ -142,6 +142,75 @@ def test_batches_are_loops():
     x = cv.asarray(matrices((4, 3, 3), "complex128"))
     for f in (cv.linalg.inv, cv.linalg.eigvals, cv.linalg.det):
         assert np.array_equal(np.asarray(cv.vmap(f)(x)), np.asarray(f(x)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+def test_matrices_of_any_size(dtype):
+    """Squares of the elements overflow or vanish; the results do not."""
+    x = matrices((2, 4, 4), dtype, real=dtype.startswith("f"))
+    single = dtype in ("float32", "complex64")
+    rtol = 1e-4 if single else 1e-11
+    h = (x + adjoint(x)) / 2
+    for exponent in (-100, -60, 60, 100) if single else (-900, -500, 500, 900):
+        size = 2.0**exponent
+        c = cv.asarray((x * size).astype(dtype))
+        s = np.linalg.svd(x, compute_uv=False)
+        same(cv.linalg.svdvals(c) / size, s, rtol)
+        u, found, vh = cv.linalg.svd(c, full_matrices=False)
+        same(found / size, s, rtol)
+        same((u * (found / size)[:, None, :]) @ vh, x, rtol)
+        same(cv.linalg.pinv(c) * size, np.linalg.inv(x), rtol)
+        assert cv.linalg.matrix_rank(c).tolist() == [4, 4]
+        scaled = cv.asarray((h * size).astype(dtype))
+        w, v = cv.linalg.eigh(scaled)
+        same(w / size, np.linalg.eigvalsh(h), rtol)
+        same(cv.linalg.eigvalsh(scaled) / size, np.linalg.eigvalsh(h), rtol)
+        same((v * (w / size)[:, None, :]) @ cv.conj(cv.matrix_transpose(v)), h, rtol)
+        for values in (cv.linalg.eigvals(c), cv.linalg.eig(c).eigenvalues):
+            found, want = (np.sort(np.abs(z), -1) for z in (np.asarray(values / size), np.linalg.eigvals(x)))
+            np.testing.assert_allclose(found, want, rtol=rtol)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128"])
+def test_a_tolerance_for_each_matrix(dtype):
+    x = np.stack([np.diag([4.0, 2.0, 1.0])] * 6).reshape(2, 3, 3, 3).astype(dtype)
+    rtol = np.array([[0.0, 0.3, 0.6], [2.0, 0.25, 1e-3]], "float32" if dtype == "float32" else "float64")
+    c, t = cv.asarray(x), cv.asarray(rtol)
+    assert cv.linalg.matrix_rank(c, rtol=t).tolist() == [[3, 2, 1], [0, 2, 3]]
+    got = cv.linalg.pinv(c, rtol=t)
+    for i in np.ndindex(2, 3):
+        s = np.array([4.0, 2.0, 1.0])
+        kept = s > rtol[i] * 4
+        same(got[i], np.diag(np.where(kept, 1 / s, 0)).astype(dtype))
+        same(cv.linalg.pinv(c[i], rtol=float(rtol[i])), np.asarray(got[i]))
+        assert int(cv.linalg.matrix_rank(c[i], rtol=float(rtol[i]))) == kept.sum()
+    # One row of tolerances for both rows of matrices, and one for all.
+    assert cv.linalg.matrix_rank(c, rtol=t[0, :]).tolist() == [[3, 2, 1]] * 2
+    assert cv.linalg.matrix_rank(c, rtol=cv.asarray(0.3)).tolist() == [[2, 2, 2]] * 2
+    assert cv.linalg.matrix_rank(cv.zeros((0, 3, 2)), rtol=cv.zeros(0)).shape == (0,)
+    same(cv.linalg.lstsq(c[0, 0], cv.asarray(x[0, 0]), rtol=cv.asarray(0.3)).solution, np.diag([1, 1, 0]).astype(dtype))
+    for f in (cv.linalg.pinv, cv.linalg.matrix_rank):
+        with pytest.raises(ValueError, match="one for each matrix"):
+            f(c, rtol=cv.zeros(4))
+        with pytest.raises(ValueError, match="at least 0"):
+            f(c, rtol=-1.0)
+        with pytest.raises(TypeError):
+            f(c, rtol="small")
+        with pytest.raises(TypeError, match="real"):
+            f(c, rtol=cv.asarray(1j))
+
+
+def test_a_tolerance_has_no_derivative():
+    x = cv.asarray(np.stack([np.diag([4.0, 2.0, 1.0])] * 2))
+    t = cv.asarray(np.array([0.3, 0.0]))
+    loss = lambda x, t: cv.sum(cv.linalg.pinv(x, rtol=t) ** 2)
+    dx, dt = cv.grad(loss, argnums=(0, 1))(x, t)
+    assert dt.tolist() == [0.0, 0.0]
+    for i in range(2):
+        want = cv.grad(lambda x: cv.sum(cv.linalg.pinv(x, rtol=float(t[i])) ** 2))(x[i])
+        same(dx[i], np.asarray(want))
+    each = cv.vmap(lambda x, t: cv.linalg.pinv(x, rtol=t))(x, t)
+    same(each, np.asarray(cv.linalg.pinv(x, rtol=t)))
 
 
 def test_refusals():

@@ -549,7 +549,7 @@ fn matrices_that_an_op_cannot_do_with() {
         told(|| zeros([2, 2]).qr("full")),
         told(|| zeros([2, 2]).solve(&zeros([3]))),
         told(|| zeros([4, 2, 2]).solve(&zeros([3, 2, 1]))),
-        told(|| zeros([2, 2]).pinv(Some(-1.0))),
+        told(|| zeros([2, 2]).pinv(Some((-1.0).into()))),
         told(|| zeros([2, 2]).matrix_norm(3.0, false)),
         told(|| zeros([2, 2]).matrix_norm("spectral", false)),
         told(|| zeros([2]).cross(&zeros([2]), -1)),

@@ -312,7 +312,14 @@ fn ranges_are_exact() {
     assert_eq!(arange(top - 2, top, 1, DType::I64).to_vec::<i64>(), [top - 2, top - 1]);
     assert_eq!(arange(i64::MIN, top, top, DType::I64).to_vec::<i64>(), [i64::MIN, -1, top - 1]);
     assert_eq!(arange(0.0, 1.0, 0.1, DType::F64).to_vec::<f64>()[3], 3.0 * 0.1);
-    assert_eq!(linspace(0.1, 0.7, 7, DType::F64).to_vec::<f64>()[6], 0.7);
+    for (start, stop) in [(0.1, 0.7), (0.7, 0.1), (f64::EPSILON, -49.0), (-49.0, f64::EPSILON)] {
+        for n in 2..60 {
+            let x = linspace(start, stop, n, DType::F64).to_vec::<f64>();
+            assert_eq!((x[0], x[n - 1]), (start, stop), "{n} numbers");
+        }
+    }
+    let x = linspace(c128::new(0.0, 1.0), 2, 3, DType::C128).to_vec::<c128>();
+    assert_eq!(x, [c128::new(0.0, 1.0), c128::new(1.0, 0.5), c128::new(2.0, 0.0)]);
     assert_eq!(linspace(-1, 1, 3, DType::F32).to_vec::<f32>(), [-1., 0., 1.]);
     assert_eq!(linspace(-f64::MAX, f64::MAX, 3, DType::F64).to_vec::<f64>(), [-f64::MAX, 0., f64::MAX]);
 }

@@ -189,7 +189,8 @@ pub fn exp(z: c128) -> c128 {
 pub fn expm1(z: c128) -> c128 {
     let (x, y) = (z.re, z.im);
     if y == 0.0 {
-        return new(x.exp_m1(), y);
+        // The Array API asks for the +0 that the difference of `exp(-0)` and 1 is.
+        return new(x.exp_m1() + 0.0, y);
     }
     if !x.is_finite() || !y.is_finite() || x > 709.0 {
         let w = exp(z);
@@ -278,8 +279,8 @@ pub fn tanh(z: c128) -> c128 {
         return new(x, if y == 0.0 { y } else { f64::NAN });
     }
     if x.is_infinite() {
-        let sign = if y.is_finite() { y.sin() * y.cos() } else { y };
-        return new(1.0f64.copysign(x), 0.0f64.copysign(sign));
+        // The Array API's zero has the sign of `y`; that of C99 has the sign of `sin(2y)`.
+        return new(1.0f64.copysign(x), 0.0f64.copysign(y));
     }
     if !y.is_finite() {
         return new(if x == 0.0 { x } else { f64::NAN }, f64::NAN);

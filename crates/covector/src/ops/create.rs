@@ -3,9 +3,10 @@
 //! Nothing here fills memory before it must: constants are one number with strides 0, ranges are computed when read.
 
 use covector_array::kernels::{self, Inputs};
-use covector_array::{Array, DType, Shape};
+use covector_array::{Array, DType, Shape, c128};
 use covector_derive::{op, op_list};
 
+use super::complex::complex;
 use super::view::{expand, reshaped};
 use crate::primitive::{Class, Derivative, Primitive};
 use crate::{Error, ErrorKind, Operand, Result, Spec, Tensor};
@@ -209,13 +210,25 @@ fn number(x: Operand) -> Result<f64> {
     let x = match x {
         Operand::Float(x) => x,
         Operand::Int(i) => i as f64,
-        Operand::Complex(z) => return Err(Error::new(format!("a bound must be a real number, not {z}"))),
+        Operand::Complex(z) => {
+            return Err(Error::new(format!("a bound must be a real number, not {z}"))
+                .hint("`linspace` takes complex numbers if its dtype is complex"));
+        }
         Operand::Tensor(t) => {
             return Err(Error::new(format!("a bound must be a number, not the tensor {}", t.spec()))
                 .hint("the length of the result depends on it: read it with `item` or `to_f64`"));
         }
     };
     if x.is_finite() { Ok(x) } else { Err(Error::new(format!("a bound must be finite, not {x}"))) }
+}
+
+/// A number, complex or real.
+fn point(x: Operand) -> Result<c128> {
+    match x {
+        Operand::Complex(z) if z.is_finite() => Ok(z),
+        Operand::Complex(z) => Err(Error::new(format!("a bound must be finite, not {z}"))),
+        real => Ok(c128::new(number(real)?, 0.0)),
+    }
 }
 
 /// `f(0), f(1), ..`, computed in one dtype and given in another.
@@ -226,9 +239,10 @@ fn ramp(len: usize, exact: DType, dtype: DType, f: impl FnOnce(Tensor) -> Tensor
 
 /// `n` numbers from `start` to `stop`, both included, at equal distances.
 ///
-/// Shapes: `[n]`. Computed in f64, the second half backwards from `stop`, so that both ends are exact.
+/// Shapes: `[n]`. Computed in f64, the second half backwards from `stop`, so that both ends are exact. For complex dtypes the
+/// bounds may be complex: the numbers lie on the line between them.
 /// # Errors
-/// If a bound is a tensor or not finite, or memory cannot address that many elements.
+/// If a bound is a tensor, not finite, or complex where the dtype is not, or memory cannot address that many elements.
 /// # Example
 /// ```
 /// use covector::{DType, ops::create::linspace};
@@ -237,18 +251,26 @@ fn ramp(len: usize, exact: DType, dtype: DType, f: impl FnOnce(Tensor) -> Tensor
 /// ```
 /// Source: NumPy's `linspace`.
 #[op(
-    samples = [(0, 1, 5, "f64"), (-1.5, 2.0, 4, "f64"), (3, 3, 1, "f64"), (0, 1, 0, "f32")],
+    samples = [(0, 1, 5, "f64"), (-1.5, 2.0, 4, "f64"), (3, 3, 1, "f64"), (0, 1, 0, "f32"), (c128::new(0.0, 1.0), 2, 3, "c128")],
     notes = "derivative=it depends on nothing"
 )]
 pub fn linspace(start: Operand, stop: Operand, n: usize, dtype: DType) -> Result<Tensor> {
-    let (start, stop) = (number(start)?, number(stop)?);
+    if dtype.is_complex() {
+        let (from, to) = (point(start)?, point(stop)?);
+        return Ok(complex(&steps(from.re, to.re, n, DType::F64)?, &steps(from.im, to.im, n, DType::F64)?).cast(dtype));
+    }
+    steps(number(start)?, number(stop)?, n, dtype)
+}
+
+/// The real numbers of [`linspace`].
+fn steps(start: f64, stop: f64, n: usize, dtype: DType) -> Result<Tensor> {
     // One number is the start.
     let stop = if n == 1 { start } else { stop };
     let last = n.saturating_sub(1) as f64;
     let step = if n > 1 { stop / last - start / last } else { 0.0 };
     ramp(n, DType::F64, dtype, |i| {
-        let back = (last - &i) * step;
-        back.greater(&i * step).where_(&i * step + start, stop - back)
+        let left = last - &i;
+        left.greater(&i).where_(&i * step + start, stop - left * step)
     })
 }
 

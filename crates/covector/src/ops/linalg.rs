@@ -10,7 +10,7 @@ use super::linear::common_dtype;
 use super::matrices::{mm, svdvals};
 use super::solve::{counted, cutoff, unit_like};
 use super::view::{broadcast, reshaped};
-use crate::{Axes, Axis, Error, Result, Tensor, keep};
+use crate::{Axes, Axis, Error, Operand, Result, Tensor, keep};
 
 /// The order of a norm of matrices: a number, or "fro" and "nuc".
 #[derive(Clone, PartialEq, Debug)]
@@ -245,22 +245,23 @@ fn unknown(order: &str) -> Error {
 
 /// The number of singular values that are larger than `rtol` times the largest.
 ///
-/// Shapes: `[.., m, n] -> [..]`, i64. Halves are computed in f32. By default `rtol` is `max(m, n)` times the epsilon of the
-/// dtype.
+/// Shapes: `[.., m, n] -> [..]`, i64. Halves are computed in f32. `rtol` is a number or one for each matrix, by default
+/// `max(m, n)` times the epsilon of the dtype.
 /// # Errors
-/// If there are fewer than two axes or `rtol` is negative; when computed, if a matrix holds NaN or infinity.
+/// If there are fewer than two axes or `rtol` is negative or not one for each matrix; when computed, if a matrix holds NaN
+/// or infinity.
 /// # Example
 /// ```
 /// use covector::Tensor;
 /// assert_eq!(Tensor::from([[1.0f32, 2.0], [2.0, 4.0]]).matrix_rank(None).item::<i64>(), 1);
 /// ```
 /// Source: the Array API's `linalg.matrix_rank`.
-#[op(samples = [(distinct([3, 4]), ()), (exactly(&[1.0, 2.0, 2.0, 4.0, 3.0, 6.0], [3, 2]), ()), (distinct([2, 2, 2]), 0.8), (real([0, 2]), ()), (complex_distinct([2, 3]), ())],
+#[op(samples = [(distinct([3, 4]), ()), (exactly(&[1.0, 2.0, 2.0, 4.0, 3.0, 6.0], [3, 2]), ()), (distinct([2, 2, 2]), 0.8), (distinct([2, 2, 2]), exactly(&[0.1, 0.9], [2])), (real([0, 2]), ()), (complex_distinct([2, 3]), ())],
     notes = "derivative=the result is an integer")]
-pub fn matrix_rank(x: &Tensor, rtol: Option<f64>) -> Result<Tensor> {
+pub fn matrix_rank(x: &Tensor, rtol: Option<Operand>) -> Result<Tensor> {
     let (x, dtype) = matrix(x)?;
     let part = cutoff(&x, dtype, rtol)?;
-    Ok(counted(&svdvals(&x), part))
+    Ok(counted(&svdvals(&x), &part))
 }
 
 /// The condition number: the norm of a matrix times that of its inverse.

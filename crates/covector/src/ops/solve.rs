@@ -10,7 +10,7 @@ use super::factor::{computed, matrix, sides, square};
 use super::matrices::{self, column, mm, node};
 use super::scan::piece;
 use super::view::{expand, reshaped};
-use crate::{Error, Result, Tensor};
+use crate::{Error, Operand, Result, Tensor};
 
 /// A square matrix and a right side with equal leading axes, and what the solution is seen as.
 struct System {
@@ -136,28 +136,47 @@ pub fn inv(x: &Tensor) -> Result<Tensor> {
     Ok(node(MatrixOp::Solve, &[&x, &unit_like(&x)]).cast(dtype))
 }
 
-/// The part of the largest singular value up to which others count as 0, unless given: `max(m, n)` times the epsilon of
-/// the dtype that the matrix was given in.
+/// The part of the largest singular value of each matrix up to which others count as 0, unless given: `max(m, n)` times
+/// the epsilon of the dtype that the matrix was given in. Real, `[.., 1, 1]`; no derivative passes it.
 ///
 /// # Errors
-/// If it is given and negative or NaN.
-pub(super) fn cutoff(x: &Tensor, dtype: DType, rtol: Option<f64>) -> Result<f64> {
+/// If it is a number that is negative or NaN, or a tensor that is complex or not one number for each matrix.
+pub(super) fn cutoff(x: &Tensor, dtype: DType, rtol: Option<Operand>) -> Result<Tensor> {
     let (m, n) = sides(x);
     let epsilon = if dtype.part() == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) };
-    match rtol {
-        None => Ok(m.max(n) as f64 * epsilon),
-        Some(rtol) if rtol >= 0.0 => Ok(rtol),
-        Some(rtol) => Err(Error::new(format!("rtol must be at least 0, not {rtol}"))),
+    let lead: Shape = x.shape().iter().copied().take(x.ndim() - 2).collect();
+    let each: Shape = lead.iter().copied().chain([1, 1]).collect();
+    let part = match rtol.unwrap_or(Operand::Float(m.max(n) as f64 * epsilon)) {
+        Operand::Tensor(t) if t.dtype().is_complex() => {
+            return Err(Error::new(format!("rtol must be real, not {}", t.spec())).of_kind(crate::ErrorKind::Type));
+        }
+        Operand::Tensor(t) => {
+            let t = t.try_broadcast_to(lead).map_err(|e| e.hint("rtol is one number, or one for each matrix"))?;
+            return Ok(reshaped(&t.stop_gradient(), each).cast(x.dtype().part()));
+        }
+        Operand::Float(part) => part,
+        Operand::Int(part) => part as f64,
+        Operand::Complex(z) => return Err(Error::new(format!("rtol must be a real number, not {z}"))),
+    };
+    match part >= 0.0 {
+        true => Ok(Operand::Float(part).as_tensor(x.dtype().part(), &each)),
+        false => Err(Error::new(format!("rtol must be at least 0, not {part}"))),
     }
+}
+
+/// The node of the pseudoinverse.
+fn pseudo(x: &Tensor, part: &Tensor) -> Tensor {
+    node(MatrixOp::Pinv, &[x, &part.cast(x.dtype())])
 }
 
 /// The Moore–Penrose pseudoinverse.
 ///
 /// Shapes: `[.., m, n] -> [.., n, m]`. Floats and complex numbers (integers give f32); halves are computed in f32, c64
-/// in c128. Singular values of at most `rtol` times the largest count as 0; by default that is `max(m, n)` times the
-/// epsilon of the dtype. The derivative is that along matrices of the same rank; where the rank changes there is none.
+/// in c128. Singular values of at most `rtol`, a number or one for each matrix, times the largest count as 0; by default
+/// that is `max(m, n)` times the epsilon of the dtype. The derivative is that along matrices of the same rank; where the rank changes there is none.
 /// # Errors
-/// If there are fewer than two axes or `rtol` is negative; when computed, if a matrix holds NaN or infinity.
+/// If there are fewer than two axes or `rtol` is negative or not one for each matrix; when computed, if a matrix holds NaN
+/// or infinity.
 /// # Example
 /// ```
 /// use covector::Tensor;
@@ -165,12 +184,12 @@ pub(super) fn cutoff(x: &Tensor, dtype: DType, rtol: Option<f64>) -> Result<f64>
 /// assert_eq!(y.to_vec::<f32>(), [1.0, 0.0, 0.0, 0.0, 0.0, 0.5]);
 /// ```
 /// Source: the Array API's `linalg.pinv`; derivative: Golub, Pereyra 1973.
-#[op(samples = [(distinct([3, 3]), ()), (distinct([4, 2]), ()), (distinct([2, 2, 3]), 1e-6), (real([3, 0]), ()), (real([0, 2]), ()),
+#[op(samples = [(distinct([3, 3]), ()), (distinct([4, 2]), ()), (distinct([2, 2, 3]), 1e-6), (distinct([2, 3, 2]), exactly(&[1e-6, 1e-3], [2])), (real([3, 0]), ()), (real([0, 2]), ()),
     (complex_distinct([3, 3]), ()), (complex_distinct([2, 3, 2]), 1e-6), (complex_distinct([2, 3]), ())])]
-pub fn pinv(x: &Tensor, rtol: Option<f64>) -> Result<Tensor> {
+pub fn pinv(x: &Tensor, rtol: Option<Operand>) -> Result<Tensor> {
     let (x, dtype) = matrix(x)?;
     let part = cutoff(&x, dtype, rtol)?;
-    Ok(node(MatrixOp::Pinv(part.to_bits()), &[&x]).cast(dtype))
+    Ok(pseudo(&x, &part).cast(dtype))
 }
 
 /// The least squares solution `x` of `a x = b`, the smallest where there are many; with the sums of the squares left, the
@@ -181,8 +200,8 @@ pub fn pinv(x: &Tensor, rtol: Option<f64>) -> Result<Tensor> {
 /// are computed in f32, c64 in c128; the rank is i64. Singular values of at most `rtol` times the largest count as 0,
 /// see `pinv`. The squares are there for any shape and rank, where NumPy leaves them out.
 /// # Errors
-/// If `a` has fewer than two axes, the rows differ, the leading axes do not broadcast, or `rtol` is negative; when computed,
-/// if a matrix holds NaN or infinity.
+/// If `a` has fewer than two axes, the rows differ, the leading axes do not broadcast, or `rtol` is negative or not one for
+/// each matrix; when computed, if a matrix holds NaN or infinity.
 /// # Example
 /// ```
 /// use covector::Tensor;
@@ -196,23 +215,24 @@ pub fn pinv(x: &Tensor, rtol: Option<f64>) -> Result<Tensor> {
     (distinct([4, 2]), real2([4, 2]), ()), (distinct([3, 3]), real2([3]), ()), (distinct([2, 2, 3]), real2([2, 1]), 1e-6), (real([0, 2]), real2([0, 1]), ()),
     (complex_distinct([4, 2]), complex2([4, 2]), ()), (complex_distinct([2, 2, 3]), real2([2]), 1e-6),
 ])]
-pub fn lstsq(a: &Tensor, b: &Tensor, rtol: Option<f64>) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
+pub fn lstsq(a: &Tensor, b: &Tensor, rtol: Option<Operand>) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
     let system = System::new(a, b, false)?;
     let System { a, b, .. } = &system;
     let part = cutoff(a, system.dtype, rtol)?;
-    let x = mm(&node(MatrixOp::Pinv(part.to_bits()), &[a]), b);
+    let x = mm(&pseudo(a, &part), b);
     let missed = b - mm(a, &x);
     let left = real_part(&(conjugate(&missed) * &missed)).sum(-2);
     let left = if system.vector { reshaped(&left, left.shape().without(|axis| axis + 1 == left.ndim())) } else { left };
     let s = matrices::svdvals(a);
-    let rank = counted(&s, part);
+    let rank = counted(&s, &part);
     Ok((system.seen(&x), left.cast(system.dtype.part()), rank, s.cast(system.dtype.part())))
 }
 
-/// How many singular values are larger than this part of the largest.
-pub(super) fn counted(s: &Tensor, part: f64) -> Tensor {
+/// How many singular values are larger than this part, `[.., 1, 1]`, of the largest.
+pub(super) fn counted(s: &Tensor, part: &Tensor) -> Tensor {
     let axis = s.ndim() - 1;
     let largest = piece(s, axis, 0, s.shape()[axis].min(1));
+    let part = reshaped(part, part.shape().without(|axis| axis + 1 == part.ndim()));
     s.greater(largest * part).cast(DType::I64).sum(-1)
 }
 

@@ -279,7 +279,7 @@ mod complex {
             let b = complexes(n * 3, 4);
             let x = run(MatrixOp::Solve, &[matrix(&regular, n, n), matrix(&b, n, 3)], &[n, 3]);
             near(&product(&regular, &x, [n, n, 3]), &b, 1e-11);
-            let inverse = run(MatrixOp::Pinv(0), &[matrix(&regular, n, n)], &[n, n]);
+            let inverse = run(MatrixOp::Pinv, &[matrix(&regular, n, n), matrix(&[c(0.0, 0.0)], 1, 1)], &[n, n]);
             near(&product(&regular, &inverse, [n, n, n]), &unit(n), 1e-11);
         }
     }

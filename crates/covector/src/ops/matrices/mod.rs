@@ -62,14 +62,14 @@ impl Matrices {
             MatrixOp::Solve | MatrixOp::TriangularSolve { .. } => vec![n, k],
             MatrixOp::Det => vec![],
             MatrixOp::SlogDet => vec![2],
-            MatrixOp::Pinv(_) => vec![n, m],
+            MatrixOp::Pinv => vec![n, m],
         }
     }
 
     /// Whether it is made for an `[m, n]` matrix.
     fn admits(&self, m: usize, n: usize) -> bool {
         match self.op {
-            MatrixOp::Lu | MatrixOp::Svdvals | MatrixOp::Pinv(_) => true,
+            MatrixOp::Lu | MatrixOp::Svdvals | MatrixOp::Pinv => true,
             MatrixOp::Qr | MatrixOp::Complement | MatrixOp::Svd => m >= n,
             _ => m == n,
         }
@@ -87,7 +87,7 @@ impl Matrices {
             MatrixOp::Eigvalsh => 4 * n * n * n / 3,
             MatrixOp::Eig => 25 * n * n * n,
             MatrixOp::Eigvals => 10 * n * n * n,
-            MatrixOp::Svd | MatrixOp::Cofactor | MatrixOp::Pinv(_) => 4 * square * long + 22 * square * short,
+            MatrixOp::Svd | MatrixOp::Cofactor | MatrixOp::Pinv => 4 * square * long + 22 * square * short,
             MatrixOp::Svdvals => 4 * square * long,
             MatrixOp::Solve => 2 * n * n * n / 3 + 2 * n * n * k,
             MatrixOp::TriangularSolve { .. } => n * n * k,
@@ -114,7 +114,7 @@ impl Primitive for Matrices {
             MatrixOp::Det => "det",
             MatrixOp::Cofactor => "cofactor",
             MatrixOp::SlogDet => "slogdet",
-            MatrixOp::Pinv(_) => "pinv",
+            MatrixOp::Pinv => "pinv",
             MatrixOp::Expm => "expm",
         }
     }
@@ -129,7 +129,7 @@ impl Primitive for Matrices {
         let k = x.get(1).map_or(0, |b| b.shape[b.shape.len() - 1]);
         let fits = |b: &&&Spec| {
             let (other, rows, _) = split(&b.shape);
-            b.dtype == x[0].dtype && other == lead && rows == n
+            b.dtype == x[0].dtype && other == lead && rows == if self.op == MatrixOp::Pinv { 1 } else { n }
         };
         if !self.admits(m, n) || x.get(1).as_ref().is_some_and(|b| !fits(b)) {
             let specs: Vec<String> = x.iter().map(|x| x.to_string()).collect();
@@ -143,7 +143,7 @@ impl Primitive for Matrices {
             MatrixOp::Complement => "...ij->...iz",
             MatrixOp::Lu => "...ij->...yz",
             MatrixOp::Det => "...ij->...",
-            MatrixOp::Pinv(_) => "...ij->...ji",
+            MatrixOp::Pinv => "...ij,...yz->...ji",
             MatrixOp::Solve => "...ij,...ik->...jk",
             MatrixOp::TriangularSolve { transposed: false, .. } => "...ij,...ik->...jk",
             MatrixOp::TriangularSolve { transposed: true, .. } => "...ij,...jk->...ik",
@@ -189,7 +189,7 @@ impl Differentiable for Matrices {
             MatrixOp::Det => functions::det_jvp(&x[0], one()),
             MatrixOp::Cofactor => functions::cofactor_jvp(&x[0], y, one()),
             MatrixOp::SlogDet => functions::slogdet_jvp(&x[0], y, one()),
-            MatrixOp::Pinv(_) => functions::pinv_jvp(&x[0], y, one()),
+            MatrixOp::Pinv => functions::pinv_jvp(&x[0], y, one()),
             MatrixOp::Expm => functions::expm_jvp(&x[0], one()),
         }
     }
@@ -213,7 +213,7 @@ impl Differentiable for Matrices {
             MatrixOp::Det => functions::det_vjp(&x[0], c),
             MatrixOp::Cofactor => functions::cofactor_vjp(&x[0], y, c),
             MatrixOp::SlogDet => functions::slogdet_vjp(&x[0], y, c),
-            MatrixOp::Pinv(_) => functions::pinv_vjp(&x[0], y, c),
+            MatrixOp::Pinv => return vec![Some(functions::pinv_vjp(&x[0], y, c)), None],
             MatrixOp::Expm => functions::expm_vjp(&x[0], c),
         })]
     }
