@@ -30,7 +30,8 @@ macro_rules! float_num {
         #[inline(always)]
         fn sign(self) -> Self {
             let one = $t::copysign(1.0, self);
-            if $t::abs(self) > 0.0 { one } else { self }
+            // A zero of either sign gives 0, and NaN itself.
+            if $t::abs(self) > 0.0 { one } else { self + 0.0 }
         }
         #[inline(always)]
         fn min(self, other: Self) -> Self {

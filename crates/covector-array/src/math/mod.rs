@@ -32,7 +32,7 @@ pub trait Num: Element + PartialOrd {
     fn neg(self) -> Self;
     /// The absolute value; the lowest signed integer stays as it is.
     fn abs(self) -> Self;
-    /// -1, 0 or 1; NaN stays NaN, and zeros keep their sign.
+    /// -1, 0 or 1; NaN stays NaN, and -0 gives 0.
     fn sign(self) -> Self;
     /// The smaller one; NaN wins, and -0 is smaller than 0.
     fn min(self, other: Self) -> Self;
