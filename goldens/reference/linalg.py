@@ -126,7 +126,12 @@ def lstsq(a: Tensor, b: Tensor, rtol: float | None) -> tuple[Tensor, ...]:
 
 
 def matrix_rank(x: Tensor, rtol: float | None) -> Tensor:
-    return LA.matrix_rank(x.detach(), rtol=rtol)
+    return LA.matrix_rank(x.detach(), rtol=without_slope(rtol))
+
+
+def without_slope(rtol: float | Tensor | None) -> float | Tensor | None:
+    """A tolerance, which decides but is no part of the result."""
+    return rtol.detach() if isinstance(rtol, Tensor) else rtol
 
 
 def matrix_norm(x: Tensor, ord: str | float, keepdims: bool) -> Tensor:
@@ -165,7 +170,7 @@ TABLE: dict[str, Callable] = {
     "triangular_solve": triangular_solve,
     "cholesky_solve": cholesky_solve,
     "inv": lambda x: LA.inv(x),
-    "pinv": lambda x, rtol: LA.pinv(x, rtol=rtol),
+    "pinv": lambda x, rtol: LA.pinv(x, rtol=without_slope(rtol)),
     "lstsq": lstsq,
     "det": lambda x: LA.det(x),
     "slogdet": lambda x: tuple(LA.slogdet(x)),
