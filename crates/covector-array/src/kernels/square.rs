@@ -53,6 +53,7 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx512f")]
+    #[allow(clippy::needless_range_loop)] // unrolled: registers, not a collection
     pub(super) unsafe fn turn_512_4(from: *const u8, step: isize, to: *mut u8, pitch: isize) {
         // SAFETY: the caller's promise.
         let x: [__m512; 16] = from_fn(|i| unsafe { _mm512_loadu_ps(from.offset(i as isize * step).cast()) });
@@ -75,6 +76,7 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx512f")]
+    #[allow(clippy::needless_range_loop)] // unrolled: registers, not a collection
     pub(super) unsafe fn turn_512_8(from: *const u8, step: isize, to: *mut u8, pitch: isize) {
         // SAFETY: the caller's promise.
         let x: [__m512d; 8] = from_fn(|i| unsafe { _mm512_loadu_pd(from.offset(i as isize * step).cast()) });
@@ -91,6 +93,7 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx2")]
+    #[allow(clippy::needless_range_loop)] // unrolled: registers, not a collection
     pub(super) unsafe fn turn_256_4(from: *const u8, step: isize, to: *mut u8, pitch: isize) {
         // SAFETY: the caller's promise.
         let x: [__m256; 8] = from_fn(|i| unsafe { _mm256_loadu_ps(from.offset(i as isize * step).cast()) });
@@ -111,6 +114,7 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx2")]
+    #[allow(clippy::needless_range_loop)] // unrolled: registers, not a collection
     pub(super) unsafe fn turn_256_8(from: *const u8, step: isize, to: *mut u8, pitch: isize) {
         // SAFETY: the caller's promise.
         let [a, b, c, d]: [__m256d; 4] = from_fn(|i| unsafe { _mm256_loadu_pd(from.offset(i as isize * step).cast()) });

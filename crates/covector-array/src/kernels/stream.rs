@@ -26,22 +26,16 @@ impl Ahead {
         self.lines = self.lines.max(lines);
     }
 
-    /// Asks for the lines up to the part `part` of `parts`.
-    #[inline]
-    pub fn fetch(&mut self, part: usize, parts: usize) {
-        if self.lines > 0 {
-            self.fetch_until(self.lines * part / parts);
-        }
-    }
-
     /// The line that ends so many parts.
     pub fn share(&self, parts: usize, of: usize) -> usize {
         self.lines * parts / of
     }
 
-    /// How many lines up to this one were not yet asked for.
-    pub fn left(&self, until: usize) -> usize {
-        until.saturating_sub(self.done)
+    /// How many lines to ask for in each of so many steps, to have asked for all up to this one.
+    #[inline]
+    pub fn in_each(&self, steps: usize, until: usize) -> usize {
+        let left = until.saturating_sub(self.done);
+        if left == 0 { 0 } else { left.div_ceil(steps) }
     }
 
     /// Asks for so many more lines of each run.

@@ -22,8 +22,8 @@ const LARGE: usize = 1 << 17;
 /// Results of more bytes are written past the caches, which would not hold them anyway.
 const HUGE: usize = 24 << 20;
 
-/// Passes of arithmetic that a function like `exp` takes as long as.
-const DEAR: usize = 4;
+/// Elements a kernel runs over before memory is asked for again: asked for much at once, it makes the processor wait.
+const PART: usize = 512;
 
 /// A cache line of scratch: vectors that begin at a line cross into no other.
 #[derive(Clone, Copy)]
@@ -211,7 +211,8 @@ pub(super) struct Ready {
 /// What is called.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Map(Loop),
+    /// With the bytes per element of the operands and of the result.
+    Map(Loop, [u8; 4]),
     /// Row by row, with so many bytes from one to the next of both operands and of the result.
     Spread(Loop, [usize; 3]),
     Fold(FoldRows),
@@ -225,11 +226,7 @@ impl Ready {
         let mut passes = 0;
         let ready = |call: &Call| {
             let ready = Ready::of(call, chain);
-            passes += match call.op {
-                _ if call.reads_narrow => 0,
-                LinkOp::Map(kernel) if kernel.arithmetic().is_none() => DEAR,
-                _ => 1,
-            };
+            passes += usize::from(!call.reads_narrow);
             Ready { passes, ..ready }
         };
         chain.calls.iter().map(ready).collect()
@@ -238,7 +235,10 @@ impl Ready {
     fn of(call: &Call, chain: &Chain) -> Ready {
         let step = match call.op {
             LinkOp::Map(kernel) => match call.spread {
-                None => Step::Map(kernel.compiled()),
+                None => {
+                    let bytes = |k: usize| kernel.inputs().get(k).map_or(0, |d| d.size() as u8);
+                    Step::Map(kernel.compiled(), [bytes(0), bytes(1), bytes(2), call.dtype.size() as u8])
+                }
                 Some(operand) => {
                     let operand = usize::from(operand);
                     let bytes = |k: usize| if k == operand { 1 } else { chain.row } * kernel.inputs()[k].size();
@@ -370,7 +370,7 @@ impl Job<'_> {
                 continue;
             }
             at += 1;
-            ahead.fetch(call.passes, passes);
+            let until = ahead.share(call.passes, passes);
             let [x, y, z] = call.operands.map(|i| cells[usize::from(i)].cast_const());
             let (out, n) = (cells[usize::from(call.result)], length(call.reads_narrow));
             // SAFETY: dtypes were checked; operands are whole tiles, written before (links stand after those they read) and
@@ -378,13 +378,28 @@ impl Job<'_> {
             // no operand's; tiles of the targets are disjoint between pieces.
             unsafe {
                 match call.step {
-                    Step::Map(run) => run(x, y, z, out, n),
-                    Step::Spread(run, [from, other, to]) => {
-                        (0..rows).for_each(|i| run(x.add(i * from), y.add(i * other), z, out.add(i * to), chain.row));
+                    Step::Map(run, widths) => {
+                        let lines = ahead.in_each(n.div_ceil(PART), until);
+                        for at in (0..n).step_by(PART) {
+                            ahead.fetch_lines(lines);
+                            let [x, y, z] = [(x, 0), (y, 1), (z, 2)].map(|(p, k)| p.add(at * usize::from(widths[k])));
+                            run(x, y, z, out.add(at * usize::from(widths[3])), PART.min(n - at));
+                        }
                     }
-                    Step::Fold(fold) => fold(x, out, rows, chain.row),
+                    Step::Spread(run, [from, other, to]) => {
+                        let lines = ahead.in_each(rows, until);
+                        for i in 0..rows {
+                            ahead.fetch_lines(lines);
+                            run(x.add(i * from), y.add(i * other), z, out.add(i * to), chain.row);
+                        }
+                    }
+                    Step::Fold(fold) => {
+                        ahead.fetch_lines(ahead.in_each(1, until));
+                        fold(x, out, rows, chain.row);
+                    }
                     Step::Repeat(repeat) => repeat(x, out, rows, chain.row),
                     Step::Final(output) => {
+                        ahead.fetch_lines(ahead.in_each(1, until));
                         self.partials[output]
                             .as_ref()
                             .expect("final results have a partial one")
@@ -415,7 +430,7 @@ impl Job<'_> {
         let run = if stretch.by_rows { row * width } else { all };
         // Lanes of sums are written from the first block of a row to the last.
         let span = if stretch.sums.is_empty() { native::SPAN.min(run) } else { run };
-        let lines = ahead.left(until).div_ceil(all.div_ceil(span));
+        let lines = ahead.in_each(all.div_ceil(span), until);
         for (i, first) in (0..all).step_by(run).enumerate() {
             for at in (first..first + run).step_by(span) {
                 ahead.fetch_lines(lines);
