@@ -415,9 +415,7 @@ impl Job<'_> {
             unsafe { stream::copy(outputs[i], self.targets[i].get().add(first(false) * width), length(false) * width) };
         }
     }
-}
 
-impl Job<'_> {
     /// Runs a stretch on a tile, and asks for memory up to that line of each stream meanwhile.
     ///
     /// # Safety
