@@ -211,14 +211,19 @@ class Grouped(nn.Module):
         return self.out_proj(y.transpose(1, 2).flatten(2))
 
 
+def masked(kind: str | None) -> tuple[torch.Tensor | None, object]:
+    """A mask of 3 queries on 5 keys as PyTorch takes it, and as it is written down: true where a key may be looked at."""
+    allowed = torch.rand(3, 5) < 0.7
+    allowed[:, 0] = True
+    added = torch.randn(3, 5)
+    given = {None: None, "bool": ~allowed, "float": added}[kind]
+    return given, {None: None, "bool": array(allowed.double()), "float": array(added)}[kind]
+
+
 def attention() -> None:
     for bias, mask in itertools.product((True, False), (None, "bool", "float")):
         module = nn.MultiheadAttention(4, 2, bias=bias, batch_first=True)
-        allowed = torch.rand(3, 5) < 0.7
-        allowed[:, 0] = True
-        added = torch.randn(3, 5)
-        given = {None: None, "bool": ~allowed, "float": added}[mask]
-        noted = {None: None, "bool": array(allowed.double()), "float": array(added)}[mask]
+        given, noted = masked(mask)
         inputs = [torch.randn(2, n, 4) for n in (3, 5, 5)]
         run = lambda q, k, v: module(q, k, v, attn_mask=given, need_weights=False)[0]
         case("MultiheadAttention", module, inputs, {"width": 4, "heads": 2, "bias": bias, "mask": noted, "kind": mask}, run)
@@ -259,11 +264,7 @@ def weights() -> None:
     """Attention whose weights are given, too: the mean over the heads, or each."""
     for average, mask in itertools.product((True, False), (None, "bool", "float")):
         module = nn.MultiheadAttention(4, 2, batch_first=True)
-        allowed = torch.rand(3, 5) < 0.7
-        allowed[:, 0] = True
-        added = torch.randn(3, 5)
-        given = {None: None, "bool": ~allowed, "float": added}[mask]
-        noted = {None: None, "bool": array(allowed.double()), "float": array(added)}[mask]
+        given, noted = masked(mask)
         inputs = [torch.randn(2, n, 4) for n in (3, 5, 5)]
         run = lambda q, k, v: module(q, k, v, attn_mask=given, average_attn_weights=average)
         options = {"width": 4, "heads": 2, "bias": True, "mask": noted, "kind": mask, "average": average}
