@@ -3,23 +3,28 @@
 //! Work is cut into chunks whose number depends on the work alone, never on the number of threads, so results have the
 //! same bits whatever runs them. `COVECTOR_THREADS` or [`set_threads`] choose how many threads there are.
 
-use std::cell::Cell;
+mod team;
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::{OnceLock, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock, RwLock};
 
-use rayon::prelude::*;
+use team::{Board, Team};
 
 /// Below this many element operations a loop stays on the calling thread.
 pub const SERIAL_BELOW: usize = 1 << 15;
 
-static POOL: OnceLock<RwLock<Option<rayon::ThreadPool>>> = OnceLock::new();
+static TEAM: OnceLock<RwLock<Option<Team>>> = OnceLock::new();
 
-fn pool() -> &'static RwLock<Option<rayon::ThreadPool>> {
-    POOL.get_or_init(|| {
+thread_local! {
+    /// Where this thread shares its loops, and as the how manieth of the team it works on them; none outside [`enter`].
+    static PLACE: RefCell<Option<(Arc<Board>, usize)>> = const { RefCell::new(None) };
+}
+
+fn team() -> &'static RwLock<Option<Team>> {
+    TEAM.get_or_init(|| {
         let wanted = std::env::var("COVECTOR_THREADS").ok().and_then(|v| v.parse::<usize>().ok()).filter(|&n| n > 0);
         let n = wanted.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
         RwLock::new(build(n))
@@ -27,32 +32,47 @@ fn pool() -> &'static RwLock<Option<rayon::ThreadPool>> {
 }
 
 /// `None` stands for one thread: the caller's own.
-fn build(n: usize) -> Option<rayon::ThreadPool> {
-    if n <= 1 {
-        return None;
-    }
-    rayon::ThreadPoolBuilder::new().num_threads(n).thread_name(|i| format!("covector-{i}")).build().ok()
+fn build(n: usize) -> Option<Team> {
+    (n > 1).then(|| Team::new(n))
 }
 
 /// Sets the number of threads for all later work of this process; results do not change.
 pub fn set_threads(n: usize) {
-    *pool().write().unwrap_or_else(|e| e.into_inner()) = build(n);
+    let before = std::mem::replace(&mut *team().write().unwrap_or_else(|e| e.into_inner()), build(n));
+    // Waits for its threads, but nobody for this.
+    drop(before);
 }
 
 /// The number of threads in use.
 pub fn threads() -> usize {
-    pool().read().unwrap_or_else(|e| e.into_inner()).as_ref().map_or(1, |p| p.current_num_threads())
+    team().read().unwrap_or_else(|e| e.into_inner()).as_ref().map_or(1, |team| team.board.members)
 }
 
-/// Runs `work` inside the pool, so that the loops in it share one entry (entering costs microseconds).
-pub fn enter<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    if rayon::current_thread_index().is_some() {
+/// Runs `work` on this thread, with the others taking part in its loops.
+pub fn enter<R>(work: impl FnOnce() -> R) -> R {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            PLACE.set(None);
+        }
+    }
+    if is_entered() {
         return work();
     }
-    match pool().read().unwrap_or_else(|e| e.into_inner()).as_ref() {
-        Some(pool) => pool.install(work),
-        None => work(),
-    }
+    let board = team().read().unwrap_or_else(|e| e.into_inner()).as_ref().map(|team| team.board.clone());
+    PLACE.set(board.map(|board| (board, 0)));
+    let _leave = Leave;
+    work()
+}
+
+fn is_entered() -> bool {
+    PLACE.with_borrow(Option::is_some)
+}
+
+/// What a thread of a team does.
+fn served(board: Arc<Board>, member: usize) {
+    PLACE.set(Some((board.clone(), member)));
+    board.serve(member);
 }
 
 /// Work was given up because a [watch](set_watch) said so.
@@ -61,27 +81,17 @@ pub struct Stopped;
 
 static WATCH: OnceLock<fn() -> bool> = OnceLock::new();
 
-/// True while what runs in the pool is to stop.
-static STOPPING: AtomicBool = AtomicBool::new(false);
-
-/// How often a watch is asked.
-const TICK: Duration = Duration::from_millis(20);
-
-/// From now on `watch` is asked, every 20 ms and on the thread that waits for long work, whether to give the work up.
+/// From now on `watch` is asked, again and again on the thread that computes, whether to give the work up.
 ///
-/// For programs that must answer meanwhile, as an interpreter answers Ctrl-C. The first watch stays.
+/// For programs that must answer meanwhile, as an interpreter answers Ctrl-C. It is asked more often than anything should be
+/// looked up that takes long. The first watch stays.
 pub fn set_watch(watch: fn() -> bool) {
     let _ = WATCH.set(watch);
 }
 
-/// Asks the watch, if there is one and this thread is not one of the pool, for which the thread that waits asks.
+/// Asks the watch, if there is one.
 pub fn ask_watch() -> bool {
-    WATCH.get().is_some_and(|watch| rayon::current_thread_index().is_none() && watch())
-}
-
-/// True if work of this process is being given up: what runs step by step should end with [`Stopped`].
-pub fn is_stopping() -> bool {
-    STOPPING.load(Ordering::Relaxed)
+    WATCH.get().is_some_and(|watch| watch())
 }
 
 thread_local! {
@@ -91,9 +101,18 @@ thread_local! {
 
 /// A place in a long loop where it can be given up: unwinds to [`try_enter`] or [`try_here`] if it is.
 pub fn pause() {
-    if (is_stopping() && rayon::current_thread_index().is_some()) || (HERE.get() && ask_watch()) {
-        resume_unwind(Box::new(Stopped));
+    if team::has_failed() || is_unwanted() {
+        resume_unwind(stopped());
     }
+}
+
+/// True if this thread has work that is to be given up.
+fn is_unwanted() -> bool {
+    HERE.get() && ask_watch()
+}
+
+fn stopped() -> Box<dyn Any + Send> {
+    Box::new(Stopped)
 }
 
 /// Runs work of this thread that is given up at the next [`pause`] after the watch says so.
@@ -112,7 +131,7 @@ pub fn try_here<R>(work: impl FnOnce() -> R) -> Result<R, Stopped> {
             HERE.set(self.0);
         }
     }
-    if WATCH.get().is_none() || rayon::current_thread_index().is_some() {
+    if WATCH.get().is_none() {
         return Ok(work());
     }
     let _restore = Restore(HERE.replace(true));
@@ -128,7 +147,7 @@ fn finished<R>(outcome: std::thread::Result<R>) -> Result<R, Stopped> {
     }
 }
 
-/// As [`enter`], but given up if the watch says so. Other work in the pool at that moment is given up with it.
+/// As [`enter`], but given up if the watch says so.
 ///
 /// ```
 /// use covector_array::threads;
@@ -137,40 +156,8 @@ fn finished<R>(outcome: std::thread::Result<R>) -> Result<R, Stopped> {
 ///
 /// # Errors
 /// If it was given up.
-pub fn try_enter<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R, Stopped> {
-    let Some(&watch) = WATCH.get().filter(|_| rayon::current_thread_index().is_none()) else { return Ok(enter(work)) };
-    match pool().read().unwrap_or_else(|e| e.into_inner()).as_ref() {
-        Some(pool) => watched(pool, work, watch),
-        None => try_here(work),
-    }
-}
-
-/// The work runs in the pool; this thread waits for it and asks the watch meanwhile.
-fn watched<R: Send>(
-    pool: &rayon::ThreadPool,
-    work: impl FnOnce() -> R + Send,
-    watch: fn() -> bool,
-) -> Result<R, Stopped> {
-    let (done, waiting) = sync_channel(1);
-    let mut outcome = None;
-    pool.in_place_scope(|scope| {
-        scope.spawn(|_| {
-            outcome = Some(catch_unwind(AssertUnwindSafe(work)));
-            // The receiver waits until it has this.
-            let _ = done.send(());
-        });
-        let mut stopping = false;
-        while waiting.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-            if !stopping && watch() {
-                stopping = true;
-                STOPPING.store(true, Ordering::Relaxed);
-            }
-        }
-        if stopping {
-            STOPPING.store(false, Ordering::Relaxed);
-        }
-    });
-    finished(outcome.expect("the work was spawned"))
+pub fn try_enter<R>(work: impl FnOnce() -> R) -> Result<R, Stopped> {
+    try_here(|| enter(work))
 }
 
 /// Calls `body` for `0..n`, in parallel if the whole is worth it (`cost`: element operations in all).
@@ -180,20 +167,20 @@ pub fn for_each(n: usize, cost: usize, body: impl Fn(usize) + Sync) {
     spread(n, cost, &body);
 }
 
-/// One copy for all bodies: a loop of rayon's is a thousand lines of machine code, and there are hundreds of bodies.
+/// One copy for all bodies, of which there are hundreds.
 fn spread(n: usize, cost: usize, body: &(dyn Fn(usize) + Sync)) {
-    if n > 1 && cost >= SERIAL_BELOW && rayon::current_thread_index().is_some() {
-        // Down to single chunks, so that no thread waits for another's last few.
-        (0..n).into_par_iter().with_max_len(1).for_each(|i| {
-            pause();
-            body(i);
+    if cost < SERIAL_BELOW {
+        return (0..n).for_each(body);
+    }
+    let body = &|i| {
+        pause();
+        body(i);
+    };
+    let shared = n > 1
+        && PLACE.with_borrow(|place| {
+            place.as_ref().is_some_and(|(board, member)| board.share(*member, n, body, &is_unwanted, stopped))
         });
-    } else if cost >= SERIAL_BELOW {
-        (0..n).for_each(|i| {
-            pause();
-            body(i);
-        });
-    } else {
+    if !shared {
         (0..n).for_each(body);
     }
 }

@@ -126,9 +126,9 @@ fn entered<R: Send>(pays: bool, go: impl FnOnce() -> Result<R> + Send) -> Result
 /// The steps after which the watch is asked, where the values are small and where they are not.
 const STEPS_BETWEEN: [usize; 2] = [256, 1];
 
-/// True if the plan is to be given up before its `i`-th step. In the pool the thread that waits asks the watch.
+/// True if the plan is to be given up before its `i`-th step.
 fn is_over(i: usize, pays: bool) -> bool {
-    threads::is_stopping() || ((i + 1).is_multiple_of(STEPS_BETWEEN[usize::from(pays)]) && threads::ask_watch())
+    (i + 1).is_multiple_of(STEPS_BETWEEN[usize::from(pays)]) && threads::ask_watch()
 }
 
 pub(crate) fn interrupted() -> Error {
