@@ -1,6 +1,7 @@
 //! Products of matrices: large squares, those of training and of decoding. `cargo bench -p covector-array`.
 
 use std::hint::black_box;
+use std::iter;
 
 use covector_array::kernels::{cast, copy, matmul};
 use covector_array::threads::enter;
@@ -32,19 +33,28 @@ fn noise(size: usize, dtype: DType) -> Array {
 }
 
 fn product(c: &mut Criterion, group: &str, [batch, m, k, n]: [usize; 4], stored: Stored, dtype: DType) {
-    let a = noise(batch * m * k, dtype).reshape(&[batch, m, k].into());
-    let b = noise(batch * k * n, dtype).reshape(&[batch, k, n].into());
-    let (a, b) = match stored {
-        Plain => (a, b),
-        Left => (copy(&a.t()).t(), b),
-        Right => (a, copy(&b.t()).t()),
+    let factors = || {
+        let a = noise(batch * m * k, dtype).reshape(&[batch, m, k].into());
+        let b = noise(batch * k * n, dtype).reshape(&[batch, k, n].into());
+        match stored {
+            Plain => (a, b),
+            Left => (copy(&a.t()).t(), b),
+            Right => (a, copy(&b.t()).t()),
+        }
     };
+    // In training, what was last in use fills the caches: as many factors in turn as make up 16 MB.
+    let bytes = batch * (m * k + k * n) * dtype.size();
+    let turns: Vec<_> = iter::repeat_with(factors).take((16 << 20) / bytes + 1).collect();
+    let mut turn = turns.iter().cycle();
     let mark = |transposed| if transposed { "'" } else { "" };
     let (left, right) = (mark(matches!(stored, Left)), mark(matches!(stored, Right)));
     let mut group = c.benchmark_group(group);
     group.throughput(Throughput::Elements((batch * m * k * n) as u64));
     group.bench_function(format!("{dtype} {batch} x {m} x {k}{left} x {n}{right}"), |bench| {
-        bench.iter(|| black_box(enter(|| matmul(&a, &b))));
+        bench.iter(|| {
+            let (a, b) = turn.next().expect("a cycle does not end");
+            black_box(enter(|| matmul(a, b)))
+        });
     });
     group.finish();
 }
@@ -58,7 +68,7 @@ fn squares(c: &mut Criterion) {
 }
 
 fn training(c: &mut Criterion) {
-    for [m, k, n] in [[768, 128, 384], [768, 128, 512], [128, 784, 512], [2048, 384, 1536], [768, 128, 65]] {
+    for [m, k, n] in [[768, 128, 384], [768, 128, 512], [128, 784, 512], [2048, 384, 1536], [768, 128, 65], [768, 512, 128]] {
         product(c, "forward", [1, m, k, n], Plain, DType::F32);
         product(c, "by inputs", [1, m, n, k], Right, DType::F32);
         product(c, "by weights", [1, k, m, n], Left, DType::F32);

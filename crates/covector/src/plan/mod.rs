@@ -10,6 +10,7 @@ mod cache;
 pub(crate) mod cost;
 mod explain;
 mod fuse;
+mod order;
 mod prepared;
 mod schedule;
 mod verify;

@@ -1,14 +1,14 @@
 //! From a listing to steps: in which order they run, and where each value is used last.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::HashSet;
 
 use covector_array::Shape;
 use covector_array::kernels::{Chain, Link, LinkOp, Source};
 use smallvec::SmallVec;
 
 use super::again::Again;
-use super::fuse::{ALONE, Group, Groups, Role, is_repeat};
+use super::fuse::{Group, Groups, Role, is_repeat};
+use super::order::in_order;
 use crate::primitive::{Class, Fused};
 use crate::walk::Listing;
 
@@ -86,39 +86,9 @@ impl Plan {
         Plan::in_order(list, steps)
     }
 
-    /// Brings steps into an order in which operands stand before their users, as near to the listing's as can be.
     fn in_order(list: &Listing, steps: Vec<Step>) -> Plan {
         let n = list.nodes.len();
-        let mut maker: Vec<u32> = vec![ALONE; n];
-        for (s, step) in steps.iter().enumerate() {
-            step.results.iter().for_each(|made| maker[made.position as usize] = s as u32);
-        }
-        let mut waits = vec![0usize; steps.len()];
-        let mut users: Vec<SmallVec<[u32; 4]>> = vec![SmallVec::new(); steps.len()];
-        for (s, step) in steps.iter().enumerate() {
-            for operand in &step.operands {
-                if let Some(made) = users.get_mut(maker[operand.position as usize] as usize) {
-                    made.push(s as u32);
-                    waits[s] += 1;
-                }
-            }
-        }
-        let place = |s: usize| Reverse((steps[s].results.iter().map(|made| made.position).max(), s));
-        let mut ready: BinaryHeap<_> = (0..steps.len()).filter(|&s| waits[s] == 0).map(place).collect();
-        let mut order = Vec::with_capacity(steps.len());
-        while let Some(Reverse((_, s))) = ready.pop() {
-            pause(order.len());
-            order.push(s);
-            for &user in &users[s] {
-                waits[user as usize] -= 1;
-                if waits[user as usize] == 0 {
-                    ready.push(place(user as usize));
-                }
-            }
-        }
-        assert_eq!(order.len(), steps.len(), "steps wait for one another: please report this");
-        let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
-        let mut steps: Vec<Step> = order.into_iter().filter_map(|s| steps[s].take()).collect();
+        let mut steps = in_order(list, steps);
         mark_last_uses(&mut steps, n);
         let slots = give_slots(&mut steps, n);
         Plan { steps, slots }

@@ -95,7 +95,7 @@ const SHALLOW: usize = 16;
 /// Right factors of up to this many bytes stay in the first-level cache when they are read as they lie.
 const SMALL: usize = 64 << 10;
 /// Left factors of up to this many bytes stay in the second-level cache while all panels pass.
-const NEAR: usize = 1 << 20;
+const NEAR: usize = 16 << 20;
 
 /// A batch of products of matrices that are neither empty nor without depth.
 struct Job<T> {

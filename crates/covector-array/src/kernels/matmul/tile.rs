@@ -229,6 +229,12 @@ mod x86 {
                         while left > 0 {
                             let steps = left.min(64 / size_of::<$t>());
                             left -= steps;
+                            if !fetches && t.a_depth != 1 {
+                                for s in 0..16isize {
+                                    let next = a.wrapping_offset((16 + s) * t.a_depth);
+                                    _mm_prefetch::<_MM_HINT_T0>(next.cast());
+                                }
+                            }
                             if fetches {
                                 // As many rows below come next: a cache line of each is asked for.
                                 for i in 0..ROWS {
