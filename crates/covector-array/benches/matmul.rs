@@ -68,7 +68,9 @@ fn squares(c: &mut Criterion) {
 }
 
 fn training(c: &mut Criterion) {
-    for [m, k, n] in [[768, 128, 384], [768, 128, 512], [128, 784, 512], [2048, 384, 1536], [768, 128, 65], [768, 512, 128]] {
+    for [m, k, n] in
+        [[768, 128, 384], [768, 128, 512], [128, 784, 512], [2048, 384, 1536], [768, 128, 65], [768, 512, 128]]
+    {
         product(c, "forward", [1, m, k, n], Plain, DType::F32);
         product(c, "by inputs", [1, m, n, k], Right, DType::F32);
         product(c, "by weights", [1, k, m, n], Left, DType::F32);

@@ -3,10 +3,10 @@
 
 use smallvec::SmallVec;
 
-use super::stretch::{MOST_SUMS, arithmetic, is_fold};
+use super::stretch::{MOST_SUMS, arithmetic, is_fold, sum_block};
 use super::{Link, LinkOp, Source};
 use crate::kernels::kernel::Arithmetic;
-use crate::kernels::reduce::{BLOCK, Reduction};
+use crate::kernels::reduce::Reduction;
 
 /// Rows of fewer elements are repeated in memory: calling a kernel for each would cost more.
 const SPREAD_ROW: usize = 128;
@@ -44,7 +44,7 @@ pub(super) fn stretches(links: &[Link], implied: &[bool], row: usize) -> Vec<Vec
             Source::Input(_) => None,
         };
         let within = |group: &[usize], j: usize| group.binary_search(&j).is_ok();
-        let is_sum = matches!(link.op, LinkOp::Fold(Reduction::Sum)) && row.is_multiple_of(BLOCK);
+        let is_sum = matches!(link.op, LinkOp::Fold(Reduction::Sum)) && sum_block(row).is_some();
         let joins = |group: &&mut Vec<usize>| {
             let mut made = link.sources.iter().filter_map(made_by);
             let sums = group.iter().filter(|&&j| is_fold(links[j].op)).count();

@@ -244,7 +244,7 @@ impl Chain {
                 }),
                 kept: cells[i] >= OUTPUTS || last_use[i] > last,
             };
-            Stretch::new(call_of[group[0]], &group.iter().map(member).collect::<Vec<_>>(), scratch)
+            Stretch::new(call_of[group[0]], &group.iter().map(member).collect::<Vec<_>>(), row, scratch)
         });
         let stretches = stretches.collect();
         let stretched = group_of.iter().map(Option::is_some).collect();

@@ -12,7 +12,7 @@ use super::stretch::{Instruction, Place, REGISTERS, RowSum, Stretch};
 use crate::DType;
 use crate::isa::Isa;
 use crate::kernels::kernel::Arithmetic;
-use crate::kernels::reduce::{BLOCK, LANES};
+use crate::kernels::reduce::LANES;
 
 /// Computes elements of all cells. The arguments: the cells; how many bytes behind each the first element lies, the first
 /// that is not done in groups of vectors, and the last; where the elements lie in cells with one for each row, and the
@@ -128,7 +128,7 @@ impl Shape {
             let group = vectors * vector;
             return Some(Shape { wide, vector, side_by_side: vectors, block: group, group });
         }
-        let (block, side_by_side) = (BLOCK * width, LANES * width / vector);
+        let (block, side_by_side) = (stretch.block * width, LANES * width / vector);
         let group = vectors / side_by_side * block;
         (group > 0).then_some(Shape { wide, vector, side_by_side, block, group })
     }
@@ -491,7 +491,18 @@ mod tests {
                         ];
                         Chain::new(links, vec![8, 7, 9], row, vec![false; 2])
                     };
-                    for (rows, row) in [(300, 256), (50, 1000), (7, 1024), (64, 16), (30, 1280), (9, 2560), (40, 768)] {
+                    for (rows, row) in [
+                        (300, 256),
+                        (50, 1000),
+                        (7, 1024),
+                        (64, 16),
+                        (30, 1280),
+                        (9, 2560),
+                        (40, 768),
+                        (80, 128),
+                        (90, 48),
+                        (30, 240),
+                    ] {
                         let chains = [chain(true, row), chain(false, row)];
                         for _ in 0..4 {
                             let results = chains.each_ref().map(|chain| {

@@ -11,7 +11,7 @@ use crate::isa::{Work, dispatch, isa};
 use crate::kernels::kernel::Loop;
 use crate::kernels::layout::Shared;
 use crate::kernels::reader::Reader;
-use crate::kernels::reduce::{BLOCK, FoldRows, Partial, Reduction, fold_lanes, fold_rows};
+use crate::kernels::reduce::{FoldRows, Partial, Reduction, fold_lanes, fold_rows};
 use crate::kernels::stream::{self, Ahead};
 use crate::kernels::strided::with_bits;
 use crate::kernels::{Inputs, constant};
@@ -439,7 +439,7 @@ impl Job<'_> {
             for sum in &stretch.sums {
                 let [lanes, result] = [sum.lanes, sum.result].map(|cell| cells[usize::from(cell)]);
                 // SAFETY: the code has written the lanes of every block; the result has an element for each row.
-                unsafe { fold_lanes(Reduction::Sum, stretch.dtype)(lanes, row / BLOCK, result.add(i * width)) };
+                unsafe { fold_lanes(Reduction::Sum, stretch.dtype)(lanes, row / stretch.block, result.add(i * width)) };
             }
         }
     }

@@ -7,6 +7,7 @@
 use super::{Call, LinkOp};
 use crate::DType;
 use crate::kernels::kernel::Arithmetic;
+use crate::kernels::reduce::{BLOCK, LANES};
 
 /// Registers of a program.
 pub(super) const REGISTERS: usize = 7;
@@ -57,6 +58,8 @@ pub(super) struct Stretch {
     pub dtype: DType,
     pub program: Vec<Instruction>,
     pub sums: Vec<RowSum>,
+    /// Elements of a block of a sum.
+    pub block: usize,
     /// True if rows differ: an operand is repeated along each, or each is summed.
     pub by_rows: bool,
 }
@@ -70,8 +73,14 @@ pub(super) struct Member {
     pub kept: bool,
 }
 
-/// Rows are summed in a stretch if they are so many whole blocks; so many sums at most.
+/// Sums in a stretch, at most.
 pub(super) const MOST_SUMS: usize = 3;
+
+/// Elements of the blocks that rows are summed by, if they may be in a stretch: all blocks have the same size.
+pub(super) fn sum_block(row: usize) -> Option<usize> {
+    let block = row.min(BLOCK);
+    (row.is_multiple_of(block) && block.is_multiple_of(LANES)).then_some(block)
+}
 
 /// True if every row is folded: what may stand in a stretch if it is a sum.
 pub(super) fn is_fold(op: LinkOp) -> bool {
@@ -86,8 +95,9 @@ pub(super) fn arithmetic(op: LinkOp, narrow: bool) -> Option<Arithmetic> {
 }
 
 impl Stretch {
-    /// The program of these links, of which the first is this call; cells from `scratch` on are free for the lanes of sums.
-    pub fn new(first: usize, members: &[Member], scratch: u16) -> Stretch {
+    /// The program of these links on rows of so many elements, of which the first is this call; cells from `scratch` on are
+    /// free for the lanes of sums.
+    pub fn new(first: usize, members: &[Member], row: usize, scratch: u16) -> Stretch {
         let mut left = vec![0usize; members.len()];
         members.iter().flat_map(|m| m.made_by).flatten().for_each(|j| left[j] += 1);
         let sums = members.iter().filter(|m| m.is_sum()).count();
@@ -103,7 +113,8 @@ impl Stretch {
         (0..members.len()).for_each(|i| writer.member(i));
         let by_rows = members.iter().any(|m| m.call.spread.is_some() || m.is_sum());
         let (program, sums) = (writer.program, writer.sums);
-        Stretch { first, calls: members.len(), dtype: members[0].call.dtype, program, sums, by_rows }
+        let block = sum_block(row).unwrap_or(BLOCK);
+        Stretch { first, calls: members.len(), dtype: members[0].call.dtype, program, sums, block, by_rows }
     }
 }
 

@@ -95,7 +95,10 @@ const SHALLOW: usize = 16;
 /// Right factors of up to this many bytes stay in the first-level cache when they are read as they lie.
 const SMALL: usize = 64 << 10;
 /// Left factors of up to this many bytes stay in the second-level cache while all panels pass.
-const NEAR: usize = 16 << 20;
+const NEAR: usize = 1 << 20;
+/// Left factors of up to this many bytes and rows are read again for every panel, from farther away, in less time than it
+/// takes to copy all panels before.
+const LOW: [usize; 2] = [16 << 20, 1024];
 
 /// A batch of products of matrices that are neither empty nor without depth.
 struct Job<T> {
@@ -129,13 +132,14 @@ fn tiles<T: Tiled>(kernel: Kernel<T>, a: &Array, b: &Array, out: &Array) {
     let block = [rows, k.div_ceil(k.div_ceil(depth))];
     let job = Job { kernel, a: Factor::of(&a), out: Factor::of(out), size: [batch, m, k, n], block };
     let dense = n == 1 || b.strides()[2] == 1;
+    let left = m * k * size_of::<T>();
     let narrow = b.strides()[1].unsigned_abs() <= 2 * kernel.columns;
     if dense && (narrow || m <= 4 * kernel.rows || k * n * size_of::<T>() <= SMALL) {
         job.with(&Panels::in_place(b));
-    } else if m * k * size_of::<T>() > NEAR || (batch > 1 && b.strides()[0] == 0) {
-        job.with(&Panels::packed(b, kernel.columns));
-    } else {
+    } else if (left <= NEAR || (left <= LOW[0] && m <= LOW[1])) && (batch == 1 || b.strides()[0] != 0) {
         job.packing(b);
+    } else {
+        job.with(&Panels::packed(b, kernel.columns));
     }
 }
 

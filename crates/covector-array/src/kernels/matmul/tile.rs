@@ -47,6 +47,10 @@ impl<T> Kernel<T> {
     }
 }
 
+/// Steps along the depth from which on a left factor whose steps lie apart is not in the first-level cache.
+#[cfg(target_arch = "x86_64")]
+const DEEP: usize = 384;
+
 /// Columns that [`Columns`] run down side by side.
 pub(in crate::kernels) const CHAINS: usize = 16;
 
@@ -135,7 +139,7 @@ unsafe fn portable<T: Real>(t: &Tile<T>) {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::CHAINS;
+    use super::{CHAINS, DEEP};
 
     /// A module with the tile of `$rows` rows by `$vectors` registers, and those of `$tall` rows by half as many.
     macro_rules! tile {
@@ -225,17 +229,17 @@ mod x86 {
                         }
                         let (mut a, mut b) = (t.a, t.b);
                         let mut left = t.depth;
-                        let fetches = t.a_depth == 1 && t.depth >= 64 / size_of::<$t>();
+                        let line = 64 / size_of::<$t>();
                         while left > 0 {
-                            let steps = left.min(64 / size_of::<$t>());
+                            let steps = left.min(line);
                             left -= steps;
-                            if !fetches && t.a_depth != 1 {
-                                for s in 0..16isize {
-                                    let next = a.wrapping_offset((16 + s) * t.a_depth);
-                                    _mm_prefetch::<_MM_HINT_T0>(next.cast());
+                            if t.a_depth != 1 && t.depth >= DEEP {
+                                // Each of the next steps reads the left factor elsewhere.
+                                for i in 0..line {
+                                    let ahead = a.wrapping_offset((line + i) as isize * t.a_depth);
+                                    _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
                                 }
-                            }
-                            if fetches {
+                            } else if t.a_depth == 1 && t.depth >= line {
                                 // As many rows below come next: a cache line of each is asked for.
                                 for i in 0..ROWS {
                                     let below = a.wrapping_offset((ROWS + i) as isize * t.a_row);
