@@ -10,8 +10,10 @@ mod cache;
 pub(crate) mod cost;
 mod explain;
 mod fuse;
+mod host;
 mod prepared;
 mod schedule;
+mod twins;
 mod verify;
 
 use std::iter;
