@@ -383,4 +383,55 @@ fn what_costs_less_than_a_read_is_computed_again_with_the_same_bits() {
     let bytes = x.size() as u64 * 4;
     assert!(plan.written() < bytes + 4096, "{plan}");
     assert!(plan.peak < 2 * x.size() * 4, "{plan}");
+    // Both arrays in one pass for the loss and the sums of all channels, and in one for the gradient; x for its mean and its variance.
+    assert!(plan.read() < 6 * bytes + 8192, "{plan}");
+}
+
+#[test]
+fn a_sum_written_down_twice_is_computed_once() {
+    let _alone = alone();
+    let x = numbers(&[16, 4, 32, 32], 0.3);
+    let bytes = x.size() as u64 * 4;
+    let run = |plain: bool| {
+        let (a, b) = (x.mean([0, 2, 3]), x.var([0, 2, 3], 1.0));
+        let y = a + b;
+        let plan = explain([&y]);
+        if plain {
+            try_eval_stepwise([&y]).unwrap();
+        } else {
+            eval([&y]);
+        }
+        (plan, y.value().to_bytes())
+    };
+    let ((plan, passes), (_, steps)) = (run(false), run(true));
+    assert!(passes == steps, "the bits differ");
+    assert!(plan.read() < 2 * bytes + 4096, "{plan}");
+    // Somebody holds both sums here: each has its value.
+    let (a, b) = (x.sum([0, 2, 3]), x.sum([0, 2, 3]));
+    let y = &a * &b;
+    eval([&y]);
+    assert!(a.is_evaluated() && b.is_evaluated());
+    assert_eq!(a.value().to_bytes(), b.value().to_bytes());
+}
+
+#[test]
+fn the_gradient_of_a_variance_is_one_pass_and_its_derivative_is_whole() {
+    let _alone = alone();
+    let x = numbers(&[16, 4, 32, 32], 0.3);
+    let bytes = x.size() as u64 * 4;
+    let var = |x: &Tensor| x.var([0, 2, 3], 0.0).sum(..);
+    // x for the mean and for the gradient, from which no sum leads back to the mean.
+    let plan = grad(var)(&x).explain();
+    assert!(plan.read() < 2 * bytes + 4096 && plan.written() < bytes + 4096, "{plan}");
+    // The Hessian of a variance is 2 (1 - 1/n) / n on the diagonal and -2 / n² beside it.
+    let n = 5.0f64;
+    let short = Tensor::from([0.3f64, -1.0, 2.0, 0.7, 5.0]);
+    let of_five = |x: &Tensor| x.var(.., 0.0);
+    let whole = hessian(of_five)(&short).to_vec::<f64>();
+    for (k, h) in whole.iter().enumerate() {
+        let expected = if k % 6 == 0 { 2.0 * (1.0 - 1.0 / n) / n } else { -2.0 / (n * n) };
+        assert!((h - expected).abs() < 1e-15, "{k}: {h} instead of {expected}");
+    }
+    let (_, along) = jvp(of_five, &short, &Tensor::from([1.0f64, 0.0, 0.0, 0.0, 0.0]));
+    assert!((along.item::<f64>() - grad(of_five)(&short).to_vec::<f64>()[0]).abs() < 1e-15);
 }

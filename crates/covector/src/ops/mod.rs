@@ -12,6 +12,7 @@ pub(crate) mod contract;
 pub mod conv;
 pub(crate) mod convolve;
 pub mod create;
+mod deviation;
 pub mod einsum;
 // One expression serves types that are `Copy` and types that are not, and bool beside numbers.
 #[allow(clippy::clone_on_copy, clippy::op_ref, clippy::bool_comparison)]

@@ -5,6 +5,7 @@ use covector_array::{Array, DType, Shape};
 use covector_derive::{op, op_list};
 
 use super::complex::require_order;
+use super::deviation::squared_deviation;
 use super::reduce::{Extreme, count, dropped, kept, reduced, widened};
 use super::view::reshaped;
 use crate::primitive::{Class, Derivative, Primitive};
@@ -20,11 +21,6 @@ fn root(x: &Tensor) -> Tensor {
 fn floated(x: &Tensor) -> (Tensor, DType) {
     let dtype = x.dtype().to_float();
     (widened(&x.cast(dtype)), dtype)
-}
-
-/// The squares of the absolute values.
-fn size_squared(x: &Tensor) -> Tensor {
-    if x.dtype().is_complex() { x.real().square() + x.imag().square() } else { x.square() }
 }
 
 /// The result of a reduction over `axes` for which there is nothing to look at.
@@ -57,8 +53,13 @@ pub fn var(x: &Tensor, axes: Axes, correction: f64) -> Result<Tensor> {
     }
     let n = count(x, &axes.resolve(x.ndim())?);
     let (x, dtype) = floated(x);
-    let away = &x - x.mean(keep(axes.clone()));
-    Ok((size_squared(&away).sum(axes) / (n - correction).max(0.0)).cast(dtype.part()))
+    let mean = x.mean(keep(axes.clone()));
+    let squares = if dtype.is_complex() {
+        squared_deviation(&x.real(), mean.real())? + squared_deviation(&x.imag(), mean.imag())?
+    } else {
+        squared_deviation(&x, mean)?
+    };
+    Ok((squares.sum(axes) / (n - correction).max(0.0)).cast(dtype.part()))
 }
 
 /// The standard deviation over `axes`: the square root of [`var`].

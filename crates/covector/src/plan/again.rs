@@ -20,7 +20,7 @@ pub(super) struct Again {
 }
 
 /// Values of fewer elements stay in the second-level cache from one pass to the next.
-const LEAST: usize = 1 << 14;
+pub(super) const LEAST: usize = 1 << 14;
 /// So many times fewer elements are as good as none.
 const FEW: usize = 16;
 /// Cheap ops one upon another that are looked through.
@@ -39,9 +39,16 @@ impl Again {
     /// Decides for all nodes, users first; `keep` says which values must be stored.
     pub fn new(list: &Listing, all: &Groups, keep: &[bool]) -> Again {
         let n = list.nodes.len();
+        // For each node the groups that compute it in any case: they took in a final result that needs it.
+        let mut hosts: Vec<Readers> = vec![Readers::new(); n];
+        for (g, group) in all.groups.iter().enumerate() {
+            let guests = group.guests.iter().filter(|&&x| all.of[x as usize] != g as u32);
+            guests.for_each(|&x| hosts[x as usize].push(g as u32));
+        }
         let mut asked: Vec<Readers> = vec![Readers::new(); n];
         for i in 0..n {
-            list.operands[i].iter().for_each(|&x| note(&mut asked[x as usize], all.of[i]));
+            let reads = list.operands[i].iter().filter(|&&x| !hosts[x as usize].contains(&all.of[i]));
+            reads.for_each(|&x| note(&mut asked[x as usize], all.of[i]));
         }
         let search = Search { list, all, keep, asked };
         let mut again = Again { guests: vec![Vec::new(); all.groups.len()], shown: keep.to_vec() };
@@ -49,17 +56,19 @@ impl Again {
         for i in (0..n).rev().filter(|&i| !list.is_leaf(i)) {
             pause(i);
             let home = all.of[i];
-            let outside: Readers = readers[i].iter().copied().filter(|&g| g != home).collect();
+            let others = |&g: &u32| g != home && !hosts[i].contains(&g);
+            let outside: Readers = readers[i].iter().copied().filter(others).collect();
             let inlined = home != ALONE && !keep[i] && !outside.is_empty() && again.pays(&search, i, &outside);
             again.shown[i] |= !outside.is_empty() && !inlined;
-            if inlined {
-                outside.iter().for_each(|&g| again.guests[g as usize].push(i as u32));
-            }
             let own = if again.stands_alone(all, i) { ALONE } else { home };
+            let at_home = own == ALONE || again.shown[i] || readers[i].contains(&home);
+            let hosts = readers[i].iter().copied().filter(|g| hosts[i].contains(g));
+            let elsewhere: Readers = hosts.chain(outside.into_iter().filter(|_| inlined)).collect();
             for &x in &list.operands[i] {
-                note(&mut readers[x as usize], own);
-                outside.iter().filter(|_| inlined).for_each(|&g| note(&mut readers[x as usize], g));
+                let readers = &mut readers[x as usize];
+                elsewhere.iter().copied().chain(at_home.then_some(own)).for_each(|g| note(readers, g));
             }
+            elsewhere.iter().for_each(|&g| again.guests[g as usize].push(i as u32));
         }
         again.guests.iter_mut().for_each(|guests| guests.reverse());
         again
@@ -75,7 +84,7 @@ impl Again {
         let (list, all) = (search.list, search.all);
         let size = list.nodes[i].size();
         let row = match all.roles[i] {
-            Some(Role::Link(..)) if search.is_cheap(i) => None,
+            Some(Role::Link(..)) if all.is_cheap(i) => None,
             Some(Role::Repeat(row)) => Some(row),
             _ => return false,
         };
@@ -110,43 +119,42 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn is_cheap(&self, i: usize) -> bool {
-        match self.all.roles[i] {
-            Some(Role::Link(LinkOp::Map(kernel), 1)) => kernel.arithmetic().is_some_and(Arithmetic::is_cheap),
-            _ => false,
-        }
-    }
-
     /// Collects the large arrays from which a cheap node is computed, if they lie in memory anyway.
     fn bases(&self, i: usize, depth: usize, found: &mut Vec<u32>) -> bool {
         self.list.operands[i].iter().all(|&x| {
             let at = x as usize;
             let home = self.all.of[at];
             let private = home != ALONE && !self.keep[at] && self.asked[at].iter().all(|&g| g == home);
-            if self.is_small(at) {
+            if is_small(self.list, at) {
                 return true;
             }
             if !private {
                 found.push(x);
                 return true;
             }
-            depth > 0 && self.is_cheap(at) && self.bases(at, depth - 1, found)
+            depth > 0 && self.all.is_cheap(at) && self.bases(at, depth - 1, found)
         })
     }
+}
 
-    /// True if a node's value takes little memory, because it is one element again and again.
-    fn is_small(&self, i: usize) -> bool {
-        let node = &self.list.nodes[i];
-        if let Some(value) = node.cached() {
-            let distinct: usize = value
-                .shape()
-                .iter()
-                .zip(value.strides())
-                .map(|(&d, &stride)| if stride == 0 { 1 } else { d })
-                .product();
-            return distinct * FEW <= node.size();
+impl Groups {
+    /// True if computing a node costs less than reading it would.
+    pub fn is_cheap(&self, i: usize) -> bool {
+        match self.roles[i] {
+            Some(Role::Link(LinkOp::Map(kernel), 1)) => kernel.arithmetic().is_some_and(Arithmetic::is_cheap),
+            _ => false,
         }
-        let source = |&x: &u32| self.list.nodes[x as usize].size() * FEW <= node.size();
-        is_repeat(node) && self.list.operands[i].iter().all(source)
     }
+}
+
+/// True if a node's value takes little memory, because it is one element again and again.
+pub(super) fn is_small(list: &Listing, i: usize) -> bool {
+    let node = &list.nodes[i];
+    if let Some(value) = node.cached() {
+        let distinct: usize =
+            value.shape().iter().zip(value.strides()).map(|(&d, &stride)| if stride == 0 { 1 } else { d }).product();
+        return distinct * FEW <= node.size();
+    }
+    let source = |&x: &u32| list.nodes[x as usize].size() * FEW <= node.size();
+    is_repeat(node) && list.operands[i].iter().all(source)
 }

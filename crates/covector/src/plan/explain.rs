@@ -109,8 +109,12 @@ impl Explanation {
 /// ```
 pub fn explain<'a>(targets: impl IntoIterator<Item = &'a Tensor>) -> Explanation {
     let targets: Vec<Tensor> = targets.into_iter().filter(|t| !t.is_evaluated()).cloned().collect();
-    let list = Listing::walk(&targets, |t| !t.is_evaluated());
-    let plan = Plan::new(&list, &super::kept(&list, &targets));
+    let mut list = Listing::walk(&targets, |t| !t.is_evaluated());
+    let keep = super::kept(&list, &targets);
+    if let Some(shared) = super::twins::shared(&list, &keep) {
+        list = shared;
+    }
+    let plan = Plan::fused(&list, &keep);
     let mut walk = Walk::new(&list);
     let steps = plan.steps.iter().map(|step| walk.take(step)).collect();
     Explanation { steps, peak: walk.ledger.peak() }

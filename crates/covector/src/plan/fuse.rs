@@ -5,7 +5,7 @@
 //! the pass is over, so nothing in the group can read them. Values only the group uses exist as tiles alone. Nodes join the
 //! groups of their operands, level by level: what has to wait for something that runs by itself comes after what has not. A
 //! group that somebody outside has read takes no more members: so nothing outside ever has to run both after and before a
-//! group.
+//! group. Final results, which nobody waits for within the pass, may be taken in later ([`super::host`]).
 
 use covector_array::kernels::{LinkOp, Reduction, folds_channels};
 use covector_array::{DType, Shape};
@@ -25,13 +25,15 @@ pub(super) struct Group {
     pub size: usize,
     /// Elements per row; 1 as long as nothing is folded or repeated.
     pub row: usize,
-    finals: Finals,
-    read: Read,
+    pub finals: Finals,
+    pub read: Read,
+    /// Nodes of other groups that this one computes as well, for the final results it took in.
+    pub guests: Vec<u32>,
 }
 
 /// Which final results a group has: with any, rows stay rows and elements elements.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Finals {
+pub(super) enum Finals {
     None,
     Totals,
     Rows,
@@ -40,7 +42,7 @@ enum Finals {
 }
 
 impl Finals {
-    fn of(role: Role) -> Finals {
+    pub fn of(role: Role) -> Finals {
         match role {
             Role::Final(LinkOp::Rows(_), _) => Finals::Rows,
             Role::Final(LinkOp::Channels(_, channels), _) => Finals::Channels(channels),
@@ -50,7 +52,7 @@ impl Finals {
     }
 
     /// Both, if one cut of the pass serves them.
-    fn and(self, other: Finals) -> Option<Finals> {
+    pub fn and(self, other: Finals) -> Option<Finals> {
         match (self, other) {
             (Finals::None, x) | (x, Finals::None) | (Finals::Totals, x) | (x, Finals::Totals) => Some(x),
             (a, b) => (a == b).then_some(a),
@@ -60,7 +62,7 @@ impl Finals {
 
 /// Who outside a group reads its values.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Read {
+pub(super) enum Read {
     Nobody,
     /// Only members of this group.
     By(u32),
@@ -76,6 +78,8 @@ pub(super) struct Groups {
     pub of: Vec<u32>,
     /// For each member whether it has one element per row.
     pub narrow: Vec<bool>,
+    /// Groups with final results, those that got their first one last at the end.
+    pub hosts: Vec<u32>,
 }
 
 /// The group of a node that runs by itself.
@@ -119,7 +123,7 @@ impl Role {
 }
 
 /// The role of a node, if it can run with others.
-fn role(list: &Listing, i: usize) -> Option<Role> {
+pub(super) fn role(list: &Listing, i: usize) -> Option<Role> {
     let node = &list.nodes[i];
     let &key = list.operands[i].last()?;
     let x = &list.nodes[key as usize];
@@ -188,20 +192,29 @@ impl Groups {
             role(list, i)
         };
         let roles: Vec<Option<Role>> = (0..n).map(at).collect();
-        let mut all = Groups { groups: Vec::new(), roles, of: vec![ALONE; n], narrow: vec![false; n] };
+        let (of, narrow) = (vec![ALONE; n], vec![false; n]);
+        let mut all = Groups { groups: Vec::new(), roles, of, narrow, hosts: Vec::new() };
         for i in by_level(list, &all.roles) {
             pause(i);
             if let Some(role) = all.roles[i] {
+                if all.is_hosted(list, i, role) {
+                    continue;
+                }
                 all.place(list, i, role);
+                if let (Role::Final(..), g) = (role, all.of[i])
+                    && all.hosts.last() != Some(&g)
+                {
+                    all.hosts.push(g);
+                }
             }
-            all.note_reads(list, i);
+            all.note_reads(list, i, all.of[i]);
         }
         all.settle(list);
         all
     }
 
     /// True if the node's result is there only when its group has run.
-    fn is_final(&self, node: u32) -> bool {
+    pub fn is_final(&self, node: u32) -> bool {
         self.of[node as usize] != ALONE && matches!(self.roles[node as usize], Some(Role::Final(..)))
     }
 
@@ -235,15 +248,16 @@ impl Groups {
         let finals = Finals::of(role);
         self.narrow[i] = row > 1 && finals == Finals::None;
         let size = list.nodes[key as usize].size();
-        self.groups.push(Group { members: vec![i as u32], size, row, finals, read: Read::Nobody });
+        self.groups.push(Group { members: vec![i as u32], size, row, finals, read: Read::Nobody, guests: Vec::new() });
     }
 
-    /// Notes which groups other than its own a node reads.
-    fn note_reads(&mut self, list: &Listing, i: usize) {
-        let reader = if self.of[i] == ALONE { Read::Others } else { Read::By(self.of[i]) };
+    /// Notes what a node reads of other groups than the one that computes it.
+    pub fn note_reads(&mut self, list: &Listing, i: usize, own: u32) {
+        let reader = if own == ALONE { Read::Others } else { Read::By(own) };
         for &x in &list.operands[i] {
             let group = self.of[x as usize];
-            if group != ALONE && group != self.of[i] {
+            let computed = || self.groups[own as usize].guests.binary_search(&x).is_ok();
+            if group != ALONE && group != own && (own == ALONE || !computed()) {
                 // A final result can be read only outside, for good.
                 let reader = if self.is_final(x) { Read::Others } else { reader };
                 let read = &mut self.groups[group as usize].read;
@@ -307,10 +321,14 @@ impl Groups {
             self.of[m as usize] = home;
             self.narrow[m as usize] |= narrow_b;
         }
+        let guests = std::mem::take(&mut self.groups[other as usize].guests);
         let group = &mut self.groups[home as usize];
         if narrow_a {
             group.members.iter().for_each(|&m| self.narrow[m as usize] = true);
         }
+        group.guests.extend(guests);
+        group.guests.sort_unstable();
+        group.guests.dedup();
         group.members.extend(moved);
         group.members.sort_unstable();
         (group.size, group.row, group.finals, group.read) = (size, row, finals, Read::Nobody);
@@ -345,11 +363,11 @@ impl Groups {
     }
 }
 
-/// The nodes level by level: a level up for what runs by itself, and for what reads a final result.
+/// The nodes level by level: a level up for what runs by itself (a repetition does nothing), and for what reads a final result.
 fn by_level(list: &Listing, roles: &[Option<Role>]) -> Vec<usize> {
     let mut level = vec![0u32; roles.len()];
     for i in 0..roles.len() {
-        let own = u32::from(roles[i].is_none() && !list.operands[i].is_empty());
+        let own = u32::from(roles[i].is_none() && !list.operands[i].is_empty() && !is_repeat(&list.nodes[i]));
         let after = |&x: &u32| level[x as usize] + u32::from(matches!(roles[x as usize], Some(Role::Final(..))));
         level[i] = own + list.operands[i].iter().map(after).max().unwrap_or(0);
     }

@@ -10,9 +10,11 @@ mod cache;
 pub(crate) mod cost;
 mod explain;
 mod fuse;
+mod host;
 mod order;
 mod prepared;
 mod schedule;
+mod twins;
 mod verify;
 
 use std::iter;

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::again::Again;
 use super::fuse::{Group, Groups, Role, is_repeat};
 use super::order::in_order;
+use super::twins;
 use crate::primitive::{Class, Fused};
 use crate::walk::Listing;
 
@@ -65,6 +66,14 @@ pub(super) const OUTSIDE: u32 = u32::MAX;
 impl Plan {
     /// Plans the nodes of a listing; `keep` says which values must be stored.
     pub fn new(list: &Listing, keep: &[bool]) -> Plan {
+        match twins::shared(list, keep) {
+            Some(shared) => Plan::fused(&shared, keep),
+            None => Plan::fused(list, keep),
+        }
+    }
+
+    /// As [`new`](Self::new), for a listing without twins, or one in which they are shared already.
+    pub fn fused(list: &Listing, keep: &[bool]) -> Plan {
         let all = Groups::new(list);
         let n = list.nodes.len();
         let again = Again::new(list, &all, keep);
@@ -74,7 +83,10 @@ impl Plan {
             pass(list, &all, group, guests, &again.shown, keep)
         };
         let mut steps: Vec<Step> = groups.filter_map(passed).collect();
-        let alone = (0..n).filter(|&i| !list.is_leaf(i) && again.stands_alone(&all, i));
+        // What is neither kept nor read has a twin that stands for it.
+        let mut used = keep.to_vec();
+        list.operands.iter().flatten().for_each(|&x| used[x as usize] = true);
+        let alone = (0..n).filter(|&i| !list.is_leaf(i) && used[i] && again.stands_alone(&all, i));
         let turned = turned(list, keep);
         steps.extend(alone.map(|i| Step { turned: turned[i], ..single(list, i, keep[i]) }));
         Plan::in_order(list, steps)

@@ -21,6 +21,9 @@ use crate::{Array, DType, Shape, threads};
 const LARGE: usize = 1 << 17;
 /// Results of more bytes are written past the caches, which would not hold them anyway.
 const HUGE: usize = 24 << 20;
+/// Of fewer bytes too, down to so many, if the pass touches more than the caches hold in all.
+const LARGE_RESULT: usize = 8 << 20;
+const TOUCHED: usize = 40 << 20;
 
 /// Elements a kernel runs over before memory is asked for again: asked for much at once, it makes the processor wait.
 const PART: usize = 512;
@@ -108,10 +111,15 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     };
     let partials = (0..shapes.len()).map(partial).collect();
     let slot = (tile * widest).next_multiple_of(size_of::<Line>());
+    let touched = || {
+        let written = (0..shapes.len()).map(|i| shapes[i].size() * chain.output(i).dtype.size());
+        inputs.iter().map(distinct_bytes).chain(written).sum::<usize>()
+    };
     let streamed = |i: usize| {
         let (link, width) = (chain.output(i), chain.output(i).dtype.size());
+        let all = shapes[i].size() * width;
         let lines = (tile * width).is_multiple_of(size_of::<Line>()) && !link.narrow && !link.op.is_final();
-        lines && taken[i].is_none() && shapes[i].size() * width > HUGE
+        lines && taken[i].is_none() && (all > HUGE || (all > LARGE_RESULT && touched() > TOUCHED))
     };
     let streamed = (0..shapes.len()).map(streamed).collect();
     let prepared = || Ready::all(chain);
@@ -132,6 +140,12 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
         }
     }
     results
+}
+
+/// The bytes of an array's elements, repeated ones counted once.
+fn distinct_bytes(x: &Array) -> usize {
+    let sizes = x.shape().iter().zip(x.strides()).map(|(&d, &stride)| if stride == 0 { 1 } else { d });
+    sizes.product::<usize>() * x.dtype().size()
 }
 
 /// The first element of every row of `row` elements, which are whole trailing axes.
