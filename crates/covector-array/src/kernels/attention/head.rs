@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::rows::{Copy, Divide, Multiply, Turn};
+use super::rows::{Copy, Divide, Multiply, Turn, fetch_ahead};
 use super::weights::{Slopes, Weights};
 use super::{Job, Mask, Matrix};
 use crate::isa::dispatch;
@@ -78,6 +78,7 @@ impl<T: Tiled> Job<T> {
         let (scores, sums) = (start::<T>(&scratch.weights), start::<T>(&scratch.sums));
         for strip in threads::chunks(queries.len(), self.kernel.tall) {
             let strip = queries.start + strip.start..queries.start + strip.end;
+            fetch_ahead(out, strip.clone(), self.e);
             let seen = self.seen(mask, strip.clone());
             let wide = seen.next_multiple_of(LANES);
             self.scaled(q, strip.clone(), start(&scratch.queries));
@@ -121,6 +122,7 @@ impl<T: Tiled> Job<T> {
             self.scaled(q, block.clone(), queries);
             for strip in block.clone().step_by(tall) {
                 let strip = strip..block.end.min(strip + tall);
+                fetch_ahead(dq, strip.clone(), self.d);
                 let (row, seen) = (strip.start - block.start, self.limit(strip.end));
                 let width = seen.next_multiple_of(LANES);
                 let at = |x: *mut T, pitch: usize| x.wrapping_add(row * pitch);
@@ -149,6 +151,10 @@ impl<T: Tiled> Job<T> {
                     Right(x.wrapping_add(skipped * width).cast_const(), wide as isize, width as isize)
                 };
                 let fresh = key >= begun;
+                if fresh {
+                    fetch_ahead(dv, key + tall..key + 2 * tall, self.e);
+                    fetch_ahead(dk, key + tall..key + 2 * tall, self.d);
+                }
                 self.product(left(weights), right(means, self.e), dv.at(key, 0), dv.rows, [rows, self.e, depth], fresh);
                 self.product(
                     left(slopes),

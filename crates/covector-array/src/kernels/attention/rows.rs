@@ -16,11 +16,13 @@ use crate::kernels::square::Square;
 /// foresees.
 const AHEAD: usize = 8;
 
-/// Asks for the lines of a row that will be used soon; it may lie outside.
+/// Asks for the lines of rows that will be read or written soon; they may lie outside.
 #[inline(always)]
-fn fetch_ahead<T>(row: *const T, columns: usize) {
-    for at in (0..columns * size_of::<T>()).step_by(64) {
-        copy::fetch_ahead(row.cast::<u8>().wrapping_add(at));
+pub(super) fn fetch_ahead<T>(x: Matrix<T>, rows: Range<usize>, columns: usize) {
+    for row in rows {
+        for at in (0..columns * size_of::<T>()).step_by(64) {
+            copy::fetch_ahead(x.at(row, 0).cast::<u8>().wrapping_add(at));
+        }
     }
 }
 
@@ -43,7 +45,7 @@ impl<T: Tiled> Work for Copy<T> {
             unsafe {
                 let to = std::slice::from_raw_parts_mut(self.to.add(i * self.columns), self.columns);
                 if self.x.columns == 1 {
-                    fetch_ahead(self.x.at(row + AHEAD, 0), self.columns);
+                    fetch_ahead(self.x, row + AHEAD..row + AHEAD + 1, self.columns);
                     let from = std::slice::from_raw_parts(self.x.at(row, 0), self.columns);
                     for j in 0..to.len() {
                         to[j] = from[j] * by;
@@ -127,15 +129,15 @@ impl<T: Tiled> Turn<T> {
         let (rows, columns) = (self.rows / side * side, self.columns / side * side);
         let [step, pitch] = [self.x.rows, self.wide as isize].map(|n| n * size_of::<T>() as isize);
         for row in (0..rows).step_by(side) {
-            for i in row..row + side {
-                fetch_ahead(self.x.at(i + side, 0), self.columns);
-            }
+            fetch_ahead(self.x, row + side..row + 2 * side, self.columns);
             for column in (0..columns).step_by(side) {
                 // SAFETY: squares of the operand and of the scratch memory, and the instructions were asked for.
                 unsafe { turn(self.x.at(row, column).cast(), step, self.at(row, column).cast(), pitch) };
             }
         }
-        dispatch(Rest(self, rows, columns));
+        if [rows, columns] != [self.rows.next_multiple_of(LANES), self.columns] {
+            dispatch(Rest(self, rows, columns));
+        }
     }
 
     /// Where an element comes to lie.
