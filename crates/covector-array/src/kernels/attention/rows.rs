@@ -14,7 +14,7 @@ use crate::kernels::square::Square;
 
 /// Rows between the use of one and that of the one asked for at the same time: heads lie apart in memory, which no hardware
 /// foresees.
-const AHEAD: usize = 8;
+const AHEAD: usize = 32;
 
 /// Asks for the lines of rows that will be read or written soon; they may lie outside.
 #[inline(always)]
@@ -129,7 +129,7 @@ impl<T: Tiled> Turn<T> {
         let (rows, columns) = (self.rows / side * side, self.columns / side * side);
         let [step, pitch] = [self.x.rows, self.wide as isize].map(|n| n * size_of::<T>() as isize);
         for row in (0..rows).step_by(side) {
-            fetch_ahead(self.x, row + side..row + 2 * side, self.columns);
+            fetch_ahead(self.x, row + AHEAD..row + AHEAD + side, self.columns);
             for column in (0..columns).step_by(side) {
                 // SAFETY: squares of the operand and of the scratch memory, and the instructions were asked for.
                 unsafe { turn(self.x.at(row, column).cast(), step, self.at(row, column).cast(), pitch) };
