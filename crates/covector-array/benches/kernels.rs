@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use covector_array::kernels::{Inputs, Kernel, Reduction, map, reduce, scan};
+use covector_array::kernels::{Attention, Inputs, Kernel, Reduction, map, reduce, scan, thirds};
 use covector_array::math::Real;
 use covector_array::{Array, DType, threads};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -68,6 +68,26 @@ fn scans(c: &mut Criterion) {
     }
 }
 
+/// Causal attention as small and larger language models have it, queries, keys and values side by side; with all threads,
+/// then with one.
+fn attention(c: &mut Criterion) {
+    let mut group = c.benchmark_group("attention");
+    for [batch, heads, t, d] in [[12, 4, 64, 32], [8, 6, 256, 64]] {
+        let x = array(&[batch, t, 3, heads, d]).permute(&[2, 0, 3, 1, 4]);
+        let [q, k, v] = thirds(&x);
+        let job = Attention { q, k, v, mask: None, causal: true, scale: (d as f64).powf(-0.5) };
+        let cotangent = job.forward();
+        for (name, alone) in [("", false), (", one thread", true)] {
+            let mut row = |pass: &str, run: &dyn Fn() -> Array| {
+                let name = format!("{pass} {batch}x{heads}x{t}x{d}{name}");
+                group.bench_function(name, |b| if alone { b.iter(run) } else { threads::enter(|| b.iter(run)) });
+            };
+            row("forward", &|| job.forward());
+            row("backward", &|| job.backward_packed(&x, &cotangent));
+        }
+    }
+}
+
 /// A sum in the order that suits the registers: as many chains as hide the latency, and no other rule.
 struct Free<'a>(&'a [f32]);
 
@@ -116,6 +136,6 @@ fn price(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).measurement_time(std::time::Duration::from_millis(500));
-    targets = elementwise, reductions, scans, price
+    targets = elementwise, reductions, scans, attention, price
 }
 criterion_main!(benches);

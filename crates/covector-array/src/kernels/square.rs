@@ -62,13 +62,12 @@ mod x86 {
             [_mm512_castps_pd(_mm512_unpacklo_ps(a, b)), _mm512_castps_pd(_mm512_unpackhi_ps(a, b))]
         });
         // Four lines of a column in each quarter: `fours[i][c]` has those from line 4 i on, of column 4 q + c in quarter q.
-        let fours: [[__m512; 4]; 4] = from_fn(|i| {
+        let fours: [[__m512d; 4]; 4] = from_fn(|i| {
             let [[a, c], [b, d]] = [pairs[2 * i], pairs[2 * i + 1]];
             [_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b), _mm512_unpacklo_pd(c, d), _mm512_unpackhi_pd(c, d)]
-                .map(|x| _mm512_castpd_ps(x))
         });
         for c in 0..4 {
-            for (q, column) in quarters(from_fn(|i| fours[i][c])).into_iter().enumerate() {
+            for (q, column) in quarters(from_fn(|i| _mm512_castpd_ps(fours[i][c]))).into_iter().enumerate() {
                 // SAFETY: the caller's promise.
                 unsafe { _mm512_storeu_ps(to.offset((4 * q + c) as isize * pitch).cast(), column) };
             }
@@ -80,12 +79,12 @@ mod x86 {
     pub(super) unsafe fn turn_512_8(from: *const u8, step: isize, to: *mut u8, pitch: isize) {
         // SAFETY: the caller's promise.
         let x: [__m512d; 8] = from_fn(|i| unsafe { _mm512_loadu_pd(from.offset(i as isize * step).cast()) });
-        let pairs: [[__m512; 2]; 4] = from_fn(|i| {
+        let pairs: [[__m512d; 2]; 4] = from_fn(|i| {
             let (a, b) = (x[2 * i], x[2 * i + 1]);
-            [_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b)].map(|x| _mm512_castpd_ps(x))
+            [_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b)]
         });
         for c in 0..2 {
-            for (q, column) in quarters(from_fn(|i| pairs[i][c])).into_iter().enumerate() {
+            for (q, column) in quarters(from_fn(|i| _mm512_castpd_ps(pairs[i][c]))).into_iter().enumerate() {
                 // SAFETY: the caller's promise.
                 unsafe { _mm512_storeu_ps(to.offset((2 * q + c) as isize * pitch).cast(), column) };
             }

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use super::rows::{Copy, Divide, Multiply, Turn};
+use super::rows::{Copy, Divide, Multiply, Turn, fetch_ahead};
 use super::weights::{Slopes, Weights};
 use super::{Job, Mask, Matrix};
 use crate::isa::dispatch;
 use crate::kernels::matmul::tile::{CHAINS, Tile, Tiled};
+use crate::kernels::reduce::LANES;
 use crate::{Array, Shape, threads};
 
 /// Register tiles of queries that the backward pass takes together, at most: chains in the order of queries are loaded and
@@ -36,7 +37,7 @@ impl Scratch {
     pub fn new<T: Tiled>(job: &Job<T>, backward: bool) -> Scratch {
         let [tall, wide] = [job.kernel.tall, job.kernel.columns];
         let rows = if backward { (tall * job.strips()).min(job.t.next_multiple_of(tall)) } else { tall };
-        let (keys, padded) = (job.s, job.s.next_multiple_of(wide));
+        let (keys, padded) = (job.s, job.s.next_multiple_of(wide.max(LANES)));
         let only = |wanted: bool, n: usize| Array::uninit(Shape::from([if wanted { n } else { 0 }]), T::DTYPE);
         Scratch {
             columns: only(true, padded * job.d),
@@ -77,8 +78,9 @@ impl<T: Tiled> Job<T> {
         let (scores, sums) = (start::<T>(&scratch.weights), start::<T>(&scratch.sums));
         for strip in threads::chunks(queries.len(), self.kernel.tall) {
             let strip = queries.start + strip.start..queries.start + strip.end;
+            fetch_ahead(out, strip.clone(), self.e);
             let seen = self.seen(mask, strip.clone());
-            let wide = seen.next_multiple_of(self.kernel.columns);
+            let wide = seen.next_multiple_of(LANES);
             self.scaled(q, strip.clone(), start(&scratch.queries));
             let left = Left(start(&scratch.queries), self.d as isize, 1);
             match columns {
@@ -116,12 +118,13 @@ impl<T: Tiled> Job<T> {
         // The keys to which some query so far may attend: their chains have begun.
         let mut begun = 0;
         for block in threads::chunks(self.t, self.strips() * tall) {
-            let pitch = self.limit(block.end).next_multiple_of(wide);
+            let pitch = self.limit(block.end).next_multiple_of(LANES);
             self.scaled(q, block.clone(), queries);
             for strip in block.clone().step_by(tall) {
                 let strip = strip..block.end.min(strip + tall);
+                fetch_ahead(dq, strip.clone(), self.d);
                 let (row, seen) = (strip.start - block.start, self.limit(strip.end));
-                let width = seen.next_multiple_of(wide);
+                let width = seen.next_multiple_of(LANES);
                 let at = |x: *mut T, pitch: usize| x.wrapping_add(row * pitch);
                 let left = Left(at(queries, self.d), self.d as isize, 1);
                 let (scores, slopes, means) = (at(weights, pitch), at(slopes, pitch), at(means, self.e));
@@ -148,6 +151,10 @@ impl<T: Tiled> Job<T> {
                     Right(x.wrapping_add(skipped * width).cast_const(), wide as isize, width as isize)
                 };
                 let fresh = key >= begun;
+                if fresh {
+                    fetch_ahead(dv, key + tall..key + 2 * tall, self.e);
+                    fetch_ahead(dk, key + tall..key + 2 * tall, self.d);
+                }
                 self.product(left(weights), right(means, self.e), dv.at(key, 0), dv.rows, [rows, self.e, depth], fresh);
                 self.product(
                     left(slopes),
@@ -253,15 +260,9 @@ impl<T: Tiled> Job<T> {
         dispatch(Copy { x: q, rows, columns: self.d, to, by: Some(self.scale) });
     }
 
-    /// `x` transposed, as panels as wide as a tile; what is missing in the last one is 0.
+    /// `x` transposed, as panels as wide as a tile; what is missing to whole lanes is 0.
     fn turned(&self, x: Matrix<T>, rows: usize, columns: usize, to: *mut T) -> Right<T> {
-        match self.kernel.columns {
-            64 => Turn::<T, 64> { x, rows, columns, to }.run(),
-            32 => Turn::<T, 32> { x, rows, columns, to }.run(),
-            16 => Turn::<T, 16> { x, rows, columns, to }.run(),
-            8 => Turn::<T, 8> { x, rows, columns, to }.run(),
-            other => unreachable!("no register tile has {other} columns"),
-        }
+        Turn { x, rows, columns, to, wide: self.kernel.columns }.run();
         let wide = self.kernel.columns as isize;
         Right(to, columns as isize * wide, wide)
     }

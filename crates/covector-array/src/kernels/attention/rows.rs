@@ -9,16 +9,20 @@ use super::Matrix;
 use crate::isa::{Work, dispatch};
 use crate::kernels::copy;
 use crate::kernels::matmul::tile::Tiled;
+use crate::kernels::reduce::LANES;
+use crate::kernels::square::Square;
 
 /// Rows between the use of one and that of the one asked for at the same time: heads lie apart in memory, which no hardware
 /// foresees.
-const AHEAD: usize = 8;
+const AHEAD: usize = 32;
 
-/// Asks for the lines of a row that will be used soon; it may lie outside.
+/// Asks for the lines of rows that will be read or written soon; they may lie outside.
 #[inline(always)]
-fn fetch_ahead<T>(row: *const T, columns: usize) {
-    for at in (0..columns * size_of::<T>()).step_by(64) {
-        copy::fetch_ahead(row.cast::<u8>().wrapping_add(at));
+pub(super) fn fetch_ahead<T>(x: Matrix<T>, rows: Range<usize>, columns: usize) {
+    for row in rows {
+        for at in (0..columns * size_of::<T>()).step_by(64) {
+            copy::fetch_ahead(x.at(row, 0).cast::<u8>().wrapping_add(at));
+        }
     }
 }
 
@@ -41,7 +45,7 @@ impl<T: Tiled> Work for Copy<T> {
             unsafe {
                 let to = std::slice::from_raw_parts_mut(self.to.add(i * self.columns), self.columns);
                 if self.x.columns == 1 {
-                    fetch_ahead(self.x.at(row + AHEAD, 0), self.columns);
+                    fetch_ahead(self.x, row + AHEAD..row + AHEAD + 1, self.columns);
                     let from = std::slice::from_raw_parts(self.x.at(row, 0), self.columns);
                     for j in 0..to.len() {
                         to[j] = from[j] * by;
@@ -106,100 +110,56 @@ impl<T: Tiled> Work for Multiply<T> {
     }
 }
 
-/// Transposes rows into panels `WIDE` wide: one after another, step by step along the columns; what is missing is 0.
-pub(super) struct Turn<T, const WIDE: usize> {
+/// Transposes rows into panels `wide` wide: one after another, step by step along the columns; 0 stands for the rows that are
+/// missing to whole [`LANES`].
+pub(super) struct Turn<T> {
     pub x: Matrix<T>,
     pub rows: usize,
     pub columns: usize,
     pub to: *mut T,
+    pub wide: usize,
 }
 
-/// Rows and columns that are turned together.
-const BLOCK: usize = 16;
-
-impl<T: Tiled, const WIDE: usize> Turn<T, WIDE> {
-    /// Turns whole blocks by vector instructions where there are some, all else one by one.
+impl<T: Tiled> Turn<T> {
+    /// Turns whole squares by vector instructions where there are some, all else one by one.
     pub fn run(self) {
-        #[cfg(target_arch = "x86_64")]
-        if crate::isa::isa() == crate::isa::Isa::Avx512
-            && T::DTYPE == crate::DType::F32
-            && WIDE == 32
-            && self.x.columns == 1
-        {
-            let (rows, columns) = (self.rows / BLOCK * BLOCK, self.columns / BLOCK * BLOCK);
-            let (from, to) = (self.x.ptr.cast::<f32>().cast_const(), self.to.cast::<f32>());
-            for row in (0..rows).step_by(BLOCK) {
-                for i in row..row + BLOCK {
-                    fetch_ahead(self.x.at(i + BLOCK, 0), self.columns);
-                }
-                for column in (0..columns).step_by(BLOCK) {
-                    let from = from.wrapping_offset(row as isize * self.x.rows).wrapping_add(column);
-                    let to = to.wrapping_add(row / WIDE * WIDE * self.columns + column * WIDE + row % WIDE);
-                    // SAFETY: blocks of the operand and of the scratch memory, and the instructions were asked for.
-                    unsafe { x86::turn(from, self.x.rows, to, WIDE) };
-                }
+        let Some(Square { side, turn }) = Square::of(size_of::<T>()).filter(|_| self.x.columns == 1) else {
+            return dispatch(Rest(self, 0, 0));
+        };
+        let (rows, columns) = (self.rows / side * side, self.columns / side * side);
+        let [step, pitch] = [self.x.rows, self.wide as isize].map(|n| n * size_of::<T>() as isize);
+        for row in (0..rows).step_by(side) {
+            fetch_ahead(self.x, row + AHEAD..row + AHEAD + side, self.columns);
+            for column in (0..columns).step_by(side) {
+                // SAFETY: squares of the operand and of the scratch memory, and the instructions were asked for.
+                unsafe { turn(self.x.at(row, column).cast(), step, self.at(row, column).cast(), pitch) };
             }
-            return dispatch(Rest(self, rows, columns));
         }
-        dispatch(Rest(self, 0, 0));
+        if [rows, columns] != [self.rows.next_multiple_of(LANES), self.columns] {
+            dispatch(Rest(self, rows, columns));
+        }
+    }
+
+    /// Where an element comes to lie.
+    fn at(&self, row: usize, column: usize) -> *mut T {
+        self.to.wrapping_add((row / self.wide * self.columns + column) * self.wide + row % self.wide)
     }
 }
 
 /// What is left but the first so many rows and columns.
-struct Rest<T, const WIDE: usize>(Turn<T, WIDE>, usize, usize);
+struct Rest<T>(Turn<T>, usize, usize);
 
-impl<T: Tiled, const WIDE: usize> Work for Rest<T, WIDE> {
+impl<T: Tiled> Work for Rest<T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
         let Rest(turn, rows, columns) = self;
-        for row in 0..turn.rows.next_multiple_of(WIDE) {
-            let to = turn.to.wrapping_add(row / WIDE * WIDE * turn.columns + row % WIDE);
+        for row in 0..turn.rows.next_multiple_of(LANES) {
             for column in if row < rows { columns } else { 0 }..turn.columns {
-                // SAFETY: the caller's rows lie in the operand, and its scratch memory holds whole panels.
-                unsafe { *to.add(column * WIDE) = if row < turn.rows { *turn.x.at(row, column) } else { T::ZERO } };
-            }
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::*;
-
-    /// Transposes 16 rows of 16, which begin `step` apart, into rows that begin `pitch` apart.
-    ///
-    /// # Safety
-    /// The rows must be readable and writable, and the processor have AVX-512.
-    #[target_feature(enable = "avx512f")]
-    pub unsafe fn turn(from: *const f32, step: isize, to: *mut f32, pitch: usize) {
-        let pairs = |a: __m512, b: __m512| {
-            let (a, b) = (_mm512_castps_pd(a), _mm512_castps_pd(b));
-            [_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b))]
-        };
-        // SAFETY: the caller's promise.
-        let row = |i: usize| unsafe { _mm512_loadu_ps(from.offset(i as isize * step)) };
-        // Four rows at a time, turned within quarters: register `j` of four holds columns j, j + 4, j + 8, j + 12.
-        let four: [[__m512; 4]; 4] = std::array::from_fn(|i| {
-            let [a, b, c, d] = [row(4 * i), row(4 * i + 1), row(4 * i + 2), row(4 * i + 3)];
-            let [first, second] = pairs(_mm512_unpacklo_ps(a, b), _mm512_unpacklo_ps(c, d));
-            let [third, fourth] = pairs(_mm512_unpackhi_ps(a, b), _mm512_unpackhi_ps(c, d));
-            [first, second, third, fourth]
-        });
-        for j in 0..4 {
-            let [a, b, c, d] = [four[0][j], four[1][j], four[2][j], four[3][j]];
-            // Then the quarters: columns j and j + 8, j + 4 and j + 12.
-            let (even, odd) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
-            let (even2, odd2) = (_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xdd>(c, d));
-            let lines = [
-                _mm512_shuffle_f32x4::<0x88>(even, even2),
-                _mm512_shuffle_f32x4::<0x88>(odd, odd2),
-                _mm512_shuffle_f32x4::<0xdd>(even, even2),
-                _mm512_shuffle_f32x4::<0xdd>(odd, odd2),
-            ];
-            for (i, line) in lines.into_iter().enumerate() {
-                // SAFETY: the caller's promise.
-                unsafe { _mm512_storeu_ps(to.add((4 * i + j) * pitch), line) };
+                // SAFETY: the caller's rows lie in the operand, and its scratch memory holds whole lanes.
+                unsafe {
+                    *turn.at(row, column) = if row < turn.rows { *turn.x.at(row, column) } else { T::ZERO };
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::{Mask, Matrix};
 use crate::isa::Work;
 use crate::kernels::matmul::tile::Tiled;
-use crate::kernels::reduce::{Reduction, fold_lines};
+use crate::kernels::reduce::{LANES, Reduction, fold_lines};
 use crate::math::Real;
 
 /// Turns the scores of some queries into `exp(score - largest)`, and leaves the sums of rows (1 for 0).
@@ -16,7 +16,7 @@ pub(super) struct Weights<T> {
     pub scores: *mut T,
     /// From row to row.
     pub pitch: usize,
-    /// The keys that have scores, and those of them that count.
+    /// The keys that have scores, in whole lanes, and those of them that count.
     pub wide: usize,
     pub seen: usize,
     pub queries: Range<usize>,
@@ -45,14 +45,17 @@ impl<T: Tiled> Work for Weights<T> {
                 }
                 Mask::Added(mask) => add(&mut scores[..self.seen], mask, query, |offset| offset),
             }
-            scores[self.end(query)..].fill(never);
+            let end = self.end(query);
+            for j in end / LANES * LANES..scores.len() {
+                scores[j] = if j < end { scores[j] } else { never };
+            }
         }
         // SAFETY: these lines are the rows of the scratch memory.
         unsafe { fold_lines(Reduction::Max, self.scores, self.pitch, self.wide, sums) };
         for row in 0..rows {
             let largest = if sums[row].is_finite() { sums[row] } else { T::ZERO };
-            let (scores, rest) =
-                line(row).split_at_mut(self.end(self.queries.start + row).next_multiple_of(16).min(self.wide));
+            let seen = self.end(self.queries.start + row).next_multiple_of(LANES);
+            let (scores, rest) = line(row).split_at_mut(seen);
             for score in scores {
                 // What is never seen has weight 0; computed, it would be a number below the normal ones, which are slow.
                 let unseen = *score == never;

@@ -19,6 +19,11 @@ pub(super) struct Lanes {
     /// # Safety
     /// The blocks must be readable and four results writable.
     pub four: unsafe fn(*const u8, *mut u8),
+    /// The results of four sequences of so many (at least 1) rows of [`LANES`] elements, which begin so many elements apart.
+    ///
+    /// # Safety
+    /// The sequences must be readable and four results writable.
+    pub lines: unsafe fn(*const u8, usize, usize, *mut u8),
     /// The results of four blocks from what their lanes hold, one block after another.
     ///
     /// # Safety
@@ -141,14 +146,14 @@ mod x86 {
                 const PER: usize = LANES / $width;
 
                 pub(super) fn lanes<const OP: u8>() -> Lanes {
-                    Lanes { one: one::<OP>, four: four::<OP>, ends: ends::<OP>, down: down::<OP> }
+                    Lanes { one: one::<OP>, four: four::<OP>, lines: lines::<OP>, ends: ends::<OP>, down: down::<OP> }
                 }
 
                 #[target_feature(enable = $features)]
                 unsafe fn one<const OP: u8>(x: *const u8, rows: usize, out: *mut u8) {
                     // SAFETY: the caller's promise.
                     unsafe {
-                        let [acc] = run::<OP, 1>(x.cast(), rows);
+                        let [acc] = run::<OP, 1>(x.cast(), 0, rows);
                         (0..PER).for_each(|j| $store(out.cast::<$t>().add(j * $width), acc[j]));
                     }
                 }
@@ -156,8 +161,15 @@ mod x86 {
                 #[target_feature(enable = $features)]
                 unsafe fn four<const OP: u8>(x: *const u8, out: *mut u8) {
                     // SAFETY: the caller's promise.
+                    unsafe { lines::<OP>(x, BLOCK, BLOCK / LANES, out) };
+                }
+
+                #[inline]
+                #[target_feature(enable = $features)]
+                unsafe fn lines<const OP: u8>(x: *const u8, pitch: usize, rows: usize, out: *mut u8) {
+                    // SAFETY: the caller's promise.
                     unsafe {
-                        let acc = run::<OP, 4>(x.cast(), BLOCK / LANES);
+                        let acc = run::<OP, 4>(x.cast(), pitch, rows);
                         halves::$t::<OP>(acc.map(|lanes| $narrowed(lanes)), out.cast());
                     }
                 }
@@ -227,14 +239,18 @@ mod x86 {
 
                 combine!(combine, $features, $vector, $add $mul $max $min, $or_nan);
 
-                /// What `BLOCKS` neighbouring blocks of `rows` rows each leave in their lanes.
+                /// What `BLOCKS` blocks of `rows` rows each, `pitch` elements apart, leave in their lanes.
                 #[inline]
                 #[target_feature(enable = $features)]
                 #[allow(clippy::needless_range_loop)] // unrolled: registers, not a collection
-                unsafe fn run<const OP: u8, const BLOCKS: usize>(x: *const $t, rows: usize) -> [[$vector; PER]; BLOCKS] {
+                unsafe fn run<const OP: u8, const BLOCKS: usize>(
+                    x: *const $t,
+                    pitch: usize,
+                    rows: usize,
+                ) -> [[$vector; PER]; BLOCKS] {
                     // SAFETY: the caller's promise.
                     let at = |block: usize, row: usize, j: usize| unsafe {
-                        $load(x.add((block * rows + row) * LANES + j * $width))
+                        $load(x.add(block * pitch + row * LANES + j * $width))
                     };
                     let mut acc: [[$vector; PER]; BLOCKS] =
                         std::array::from_fn(|block| std::array::from_fn(|j| at(block, 0, j)));

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::fold::{Fold, Tree, block, block_lanes, combine_lanes, dispatch_common, four_blocks};
+use super::fold::{Fold, Tree, block, combine_lanes, dispatch_common, four_blocks};
 use super::lanes::Lanes;
 use super::{BLOCK, Job, LANES};
 use crate::isa::Work;
@@ -110,15 +110,19 @@ pub(super) unsafe fn lines<T: Num, F: Fold<T>>(x: *const T, pitch: usize, len: u
     if len > BLOCK {
         return out.iter_mut().enumerate().for_each(|(row, out)| *out = whole::<T, F>(line(row), lanes));
     }
-    // Lanes first, then what they hold: the short chains at the end of lines do not wait for one another.
-    let mut held = [[T::ZERO; LANES]; 16];
-    for (chunk, out) in out.chunks_mut(held.len()).enumerate() {
-        for (i, held) in held.iter_mut().take(out.len()).enumerate() {
-            *held = block_lanes::<T, F>(line(chunk * 16 + i), lanes);
+    let mut done = 0;
+    if let Some(lanes) = lanes
+        && len % LANES == 0
+        && len > 0
+    {
+        for out in out.as_chunks_mut::<4>().0 {
+            // SAFETY: four lines of the dtype the loops are for.
+            unsafe { (lanes.lines)(x.add(done * pitch).cast(), pitch, len / LANES, out.as_mut_ptr().cast()) };
+            done += out.len();
         }
-        for (out, held) in out.iter_mut().zip(held) {
-            *out = combine_lanes::<T, F>(held);
-        }
+    }
+    for (row, out) in out.iter_mut().enumerate().skip(done) {
+        *out = block::<T, F>(line(row), lanes);
     }
 }
 
