@@ -112,7 +112,7 @@ pub(super) unsafe fn lines<T: Num, F: Fold<T>>(x: *const T, pitch: usize, len: u
     }
     let mut done = 0;
     if let Some(lanes) = lanes
-        && len % LANES == 0
+        && len.is_multiple_of(LANES)
         && len > 0
     {
         for out in out.as_chunks_mut::<4>().0 {
