@@ -2,8 +2,8 @@
 
 use covector::ops::concat::concat;
 use covector::ops::loss::cross_entropy;
-use covector::{DType, Key, Tensor, Tree, eval, grad, hvp, value_and_grad, vmap};
-use covector_nn::train::Training;
+use covector::{DType, Key, Tensor, Tree, compile, eval, grad, hvp, value_and_grad, vmap};
+use covector_nn::optim::{Optimizer, State};
 use covector_nn::{AdamW, Cache, Dropout, Embedding, Gpt, GptConfig, Linear};
 
 use crate::fill::{check, fill32, labels, parameter};
@@ -44,22 +44,34 @@ fn leaves_check<M: Tree>(tree: &M) -> Vec<f64> {
     tree.leaves().iter().flat_map(|t| check(t.to_vec::<f32>().into_iter().map(f64::from))).collect()
 }
 
-/// A training step as a function that gives the loss.
-fn adam<M: Tree>(model: M, adam: AdamW, loss: impl Fn(&M) -> Tensor) -> impl FnMut() -> f64 {
-    let mut training = Training::new(model, adam, None);
-    move || training.step(3e-4, &loss).expect("a differentiable loss").to_f64()
+/// A training step, compiled as a whole, as a function that gives the loss. Matrices decay, vectors do not.
+fn adam<M: Tree, B: Tree>(model: M, adam: AdamW, batch: B, loss: impl Fn(&M, &B) -> Tensor) -> impl FnMut() -> f64 {
+    let plain = AdamW { weight_decay: 0.0, ..adam };
+    let optimizer = Optimizer::new(adam).group(|_, p| p.ndim() < 2, plain, 1.0);
+    let (state, rate) = (optimizer.start(&model), Tensor::from(3e-4f64));
+    let step = compile(move |((model, state, rate), batch): &((M, State, Tensor), B)| {
+        let (loss, gradients) = value_and_grad(|model: &M| loss(model, batch))(model);
+        (loss, optimizer.step(model, &gradients, state, rate))
+    });
+    let mut given = ((model, state, rate), batch);
+    move || {
+        let loss;
+        (loss, (given.0.0, given.0.1)) = step(&given);
+        loss.to_f64()
+    }
 }
 
 /// The same without an optimiser's state.
-fn sgd<M: Tree>(mut model: M, loss: impl Fn(&M) -> Tensor) -> impl FnMut() -> f64 {
+fn sgd<M: Tree, B: Tree>(model: M, batch: B, loss: impl Fn(&M, &B) -> Tensor) -> impl FnMut() -> f64 {
+    let step = compile(move |(model, batch): &(M, B)| {
+        let (loss, gradient) = value_and_grad(|model: &M| loss(model, batch))(model);
+        let moved = model.leaves().into_iter().zip(gradient.leaves()).map(|(p, g)| p - g * 0.01);
+        (loss, model.with_leaves(moved))
+    });
+    let mut given = (model, batch);
     move || {
-        let (loss, gradient) = value_and_grad(&loss)(&model);
-        let gradients = gradient.leaves();
-        let mut next = gradients.iter();
-        let new = model.map_leaves(|p| p - next.next().expect("a gradient for each") * 0.01);
-        let targets: Vec<Tensor> = new.leaves().into_iter().chain([loss.clone()]).collect();
-        eval(&targets);
-        model = new;
+        let loss;
+        (loss, given.0) = step(&given);
         loss.to_f64()
     }
 }
@@ -83,7 +95,7 @@ fn mlp_step(sizes: [usize; 4], batch: usize, dtype: DType) -> Option<Prepared> {
     let y = Tensor::from(labels(batch, 4, sizes[3] as i64));
     let model = mlp(sizes).map_leaves(|p| p.cast(dtype));
     let optimizer = AdamW { weight_decay: 0.0, ..AdamW::default() };
-    Prepared::training(adam(model, optimizer, move |m| mlp_loss(m, &x, &y)))
+    Prepared::training(adam(model, optimizer, (x, y), |m, (x, y)| mlp_loss(m, x, y)))
 }
 
 fn gpt(layers: usize, heads: usize, width: usize, block: usize, batch: usize) -> impl FnMut() -> f64 {
@@ -92,13 +104,14 @@ fn gpt(layers: usize, heads: usize, width: usize, block: usize, batch: usize) ->
     let tokens = |seed| Tensor::from_slice(&labels(batch * block, seed, 65), [batch, block]);
     let (x, y) = (tokens(5), tokens(6));
     let optimizer = AdamW { beta2: 0.99, weight_decay: 0.1, ..AdamW::default() };
-    adam(model, optimizer, move |m| m.loss(&x, &y, &Dropout::off()))
+    adam(model, optimizer, (x, y), |m, (x, y)| m.loss(x, y, &Dropout::off()))
 }
 
 fn embedding_step() -> Option<Prepared> {
     let model = Embedding { weight: Tensor::from_slice(&parameter("wte.weight", &[50257, 768]), [50257, 768]) };
     let (tokens, cotangent) = (Tensor::from(labels(768, 5, 50257)), data(&[768, 768], 4));
-    Prepared::training(sgd(model, move |m: &Embedding| (m.forward(&tokens) * &cotangent).sum(..)))
+    let loss = |m: &Embedding, (tokens, cotangent): &(Tensor, Tensor)| (m.forward(tokens) * cotangent).sum(..);
+    Prepared::training(sgd(model, (tokens, cotangent), loss))
 }
 
 /// One token of a model of GPT-2's size behind 128 others, whose keys and values are given; the check is its logits.
@@ -176,5 +189,5 @@ fn cnn_step() -> Option<Prepared> {
     let conv = vec![Conv::new(3, 16), Conv::new(16, 32), Conv::new(32, 64)];
     let model = filled(&Cnn { conv, head: Linear::new(&Key::new(0), 64, 10, true) });
     let (x, y) = (data(&[32, 3, 32, 32], 3), classes(32));
-    Prepared::training(sgd(model, move |m: &Cnn| m.loss(&x, &y)))
+    Prepared::training(sgd(model, (x, y), |m: &Cnn, (x, y)| m.loss(x, y)))
 }
