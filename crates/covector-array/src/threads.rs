@@ -19,7 +19,7 @@ pub const SERIAL_BELOW: usize = 1 << 15;
 static TEAM: OnceLock<RwLock<Option<Team>>> = OnceLock::new();
 
 thread_local! {
-    /// Where this thread shares its loops, and as the how manieth of the team it works on them; none outside [`enter`].
+    /// Where this thread shares its loops, and its number in the team; none outside [`enter`].
     static PLACE: RefCell<Option<(Arc<Board>, usize)>> = const { RefCell::new(None) };
 }
 
