@@ -142,6 +142,11 @@ impl Array {
         self.shape.size()
     }
 
+    /// The number of elements without those that a stride of 0 repeats.
+    pub fn distinct(&self) -> usize {
+        self.shape.iter().zip(&self.strides).filter(|(_, stride)| **stride != 0).map(|(d, _)| d).product()
+    }
+
     /// Steps along the axes, in elements.
     pub fn strides(&self) -> &[isize] {
         &self.strides

@@ -151,9 +151,7 @@ impl Groups {
 pub(super) fn is_small(list: &Listing, i: usize) -> bool {
     let node = &list.nodes[i];
     if let Some(value) = node.cached() {
-        let distinct: usize =
-            value.shape().iter().zip(value.strides()).map(|(&d, &stride)| if stride == 0 { 1 } else { d }).product();
-        return distinct * FEW <= node.size();
+        return value.distinct() * FEW <= node.size();
     }
     let source = |&x: &u32| list.nodes[x as usize].size() * FEW <= node.size();
     is_repeat(node) && list.operands[i].iter().all(source)

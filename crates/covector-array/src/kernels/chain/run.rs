@@ -113,7 +113,7 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     let slot = (tile * widest).next_multiple_of(size_of::<Line>());
     let touched = || {
         let written = (0..shapes.len()).map(|i| shapes[i].size() * chain.output(i).dtype.size());
-        inputs.iter().map(distinct_bytes).chain(written).sum::<usize>()
+        inputs.iter().map(|x| x.distinct() * x.dtype().size()).chain(written).sum::<usize>()
     };
     let streamed = |i: usize| {
         let (link, width) = (chain.output(i), chain.output(i).dtype.size());
@@ -140,12 +140,6 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
         }
     }
     results
-}
-
-/// The bytes of an array's elements, repeated ones counted once.
-fn distinct_bytes(x: &Array) -> usize {
-    let sizes = x.shape().iter().zip(x.strides()).map(|(&d, &stride)| if stride == 0 { 1 } else { d });
-    sizes.product::<usize>() * x.dtype().size()
 }
 
 /// The first element of every row of `row` elements, which are whole trailing axes.
