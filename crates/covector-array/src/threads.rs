@@ -43,6 +43,13 @@ pub fn set_threads(n: usize) {
     drop(before);
 }
 
+/// In a child process that was forked: it has none of its parent's threads, so it works on one until it sets others.
+pub fn after_fork() {
+    let before = std::mem::take(&mut *team().write().unwrap_or_else(|e| e.into_inner()));
+    // Its end would wait for threads that are not there.
+    std::mem::forget(before);
+}
+
 /// The number of threads in use.
 pub fn threads() -> usize {
     team().read().unwrap_or_else(|e| e.into_inner()).as_ref().map_or(1, |team| team.board.members)

@@ -489,11 +489,11 @@ fn pad(x: &Bound<'_, PyAny>, pad_width: &Bound<'_, PyAny>, mode: &str, constant_
     wrap(x.py(), run(x.py(), || op.apply(args))?.swap_remove(0))
 }
 
-/// Turns off what a child process inherits of the pool of threads, which does not survive a fork.
+/// Turns off what a child process inherits of the threads, which do not survive a fork.
 #[pyfunction]
 #[pyo3(name = "_after_fork")]
 fn after_fork() {
-    covector::threads::set_threads(1);
+    covector::threads::after_fork();
 }
 
 /// Adds the functions to the module.
