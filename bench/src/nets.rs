@@ -2,7 +2,7 @@
 
 use covector::ops::concat::concat;
 use covector::ops::loss::cross_entropy;
-use covector::{DType, Key, Tensor, Tree, compile, eval, grad, hvp, value_and_grad, vmap};
+use covector::{DType, Key, Tensor, Tree, compile_owned, eval, grad, hvp, value_and_grad, vmap};
 use covector_nn::optim::{Optimizer, State};
 use covector_nn::{AdamW, Cache, Dropout, Embedding, Gpt, GptConfig, Linear};
 
@@ -45,33 +45,34 @@ fn leaves_check<M: Tree>(tree: &M) -> Vec<f64> {
 }
 
 /// A training step, compiled as a whole, as a function that gives the loss. Matrices decay, vectors do not.
-fn adam<M: Tree, B: Tree>(model: M, adam: AdamW, batch: B, loss: impl Fn(&M, &B) -> Tensor) -> impl FnMut() -> f64 {
+fn adam<M: Tree, B: Tree + Clone>(model: M, adam: AdamW, batch: B, loss: impl Fn(&M, &B) -> Tensor) -> impl FnMut() -> f64 {
     let plain = AdamW { weight_decay: 0.0, ..adam };
     let optimizer = Optimizer::new(adam).group(|_, p| p.ndim() < 2, plain, 1.0);
     let (state, rate) = (optimizer.start(&model), Tensor::from(3e-4f64));
-    let step = compile(move |((model, state, rate), batch): &((M, State, Tensor), B)| {
+    let step = compile_owned(move |((model, state, rate), batch): &((M, State, Tensor), B)| {
         let (loss, gradients) = value_and_grad(|model: &M| loss(model, batch))(model);
         (loss, optimizer.step(model, &gradients, state, rate))
     });
-    let mut given = ((model, state, rate), batch);
+    let mut trained = Some((model, state));
     move || {
-        let loss;
-        (loss, (given.0.0, given.0.1)) = step(&given);
+        let (model, state) = trained.take().expect("the last step put it back");
+        let (loss, next) = step(((model, state, rate.clone()), batch.clone()));
+        trained = Some(next);
         loss.to_f64()
     }
 }
 
 /// The same without an optimiser's state.
-fn sgd<M: Tree, B: Tree>(model: M, batch: B, loss: impl Fn(&M, &B) -> Tensor) -> impl FnMut() -> f64 {
-    let step = compile(move |(model, batch): &(M, B)| {
+fn sgd<M: Tree, B: Tree + Clone>(model: M, batch: B, loss: impl Fn(&M, &B) -> Tensor) -> impl FnMut() -> f64 {
+    let step = compile_owned(move |(model, batch): &(M, B)| {
         let (loss, gradient) = value_and_grad(|model: &M| loss(model, batch))(model);
         let moved = model.leaves().into_iter().zip(gradient.leaves()).map(|(p, g)| p - g * 0.01);
         (loss, model.with_leaves(moved))
     });
-    let mut given = (model, batch);
+    let mut trained = Some(model);
     move || {
-        let loss;
-        (loss, given.0) = step(&given);
+        let (loss, next) = step((trained.take().expect("the last step put it back"), batch.clone()));
+        trained = Some(next);
         loss.to_f64()
     }
 }

@@ -53,7 +53,7 @@ pub use record::record;
 pub use site::{Line, Site, at_line};
 pub use slicing::{Ellipsis, Index, Indices, NewAxis, Span};
 pub use tensor::{Operands, Spec, Tensor, live_nodes};
-pub use transform::compile::compile;
+pub use transform::compile::{compile, compile_owned};
 pub use transform::custom::{checkpoint, custom_jvp, custom_vjp};
 pub use transform::forward::{Linearized, jvp, linearize, try_jvp};
 pub use transform::jacobian::{hessian, hvp, jacfwd, jacrev};

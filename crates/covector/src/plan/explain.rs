@@ -114,7 +114,7 @@ pub fn explain<'a>(targets: impl IntoIterator<Item = &'a Tensor>) -> Explanation
     if let Some(shared) = super::twins::shared(&list, &keep) {
         list = shared;
     }
-    let plan = Plan::fused(&list, &keep);
+    let plan = Plan::fused(&list, &keep, &|_| false);
     let mut walk = Walk::new(&list);
     let steps = plan.steps.iter().map(|step| walk.take(step)).collect();
     Explanation { steps, peak: walk.ledger.peak() }

@@ -77,7 +77,7 @@ fn evaluate<'a>(
         (list, keep, plan)
     });
     let (list, keep, plan) = planned.map_err(|_| interrupted())?;
-    let leaf = |i: usize| list.nodes[i].cached().cloned();
+    let leaf = |i: usize, _| list.nodes[i].cached().cloned();
     let values = run_checked(&list, &plan, &keep, &leaf)?;
     for (position, value) in values {
         list.nodes[position as usize].store(value);
@@ -168,8 +168,8 @@ pub fn eval<'a>(targets: impl IntoIterator<Item = &'a Tensor>) {
 /// Values to be stored, with the positions of their nodes.
 type Values = Vec<(u32, Array)>;
 
-/// The value of a leaf, by its position.
-type Leaf<'a> = dyn Fn(usize) -> Option<Array> + Sync + 'a;
+/// The value of a leaf, by its position, and whether it is asked for the last time.
+type Leaf<'a> = dyn Fn(usize, bool) -> Option<Array> + Sync + 'a;
 
 /// Runs the steps of a plan in order; returns the values to be kept.
 fn run(list: &Listing, plan: &Plan, leaf: &Leaf, pays: bool) -> Result<Values> {
@@ -181,7 +181,7 @@ fn run(list: &Listing, plan: &Plan, leaf: &Leaf, pays: bool) -> Result<Values> {
         }
         let take = |operand: &schedule::Operand| {
             let value = match slots.get_mut(operand.slot as usize) {
-                None => leaf(operand.position as usize),
+                None => leaf(operand.position as usize, operand.last),
                 Some(slot) if operand.last => slot.take(),
                 Some(slot) => slot.clone(),
             };

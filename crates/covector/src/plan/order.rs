@@ -14,9 +14,9 @@ use crate::walk::Listing;
 ///
 /// Of those that could be next, one that frees at least as much memory as it takes comes first: the gradient of a weight
 /// follows the cotangent that it is made of, which is in the cache then and need not be held any longer. Otherwise the order is as
-/// near to the listing's as can be.
-pub(super) fn in_order(list: &Listing, steps: Vec<Step>) -> Vec<Step> {
-    let mut queue = Queue::new(list, &steps);
+/// near to the listing's as can be. `given` says which leaves nobody else needs: their memory does not stay.
+pub(super) fn in_order(list: &Listing, steps: Vec<Step>, given: &dyn Fn(usize) -> bool) -> Vec<Step> {
+    let mut queue = Queue::new(list, &steps, given);
     let mut order = Vec::with_capacity(steps.len());
     while let Some(s) = queue.next() {
         pause(order.len());
@@ -52,7 +52,7 @@ struct Queue<'a> {
 }
 
 impl<'a> Queue<'a> {
-    fn new(list: &'a Listing, steps: &'a [Step]) -> Queue<'a> {
+    fn new(list: &'a Listing, steps: &'a [Step], given: &dyn Fn(usize) -> bool) -> Queue<'a> {
         let n = list.nodes.len();
         let mut owner: Vec<u32> = (0..n as u32).collect();
         for i in (0..n).filter(|&i| list.nodes[i].primitive().class() == Class::View) {
@@ -60,7 +60,7 @@ impl<'a> Queue<'a> {
                 owner[i] = owner[source as usize];
             }
         }
-        let mut stays: Vec<bool> = (0..n).map(|i| list.is_leaf(i)).collect();
+        let mut stays: Vec<bool> = (0..n).map(|i| list.is_leaf(i) && !given(i)).collect();
         let mut maker = vec![ALONE; n];
         for (s, step) in steps.iter().enumerate() {
             for made in &step.results {

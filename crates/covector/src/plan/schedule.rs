@@ -66,14 +66,19 @@ pub(super) const OUTSIDE: u32 = u32::MAX;
 impl Plan {
     /// Plans the nodes of a listing; `keep` says which values must be stored.
     pub fn new(list: &Listing, keep: &[bool]) -> Plan {
+        Plan::given(list, keep, &|_| false)
+    }
+
+    /// As [`new`](Self::new); `given` says of which leaves the plan may use the memory for something else.
+    pub fn given(list: &Listing, keep: &[bool], given: &dyn Fn(usize) -> bool) -> Plan {
         match twins::shared(list, keep) {
-            Some(shared) => Plan::fused(&shared, keep),
-            None => Plan::fused(list, keep),
+            Some(shared) => Plan::fused(&shared, keep, given),
+            None => Plan::fused(list, keep, given),
         }
     }
 
-    /// As [`new`](Self::new), for a listing without twins, or one in which they are shared already.
-    pub fn fused(list: &Listing, keep: &[bool]) -> Plan {
+    /// As [`given`](Self::given), for a listing without twins, or one in which they are shared already.
+    pub fn fused(list: &Listing, keep: &[bool], given: &dyn Fn(usize) -> bool) -> Plan {
         let all = Groups::new(list);
         let n = list.nodes.len();
         let again = Again::new(list, &all, keep);
@@ -89,18 +94,18 @@ impl Plan {
         let alone = (0..n).filter(|&i| !list.is_leaf(i) && used[i] && again.stands_alone(&all, i));
         let turned = turned(list, keep);
         steps.extend(alone.map(|i| Step { turned: turned[i], ..single(list, i, keep[i]) }));
-        Plan::in_order(list, steps)
+        Plan::in_order(list, steps, given)
     }
 
     /// As [`new`](Self::new), with every primitive in a step of its own.
     pub fn stepwise(list: &Listing, keep: &[bool]) -> Plan {
         let steps = (0..list.nodes.len()).filter(|&i| !list.is_leaf(i)).map(|i| single(list, i, keep[i])).collect();
-        Plan::in_order(list, steps)
+        Plan::in_order(list, steps, &|_| false)
     }
 
-    fn in_order(list: &Listing, steps: Vec<Step>) -> Plan {
+    fn in_order(list: &Listing, steps: Vec<Step>, given: &dyn Fn(usize) -> bool) -> Plan {
         let n = list.nodes.len();
-        let mut steps = in_order(list, steps);
+        let mut steps = in_order(list, steps, given);
         mark_last_uses(&mut steps, n);
         let slots = give_slots(&mut steps, n);
         Plan { steps, slots }

@@ -1,10 +1,9 @@
 //! Compilation: a function recorded and planned once, then run without a graph.
 
+use std::borrow::Borrow;
 use std::hash::Hash;
 use std::panic::Location;
 use std::sync::{Arc, Mutex};
-
-use covector_array::Array;
 
 use crate::labels::Names;
 use crate::plan::{Prepared, Wide};
@@ -46,13 +45,39 @@ const CAPACITY: usize = 16;
 /// Source: JAX's `jit`.
 #[track_caller]
 pub fn compile<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y) -> impl Fn(&T) -> Y {
-    // A closure does not learn where it is called, so errors name the line of `compile(f)`.
-    let here = Location::caller();
-    let programs = Programs { kept: Mutex::new(Vec::new()) };
-    move |x: &T| match programs.call(&f, x, Site::new("compile", here)) {
-        Ok(y) => y,
-        Err(e) => e.located("compile", here, |_| ()).raise(),
-    }
+    let programs = Programs::new("compile", false);
+    move |x: &T| programs.call(&f, x)
+}
+
+/// As [`compile`], for arguments that are given away: the memory of those that nobody else holds is used for the results.
+///
+/// A training step that takes its parameters and an optimiser's state by value writes the new ones where the old ones were:
+/// there is one copy of them, not two, and an update follows the gradient it is made from. Tensors that are held elsewhere, by
+/// a clone or a view, stay as they are; those of a batch that is used again are cloned, which copies nothing. If the function
+/// panics, the arguments are lost.
+///
+/// # Panics
+/// As [`compile`].
+/// # Example
+/// ```
+/// use covector::{Tensor, compile_owned, value_and_grad};
+/// let loss = |(w, x): &(Tensor, Tensor)| (w * x).square().sum(..);
+/// let step = compile_owned(|args: &(Tensor, Tensor)| {
+///     let (loss, (g, _)) = value_and_grad(loss)(args);
+///     (loss, &args.0 - g * 0.25)
+/// });
+/// let x = Tensor::from([1.0f32, 2.0]);
+/// let mut w = Tensor::from([1.0f32, 1.0]);
+/// for _ in 0..2 {
+///     (_, w) = step((w, x.clone()));
+/// }
+/// assert_eq!(w.to_vec::<f32>(), [0.25, 1.0]);
+/// ```
+/// Source: JAX's `jit` with `donate_argnums`.
+#[track_caller]
+pub fn compile_owned<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y) -> impl Fn(T) -> Y {
+    let programs = Programs::new("compile_owned", true);
+    move |x: T| programs.call(&f, x)
 }
 
 /// What a program depends on besides the values of its arguments, in 128 bits.
@@ -61,28 +86,65 @@ type Key = (u64, u64);
 /// What was recorded for some kind of arguments; `None` where it must not be replayed.
 type Kept<Y> = Option<Arc<Compiled<Y>>>;
 
-/// The last used stands last.
+/// The programs of a compiled function.
 struct Programs<Y> {
+    /// The last used stands last.
     kept: Mutex<Vec<(Key, Kept<Y>)>>,
+    /// What compiled the function.
+    who: &'static str,
+    /// Where that was: a closure does not learn where it is called.
+    here: &'static Location<'static>,
+    /// True if the arguments are given away.
+    given: bool,
 }
 
 impl<Y: Tree> Programs<Y> {
-    fn call<T: Tree>(&self, f: impl Fn(&T) -> Y, x: &T, site: Site) -> Result<Y> {
+    #[track_caller]
+    fn new(who: &'static str, given: bool) -> Programs<Y> {
+        Programs { kept: Mutex::new(Vec::new()), who, here: Location::caller(), given }
+    }
+
+    fn call<T: Tree>(&self, f: impl Fn(&T) -> Y, x: impl Borrow<T>) -> Y {
+        match self.try_call(f, x) {
+            Ok(y) => y,
+            Err(e) => e.located(self.who, self.here, |_| ()).raise(),
+        }
+    }
+
+    fn try_call<T: Tree>(&self, f: impl Fn(&T) -> Y, given: impl Borrow<T>) -> Result<Y> {
+        let x = given.borrow();
         let leaves = x.leaves();
         let followed = leaves.iter().any(|t| t.marks().is_open());
         let Some(key) = key(x, &leaves).filter(|_| !followed) else { return Ok(f(x)) };
         let compiled = match self.find(key) {
             Some(kept) => kept,
             None => {
-                let made = Compiled::new(&f, x, &leaves)?.map(Arc::new);
+                let made = self.compiled(&f, x, &leaves)?.map(Arc::new);
                 self.keep(key, made.clone());
                 made
             }
         };
         match compiled {
-            Some(compiled) => compiled.call(&leaves, site),
+            Some(compiled) => {
+                drop(given);
+                compiled.call(leaves, Site::new(self.who, self.here))
+            }
             None => Ok(f(x)),
         }
+    }
+
+    /// Records the function for arguments like these.
+    fn compiled<T: Tree>(&self, f: impl Fn(&T) -> Y, x: &T, leaves: &[Tensor]) -> Result<Option<Compiled<Y>>> {
+        let mut structure = None;
+        let program = Program::trace(leaves, self.who, |placeholders| {
+            let y = f(&x.with_leaves(placeholders.iter().cloned()));
+            let leaves = y.leaves();
+            structure = Some(y);
+            leaves
+        });
+        let structure = structure.expect("the function was traced");
+        let names = program.names().cloned().collect();
+        Ok(program.prepared(self.given)?.map(|prepared| Compiled { prepared, structure, names }))
     }
 
     fn find(&self, key: Key) -> Option<Kept<Y>> {
@@ -126,23 +188,10 @@ struct Compiled<Y> {
 }
 
 impl<Y: Tree> Compiled<Y> {
-    fn new<T: Tree>(f: impl Fn(&T) -> Y, x: &T, leaves: &[Tensor]) -> Result<Option<Compiled<Y>>> {
-        let mut structure = None;
-        let program = Program::trace(leaves, "compile", |placeholders| {
-            let y = f(&x.with_leaves(placeholders.iter().cloned()));
-            let leaves = y.leaves();
-            structure = Some(y);
-            leaves
-        });
-        let structure = structure.expect("the function was traced");
-        let names = program.names().cloned().collect();
-        Ok(program.prepared()?.map(|prepared| Compiled { prepared, structure, names }))
-    }
-
-    fn call(&self, leaves: &[Tensor], site: Site) -> Result<Y> {
-        try_eval(leaves)?;
-        let arguments: Vec<Array> = leaves.iter().map(|t| t.cached().cloned().expect("evaluated above")).collect();
-        let results = self.prepared.run(&arguments)?;
+    fn call(&self, leaves: Vec<Tensor>, site: Site) -> Result<Y> {
+        try_eval(&leaves)?;
+        let arguments = leaves.into_iter().map(|t| t.cached().cloned().expect("evaluated above")).collect();
+        let results = self.prepared.run(arguments)?;
         let made = results.into_iter().zip(&self.names);
         let results = site::outermost(site, || {
             made.map(|(array, names)| Tensor::from_array(array).named(names)).collect::<Vec<_>>()

@@ -142,17 +142,18 @@ impl Program {
             .map(|(t, _)| t)
     }
 
-    /// The program planned once and for all; `None` if a transformation follows something it captured.
+    /// The program planned once and for all; `None` if a transformation follows something it captured. `given` says that its
+    /// arguments will not be needed afterwards.
     ///
     /// # Errors
     /// If what it captured cannot be computed.
-    pub fn prepared(mut self) -> Result<Option<Prepared>> {
+    pub fn prepared(mut self, given: bool) -> Result<Option<Prepared>> {
         if self.outside().any(|t| t.marks().is_open()) {
             return Ok(None);
         }
         crate::try_eval(self.outside())?;
         Arc::make_mut(&mut self.list).share_constants();
-        let planned = threads::try_here(|| Prepared::new(self.list, &self.arguments, &self.results));
+        let planned = threads::try_here(|| Prepared::new(self.list, &self.arguments, &self.results, given));
         planned.map(Some).map_err(|_| crate::plan::interrupted())
     }
 
