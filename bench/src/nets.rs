@@ -2,7 +2,7 @@
 
 use covector::ops::concat::concat;
 use covector::ops::loss::cross_entropy;
-use covector::{DType, Key, Tensor, Tree, compile_owned, eval, grad, hvp, value_and_grad, vmap};
+use covector::{DType, Key, Tensor, Tree, compile_owned, eval, grad, hvp, trim_pool, value_and_grad, vmap};
 use covector_nn::optim::{Optimizer, State};
 use covector_nn::{AdamW, Cache, Dropout, Embedding, Gpt, GptConfig, Linear};
 
@@ -45,7 +45,12 @@ fn leaves_check<M: Tree>(tree: &M) -> Vec<f64> {
 }
 
 /// A training step, compiled as a whole, as a function that gives the loss. Matrices decay, vectors do not.
-fn adam<M: Tree, B: Tree + Clone>(model: M, adam: AdamW, batch: B, loss: impl Fn(&M, &B) -> Tensor) -> impl FnMut() -> f64 {
+fn adam<M: Tree, B: Tree + Clone>(
+    model: M,
+    adam: AdamW,
+    batch: B,
+    loss: impl Fn(&M, &B) -> Tensor,
+) -> impl FnMut() -> f64 {
     let plain = AdamW { weight_decay: 0.0, ..adam };
     let optimizer = Optimizer::new(adam).group(|_, p| p.ndim() < 2, plain, 1.0);
     let (state, rate) = (optimizer.start(&model), Tensor::from(3e-4f64));
@@ -118,13 +123,18 @@ fn embedding_step() -> Option<Prepared> {
 /// One token of a model of GPT-2's size behind 128 others, whose keys and values are given; the check is its logits.
 fn decode() -> Option<Prepared> {
     const BEFORE: usize = 128;
+    const ROOM: usize = 16;
     let config = GptConfig { vocabulary: 50257, block: 1024, layers: 12, heads: 12, width: 768, bias: false };
     let model = filled(&Gpt::new(&Key::new(0), &config)).for_decoding();
     let seen = |seed| data(&[12, BEFORE, 64], seed).permute_dims([1, 0, 2]).reshape([1, BEFORE, 768]);
-    let room = Tensor::from_slice(&vec![0.0f32; BEFORE * 2 * 768], [1, BEFORE, 2 * 768]);
-    let layer = |i: u32| concat(&[concat(&[seen(100 + 2 * i), seen(101 + 2 * i)], -1), room.clone()], 1);
+    let room = Tensor::from_slice(&vec![0.0f32; ROOM * 2 * 768], [1, ROOM, 2 * 768]);
+    let layer = |i: u32| {
+        let layer = concat(&[concat(&[seen(100 + 2 * i), seen(101 + 2 * i)], -1), room.clone()], 1);
+        eval([&layer]);
+        layer
+    };
     let layers: Vec<Tensor> = (0..12).map(layer).collect();
-    eval(&layers);
+    trim_pool();
     let mut cache = Cache::from_layers(layers, BEFORE).expect("layers of one shape");
     let token = Tensor::from([[17i64]]);
     let mut step = move || {

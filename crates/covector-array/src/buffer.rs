@@ -4,9 +4,9 @@
 //! and large blocks ask for huge pages. Small blocks, where a lock would cost more than the arithmetic, go round within a
 //! thread, and blocks are counted there too.
 
-use std::alloc::{Layout, alloc, dealloc};
 use std::any::Any;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,10 +15,9 @@ use std::sync::{Arc, Mutex};
 use crate::handle::{self, Handle};
 use crate::mapping::Mapping;
 use crate::outline::Ledger;
+use crate::pages::{self, ALIGN, HUGE};
 use crate::tally::{Share, Tally};
 
-const ALIGN: usize = 64;
-const HUGE: usize = 2 << 20;
 /// Freed blocks kept for reuse, in bytes; beyond it they go back to the system.
 const POOL_LIMIT: usize = 1 << 30;
 /// Classes whose blocks go round within a thread: up to 4 KiB.
@@ -26,7 +25,7 @@ const SMALL: usize = 20;
 /// Bytes of spare blocks a thread keeps of each: as many as a graph of a thousand numbers holds at a time.
 const SPARE: usize = 128 << 10;
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { classes: [const { Vec::new() }; CLASSES], bytes: 0 });
+static POOL: Mutex<Pool> = Mutex::new(Pool::new());
 static LIVE_BYTES: Tally = Tally::new();
 
 thread_local! {
@@ -73,17 +72,19 @@ pub fn trim_pool() {
     let spare = LOCAL.try_with(|local| local.borrow_mut().spare.each_mut().map(std::mem::take));
     drop(spare);
     handle::trim();
-    let classes = {
-        let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
-        pool.bytes = 0;
-        std::mem::replace(&mut pool.classes, [const { Vec::new() }; CLASSES])
-    };
-    for (class, blocks) in classes.into_iter().enumerate() {
+    let pool = std::mem::replace(&mut *POOL.lock().unwrap_or_else(|e| e.into_inner()), Pool::new());
+    for (class, blocks) in pool.small.into_iter().enumerate().chain(pool.large) {
         for Block(ptr) in blocks {
-            // SAFETY: the block was allocated with the layout of its class and nobody owns it any more.
-            unsafe { dealloc(ptr.as_ptr(), layout(class_bytes(class))) };
+            // SAFETY: the block has the size of its class and nobody owns it any more.
+            unsafe { pages::free(ptr, class_bytes(class)) };
         }
     }
+    // The allocator keeps what was freed at the end of its heap, tens of megabytes.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the call takes no memory that is in use.
+    unsafe {
+        libc::malloc_trim(0)
+    };
 }
 
 /// A handle on a block that counts its owners. The last one leaves a small block, with its count, to the thread it is on.
@@ -95,7 +96,7 @@ impl Storage {
     /// write before reading.
     pub fn uninit(len: usize) -> Storage {
         let class = class_of(len);
-        assert!(class < CLASSES, "out of memory: a block of {len} bytes is more than any machine has");
+        assert!(len <= MOST, "out of memory: a block of {len} bytes is more than any machine has");
         let spare = if class < SMALL { LOCAL.try_with(|local| local.borrow_mut().take(class)) } else { Ok(None) };
         let buffer = match spare {
             Ok(Some(buffer)) => buffer,
@@ -121,7 +122,7 @@ impl Storage {
     /// A handle on memory that others own and that lives as long as `owner`: read, never written, not counted.
     pub fn foreign(ptr: NonNull<u8>, owner: Box<dyn Any + Send + Sync>) -> Storage {
         let (counted, kind) = (AtomicBool::new(false), Kind::Foreign(owner));
-        Storage(ManuallyDrop::new(Handle::new(Buffer { ptr, class: CLASSES, counted, kind })))
+        Storage(ManuallyDrop::new(Handle::new(Buffer { ptr, class: usize::MAX, counted, kind })))
     }
 
     /// A handle on a mapped file from this byte on.
@@ -203,10 +204,17 @@ fn count(bytes: usize) {
     }
 }
 
-/// Four classes per power of two from 64 bytes up: at most a quarter of a block is unused.
-const CLASSES: usize = 4 * 42;
+/// No address space is larger.
+const MOST: usize = 1 << 56;
+/// Four classes per power of two from 64 bytes up: at most a quarter of a block is unused. From two megabytes on there is one
+/// for every quarter of a megabyte, or an eighth would be unused of what matters most.
+const QUARTERS: usize = 4 * 14;
+const GRAIN: usize = 256 << 10;
 
 fn class_of(bytes: usize) -> usize {
+    if bytes > HUGE {
+        return QUARTERS - 1 + (bytes - HUGE).div_ceil(GRAIN);
+    }
     let units = bytes.max(1).div_ceil(ALIGN);
     if units <= 4 {
         return units - 1;
@@ -217,6 +225,9 @@ fn class_of(bytes: usize) -> usize {
 }
 
 fn class_bytes(class: usize) -> usize {
+    if class >= QUARTERS {
+        return HUGE + (class - (QUARTERS - 1)) * GRAIN;
+    }
     if class < 4 {
         return (class + 1) * ALIGN;
     }
@@ -228,14 +239,21 @@ struct Block(NonNull<u8>);
 // SAFETY: a spare block is owned by the pool alone.
 unsafe impl Send for Block {}
 
+/// Spare blocks by class.
 struct Pool {
-    classes: [Vec<Block>; CLASSES],
+    small: [Vec<Block>; QUARTERS],
+    large: BTreeMap<usize, Vec<Block>>,
     bytes: usize,
 }
 
-fn layout(bytes: usize) -> Layout {
-    let align = if bytes >= HUGE { HUGE } else { ALIGN };
-    Layout::from_size_align(bytes, align).expect("block sizes were checked to fit in isize")
+impl Pool {
+    const fn new() -> Pool {
+        Pool { small: [const { Vec::new() }; QUARTERS], large: BTreeMap::new(), bytes: 0 }
+    }
+
+    fn of(&mut self, class: usize) -> &mut Vec<Block> {
+        if class < QUARTERS { &mut self.small[class] } else { self.large.entry(class).or_default() }
+    }
 }
 
 /// Whose the bytes of a buffer are.
@@ -270,31 +288,19 @@ impl Buffer {
         let bytes = class_bytes(class);
         let spare = {
             let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
-            let spare = pool.classes[class].pop();
+            let spare = pool.of(class).pop();
             if spare.is_some() {
                 pool.bytes -= bytes;
             }
             spare
         };
-        let ptr = spare.map_or_else(|| fresh(bytes), |Block(ptr)| ptr);
+        // A panic, not an abort: a caller that guards its work (a server, a notebook) survives one request too large.
+        let fresh = || {
+            pages::fresh(bytes).unwrap_or_else(|| panic!("out of memory: the system refused a block of {bytes} bytes"))
+        };
+        let ptr = spare.map_or_else(fresh, |Block(ptr)| ptr);
         Buffer { ptr, class, counted: AtomicBool::new(true), kind: Kind::Block }
     }
-}
-
-fn fresh(bytes: usize) -> NonNull<u8> {
-    let layout = layout(bytes);
-    // SAFETY: the layout has a non-zero size (the smallest class is 64 bytes).
-    let ptr = unsafe { alloc(layout) };
-    // A panic, not an abort: a caller that guards its work (a server, a notebook) survives one request too large.
-    let Some(ptr) = NonNull::new(ptr) else { panic!("out of memory: the system refused a block of {bytes} bytes") };
-    #[cfg(target_os = "linux")]
-    if bytes >= HUGE {
-        // SAFETY: the range is ours; the call is advice only and its failure harmless.
-        unsafe { libc::madvise(ptr.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
-    }
-    // SAFETY: the block is `bytes` long. Zeroing makes every later read of it defined; reuse skips this.
-    unsafe { ptr.as_ptr().write_bytes(0, bytes) };
-    ptr
 }
 
 impl Drop for Buffer {
@@ -311,12 +317,12 @@ impl Drop for Buffer {
         let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
         if pool.bytes + bytes <= POOL_LIMIT {
             pool.bytes += bytes;
-            pool.classes[self.class].push(Block(self.ptr));
+            pool.of(self.class).push(Block(self.ptr));
             return;
         }
         drop(pool);
-        // SAFETY: allocated with this layout, and this is its only owner.
-        unsafe { dealloc(self.ptr.as_ptr(), layout(bytes)) };
+        // SAFETY: it has the size of its class, and this is its only owner.
+        unsafe { pages::free(self.ptr, bytes) };
     }
 }
 
@@ -349,12 +355,13 @@ mod tests {
 
     #[test]
     fn classes_hold_their_sizes_and_waste_at_most_a_quarter() {
-        for bytes in (1..5000).chain([1 << 20, (1 << 20) + 1, 3_000_000, 1 << 33]) {
+        for bytes in (1..5000).chain([1 << 20, (1 << 20) + 1, HUGE, HUGE + 1, 3_000_000, 1 << 33, (1 << 33) + 1]) {
             let class = class_of(bytes);
             assert!(class_bytes(class) >= bytes, "{bytes}");
             assert!(class == 0 || class_bytes(class - 1) < bytes, "{bytes} fits a smaller class");
             assert_eq!(class < SMALL, bytes <= 4096, "{bytes}");
-            assert!(bytes < 256 || class_bytes(class) <= bytes + bytes / 4 + ALIGN, "{bytes}");
+            let unused = class_bytes(class) - bytes;
+            assert!(bytes < 256 || unused <= if bytes > HUGE { bytes / 8 } else { bytes / 4 + ALIGN }, "{bytes}");
         }
     }
 }

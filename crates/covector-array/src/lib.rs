@@ -14,6 +14,7 @@ pub mod kernels;
 mod mapping;
 pub mod math;
 mod outline;
+mod pages;
 mod shape;
 mod tally;
 pub mod threads;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use covector::ops::create::{arange, zeros};
-use covector::{DType, Error, Result, Spec, Tensor, Tree, eval, try_eval};
+use covector::{DType, Error, Result, Spec, Tensor, Tree, eval, trim_pool, try_eval};
 
 use crate::{Block, Dropout, Gpt};
 
@@ -147,7 +147,8 @@ pub trait Decoder {
 /// A tree whose matrices that are `wanted` lie in memory as products with their transposes read them, one row of inputs after
 /// the other, so that single tokens are read at the rate of memory. Shapes and values are as before.
 ///
-/// Matrices are copied one after the other, and no gradient leads back. A matrix at two places is copied once.
+/// Matrices are copied one after the other, and no gradient leads back. A matrix at two places is copied once. Memory that is
+/// spare then goes back to the system.
 #[track_caller]
 pub fn laid_out<T: Tree>(model: T, wanted: impl Fn(&str) -> bool) -> T {
     let leaves = model.named();
@@ -169,6 +170,8 @@ pub fn laid_out<T: Tree>(model: T, wanted: impl Fn(&str) -> bool) -> T {
         turned
     };
     let leaves: Vec<Tensor> = leaves.into_iter().map(turned).collect();
+    drop(done);
+    trim_pool();
     let mut leaves = leaves.into_iter();
     empty.map_leaves(|_| leaves.next().expect("as many leaves as before"))
 }

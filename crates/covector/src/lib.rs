@@ -34,7 +34,7 @@ mod walk;
 pub use axes::{Axes, Axis, Ints, keep};
 pub use convert::Nested;
 pub use covector_array::{
-    Array, DType, Element, Shape, bf16, c64, c128, f16, kernels, live_bytes, peak_bytes, threads,
+    Array, DType, Element, Shape, bf16, c64, c128, f16, kernels, live_bytes, peak_bytes, threads, trim_pool,
 };
 pub use covector_derive::Tree;
 pub use error::{Clash, Error, ErrorKind, Result};

@@ -278,6 +278,91 @@ fn arguments_and_earlier_results_keep_their_values() {
     assert_eq!(bits(&second), bits(&((&first.0 + &first.1).exp(), &first.0 * 2.0 + &first.1)));
 }
 
+/// Where the elements of a tensor lie.
+fn place(t: &Tensor) -> *const f32 {
+    t.value().as_slice::<f32>().expect("contiguous").as_ptr()
+}
+
+#[test]
+fn a_training_loop_that_gives_its_state_away_gives_the_bits_of_the_plain_one() {
+    let _alone = alone();
+    let plain = train(step, 200);
+    let owned = compile_owned(step);
+    assert_eq!(train(|x: &Step| owned(x.clone()), 200), plain, "held elsewhere");
+    let (mut state, mut bits) = ((mlp(), mlp().map_leaves(|t| t * 0.0)), Vec::new());
+    for i in 0..200 {
+        let rate = Tensor::from(0.05 / (1.0 + i as f32 / 50.0));
+        let (loss, model, momentum) = owned((state.0, state.1, rate, batch(i)));
+        bits.push(loss.item::<f32>().to_bits());
+        state = (model, momentum);
+    }
+    bits.extend(state.0.leaves().iter().flat_map(|t| t.to_vec::<f32>()).map(f32::to_bits));
+    assert_eq!(bits, plain, "given away");
+}
+
+#[test]
+fn what_is_given_away_is_overwritten_unless_somebody_holds_it() {
+    let _alone = alone();
+    let moved = compile_owned(|(p, g): &(Tensor, Tensor)| p - g * 0.5);
+    let fresh = |v: f32| Tensor::from_slice(&vec![v; 4096], [64, 64]);
+    let (p, g) = (fresh(3.0), fresh(2.0));
+    let places = [&p, &g].map(place);
+    let y = moved((p, g));
+    assert!(places.contains(&place(&y)), "neither place was used");
+    assert_eq!(y.to_vec::<f32>(), vec![2.0; 4096]);
+    // A clone, a view, the same tensor twice, and what a caller keeps.
+    let (p, g) = (fresh(3.0), fresh(2.0));
+    let (held, view) = (p.clone(), g.reshape([4096]));
+    let y = moved((p, g.clone()));
+    assert!(![&held, &view].map(place).contains(&place(&y)));
+    let twice = moved((held.clone(), held.clone()));
+    let other = moved((g.clone(), g.transpose(0, 1)));
+    assert_eq!([&y, &twice, &other].map(|t| t.to_vec::<f32>()[77]), [2.0, 1.5, 1.0]);
+    assert_eq!([&held, &view].map(|t| t.to_vec::<f32>()[77]), [3.0, 2.0]);
+}
+
+#[test]
+fn a_step_that_takes_its_state_by_value_holds_it_once() {
+    let _alone = alone();
+    let update = |(p, m): &(Tensor, Tensor)| {
+        let m = m * 0.9 + p.sin();
+        (p - &m * 0.1, m)
+    };
+    let n = 1 << 20;
+    let state = || {
+        let state = (Tensor::from_slice(&vec![1.0f32; n], [n]), Tensor::from_slice(&vec![0.5f32; n], [n]));
+        eval([&state.0, &state.1]);
+        state
+    };
+    let (lent, given) = (compile(update), compile_owned(update));
+    let (mut a, mut b) = (state(), state());
+    let before = live_bytes();
+    let apart = peak_bytes(|| a = lent(&a)) - before;
+    let before = live_bytes();
+    let in_place = peak_bytes(|| b = given(std::mem::replace(&mut b, (Tensor::from(0.0), Tensor::from(0.0))))) - before;
+    assert_eq!(bits(&a), bits(&b));
+    assert!(apart >= 8 * n && in_place < n, "{apart} and {in_place} bytes");
+}
+
+#[test]
+fn what_is_given_away_may_come_back_or_be_followed() {
+    let _alone = alone();
+    let g = |(x, y): &(Tensor, Tensor)| (x.clone(), x + y, x.reshape([2, 1]), y.exp());
+    let owned = compile_owned(g);
+    for x in [1.0f32, -2.0] {
+        let args = || (Tensor::from([x, x]), Tensor::from([3.0, x]));
+        assert_eq!(bits(&owned(args())), bits(&g(&args())));
+    }
+    let x = Tensor::from([0.3f64, -0.7]);
+    let owned = compile_owned(f);
+    assert_eq!(bits(&grad(|x: &Tensor| owned(x.clone()))(&x)), bits(&grad(f)(&x)));
+    assert_eq!(bits(&vmap(|x: &Tensor| owned(x.clone()))(&x)), bits(&vmap(f)(&x)));
+    set_verify(true);
+    let checked = owned(&x * 1.0);
+    set_verify(false);
+    assert_eq!(bits(&checked), bits(&f(&x)));
+}
+
 #[test]
 fn draws_follow_the_key_that_is_given() {
     let _alone = alone();

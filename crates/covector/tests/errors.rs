@@ -299,6 +299,7 @@ fn compiled_functions_that_read_or_are_given_what_does_not_fit() {
         told(|| compile(|x: &Tensor| x.matmul(x))(&x)),
         told(|| compile(grad(|x: &Tensor| x * 2.0))(&x)),
         told(|| taken(&Tensor::from([1i64, 4]))),
+        told(|| compile_owned(rows)(Tensor::from([1i64, 4]))),
     ];
     assert_snapshot!(all.join("\n\n"));
     assert_eq!(taken(&Tensor::from([1i64, 3])).shape()[..], [2, 3], "a refusal spoils nothing");

@@ -2,7 +2,7 @@
 //!
 //! `COVECTOR_FUZZ=100000 cargo test --release --test fuzz` runs as many programs.
 
-use covector::{DType, Tensor, eval, try_eval_stepwise};
+use covector::{DType, Tensor, compile_owned, eval, try_eval_stepwise};
 
 /// Numerical Recipes' generator: programs are the same on every machine.
 struct Dice(u64);
@@ -27,8 +27,8 @@ fn leaf(dice: &mut Dice, shape: &[usize], dtype: DType) -> Tensor {
     Tensor::from_slice(&values, shape.to_vec()).cast(dtype)
 }
 
-/// A program of at most `steps` ops from this seed.
-fn program(seed: u64, steps: usize) -> Program {
+/// A program of at most `steps` ops from this seed, on leaves of its own or on others that are like them.
+fn program(seed: u64, steps: usize, given: Option<&[Tensor]>) -> Program {
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x51);
     let dtype = if dice.roll(4) == 0 { DType::F64 } else { DType::F32 };
     let rows = [1, 2, 3, 5, 40][dice.roll(5)];
@@ -48,6 +48,9 @@ fn program(seed: u64, steps: usize) -> Program {
     let turned = leaf(&mut dice, &[lead, row, rows], dtype).permute_dims([0, 2, 1]);
     p.text.push(format!("t{} = transposed leaf", p.all.len()));
     p.all.push(turned);
+    if let Some(given) = given {
+        p.all = given.to_vec();
+    }
     for _ in 0..steps {
         // Recent tensors are likelier: chains grow.
         let recent = p.all.len() - 1 - dice.roll(p.all.len().min(6));
@@ -110,23 +113,42 @@ fn keep_last_two(ndim: usize) -> covector::Axes {
     covector::keep([ndim as isize - 2, ndim as isize - 1])
 }
 
+/// How a program is run.
+#[derive(Clone, Copy)]
+enum Run {
+    Stepwise,
+    Planned,
+    /// Compiled, and the leaves given away.
+    Given,
+}
+
 /// The bits of what is held after the program ran, others having been dropped before. One NaN is as good as another: compilers
 /// swap the operands of a sum, and with them whose sign comes out.
-fn results(seed: u64, steps: usize, stepwise: bool) -> Vec<Vec<u64>> {
-    let Program { all, held, .. } = program(seed, steps);
-    let held: Vec<Tensor> = held.iter().map(|&i| all[i].clone()).collect();
-    drop(all);
-    if stepwise {
-        try_eval_stepwise(&held).expect("programs fit");
-    } else {
-        eval(&held);
-    }
+fn results(seed: u64, steps: usize, how: Run) -> Vec<Vec<u64>> {
+    let held = |given: Option<&[Tensor]>| {
+        let Program { all, held, .. } = program(seed, steps, given);
+        held.iter().map(|&i| all[i].clone()).collect::<Vec<Tensor>>()
+    };
+    let held = match how {
+        Run::Stepwise => {
+            let held = held(None);
+            try_eval_stepwise(&held).expect("programs fit");
+            held
+        }
+        Run::Planned => {
+            let held = held(None);
+            eval(&held);
+            held
+        }
+        Run::Given => compile_owned(|leaves: &Vec<Tensor>| held(Some(leaves)))(program(seed, 0, None).all),
+    };
     let bits = |v: f64| if v.is_nan() { f64::NAN.to_bits() } else { v.to_bits() };
     held.iter().map(|t| t.value().to_f64_vec().into_iter().map(bits).collect()).collect()
 }
 
 fn differ(seed: u64, steps: usize) -> bool {
-    results(seed, steps, false) != results(seed, steps, true)
+    let wanted = results(seed, steps, Run::Stepwise);
+    [Run::Planned, Run::Given].iter().any(|&how| results(seed, steps, how) != wanted)
 }
 
 #[test]
@@ -138,7 +160,7 @@ fn random_programs_have_the_bits_of_their_steps_one_by_one() {
         if differ(seed, steps) {
             // Prefixes of a program are programs: the shortest that differs says most.
             let least = (1..=steps).find(|&n| differ(seed, n)).unwrap_or(steps);
-            panic!("seed {seed} differs after:\n{}", program(seed, least).text.join("\n"));
+            panic!("seed {seed} differs after:\n{}", program(seed, least, None).text.join("\n"));
         }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use covector_array::Array;
 
-use super::{is_verified, run_checked};
 use super::schedule::Plan;
+use super::{is_verified, run_checked};
 use crate::walk::Listing;
 use crate::{Result, Tensor};
 

@@ -26,6 +26,8 @@ use head::Scratch;
 const WORK: usize = 1 << 20;
 /// Pieces the forward pass is cut into, at least, if there are so many queries.
 const PIECES: usize = 16;
+/// Queries from which on reading keys and values takes less time than what is done with them.
+const BUSY: usize = 16;
 
 /// What is attended to: `q [.., t, d], k [.., s, d], v [.., s, e]` with the same leading axes, one head for each place there;
 /// any strides.
@@ -259,9 +261,9 @@ impl<T: Tiled> Job<T> {
         }
     }
 
-    /// Multiply-adds per head.
+    /// Multiply-adds per head. Those of few queries wait for keys and values, as if there were more.
     fn work(&self) -> usize {
-        self.t * self.s * (self.d + self.e).max(1)
+        self.t.max(BUSY) * self.s * (self.d + self.e).max(1)
     }
 
     /// Runs `body` on `tasks` pieces of the work, in parallel if that pays; small ones share scratch memory.

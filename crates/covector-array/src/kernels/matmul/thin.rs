@@ -12,13 +12,14 @@ use crate::{Array, threads};
 const ROWS: usize = 4;
 /// Below this size of the large factor, in bytes, other ways are as good.
 const LARGE: usize = 1 << 16;
-/// Columns per piece of work at least and at most, when rows are contiguous: whole pages are best, and the sums of all rows
-/// stay in the first-level cache.
-const NARROW: usize = 128;
-const WIDE: usize = 1024;
-/// Multiply-adds per piece of work, about, while there are no more than so many pieces.
+/// Columns per piece of work at least, when rows are contiguous: memory is read fastest in long stretches. The second is for more
+/// threads than there would be such pieces.
+const NARROW: [usize; 2] = [384, 128];
+/// Sums of a piece at most, of all its rows: they stay in the first-level cache.
+const WIDE: usize = 4096;
+/// Multiply-adds per piece of work, about, while there are no more than so many pieces for each thread.
 const WORK: usize = 1 << 17;
-const PIECES: usize = 8;
+const PIECES: usize = 2;
 /// Columns per piece of work, when columns are contiguous.
 const TALL: usize = 64;
 
@@ -92,8 +93,13 @@ fn stream<T: Tiled>(a: Factor<T>, b: Factor<T>, out: Factor<T>, [batch, m, k, n]
     if !in_rows && b.rows != 1 {
         return false;
     }
-    let share = n.div_ceil((k * n / WORK).clamp(1, PIECES)).next_multiple_of(32);
-    let width = if in_rows { share.clamp(NARROW, WIDE) } else { TALL };
+    let width = if in_rows {
+        let part = |pieces: usize| n.div_ceil(pieces).next_multiple_of(32);
+        let narrow = part(threads::threads()).clamp(NARROW[1], NARROW[0]);
+        part((k * n / WORK).clamp(1, PIECES * threads::threads())).clamp(narrow, WIDE / m)
+    } else {
+        TALL
+    };
     let pieces = n.div_ceil(width);
     threads::for_each(batch * pieces, batch * m * n * k, |i| {
         let (batch, start) = (i / pieces, i % pieces * width);
@@ -147,15 +153,15 @@ impl<T: Tiled> Work for Axpy<'_, T> {
     fn run(self) {
         let part = self.0;
         let n = part.columns.len();
-        let mut sums = [[T::ZERO; WIDE]; ROWS];
+        let mut sums = [T::ZERO; WIDE];
+        let sums = &mut sums[..n * part.m];
         let mut depth = 0;
         while depth + 4 <= part.k {
             let [y0, y1, y2, y3] =
                 [part.right(depth), part.right(depth + 1), part.right(depth + 2), part.right(depth + 3)];
-            for (i, sums) in sums.iter_mut().enumerate().take(part.m) {
+            for (i, sums) in sums.chunks_exact_mut(n).enumerate() {
                 let [x0, x1] = [part.left(i, depth), part.left(i, depth + 1)];
                 let [x2, x3] = [part.left(i, depth + 2), part.left(i, depth + 3)];
-                let sums = &mut sums[..n];
                 for j in 0..n {
                     sums[j] = x3.mul_add(y3[j], x2.mul_add(y2[j], x1.mul_add(y1[j], x0.mul_add(y0[j], sums[j]))));
                 }
@@ -164,16 +170,16 @@ impl<T: Tiled> Work for Axpy<'_, T> {
         }
         while depth < part.k {
             let y = part.right(depth);
-            for (i, sums) in sums.iter_mut().enumerate().take(part.m) {
-                let (x, sums) = (part.left(i, depth), &mut sums[..n]);
+            for (i, sums) in sums.chunks_exact_mut(n).enumerate() {
+                let x = part.left(i, depth);
                 for j in 0..n {
                     sums[j] = x.mul_add(y[j], sums[j]);
                 }
             }
             depth += 1;
         }
-        for (i, sums) in sums.iter().enumerate().take(part.m) {
-            part.write(i, 0, &sums[..n]);
+        for (i, sums) in sums.chunks_exact(n).enumerate() {
+            part.write(i, 0, sums);
         }
     }
 }
