@@ -85,7 +85,7 @@ impl<T: Tiled> Job<T> {
             let left = Left(start(&scratch.queries), self.d as isize, 1);
             match columns {
                 Some(columns) => self.product(left, columns, scores, wide as isize, [strip.len(), wide, self.d], true),
-                None => self.dots(left, k, scores, wide, strip.len(), seen),
+                None => self.dots(left, k, v, scores, wide, strip.len(), seen),
             }
             dispatch(Weights {
                 scores,
@@ -221,12 +221,17 @@ impl<T: Tiled> Job<T> {
         }
     }
 
-    /// The scores of a few queries, from keys whose rows are contiguous: several keys side by side.
-    fn dots(&self, a: Left<T>, k: Matrix<T>, out: *mut T, pitch: usize, rows: usize, seen: usize) {
+    /// The scores of a few queries, from keys whose rows are contiguous: several keys side by side. The next keys and the values, which
+    /// lie apart in memory, are asked for meanwhile.
+    fn dots(&self, a: Left<T>, k: Matrix<T>, v: Matrix<T>, out: *mut T, pitch: usize, rows: usize, seen: usize) {
         let run = T::columns();
         for row in 0..rows {
             let left = a.0.wrapping_offset(row as isize * a.1);
             for key in (0..seen).step_by(CHAINS) {
+                if row == 0 {
+                    fetch_ahead(k, key + CHAINS..(key + 2 * CHAINS).min(seen), self.d);
+                    fetch_ahead(v, key..(key + CHAINS).min(seen), self.e);
+                }
                 // A short group repeats its last key.
                 let keys: [*const T; CHAINS] = std::array::from_fn(|i| k.at((key + i).min(seen - 1), 0).cast_const());
                 let mut sums = [T::ZERO; CHAINS];

@@ -81,15 +81,14 @@ type Ranges = SmallVec<[Range<usize>; 16]>;
 const WORK: usize = 1 << 19;
 /// Pieces the whole is cut into at most, unless the caches ask for more.
 const PIECES: usize = 32;
-/// Rows that share a panel: their part of the left factor stays in the second-level cache.
-const TALL: usize = 384;
-/// The same, and steps along the depth, if a step along the depth leads far in the left factor: of each cache line
-/// that a tile meets, it leaves a part to the next tiles, which should find it in the second-level cache.
-const FAR: [usize; 2] = [192, 512];
+/// Rows that share a panel, and steps along the depth before the next rows come, at most: the panel stays in the second-level
+/// cache while the rows, which lie in order, come from farther away.
+const NEAR_BLOCK: [usize; 2] = [1024, 1024];
+/// The same, if a step along the depth leads far in the left factor: of each cache line that a tile meets, it leaves a part to
+/// the next tiles, which should find it in the second-level cache.
+const FAR_BLOCK: [usize; 2] = [192, 512];
 /// Elements from which on a step is far.
 const FAR_STEP: usize = 192;
-/// Steps along the depth before the next rows come: a panel of them fits the second-level cache.
-const DEPTH: usize = 2048;
 /// Up to this depth results are written row by row rather than panel by panel.
 const SHALLOW: usize = 16;
 /// Right factors of up to this many bytes stay in the first-level cache when they are read as they lie.
@@ -128,7 +127,7 @@ fn tiles<T: Tiled>(kernel: Kernel<T>, a: &Array, b: &Array, out: &Array) {
     // Rows or columns without gaps are read where they lie.
     let a = if a.strides()[1] == 1 || a.strides()[2] == 1 { a.clone() } else { a.contiguous() };
     let far = a.strides()[2].unsigned_abs() >= FAR_STEP;
-    let [rows, depth] = if far { FAR } else { [TALL, DEPTH] };
+    let [rows, depth] = if far { FAR_BLOCK } else { NEAR_BLOCK };
     let block = [rows, k.div_ceil(k.div_ceil(depth))];
     let job = Job { kernel, a: Factor::of(&a), out: Factor::of(out), size: [batch, m, k, n], block };
     let dense = n == 1 || b.strides()[2] == 1;
