@@ -93,7 +93,7 @@ const TINY: usize = 128;
 const MOST_TINY_ELEMENTS: usize = 1 << 18;
 const MOST_TINY_MEMBERS: usize = 8192;
 /// Longer rows are folded by themselves: their tiles would leave the second-level cache.
-const LONGEST_ROW: usize = 8192;
+pub(super) const LONGEST_ROW: usize = 8192;
 /// Shorter rows are folded into one by themselves.
 const SHORTEST_FINAL_ROW: usize = 32;
 
@@ -216,6 +216,11 @@ impl Groups {
     /// True if the node's result is there only when its group has run.
     pub fn is_final(&self, node: u32) -> bool {
         self.of[node as usize] != ALONE && matches!(self.roles[node as usize], Some(Role::Final(..)))
+    }
+
+    /// True if a node leaves one element for each channel.
+    pub fn folds_to_channels(&self, node: u32) -> bool {
+        matches!(self.roles[node as usize], Some(Role::Final(LinkOp::Channels(..), _)))
     }
 
     /// Puts a node into a group: that of its operands if it may, else one of its own.

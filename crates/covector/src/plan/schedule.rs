@@ -1,13 +1,14 @@
 //! From a listing to steps: in which order they run, and where each value is used last.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
 use covector_array::Shape;
 use covector_array::kernels::{Chain, Link, LinkOp, Source};
 use smallvec::SmallVec;
 
 use super::again::Again;
-use super::fuse::{Group, Groups, Role, is_repeat};
+use super::fuse::{Group, Groups, LONGEST_ROW, Role, is_repeat};
 use super::order::in_order;
 use super::twins;
 use crate::primitive::{Class, Fused};
@@ -154,9 +155,13 @@ fn pass(list: &Listing, all: &Groups, group: &Group, guests: &[u32], shown: &[bo
     let mut computing = members.iter().filter(|&&m| !matches!(all.roles[m as usize], Some(Role::Same) | None));
     match (computing.next(), computing.next()) {
         (None, _) => return None,
-        (Some(&only), None) => return Some(single(list, only as usize, keep[only as usize])),
+        // A fold to channels by itself would not ask for memory ahead.
+        (Some(&only), None) if !all.folds_to_channels(only) => {
+            return Some(single(list, only as usize, keep[only as usize]));
+        }
         _ => {}
     }
+    let row = row(list, group, &members);
     let mut operands: SmallVec<[Operand; 3]> = SmallVec::new();
     let mut narrow_inputs = Vec::new();
     let mut links: Vec<Link> = Vec::new();
@@ -189,7 +194,7 @@ fn pass(list: &Listing, all: &Groups, group: &Group, guests: &[u32], shown: &[bo
                 continue;
             }
             // One element for each row is read as that, and repeated: kernels take it as it is.
-            let spread = !reads_narrow && group.row > 1 && is_same_along_rows(list, x as usize, group.row);
+            let spread = !reads_narrow && row > 1 && is_same_along_rows(list, x as usize, row);
             let narrow = reads_narrow || spread;
             let known = (0..operands.len()).find(|&k| operands[k].position == x && narrow_inputs[k] == narrow);
             let input = known.unwrap_or_else(|| {
@@ -220,20 +225,43 @@ fn pass(list: &Listing, all: &Groups, group: &Group, guests: &[u32], shown: &[bo
             results.push(Made { position: m, slot: OUTSIDE, keep: keep[i] });
         }
     }
-    let rows = group.size / group.row;
-    let chain = Some((Chain::new(links, outputs, group.row, narrow_inputs), rows));
+    let rows = group.size / row;
+    let chain = Some((Chain::new(links, outputs, row, narrow_inputs), rows));
     Some(Step { operands, results, chain, turned: false })
 }
 
-/// True if a node, which no pass computes, repeats one element along every row of this length.
-fn is_same_along_rows(list: &Listing, i: usize, row: usize) -> bool {
+/// The length of rows of a pass: where nothing is folded, that along which something it reads repeats single elements.
+fn row(list: &Listing, group: &Group, members: &[u32]) -> usize {
+    if group.row > 1 {
+        return group.row;
+    }
+    let read = members.iter().flat_map(|&m| &list.operands[m as usize]).map(|&x| x as usize);
+    let run = |x: usize| {
+        let shape = list.nodes[x].shape();
+        shape[shape.len() - repeated_axes(list, x)..].iter().product::<usize>()
+    };
+    let fits = |&row: &usize| SPREAD.contains(&row) && row.is_multiple_of(*SPREAD.start()) && row < group.size;
+    read.filter(|&x| list.nodes[x].size() == group.size).map(run).filter(fits).min().unwrap_or(1)
+}
+
+/// Elements of a row for whose sake a pass that folds nothing has rows: whole vectors, and not too many.
+const SPREAD: RangeInclusive<usize> = 256..=LONGEST_ROW;
+
+/// How many trailing axes there are along which a node, which no pass computes, repeats one element.
+fn repeated_axes(list: &Listing, i: usize) -> usize {
     let node = &list.nodes[i];
-    let Some(&source) = list.operands[i].first() else { return false };
-    let (from, to) = (list.nodes[source as usize].shape(), node.shape());
-    let first = (0..=to.len()).rev().find(|&k| to[k..].iter().product::<usize>() >= row);
-    is_repeat(node)
-        && from.len() == to.len()
-        && first.is_some_and(|k| to[k..].iter().product::<usize>() == row && from[k..].iter().all(|&d| d == 1))
+    let Some(&source) = list.operands[i].first().filter(|_| is_repeat(node)) else { return 0 };
+    let from = list.nodes[source as usize].shape();
+    // Axes that the source lacks stand in front.
+    let ones = from.iter().rev().take_while(|&&d| d == 1).count();
+    if ones == from.len() { node.ndim() } else { ones }
+}
+
+/// True if such a node repeats one element along every row of this length.
+fn is_same_along_rows(list: &Listing, i: usize, row: usize) -> bool {
+    let to = list.nodes[i].shape();
+    let behind = |axes: &usize| to[to.len() - axes..].iter().product::<usize>();
+    (0..=repeated_axes(list, i)).find(|axes| behind(axes) >= row).is_some_and(|axes| behind(&axes) == row)
 }
 
 /// Members and guests of a group from which what it shows is made, in the order of the listing.
