@@ -85,7 +85,7 @@ impl<T: Tiled> Job<T> {
             let left = Left(start(&scratch.queries), self.d as isize, 1);
             match columns {
                 Some(columns) => self.product(left, columns, scores, wide as isize, [strip.len(), wide, self.d], true),
-                None => self.dots(left, k, v, scores, wide, strip.len(), seen),
+                None => self.dots(left, k, v, scores, [strip.len(), wide, seen]),
             }
             dispatch(Weights {
                 scores,
@@ -223,7 +223,7 @@ impl<T: Tiled> Job<T> {
 
     /// The scores of a few queries, from keys whose rows are contiguous: several keys side by side. The next keys and the values, which
     /// lie apart in memory, are asked for meanwhile.
-    fn dots(&self, a: Left<T>, k: Matrix<T>, v: Matrix<T>, out: *mut T, pitch: usize, rows: usize, seen: usize) {
+    fn dots(&self, a: Left<T>, k: Matrix<T>, v: Matrix<T>, out: *mut T, [rows, pitch, seen]: [usize; 3]) {
         let run = T::columns();
         for row in 0..rows {
             let left = a.0.wrapping_offset(row as isize * a.1);
