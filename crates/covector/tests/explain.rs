@@ -415,6 +415,47 @@ fn a_sum_written_down_twice_is_computed_once() {
 }
 
 #[test]
+fn a_number_written_down_for_each_parameter_is_computed_once() {
+    let _alone = alone();
+    let (rate, step) = (numbers(&[], 0.3), numbers(&[], 0.7).abs());
+    eval([&step]);
+    let weights = [numbers(&[40, 30], 0.1), numbers(&[50, 20], 0.2), numbers(&[30], 0.4)];
+    let plan = |many: usize| {
+        let moved: Vec<Tensor> = weights[..many].iter().map(|w| w - w * (step.sqrt() * &rate)).collect();
+        let plan = explain(&moved);
+        eval(&moved);
+        moved.iter().zip(&weights).for_each(|(a, w)| {
+            let plain = w - w * (step.sqrt() * &rate);
+            try_eval_stepwise([&plain]).unwrap();
+            assert_eq!(a.value().to_bytes(), plain.value().to_bytes());
+        });
+        plan.steps.iter().filter(|step| step.kernel.contains("sqrt")).count()
+    };
+    assert_eq!([1, 2, 3].map(plan), [1, 1, 1]);
+}
+
+#[test]
+fn what_repeats_along_rows_has_the_bits_of_whole_arrays() {
+    let _alone = alone();
+    // Passes without folds: rows of 256 and more, sources of as many axes or fewer, two lengths of rows, rows that are none.
+    let shapes: [&[usize]; 5] = [&[6, 5, 16, 16], &[3, 4, 512], &[4, 3, 300], &[2, 2, 2, 128], &[70, 256]];
+    for shape in shapes {
+        let (x, n) = (numbers(shape, 0.3), shape.len());
+        let ones = |kept: &[usize]| -> Vec<usize> {
+            (0..n).map(|axis| if kept.contains(&axis) { shape[axis] } else { 1 }).collect()
+        };
+        let (channels, outer) = (ones(&[1]), ones(&[0]));
+        let (a, b) = (numbers(&channels[1..], 0.5), numbers(&outer, 0.7));
+        let both = if n > 2 { numbers(&ones(&[0, 1]), 0.9) } else { numbers(&outer, 0.9) };
+        let y = || (&x * if n > 2 { &a } else { &b } - &both).tanh() * &b + &x;
+        let (planned, plain) = (y(), y());
+        eval([&planned]);
+        try_eval_stepwise([&plain]).unwrap();
+        assert_eq!(planned.value().to_bytes(), plain.value().to_bytes(), "{shape:?}");
+    }
+}
+
+#[test]
 fn the_gradient_of_a_variance_is_one_pass_and_its_derivative_is_whole() {
     let _alone = alone();
     let x = numbers(&[16, 4, 32, 32], 0.3);

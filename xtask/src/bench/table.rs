@@ -185,7 +185,8 @@ impl Table {
             "- Each repeat asks every library in turn; a figure is the median over the repeats of the fastest run. The ratio \
              is the median of those within a repeat, to the library that is best in the row: below 1, covector is faster. \
              Where covector records its ops as the program runs, it is compared with the libraries that do so, and with \
-             those that compile where it compiles. Training steps of networks are compiled as a whole and overwrite the parameters they are given."
+             those that compile where it compiles. Training steps of networks are compiled as a whole and \
+             overwrite the parameters they are given."
         );
         let _ = writeln!(
             text,

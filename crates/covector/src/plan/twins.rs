@@ -1,7 +1,8 @@
-//! Folds that are written down more than once, such as a mean beside the mean within a variance.
+//! What is written down more than once: folds, such as a mean beside the mean within a variance, and single numbers, such as the
+//! pace of an optimiser, which each parameter's update works out for itself.
 //!
-//! What a pass folds is there when it is over, and costs another pass to have again. So of folds that do the same to the same
-//! operand one is computed, and all read it. Folds of rows within a pass cost nothing and are left alone.
+//! What a pass folds is there when it is over, and costs another pass to have again; a number costs a step. So of those that do the
+//! same to the same operands one is computed, and all read it. Folds of rows within a pass cost nothing and are left alone.
 
 use std::collections::HashMap;
 use std::hash::Hasher;
@@ -12,17 +13,17 @@ use super::schedule::pause;
 use crate::primitive::Fused;
 use crate::walk::Listing;
 
-/// The listing in which users of a fold's twins read the first of them, and what nobody reads any more has no operands; `None`
+/// The listing in which users of twins read the first of them, and what nobody reads any more has no operands; `None`
 /// if there are no twins. A twin that is kept stays.
 pub(super) fn shared(list: &Listing, keep: &[bool]) -> Option<Listing> {
-    let folds: Vec<usize> = (0..list.nodes.len()).filter(|&i| is_pass(list, i)).collect();
-    if folds.len() < 2 {
+    let sought: Vec<usize> = (0..list.nodes.len()).filter(|&i| is_pass(list, i) || is_number(list, i)).collect();
+    if sought.len() < 2 {
         return None;
     }
     let numbers = numbers(list);
     let mut first: HashMap<(u64, u64), u32> = HashMap::new();
     let mut instead: Vec<u32> = (0..list.nodes.len() as u32).collect();
-    for i in folds {
+    for i in sought {
         let known = *first.entry(numbers[i]).or_insert(i as u32);
         if !keep[i] {
             instead[i] = known;
@@ -49,6 +50,11 @@ fn is_pass(list: &Listing, i: usize) -> bool {
     let Some(&x) = list.operands[i].first() else { return false };
     let folds = matches!(list.nodes[i].primitive().fused(list.nodes[x as usize].dtype()), Fused::Fold(..));
     folds && !matches!(role(list, i), Some(Role::Link(..)))
+}
+
+/// True if a node computes a single element.
+fn is_number(list: &Listing, i: usize) -> bool {
+    list.nodes[i].size() == 1 && !list.is_leaf(i)
 }
 
 /// For each node a number that says what it computes: from equal operands the same by the same kernel. Nodes that run by themselves
