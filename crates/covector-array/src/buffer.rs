@@ -6,7 +6,7 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ use crate::outline::Ledger;
 use crate::pages::{self, ALIGN, HUGE};
 use crate::tally::{Share, Tally};
 
-/// Freed blocks kept for reuse, in bytes; beyond it they go back to the system.
+/// Freed blocks kept for reuse, in bytes; beyond it those go back to the system that were spare for longest.
 const POOL_LIMIT: usize = 1 << 30;
 /// Classes whose blocks go round within a thread: up to 4 KiB.
 const SMALL: usize = 20;
@@ -73,12 +73,8 @@ pub fn trim_pool() {
     drop(spare);
     handle::trim();
     let pool = std::mem::replace(&mut *POOL.lock().unwrap_or_else(|e| e.into_inner()), Pool::new());
-    for (class, blocks) in pool.small.into_iter().enumerate().chain(pool.large) {
-        for Block(ptr) in blocks {
-            // SAFETY: the block has the size of its class and nobody owns it any more.
-            unsafe { pages::free(ptr, class_bytes(class)) };
-        }
-    }
+    let small = pool.small.into_iter().enumerate().flat_map(|(class, all)| all.into_iter().map(move |x| (class, x)));
+    small.chain(pool.large).for_each(give_back);
     // The allocator keeps what was freed at the end of its heap, tens of megabytes.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: the call takes no memory that is in use.
@@ -205,7 +201,7 @@ fn count(bytes: usize) {
 }
 
 /// No address space is larger.
-const MOST: usize = 1 << 56;
+const MOST: usize = isize::MAX as usize / 2;
 /// Four classes per power of two from 64 bytes up: at most a quarter of a block is unused. From two megabytes on there is one
 /// for every quarter of a megabyte, or an eighth would be unused of what matters most.
 const QUARTERS: usize = 4 * 14;
@@ -239,20 +235,61 @@ struct Block(NonNull<u8>);
 // SAFETY: a spare block is owned by the pool alone.
 unsafe impl Send for Block {}
 
-/// Spare blocks by class.
+/// Gives a spare block to the system.
+fn give_back((class, Block(ptr)): (usize, Block)) {
+    // SAFETY: the block has the size of its class and nobody owns it any more.
+    unsafe { pages::free(ptr, class_bytes(class)) };
+}
+
+/// Spare blocks.
 struct Pool {
     small: [Vec<Block>; QUARTERS],
-    large: BTreeMap<usize, Vec<Block>>,
+    /// With their classes, those that were spare for longest first: there are at most a few hundred.
+    large: VecDeque<(usize, Block)>,
     bytes: usize,
 }
 
 impl Pool {
     const fn new() -> Pool {
-        Pool { small: [const { Vec::new() }; QUARTERS], large: BTreeMap::new(), bytes: 0 }
+        Pool { small: [const { Vec::new() }; QUARTERS], large: VecDeque::new(), bytes: 0 }
     }
 
-    fn of(&mut self, class: usize) -> &mut Vec<Block> {
-        if class < QUARTERS { &mut self.small[class] } else { self.large.entry(class).or_default() }
+    fn take(&mut self, class: usize) -> Option<Block> {
+        let block = match self.small.get_mut(class) {
+            Some(blocks) => blocks.pop()?,
+            None => {
+                let at = self.large.iter().rposition(|(c, _)| *c == class)?;
+                self.large.remove(at)?.1
+            }
+        };
+        self.bytes -= class_bytes(class);
+        Some(block)
+    }
+
+    /// Keeps a block; what comes back, and what [`surplus`](Self::surplus) still gives after it, belongs to the system.
+    fn put(&mut self, class: usize, block: Block) -> Option<(usize, Block)> {
+        if class_bytes(class) > POOL_LIMIT {
+            return Some((class, block));
+        }
+        self.bytes += class_bytes(class);
+        match self.small.get_mut(class) {
+            Some(blocks) => blocks.push(block),
+            None => self.large.push_back((class, block)),
+        }
+        self.surplus(class)
+    }
+
+    /// A block beyond the limit: the large one that was spare for longest, or else one of this class.
+    fn surplus(&mut self, class: usize) -> Option<(usize, Block)> {
+        if self.bytes <= POOL_LIMIT {
+            return None;
+        }
+        let (class, block) = match self.large.pop_front() {
+            Some(oldest) => oldest,
+            None => (class, self.small[class].pop()?),
+        };
+        self.bytes -= class_bytes(class);
+        Some((class, block))
     }
 }
 
@@ -286,14 +323,7 @@ impl std::panic::RefUnwindSafe for Buffer {}
 impl Buffer {
     fn uninit(class: usize) -> Buffer {
         let bytes = class_bytes(class);
-        let spare = {
-            let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
-            let spare = pool.of(class).pop();
-            if spare.is_some() {
-                pool.bytes -= bytes;
-            }
-            spare
-        };
+        let spare = POOL.lock().unwrap_or_else(|e| e.into_inner()).take(class);
         // A panic, not an abort: a caller that guards its work (a server, a notebook) survives one request too large.
         let fresh = || {
             pages::fresh(bytes).unwrap_or_else(|| panic!("out of memory: the system refused a block of {bytes} bytes"))
@@ -314,15 +344,12 @@ impl Drop for Buffer {
         if *self.counted.get_mut() {
             count(bytes.wrapping_neg());
         }
-        let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
-        if pool.bytes + bytes <= POOL_LIMIT {
-            pool.bytes += bytes;
-            pool.of(self.class).push(Block(self.ptr));
-            return;
+        let pool = || POOL.lock().unwrap_or_else(|e| e.into_inner());
+        let mut surplus = pool().put(self.class, Block(self.ptr));
+        while let Some(block) = surplus {
+            give_back(block);
+            surplus = pool().surplus(self.class);
         }
-        drop(pool);
-        // SAFETY: it has the size of its class, and this is its only owner.
-        unsafe { pages::free(self.ptr, bytes) };
     }
 }
 
@@ -351,6 +378,36 @@ mod tests {
         });
         let left = live_bytes().wrapping_sub(before) as isize;
         assert!(left.unsigned_abs() < size * many / 10, "{left}");
+    }
+
+    #[test]
+    fn the_pool_keeps_what_was_freed_last_and_never_more_than_its_limit() {
+        let mut pool = Pool::new();
+        let mut given = 0;
+        let classes = || (0..700).map(|i| class_of(HUGE + (i + 1) * GRAIN / 2)).chain([0, 7, QUARTERS - 1]);
+        for class in classes().chain(classes()) {
+            let block = Block(pages::fresh(class_bytes(class)).expect("address space"));
+            let at = block.0;
+            let mut surplus = pool.put(class, block);
+            while let Some(block) = surplus {
+                given += class_bytes(block.0);
+                give_back(block);
+                surplus = pool.surplus(class);
+            }
+            assert!(pool.bytes <= POOL_LIMIT);
+            let again = pool.take(class).expect("it was kept");
+            assert_eq!(again.0, at, "the last one of its size comes first");
+            assert!(pool.put(class, again).is_none());
+        }
+        assert!(given > POOL_LIMIT);
+        let huge = class_of(POOL_LIMIT + 1);
+        let block = Block(pages::fresh(class_bytes(huge)).expect("address space"));
+        let back = pool.put(huge, block).expect("it is more than the pool may hold");
+        give_back(back);
+        let kept = pool.small.iter().map(Vec::len).sum::<usize>() + pool.large.len();
+        assert!(kept > 5, "the others stay");
+        pool.large.into_iter().for_each(give_back);
+        pool.small.into_iter().enumerate().for_each(|(c, all)| all.into_iter().for_each(|x| give_back((c, x))));
     }
 
     #[test]
