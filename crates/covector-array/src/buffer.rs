@@ -266,30 +266,27 @@ impl Pool {
         Some(block)
     }
 
-    /// Keeps a block; what comes back, and what [`surplus`](Self::surplus) still gives after it, belongs to the system.
-    fn put(&mut self, class: usize, block: Block) -> Option<(usize, Block)> {
-        if class_bytes(class) > POOL_LIMIT {
-            return Some((class, block));
+    /// Keeps a block; what goes beyond the limit is taken out: large blocks that were spare for longest, or else this one.
+    fn put(&mut self, class: usize, block: Block) -> Vec<(usize, Block)> {
+        let bytes = class_bytes(class);
+        if bytes > POOL_LIMIT {
+            return vec![(class, block)];
         }
-        self.bytes += class_bytes(class);
+        let mut surplus = Vec::new();
+        while self.bytes + bytes > POOL_LIMIT {
+            let Some(oldest) = self.large.pop_front() else {
+                surplus.push((class, block));
+                return surplus;
+            };
+            self.bytes -= class_bytes(oldest.0);
+            surplus.push(oldest);
+        }
+        self.bytes += bytes;
         match self.small.get_mut(class) {
             Some(blocks) => blocks.push(block),
             None => self.large.push_back((class, block)),
         }
-        self.surplus(class)
-    }
-
-    /// A block beyond the limit: the large one that was spare for longest, or else one of this class.
-    fn surplus(&mut self, class: usize) -> Option<(usize, Block)> {
-        if self.bytes <= POOL_LIMIT {
-            return None;
-        }
-        let (class, block) = match self.large.pop_front() {
-            Some(oldest) => oldest,
-            None => (class, self.small[class].pop()?),
-        };
-        self.bytes -= class_bytes(class);
-        Some((class, block))
+        surplus
     }
 }
 
@@ -344,12 +341,8 @@ impl Drop for Buffer {
         if *self.counted.get_mut() {
             count(bytes.wrapping_neg());
         }
-        let pool = || POOL.lock().unwrap_or_else(|e| e.into_inner());
-        let mut surplus = pool().put(self.class, Block(self.ptr));
-        while let Some(block) = surplus {
-            give_back(block);
-            surplus = pool().surplus(self.class);
-        }
+        let surplus = POOL.lock().unwrap_or_else(|e| e.into_inner()).put(self.class, Block(self.ptr));
+        surplus.into_iter().for_each(give_back);
     }
 }
 
@@ -388,24 +381,22 @@ mod tests {
         for class in classes().chain(classes()) {
             let block = Block(pages::fresh(class_bytes(class)).expect("address space"));
             let at = block.0;
-            let mut surplus = pool.put(class, block);
-            while let Some(block) = surplus {
+            for block in pool.put(class, block) {
                 given += class_bytes(block.0);
                 give_back(block);
-                surplus = pool.surplus(class);
             }
             assert!(pool.bytes <= POOL_LIMIT);
             let again = pool.take(class).expect("it was kept");
             assert_eq!(again.0, at, "the last one of its size comes first");
-            assert!(pool.put(class, again).is_none());
+            assert!(pool.put(class, again).is_empty());
         }
         assert!(given > POOL_LIMIT);
         let huge = class_of(POOL_LIMIT + 1);
         let block = Block(pages::fresh(class_bytes(huge)).expect("address space"));
-        let back = pool.put(huge, block).expect("it is more than the pool may hold");
-        give_back(back);
-        let kept = pool.small.iter().map(Vec::len).sum::<usize>() + pool.large.len();
-        assert!(kept > 5, "the others stay");
+        let before = pool.bytes;
+        let back = pool.put(huge, block);
+        assert_eq!((back.len(), back[0].0, pool.bytes), (1, huge, before), "the others stay");
+        back.into_iter().for_each(give_back);
         pool.large.into_iter().for_each(give_back);
         pool.small.into_iter().enumerate().for_each(|(c, all)| all.into_iter().for_each(|x| give_back((c, x))));
     }
