@@ -39,7 +39,7 @@ pub(crate) unsafe fn free(block: NonNull<u8>, bytes: usize) {
 
 fn layout(bytes: usize) -> Layout {
     let align = if bytes >= HUGE { HUGE } else { ALIGN };
-    Layout::from_size_align(bytes.max(1), align).expect("block sizes were checked to fit in isize")
+    Layout::from_size_align(bytes, align).expect("block sizes were checked to fit in isize")
 }
 
 /// As many bytes at a multiple of [`HUGE`], mapped with so much more that there must be one, which is then cut off.
