@@ -123,6 +123,7 @@ fn embedding_step() -> Option<Prepared> {
 /// One token of a model of GPT-2's size behind 128 others, whose keys and values are given; the check is its logits.
 fn decode() -> Option<Prepared> {
     const BEFORE: usize = 128;
+    // Places for more tokens. Those of others take no memory until they are written, so there are few.
     const ROOM: usize = 16;
     let config = GptConfig { vocabulary: 50257, block: 1024, layers: 12, heads: 12, width: 768, bias: false };
     let model = filled(&Gpt::new(&Key::new(0), &config)).for_decoding();
