@@ -67,7 +67,17 @@ fn watch() {
     }
 }
 
-/// Gives every spare block of the pool, and of this thread, back to the system.
+/// Gives every spare block of the pool, and of this thread, back to the system, and with glibc what its allocator kept of freed memory.
+///
+/// For what is done once and frees much, such as loading a model: blocks that are asked for next have to be fetched anew.
+///
+/// ```
+/// use covector_array::{Array, DType, trim_pool};
+/// let setting_up = Array::full([1 << 20], 1.0, DType::F32).contiguous();
+/// drop(setting_up);
+/// trim_pool();
+/// ```
+/// Source: `torch.cuda.empty_cache`.
 pub fn trim_pool() {
     let spare = LOCAL.try_with(|local| local.borrow_mut().spare.each_mut().map(std::mem::take));
     drop(spare);

@@ -22,7 +22,8 @@ const CAPACITY: usize = 16;
 /// is recorded, not at every call.
 ///
 /// It is recorded anew for arguments of another structure, shape or dtype, or with other numbers or text among the tensors,
-/// and keeps the last sixteen programs: what changes at every step (a learning rate) should be a tensor. It is the plain `f`
+/// and keeps the last sixteen programs: what changes at every step (a learning rate) should be a tensor. Arguments stay as they
+/// are; [`compile_owned`] overwrites them. It is the plain `f`
 /// where a plan would be wrong: inside another transformation (`grad(compile(f))`), on leaves that require a gradient, and
 /// for structures with fields that are skipped.
 ///
@@ -54,7 +55,7 @@ pub fn compile<T: Tree, Y: Tree>(f: impl Fn(&T) -> Y) -> impl Fn(&T) -> Y {
 /// A training step that takes its parameters and an optimiser's state by value writes the new ones where the old ones were:
 /// there is one copy of them, not two, and an update follows the gradient it is made from. Tensors that are held elsewhere, by
 /// a clone or a view, stay as they are; those of a batch that is used again are cloned, which copies nothing. If the function
-/// panics, the arguments are lost.
+/// panics, the arguments are lost. [`Tensor::donated`] does the same for a constant of a function that is not compiled.
 ///
 /// # Panics
 /// As [`compile`].
