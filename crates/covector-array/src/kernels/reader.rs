@@ -7,6 +7,7 @@ use super::cast::cast_kernel;
 use super::copy;
 use super::kernel::{Loop, TILE};
 use super::layout::{Layout, Shared, gather};
+use super::stream::Line;
 use crate::{Array, DType};
 
 /// Transposed arrays of fewer elements are gathered tile by tile.
@@ -21,7 +22,7 @@ enum Form {
     /// Widened from where they lie.
     Widened,
     /// One tile, filled beforehand, serves all: the rows repeat.
-    Splat(Vec<u64>),
+    Splat(Vec<Line>),
     /// Collected from memory into a dense array beforehand or tile by tile.
     Gathered(Layout),
 }
@@ -58,8 +59,9 @@ impl Reader {
         }
         if layout.repeats(row) {
             let n = size.min(tile);
-            let words = n * dtype.size().div_ceil(8);
-            let (mut tile, mut spare) = (vec![0u64; words], vec![0u64; words]);
+            let lines = |dtype: DType| (n * dtype.size()).div_ceil(size_of::<Line>());
+            let mut tile = vec![Line::EMPTY; lines(if widen.is_some() { DType::F32 } else { dtype })];
+            let mut spare = vec![Line::EMPTY; if widen.is_some() { lines(dtype) } else { 0 }];
             let (to, narrow) = (tile.as_mut_ptr().cast::<u8>(), spare.as_mut_ptr().cast::<u8>());
             // SAFETY: the sequence has `n` elements, and both buffers have room for as many of any dtype.
             unsafe {
@@ -94,6 +96,16 @@ impl Reader {
             Form::Direct | Form::Splat(_) => 0,
             Form::Aliased | Form::Widened => 1,
             Form::Gathered(_) => 2,
+        }
+    }
+
+    /// Bytes from the place where a tile is read to the one of the next, for each element of a tile; none if tiles come about one
+    /// by one.
+    pub(super) fn pitch(&self) -> Option<usize> {
+        match self.form {
+            Form::Direct => Some(self.width()),
+            Form::Splat(_) => Some(0),
+            Form::Aliased | Form::Widened | Form::Gathered(_) => None,
         }
     }
 

@@ -5,55 +5,76 @@ use smallvec::SmallVec;
 #[cfg(target_arch = "x86_64")]
 use crate::isa::{Isa, isa};
 
-/// Bytes of a cache line.
-const LINE: usize = 64;
+/// A cache line of scratch: vectors that begin at a line cross into no other, which would take twice as long to read.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+pub(super) struct Line(#[expect(dead_code, reason = "read and written through pointers")] [u64; 8]);
 
-/// Memory that will be used soon, asked for bit by bit while other work is done: links would otherwise wait for it.
+impl Line {
+    /// A line of zeros.
+    pub const EMPTY: Line = Line([0; 8]);
+}
+
+/// Bytes of a cache line.
+const LINE: usize = size_of::<Line>();
+
+/// Memory that the next tile will use, asked for bit by bit while this one is worked on: links would otherwise wait for it.
 #[derive(Default)]
 pub(super) struct Ahead {
-    /// Where each run of cache lines begins, and how many there are.
-    streams: SmallVec<[(*const u8, usize); 6]>,
-    /// The most lines of a run.
-    lines: usize,
+    streams: SmallVec<[Stream; 6]>,
+    /// Lines of each run asked for so far.
     done: usize,
 }
 
+/// Tiles that lie side by side.
+struct Stream {
+    /// Where the next one begins.
+    next: *const u8,
+    bytes: usize,
+}
+
+impl Stream {
+    fn lines(&self) -> usize {
+        self.bytes.div_ceil(LINE)
+    }
+}
+
 impl Ahead {
-    /// Adds so many bytes from `start` on.
-    pub fn push(&mut self, start: *const u8, bytes: usize) {
-        let lines = bytes.div_ceil(LINE);
-        self.streams.push((start, lines));
-        self.lines = self.lines.max(lines);
+    /// Adds tiles of so many bytes, of which the next one begins at `next`.
+    pub fn push(&mut self, next: *const u8, bytes: usize) {
+        self.streams.push(Stream { next, bytes });
     }
 
-    /// The line that ends so many parts.
-    pub fn share(&self, parts: usize, of: usize) -> usize {
-        self.lines * parts / of
+    /// Cache lines of the longest tile.
+    pub fn lines(&self) -> usize {
+        self.streams.iter().map(Stream::lines).max().unwrap_or(0)
     }
 
-    /// How many lines to ask for in each of so many steps, to have asked for all up to this one.
-    #[inline]
-    pub fn in_each(&self, steps: usize, until: usize) -> usize {
-        let left = until.saturating_sub(self.done);
-        if left == 0 { 0 } else { left.div_ceil(steps) }
-    }
-
-    /// Asks for so many more lines of each run.
+    /// Asks for so many more lines of each tile.
     #[inline(always)]
     pub fn fetch_lines(&mut self, count: usize) {
-        if count > 0 {
-            self.fetch_until(self.done + count);
+        if count == 0 {
+            return;
         }
-    }
-
-    #[inline(always)]
-    fn fetch_until(&mut self, until: usize) {
-        for &(start, lines) in &self.streams {
-            for line in self.done..until.min(lines) {
-                prefetch(start.wrapping_add(line * LINE));
+        for stream in &self.streams {
+            for line in self.done..(self.done + count).min(stream.lines()) {
+                prefetch(stream.next.wrapping_add(line * LINE));
             }
         }
-        self.done = self.done.max(until);
+        self.done += count;
+    }
+
+    /// Goes on to the tile after the next one.
+    pub fn advance(&mut self) {
+        for stream in &mut self.streams {
+            stream.next = stream.next.wrapping_add(stream.bytes);
+        }
+        self.done = 0;
+    }
+
+    /// No tile follows the next one.
+    pub fn clear(&mut self) {
+        self.streams.clear();
     }
 }
 

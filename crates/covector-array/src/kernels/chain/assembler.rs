@@ -11,11 +11,18 @@ pub(super) enum General {
     Rax = 0,
     Rcx = 1,
     Rdx = 2,
+    Rbx = 3,
+    Rbp = 5,
     Rsi = 6,
     Rdi = 7,
     R8 = 8,
     R9 = 9,
     R10 = 10,
+    R11 = 11,
+    R12 = 12,
+    R13 = 13,
+    R14 = 14,
+    R15 = 15,
 }
 
 /// The last operand of a vector instruction.
@@ -23,8 +30,8 @@ pub(super) enum General {
 pub(super) enum Operand {
     /// A vector register.
     Register(u8),
-    /// What lies at `[rax + index + displacement]`.
-    Memory { index: General, displacement: i32 },
+    /// What lies at `[base + index + displacement]`.
+    Memory { base: General, index: General, displacement: i32 },
     /// What lies at this place of the code.
     Here(usize),
 }
@@ -75,26 +82,31 @@ impl Assembler {
     /// `to = left op right`; instructions of two operands have register 0 in the place of `left`.
     pub fn arithmetic(&mut self, op: Opcode, to: u8, left: u8, right: Operand) {
         let prefix = op.prefixes[usize::from(self.double)];
-        self.vector_instruction(op.number, op.map, prefix, self.double && self.wide, to, left, right);
+        self.vector_instruction(op.number, op.map, prefix, self.vector(), to, left, right);
     }
 
     /// Fills a register with one element.
     pub fn broadcast(&mut self, to: u8, from: Operand) {
         let number = if self.double { 0x19 } else { 0x18 };
-        self.vector_instruction(number, 2, 1, self.double && self.wide, to, 0, from);
+        self.vector_instruction(number, 2, 1, self.element(), to, 0, from);
+    }
+
+    /// Bytes of an element.
+    fn element(&self) -> usize {
+        if self.double { 8 } else { 4 }
     }
 
     #[allow(clippy::too_many_arguments)] // the fields of an instruction
-    fn vector_instruction(&mut self, number: u8, map: u8, prefix: u8, w: bool, to: u8, left: u8, right: Operand) {
+    fn vector_instruction(&mut self, number: u8, map: u8, prefix: u8, bytes: usize, to: u8, left: u8, right: Operand) {
         // The high bits of register numbers, which the prefix holds inverted.
         let (low, high) = match right {
             Operand::Register(r) => (r >> 3 & 1, r >> 4 & 1),
-            Operand::Memory { index, .. } => (0, index as u8 >> 3),
+            Operand::Memory { base, index, .. } => (base as u8 >> 3, index as u8 >> 3),
             Operand::Here(_) => (0, 0),
         };
         let inverted = |bit: u8, place: u8| (!bit & 1) << place;
         let rxb = inverted(to >> 3, 7) | inverted(high, 6) | inverted(low, 5);
-        let lower = u8::from(w) << 7 | (!left & 15) << 3 | prefix;
+        let lower = u8::from(self.double && self.wide) << 7 | (!left & 15) << 3 | prefix;
         if self.wide {
             let (p0, p1) = (rxb | inverted(to >> 4, 4) | map, lower | 1 << 2);
             self.code.extend([0x62, p0, p1, 0b10 << 5 | inverted(left >> 4, 3), number]);
@@ -104,9 +116,16 @@ impl Assembler {
         let register = (to & 7) << 3;
         match right {
             Operand::Register(r) => self.code.push(0b11 << 6 | register | r & 7),
-            Operand::Memory { index, displacement } => {
-                self.code.extend([0b10 << 6 | register | 0b100, (index as u8 & 7) << 3 | General::Rax as u8]);
-                self.code.extend(displacement.to_le_bytes());
+            Operand::Memory { base, index, displacement } => {
+                // One byte of displacement counts what is read, or single bytes in the older encoding: short code is read faster.
+                let unit = if self.wide { bytes as i32 } else { 1 };
+                let short = i8::try_from(displacement / unit).ok().filter(|_| displacement % unit == 0);
+                let mode = if short.is_some() { 0b01 } else { 0b10 };
+                self.code.extend([mode << 6 | register | 0b100, (index as u8 & 7) << 3 | base as u8 & 7]);
+                match short {
+                    Some(short) => self.code.push(short as u8),
+                    None => self.code.extend(displacement.to_le_bytes()),
+                }
             }
             Operand::Here(place) => {
                 self.code.push(register | 0b101);
@@ -116,10 +135,28 @@ impl Assembler {
         }
     }
 
-    /// `rax` = the address at `[rdi + displacement]`.
-    pub fn load_address(&mut self, displacement: i32) {
-        self.code.extend([0x48, 0x8B, 0x80 | General::Rdi as u8]);
-        self.code.extend(displacement.to_le_bytes());
+    /// A register = the address at `[rdi + displacement]`.
+    pub fn load_address(&mut self, to: General, displacement: i32) {
+        let to = to as u8;
+        self.code.extend([0x48 | (to >> 3) << 2, 0x8B]);
+        let register = (to & 7) << 3 | General::Rdi as u8;
+        match i8::try_from(displacement) {
+            Ok(short) => self.code.extend([0b01 << 6 | register, short as u8]),
+            Err(_) => {
+                self.code.push(0b10 << 6 | register);
+                self.code.extend(displacement.to_le_bytes());
+            }
+        }
+    }
+
+    /// Keeps a register on the stack.
+    pub fn push(&mut self, register: General) {
+        self.code.extend([0x40 | register as u8 >> 3, 0x50 | register as u8 & 7]);
+    }
+
+    /// Takes a register back from the stack.
+    pub fn pop(&mut self, register: General) {
+        self.code.extend([0x40 | register as u8 >> 3, 0x58 | register as u8 & 7]);
     }
 
     /// `rsi` += a number.

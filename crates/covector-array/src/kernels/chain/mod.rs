@@ -6,10 +6,12 @@
 //! into one element, or every channel of an image into one: such a *final* result is there when the pass is over.
 
 mod assembler;
+mod code;
 mod group;
 mod native;
 mod run;
 mod stretch;
+mod tiles;
 
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;

@@ -7,12 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memmap2::{Mmap, MmapMut};
 
-use super::assembler::{Assembler, General, Opcode, Operand};
-use super::stretch::{Instruction, Place, REGISTERS, RowSum, Stretch};
-use crate::DType;
+use super::code::{CONSTANTS, Shape, emit};
+use super::stretch::Stretch;
 use crate::isa::Isa;
-use crate::kernels::kernel::Arithmetic;
-use crate::kernels::reduce::LANES;
 
 /// Computes elements of all cells. The arguments: the cells; how many bytes behind each the first element lies, the first
 /// that is not done in groups of vectors, and the last; where the elements lie in cells with one for each row, and the
@@ -50,11 +47,6 @@ pub(super) fn is_worth(elements: usize) -> bool {
 /// Bytes a call does at most, so that memory for what comes next can be asked for in between.
 pub(super) const SPAN: usize = 2048;
 
-/// Vectors of each register of a program: they hide one another's latency.
-const fn unrolled(wide: bool) -> u8 {
-    if wide { 4 } else { 2 }
-}
-
 impl Native {
     /// The code of these stretches, if the instruction set and the system allow it.
     pub fn of(stretches: &[Stretch], isa: Isa) -> Option<Native> {
@@ -62,7 +54,7 @@ impl Native {
             return None;
         }
         let wide = isa == Isa::Avx512;
-        let (mut code, mut entries) = (Vec::new(), Vec::new());
+        let (mut code, mut entries): (Vec<u8>, _) = (Vec::new(), Vec::new());
         for stretch in stretches {
             let shape = Shape::of(stretch, wide)?;
             entries.push((code.len(), shape.group));
@@ -71,8 +63,7 @@ impl Native {
         }
         let mut memory = MmapMut::map_anon(code.len()).ok()?;
         memory.copy_from_slice(&code);
-        let vector = Assembler::new(wide, DType::F32).vector();
-        Some(Native { memory: memory.make_exec().ok()?, entries, vector })
+        Some(Native { memory: memory.make_exec().ok()?, entries, vector: if wide { 64 } else { 32 } })
     }
 
     /// Runs a stretch from one byte behind each cell to another: whole vectors. Cells with an element for each row are
@@ -90,222 +81,9 @@ impl Native {
 
     /// Where a stretch's code begins.
     fn entry(&self, stretch: usize) -> Entry {
-        let constants = 2 * size_of::<u64>();
-        let at = self.memory[self.entries[stretch].0 + constants..].as_ptr();
+        let at = self.memory[self.entries[stretch].0 + CONSTANTS..].as_ptr();
         // SAFETY: code of that signature was written there, and the pages are executable.
         unsafe { std::mem::transmute::<*const u8, Entry>(at) }
-    }
-}
-
-/// Constants of a stretch lie before its code: 1, and a number of which only the sign bit is set.
-fn constants(dtype: DType) -> [u64; 2] {
-    match dtype {
-        DType::F64 => [1.0f64.to_bits(), (-0.0f64).to_bits()],
-        _ => [1.0f32.to_bits().into(), (-0.0f32).to_bits().into()],
-    }
-}
-
-/// How a program's registers lie in the array.
-struct Shape {
-    wide: bool,
-    /// Bytes of a vector.
-    vector: usize,
-    /// Vectors of a register that lie side by side; the next ones are a block further on.
-    side_by_side: usize,
-    /// Bytes of a block: the vectors of a sum that lie side by side are its lanes.
-    block: usize,
-    /// Bytes of all vectors of a register, through all steps of a block.
-    group: usize,
-}
-
-impl Shape {
-    /// None if a sum has more lanes than a register has vectors.
-    fn of(stretch: &Stretch, wide: bool) -> Option<Shape> {
-        let vector = Assembler::new(wide, stretch.dtype).vector();
-        let vectors = usize::from(unrolled(wide));
-        let width = stretch.dtype.size();
-        if stretch.sums.is_empty() {
-            let group = vectors * vector;
-            return Some(Shape { wide, vector, side_by_side: vectors, block: group, group });
-        }
-        let (block, side_by_side) = (stretch.block * width, LANES * width / vector);
-        let group = vectors / side_by_side * block;
-        (group > 0).then_some(Shape { wide, vector, side_by_side, block, group })
-    }
-
-    /// Where a vector of a register lies.
-    fn displacement(&self, vector: u8) -> i32 {
-        let vector = usize::from(vector);
-        (vector / self.side_by_side * self.block + vector % self.side_by_side * self.vector) as i32
-    }
-}
-
-fn emit(stretch: &Stretch, shape: &Shape) -> Vec<u8> {
-    let mut assembler = Assembler::new(shape.wide, stretch.dtype);
-    assembler.code.extend(constants(stretch.dtype).iter().flat_map(|c| c.to_le_bytes()));
-    let single = if stretch.sums.is_empty() { 1 } else { shape.side_by_side as u8 };
-    for (vectors, end) in [(unrolled(shape.wide), General::Rdx), (single, General::Rcx)] {
-        let over = assembler.jump_unless_less(end);
-        let again = assembler.code.len();
-        let mut body = Body { assembler: &mut assembler, vectors, shape };
-        if stretch.sums.is_empty() {
-            stretch.program.iter().for_each(|&instruction| body.instruction(instruction));
-            assembler.advance(usize::from(vectors) * shape.vector);
-        } else {
-            body.block(stretch);
-            assembler.advance((usize::from(vectors) / shape.side_by_side - 1) * shape.block);
-        }
-        assembler.jump_if_less(end, again);
-        assembler.land(over);
-    }
-    assembler.give_back();
-    assembler.code
-}
-
-/// Where the address of a cell lies.
-fn address(cell: u16) -> i32 {
-    i32::from(cell) * size_of::<*mut u8>() as i32
-}
-
-/// The inside of a loop.
-struct Body<'a> {
-    assembler: &'a mut Assembler,
-    vectors: u8,
-    shape: &'a Shape,
-}
-
-impl Body<'_> {
-    /// A block of each vector, with the sums of its lanes.
-    fn block(&mut self, stretch: &Stretch) {
-        let lanes = |body: &Body, sum: &RowSum| -> Vec<u8> {
-            (0..body.vectors).map(|v| body.register(sum.register, v)).collect()
-        };
-        for sum in &stretch.sums {
-            // -0, which changes no bit of what is added to it.
-            let zero = Operand::Here(size_of::<u64>());
-            lanes(self, sum).into_iter().for_each(|register| self.assembler.broadcast(register, zero));
-        }
-        self.assembler.set_r10(self.shape.block);
-        let again = self.assembler.code.len();
-        stretch.program.iter().for_each(|&instruction| self.instruction(instruction));
-        self.assembler.advance(self.shape.side_by_side * self.shape.vector);
-        self.assembler.jump_if_less(General::R10, again);
-        for sum in &stretch.sums {
-            self.assembler.load_address(address(sum.lanes));
-            for (v, register) in lanes(self, sum).into_iter().enumerate() {
-                let displacement = (v * self.shape.vector) as i32;
-                let to = Operand::Memory { index: General::R9, displacement };
-                self.assembler.arithmetic(Opcode::STORE, register, 0, to);
-            }
-        }
-        self.assembler.advance_r9(usize::from(self.vectors) * self.shape.vector);
-    }
-
-    /// The vector register of a program's register.
-    fn register(&self, register: u8, vector: u8) -> u8 {
-        register * unrolled(self.shape.wide) + vector
-    }
-
-    /// The vector registers for what is needed within an instruction only: an operand that is repeated, and all else.
-    fn spare(&self) -> [u8; 2] {
-        const { assert!(REGISTERS * unrolled(true) as usize <= 30 && REGISTERS * unrolled(false) as usize <= 14) };
-        if self.shape.wide { [30, 31] } else { [14, 15] }
-    }
-
-    fn instruction(&mut self, instruction: Instruction) {
-        use Arithmetic::*;
-        match instruction {
-            Instruction::Load(to, from) => {
-                let from = self.operand(from);
-                for v in 0..self.vectors {
-                    let to = self.register(to, v);
-                    let from = from(v, self);
-                    self.assembler.arithmetic(Opcode::LOAD, to, 0, from);
-                }
-            }
-            Instruction::Store(from, cell) => {
-                let to = self.operand(Place::Memory(cell));
-                for v in 0..self.vectors {
-                    let (from, to) = (self.register(from, v), to(v, self));
-                    self.assembler.arithmetic(Opcode::STORE, from, 0, to);
-                }
-            }
-            Instruction::Unary(op, to, x) => {
-                let x = self.operand(x);
-                let [_, spare] = self.spare();
-                for v in 0..self.vectors {
-                    let (to, x) = (self.register(to, v), x(v, self));
-                    match op {
-                        SquareRoot => self.assembler.arithmetic(Opcode::SQRT, to, 0, x),
-                        Square => {
-                            self.assembler.arithmetic(Opcode::LOAD, spare, 0, x);
-                            self.assembler.arithmetic(Opcode::MUL, to, spare, Operand::Register(spare));
-                        }
-                        Negative => self.with_constant(Opcode::XOR, 1, to, x),
-                        Absolute => self.with_constant(Opcode::ANDN, 1, to, x),
-                        Reciprocal => self.with_constant(Opcode::DIV, 0, to, x),
-                        Add | Subtract | Multiply | Divide => unreachable!("an op of two operands"),
-                    }
-                }
-            }
-            Instruction::Sum(to, from) => self.binary(Opcode::ADD, to, to, Place::Register(from)),
-            Instruction::Binary(op, to, x, y) => {
-                let opcode = match op {
-                    Add => Opcode::ADD,
-                    Subtract => Opcode::SUB,
-                    Multiply => Opcode::MUL,
-                    Divide => Opcode::DIV,
-                    _ => unreachable!("an op of one operand"),
-                };
-                let swaps = matches!(op, Add | Multiply);
-                match (x, y) {
-                    (Place::Register(x), y) => self.binary(opcode, to, x, y),
-                    (x, Place::Register(y)) if swaps => self.binary(opcode, to, y, x),
-                    (x, Place::Register(y)) => {
-                        let (x, [_, spare]) = (self.operand(x), self.spare());
-                        for v in 0..self.vectors {
-                            let (to, y, x) = (self.register(to, v), self.register(y, v), x(v, self));
-                            self.assembler.arithmetic(Opcode::LOAD, spare, 0, x);
-                            self.assembler.arithmetic(opcode, to, spare, Operand::Register(y));
-                        }
-                    }
-                    _ => unreachable!("one operand is in a register"),
-                }
-            }
-        }
-    }
-
-    fn binary(&mut self, opcode: Opcode, to: u8, x: u8, y: Place) {
-        let y = self.operand(y);
-        for v in 0..self.vectors {
-            let (to, x, y) = (self.register(to, v), self.register(x, v), y(v, self));
-            self.assembler.arithmetic(opcode, to, x, y);
-        }
-    }
-
-    /// `to = constant op x`
-    fn with_constant(&mut self, opcode: Opcode, constant: usize, to: u8, x: Operand) {
-        let [_, spare] = self.spare();
-        self.assembler.broadcast(spare, Operand::Here(constant * size_of::<u64>()));
-        self.assembler.arithmetic(opcode, to, spare, x);
-    }
-
-    /// The operand of each vector; what is repeated along a row is brought into the spare register.
-    fn operand(&mut self, place: Place) -> impl Fn(u8, &Body) -> Operand + use<> {
-        match place {
-            Place::Register(_) => {}
-            Place::Memory(at) => self.assembler.load_address(address(at)),
-            Place::Repeated(at) => {
-                self.assembler.load_address(address(at));
-                let [spare, _] = self.spare();
-                self.assembler.broadcast(spare, Operand::Memory { index: General::R8, displacement: 0 });
-            }
-        }
-        move |v, body| match place {
-            Place::Register(r) => Operand::Register(body.register(r, v)),
-            Place::Memory(_) => Operand::Memory { index: General::Rsi, displacement: body.shape.displacement(v) },
-            Place::Repeated(_) => Operand::Register(body.spare()[0]),
-        }
     }
 }
 
@@ -313,7 +91,9 @@ impl Body<'_> {
 mod tests {
     use super::super::{Chain, Link, LinkOp, Source};
     use super::*;
+    use crate::DType;
     use crate::isa::{Isa, set_isa};
+    use crate::kernels::kernel::Arithmetic;
     use crate::kernels::{Kernel, Reduction};
 
     /// Random numbers, by xorshift.

@@ -1,18 +1,18 @@
-//! Running a chain: tile by tile, all links on one before the next.
+//! Running a chain on arrays: what it reads, where it writes, and how rows are cut into pieces of work.
 
-use std::cell::RefCell;
 use std::sync::atomic::Ordering;
 
 use smallvec::SmallVec;
 
 use super::native::{self, Native};
+use super::tiles::Job;
 use super::{Call, Chain, LinkOp};
 use crate::isa::{Work, dispatch, isa};
 use crate::kernels::kernel::Loop;
 use crate::kernels::layout::Shared;
 use crate::kernels::reader::Reader;
-use crate::kernels::reduce::{FoldRows, Partial, Reduction, fold_lanes, fold_rows};
-use crate::kernels::stream::{self, Ahead};
+use crate::kernels::reduce::{FoldRows, Partial, fold_rows};
+use crate::kernels::stream::Line;
 use crate::kernels::strided::with_bits;
 use crate::kernels::{Inputs, constant};
 use crate::{Array, DType, Shape, threads};
@@ -24,19 +24,6 @@ const HUGE: usize = 24 << 20;
 /// Of fewer bytes too, down to so many, if the pass touches more than the caches hold in all.
 const LARGE_RESULT: usize = 8 << 20;
 const TOUCHED: usize = 40 << 20;
-
-/// Elements a kernel runs over before memory is asked for again: asked for much at once, it makes the processor wait.
-const PART: usize = 512;
-
-/// A cache line of scratch: vectors that begin at a line cross into no other.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Line(#[expect(dead_code, reason = "read and written through pointers")] [u64; 8]);
-
-thread_local! {
-    /// Scratch tiles, kept between runs: clearing fresh ones would cost as much as a link.
-    static SCRATCH: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
-}
 
 /// Runs a chain over `rows` rows on inputs of any layout; the results take these shapes. A narrow input may be given as
 /// whole rows that repeat one element each.
@@ -208,17 +195,17 @@ impl Chain {
 /// A call with its loop for an instruction set.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ready {
-    step: Step,
-    operands: [u16; 3],
-    result: u16,
-    reads_narrow: bool,
+    pub step: Step,
+    pub operands: [u16; 3],
+    pub result: u16,
+    pub reads_narrow: bool,
     /// Passes over a tile up to here, this call's included: what memory is asked for by.
-    passes: usize,
+    pub passes: usize,
 }
 
 /// What is called.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub(super) enum Step {
     /// With the bytes per element of the operands and of the result.
     Map(Loop, [u8; 4]),
     /// Row by row, with so many bytes from one to the next of both operands and of the result.
@@ -261,195 +248,6 @@ impl Ready {
             }
         };
         Ready { step, operands: call.operands, result: call.result, reads_narrow: call.reads_narrow, passes: 0 }
-    }
-}
-
-struct Job<'a> {
-    chain: &'a Chain,
-    calls: &'a [Ready],
-    /// The code of the stretches, if it is used.
-    native: Option<&'a Native>,
-    readers: SmallVec<[Reader; 4]>,
-    targets: SmallVec<[Shared<u8>; 2]>,
-    /// For each output what it is folded from, if it is final.
-    partials: SmallVec<[Option<Partial>; 2]>,
-    /// For each output whether it is written past the caches.
-    streamed: SmallVec<[bool; 2]>,
-    /// Bytes per scratch tile, whole lines.
-    slot: usize,
-    /// Rows per tile.
-    tall: usize,
-    rows: usize,
-}
-
-impl Job<'_> {
-    /// Runs the rows `start..end`, which are piece `piece`.
-    fn run(&self, piece: usize, start: usize, end: usize) {
-        let states: usize = self.partials.iter().flatten().map(Partial::state_bytes).sum();
-        let streamed = self.streamed.iter().filter(|&&s| s).count();
-        let slots = self.chain.registers + self.readers.iter().map(Reader::slots).sum::<usize>() + streamed;
-        SCRATCH.with(|scratch| {
-            let mut scratch = scratch.borrow_mut();
-            let lines = (slots * self.slot + states).div_ceil(size_of::<Line>());
-            if scratch.len() < lines {
-                scratch.resize(lines, Line([0; 8]));
-            }
-            let base = scratch.as_mut_ptr().cast::<u8>();
-            let registers = self.chain.registers;
-            let mut cells: SmallVec<[*mut u8; 24]> = (0..registers).map(|i| base.wrapping_add(i * self.slot)).collect();
-            let outputs = registers + self.readers.len();
-            cells.resize(outputs + self.targets.len(), base);
-            let mut state = base.wrapping_add(slots * self.slot);
-            for (cell, partial) in cells[outputs..].iter_mut().zip(&self.partials) {
-                if let Some(partial) = partial {
-                    // SAFETY: scratch of that many bytes, which is nobody else's until the end of this piece.
-                    unsafe { partial.begin(state, piece) };
-                    *cell = state;
-                    state = state.wrapping_add(partial.state_bytes());
-                }
-            }
-            for at in (start..end).step_by(self.tall) {
-                self.tile(at, self.tall.min(end - at), &mut cells, base.wrapping_add(registers * self.slot));
-            }
-            if streamed > 0 {
-                stream::finish();
-            }
-            for (&cell, partial) in cells[outputs..].iter().zip(&self.partials) {
-                if let Some(partial) = partial {
-                    // SAFETY: the state was begun above and has seen all rows of this piece.
-                    unsafe { partial.end(cell, piece) };
-                }
-            }
-        });
-    }
-
-    /// The parts of inputs and outputs that the next tile will touch, if they are too large to be in the cache.
-    fn ahead(&self, cells: &[*mut u8], start: usize, rows: usize) -> Ahead {
-        let chain = self.chain;
-        let mut ahead = Ahead::default();
-        if self.rows * chain.row < LARGE || start + 2 * rows > self.rows {
-            return ahead;
-        }
-        let outputs = &cells[chain.registers + self.readers.len()..];
-        for (reader, &narrow) in self.readers.iter().zip(&chain.narrow_inputs) {
-            if let (false, Some(next)) = (narrow, reader.place((start + rows) * chain.row)) {
-                ahead.push(next, rows * chain.row * reader.width());
-            }
-        }
-        for (i, &cell) in outputs.iter().enumerate() {
-            let link = chain.output(i);
-            if !link.narrow && !link.op.is_final() && !self.streamed[i] {
-                let bytes = rows * chain.row * link.dtype.size();
-                ahead.push(cell.wrapping_add(bytes), bytes);
-            }
-        }
-        ahead
-    }
-
-    fn tile(&self, start: usize, rows: usize, cells: &mut [*mut u8], mut scratch: *mut u8) {
-        let chain = self.chain;
-        let length = |narrow: bool| if narrow { rows } else { rows * chain.row };
-        let first = |narrow: bool| if narrow { start } else { start * chain.row };
-        let (inputs, outputs) = cells[chain.registers..].split_at_mut(self.readers.len());
-        for ((cell, reader), &narrow) in inputs.iter_mut().zip(&self.readers).zip(&chain.narrow_inputs) {
-            let range = first(narrow)..first(narrow) + length(narrow);
-            *cell = reader.fetch(range, scratch, scratch.wrapping_add(self.slot)).cast_mut();
-            scratch = scratch.wrapping_add(reader.slots() * self.slot);
-        }
-        for (i, cell) in outputs.iter_mut().enumerate() {
-            let link = chain.output(i);
-            if self.streamed[i] {
-                *cell = scratch;
-                scratch = scratch.wrapping_add(self.slot);
-            } else if !link.op.is_final() {
-                *cell = self.targets[i].get().wrapping_add(first(link.narrow) * link.dtype.size());
-            }
-        }
-        let mut ahead = self.ahead(cells, start, rows);
-        let passes = self.calls[self.calls.len() - 1].passes.max(1);
-        let mut stretches = self.native.map_or(&[][..], |_| &chain.stretches).iter().enumerate().peekable();
-        let mut at = 0;
-        while let Some(call) = self.calls.get(at) {
-            if let Some((i, stretch)) = stretches.next_if(|(_, stretch)| stretch.first == at) {
-                at += stretch.calls;
-                let lines = ahead.share(self.calls[at - 1].passes, passes);
-                // SAFETY: as below; what is written where another operand lies is read at the same place and before.
-                unsafe { self.stretch(i, cells, rows, &mut ahead, lines) };
-                continue;
-            }
-            at += 1;
-            let until = ahead.share(call.passes, passes);
-            let [x, y, z] = call.operands.map(|i| cells[usize::from(i)].cast_const());
-            let (out, n) = (cells[usize::from(call.result)], length(call.reads_narrow));
-            // SAFETY: dtypes were checked; operands are whole tiles, written before (links stand after those they read) and
-            // kept (a register is free after its last use, an input that is overwritten too early was copied); the result is
-            // no operand's; tiles of the targets are disjoint between pieces.
-            unsafe {
-                match call.step {
-                    Step::Map(run, widths) => {
-                        let lines = ahead.in_each(n.div_ceil(PART), until);
-                        for at in (0..n).step_by(PART) {
-                            ahead.fetch_lines(lines);
-                            let [x, y, z] = [(x, 0), (y, 1), (z, 2)].map(|(p, k)| p.add(at * usize::from(widths[k])));
-                            run(x, y, z, out.add(at * usize::from(widths[3])), PART.min(n - at));
-                        }
-                    }
-                    Step::Spread(run, [from, other, to]) => {
-                        let lines = ahead.in_each(rows, until);
-                        for i in 0..rows {
-                            ahead.fetch_lines(lines);
-                            run(x.add(i * from), y.add(i * other), z, out.add(i * to), chain.row);
-                        }
-                    }
-                    Step::Fold(fold) => {
-                        ahead.fetch_lines(ahead.in_each(1, until));
-                        fold(x, out, rows, chain.row);
-                    }
-                    Step::Repeat(repeat) => repeat(x, out, rows, chain.row),
-                    Step::Final(output) => {
-                        ahead.fetch_lines(ahead.in_each(1, until));
-                        self.partials[output]
-                            .as_ref()
-                            .expect("final results have a partial one")
-                            .push(out, x, n, start);
-                    }
-                }
-            }
-        }
-        let outputs = &cells[chain.registers + self.readers.len()..];
-        for i in (0..outputs.len()).filter(|&i| self.streamed[i]) {
-            let width = chain.output(i).dtype.size();
-            // SAFETY: this tile of the target is nobody else's, and the scratch holds as many bytes. Both begin at lines.
-            unsafe { stream::copy(outputs[i], self.targets[i].get().add(first(false) * width), length(false) * width) };
-        }
-    }
-
-    /// Runs a stretch on a tile, and asks for memory up to that line of each stream meanwhile.
-    ///
-    /// # Safety
-    /// Operands must be whole tiles that were written before, results no part of what another thread reads.
-    unsafe fn stretch(&self, number: usize, cells: &[*mut u8], rows: usize, ahead: &mut Ahead, until: usize) {
-        let Some(native) = self.native else { return };
-        let stretch = &self.chain.stretches[number];
-        let (width, row) = (stretch.dtype.size(), self.chain.row);
-        let all = rows * row * width;
-        let run = if stretch.by_rows { row * width } else { all };
-        // Lanes of sums are written from the first block of a row to the last.
-        let span = if stretch.sums.is_empty() { native::SPAN.min(run) } else { run };
-        let lines = ahead.in_each(all.div_ceil(span), until);
-        for (i, first) in (0..all).step_by(run).enumerate() {
-            for at in (first..first + run).step_by(span) {
-                ahead.fetch_lines(lines);
-                let end = (at + span).min(first + run);
-                // SAFETY: the caller's promise; the code was written for the instruction set in use, and runs are whole vectors.
-                unsafe { native.run(number, cells, at..end, i * width) };
-            }
-            for sum in &stretch.sums {
-                let [lanes, result] = [sum.lanes, sum.result].map(|cell| cells[usize::from(cell)]);
-                // SAFETY: the code has written the lanes of every block; the result has an element for each row.
-                unsafe { fold_lanes(Reduction::Sum, stretch.dtype)(lanes, row / stretch.block, result.add(i * width)) };
-            }
-        }
     }
 }
 

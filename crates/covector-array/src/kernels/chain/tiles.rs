@@ -1,0 +1,305 @@
+//! The work on a piece of rows: tile by tile, all links on one before the next.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use super::Chain;
+use super::native::{self, Native};
+use super::run::{Ready, Step};
+use super::stretch::Stretch;
+use crate::kernels::layout::Shared;
+use crate::kernels::reader::Reader;
+use crate::kernels::reduce::{Partial, Reduction, fold_lanes};
+use crate::kernels::stream::{self, Ahead, Line};
+
+/// Arrays of fewer elements are taken to be in the second-level cache.
+const LARGE: usize = 1 << 17;
+
+/// Elements a kernel runs over before memory is asked for again: asked for much at once, it makes the processor wait.
+const PART: usize = 512;
+
+thread_local! {
+    /// Scratch tiles, kept between runs: clearing fresh ones would cost as much as a link.
+    static SCRATCH: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Where the cells of a tile lie: registers, inputs and outputs, as calls count them.
+#[derive(Default)]
+struct Cells {
+    at: SmallVec<[*mut u8; 24]>,
+    /// How many bytes further on each lies in the next tile.
+    steps: SmallVec<[usize; 24]>,
+    /// The inputs whose tiles come about one by one, each with its scratch.
+    fetched: SmallVec<[(usize, *mut u8); 2]>,
+}
+
+impl Cells {
+    fn push(&mut self, at: *mut u8, step: usize) {
+        self.at.push(at);
+        self.steps.push(step);
+    }
+
+    /// Goes on to the next tile.
+    fn advance(&mut self) {
+        for (at, &step) in self.at.iter_mut().zip(&self.steps) {
+            *at = at.wrapping_add(step);
+        }
+    }
+}
+
+pub(super) struct Job<'a> {
+    pub chain: &'a Chain,
+    pub calls: &'a [Ready],
+    /// The code of the stretches, if it is used.
+    pub native: Option<&'a Native>,
+    pub readers: SmallVec<[Reader; 4]>,
+    pub targets: SmallVec<[Shared<u8>; 2]>,
+    /// For each output what it is folded from, if it is final.
+    pub partials: SmallVec<[Option<Partial>; 2]>,
+    /// For each output whether it is written past the caches.
+    pub streamed: SmallVec<[bool; 2]>,
+    /// Bytes per scratch tile, whole lines.
+    pub slot: usize,
+    /// Rows per tile.
+    pub tall: usize,
+    pub rows: usize,
+}
+
+impl Job<'_> {
+    /// Runs the rows `start..end`, which are piece `piece`.
+    pub fn run(&self, piece: usize, start: usize, end: usize) {
+        let states: usize = self.partials.iter().flatten().map(Partial::state_bytes).sum();
+        let streamed = self.streamed.iter().filter(|&&s| s).count();
+        let slots = self.chain.registers + self.readers.iter().map(Reader::slots).sum::<usize>() + streamed;
+        SCRATCH.with(|scratch| {
+            let mut scratch = scratch.borrow_mut();
+            let lines = (slots * self.slot + states).div_ceil(size_of::<Line>());
+            if scratch.len() < lines {
+                scratch.resize(lines, Line::EMPTY);
+            }
+            let mut cells = self.cells(scratch.as_mut_ptr().cast(), start);
+            let outputs = cells.at.len() - self.targets.len();
+            for (&cell, partial) in cells.at[outputs..].iter().zip(&self.partials) {
+                if let Some(partial) = partial {
+                    // SAFETY: scratch of that many bytes, which is nobody else's until the end of this piece.
+                    unsafe { partial.begin(cell, piece) };
+                }
+            }
+            let mut ahead = self.ahead(start);
+            let pace = self.pace(ahead.lines());
+            for at in (start..end).step_by(self.tall) {
+                let rows = self.tall.min(end - at);
+                for &(input, slot) in &cells.fetched {
+                    let range = self.span(self.chain.narrow_inputs[input], at, rows);
+                    let tile = self.readers[input].fetch(range, slot, slot.wrapping_add(self.slot));
+                    cells.at[self.chain.registers + input] = tile.cast_mut();
+                }
+                if at + 2 * rows > self.rows {
+                    ahead.clear();
+                }
+                self.tile(at, rows, &cells.at, &mut ahead, &pace);
+                cells.advance();
+                ahead.advance();
+            }
+            if streamed > 0 {
+                stream::finish();
+            }
+            for (&cell, partial) in cells.at[outputs..].iter().zip(&self.partials) {
+                if let Some(partial) = partial {
+                    // SAFETY: the state was begun above and has seen all rows of this piece.
+                    unsafe { partial.end(cell, piece) };
+                }
+            }
+        });
+    }
+
+    /// The elements that a tile of so many rows has in an array.
+    fn span(&self, narrow: bool, start: usize, rows: usize) -> Range<usize> {
+        let row = if narrow { 1 } else { self.chain.row };
+        start * row..(start + rows) * row
+    }
+
+    /// The cells of the tile at row `start`; `scratch` has room for all slots and, after them, all states.
+    fn cells(&self, mut scratch: *mut u8, start: usize) -> Cells {
+        let chain = self.chain;
+        let mut take = |bytes: usize| {
+            let taken = scratch;
+            scratch = scratch.wrapping_add(bytes);
+            taken
+        };
+        let mut cells = Cells::default();
+        (0..chain.registers).for_each(|_| cells.push(take(self.slot), 0));
+        for (input, (reader, &narrow)) in self.readers.iter().zip(&chain.narrow_inputs).enumerate() {
+            let (slot, tile) = (take(reader.slots() * self.slot), self.span(narrow, start, self.tall));
+            match reader.pitch() {
+                Some(pitch) => {
+                    let first = reader.fetch(tile.start..tile.start, slot, slot);
+                    cells.push(first.cast_mut(), tile.len() * pitch);
+                }
+                None => {
+                    cells.push(slot, 0);
+                    cells.fetched.push((input, slot));
+                }
+            }
+        }
+        let outputs = cells.at.len();
+        for (i, target) in self.targets.iter().enumerate() {
+            let (link, width) = (chain.output(i), chain.output(i).dtype.size());
+            let tile = self.span(link.narrow, start, self.tall);
+            match &self.partials[i] {
+                None if self.streamed[i] => cells.push(take(self.slot), 0),
+                None => cells.push(target.get().wrapping_add(tile.start * width), tile.len() * width),
+                // After the slots, which begin at lines.
+                Some(_) => cells.push(std::ptr::null_mut(), 0),
+            }
+        }
+        for (cell, partial) in cells.at[outputs..].iter_mut().zip(&self.partials) {
+            if let Some(partial) = partial {
+                *cell = take(partial.state_bytes());
+            }
+        }
+        cells
+    }
+
+    /// The parts of inputs that the tile after the one at row `start` reads, if they are too large to be in the cache. (Asking for
+    /// what is written costs more than it saves: stores do not wait.)
+    fn ahead(&self, start: usize) -> Ahead {
+        let row = self.chain.row;
+        let mut ahead = Ahead::default();
+        if self.rows * row >= LARGE {
+            for (reader, _) in self.readers.iter().zip(&self.chain.narrow_inputs).filter(|(_, narrow)| !**narrow) {
+                if let Some(next) = reader.place((start + self.tall) * row) {
+                    ahead.push(next, self.tall * row * reader.width());
+                }
+            }
+        }
+        ahead
+    }
+
+    /// How many of so many lines each call asks for in each of its steps: as many as it passes over of all.
+    fn pace(&self, lines: usize) -> SmallVec<[usize; 24]> {
+        let mut pace: SmallVec<[usize; 24]> = SmallVec::from_elem(0, self.calls.len());
+        let passes = self.calls[self.calls.len() - 1].passes;
+        if lines == 0 || passes == 0 {
+            return pace;
+        }
+        let tile = |narrow: bool| self.span(narrow, 0, self.tall).len();
+        let stretches = self.native.map_or(&[][..], |_| &self.chain.stretches);
+        let (mut at, mut done) = (0, 0);
+        while let Some(call) = self.calls.get(at) {
+            let (first, stretch) = (at, stretches.iter().find(|stretch| stretch.first == at));
+            at += stretch.map_or(1, |stretch| stretch.calls);
+            let steps = match (stretch, call.step) {
+                (Some(stretch), _) => {
+                    let [all, run, span] = self.spans(stretch, self.tall);
+                    all / run * run.div_ceil(span)
+                }
+                (None, Step::Map(..)) => tile(call.reads_narrow).div_ceil(PART),
+                (None, Step::Spread(..)) => self.tall,
+                (None, Step::Fold(_) | Step::Final(_)) => 1,
+                (None, Step::Repeat(_)) => continue,
+            };
+            let until = lines * self.calls[at - 1].passes / passes;
+            pace[first] = until.saturating_sub(done).div_ceil(steps);
+            done += pace[first] * steps;
+        }
+        pace
+    }
+
+    fn tile(&self, start: usize, rows: usize, cells: &[*mut u8], ahead: &mut Ahead, pace: &[usize]) {
+        let chain = self.chain;
+        let length = |narrow: bool| if narrow { rows } else { rows * chain.row };
+        let mut stretches = self.native.map_or(&[][..], |_| &chain.stretches).iter().enumerate().peekable();
+        let mut at = 0;
+        while let Some(call) = self.calls.get(at) {
+            let lines = pace[at];
+            if let Some((i, stretch)) = stretches.next_if(|(_, stretch)| stretch.first == at) {
+                at += stretch.calls;
+                // SAFETY: as below; what is written where another operand lies is read at the same place and before.
+                unsafe { self.stretch(i, cells, rows, ahead, lines) };
+                continue;
+            }
+            at += 1;
+            let [x, y, z] = call.operands.map(|i| cells[usize::from(i)].cast_const());
+            let (out, n) = (cells[usize::from(call.result)], length(call.reads_narrow));
+            // SAFETY: dtypes were checked; operands are whole tiles, written before (links stand after those they read) and
+            // kept (a register is free after its last use, an input that is overwritten too early was copied); the result is
+            // no operand's; tiles of the targets are disjoint between pieces.
+            unsafe {
+                match call.step {
+                    Step::Map(run, widths) => {
+                        for at in (0..n).step_by(PART) {
+                            ahead.fetch_lines(lines);
+                            let [x, y, z] = [(x, 0), (y, 1), (z, 2)].map(|(p, k)| p.add(at * usize::from(widths[k])));
+                            run(x, y, z, out.add(at * usize::from(widths[3])), PART.min(n - at));
+                        }
+                    }
+                    Step::Spread(run, [from, other, to]) => {
+                        for i in 0..rows {
+                            ahead.fetch_lines(lines);
+                            run(x.add(i * from), y.add(i * other), z, out.add(i * to), chain.row);
+                        }
+                    }
+                    Step::Fold(fold) => {
+                        ahead.fetch_lines(lines);
+                        fold(x, out, rows, chain.row);
+                    }
+                    Step::Repeat(repeat) => repeat(x, out, rows, chain.row),
+                    Step::Final(output) => {
+                        ahead.fetch_lines(lines);
+                        self.partials[output]
+                            .as_ref()
+                            .expect("final results have a partial one")
+                            .push(out, x, n, start);
+                    }
+                }
+            }
+        }
+        let outputs = &cells[chain.registers + self.readers.len()..];
+        for i in (0..outputs.len()).filter(|&i| self.streamed[i]) {
+            let width = chain.output(i).dtype.size();
+            // SAFETY: this tile of the target is nobody else's, and the scratch holds as many bytes. Both begin at lines.
+            unsafe {
+                stream::copy(outputs[i], self.targets[i].get().add(start * chain.row * width), rows * chain.row * width)
+            };
+        }
+    }
+
+    /// The bytes of a stretch's tile, how many of them are alike, and how many of those a call of its code does.
+    fn spans(&self, stretch: &Stretch, rows: usize) -> [usize; 3] {
+        let row = self.chain.row * stretch.dtype.size();
+        let run = if stretch.by_rows { row } else { rows * row };
+        // Lanes of sums are written from the first block of a row to the last.
+        [rows * row, run, if stretch.sums.is_empty() { native::SPAN.min(run) } else { run }]
+    }
+
+    /// Runs a stretch on a tile, and asks for so many lines of memory before each call of its code.
+    ///
+    /// # Safety
+    /// Operands must be whole tiles that were written before, results no part of what another thread reads.
+    unsafe fn stretch(&self, number: usize, cells: &[*mut u8], rows: usize, ahead: &mut Ahead, lines: usize) {
+        let Some(native) = self.native else { return };
+        let stretch = &self.chain.stretches[number];
+        let (width, row) = (stretch.dtype.size(), self.chain.row);
+        let [all, run, span] = self.spans(stretch, rows);
+        let (mut at, mut i) = (0, 0);
+        while at < all {
+            let end = at + run;
+            while at < end {
+                ahead.fetch_lines(lines);
+                let until = (at + span).min(end);
+                // SAFETY: the caller's promise; the code was written for the instruction set in use, and runs are whole vectors.
+                unsafe { native.run(number, cells, at..until, i * width) };
+                at = until;
+            }
+            for sum in &stretch.sums {
+                let [lanes, result] = [sum.lanes, sum.result].map(|cell| cells[usize::from(cell)]);
+                // SAFETY: the code has written the lanes of every block; the result has an element for each row.
+                unsafe { fold_lanes(Reduction::Sum, stretch.dtype)(lanes, row / stretch.block, result.add(i * width)) };
+            }
+            i += 1;
+        }
+    }
+}
