@@ -57,6 +57,12 @@ fn a_repeated_matrix_multiplies_every_one_of_the_batch() {
         let w = values(k * n, DType::F32).reshape(&Shape::from([1, n, k])).broadcast_to(&Shape::from([10, n, k])).t();
         assert_eq!(matmul(&a, &w).to_f64_vec(), product(&a, &w));
         assert_eq!(matmul(&w.t(), &a.t()).to_f64_vec(), product(&w.t(), &a.t()));
+        let (a, w) = (bf16s([10, m, k], 1, 110, 30), bf16s([1, n, k], 2, 110, 30));
+        let w = w.broadcast_to(&Shape::from([10, n, k])).t();
+        for (a, w) in [(a.clone(), w.clone()), (w.t(), a.t())] {
+            let got: Vec<u16> = matmul(&a, &w).to_vec::<bf16>().iter().map(|x| x.to_bits()).collect();
+            assert_eq!(got, bf16_chains(&a, &w));
+        }
     }
 }
 
@@ -148,10 +154,18 @@ fn a_bf16_product_is_one_chain_without_denormals_rounded_once() {
             (1, 300, 31, 2),
             (2, 3, 0, 2),
             (1, 0, 4, 2),
+            // So deep that sums wait for the rest of the depth.
+            (1, 7, 2601, 70),
         ] {
             let (a, b) = (bf16s([batch, m, k], 1, lowest, span), bf16s([batch, k, n], 2, lowest, span));
             let want = bf16_chains(&a, &b);
-            for (a, b) in [(a.clone(), b.clone()), (kernels::copy(&a.t()).t(), kernels::copy(&b.t()).t())] {
+            let part = |x: &Array| kernels::pad(x, &[1; 3], &[2; 3], &[0; 3]).slice(&[1; 3], x.shape(), &[1; 3]);
+            for (a, b) in [
+                (a.clone(), b.clone()),
+                (kernels::copy(&a.t()).t(), kernels::copy(&b.t()).t()),
+                (part(&a), part(&b)),
+                (part(&a.t()).t(), part(&b.t()).t()),
+            ] {
                 let got = same_everywhere(|| matmul(&a, &b));
                 let got: Vec<u16> = got.to_vec::<bf16>().iter().map(|x| x.to_bits()).collect();
                 assert_eq!(got, want, "{batch}x{m}x{k}x{n} from 2^{}", lowest - 127);

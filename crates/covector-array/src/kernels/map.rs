@@ -11,6 +11,7 @@ use super::cast::cast_kernel;
 use super::kernel::{Kernel, Loop, TILE};
 use super::layout::Shared;
 use super::reader::Reader;
+use super::stream::Line;
 use super::{Inputs, constant};
 use crate::{Array, DType, Shape, threads};
 
@@ -63,7 +64,7 @@ pub(crate) fn map_runs(kernel: Kernel, half: Option<DType>, mut inputs: Inputs) 
     let target = Shared(target.ptr::<u8>().cast_mut());
     let narrow = (kernel.output() != out).then(|| cast_kernel(DType::F32, out).compiled());
     let widest = readers.iter().map(Reader::width).max().unwrap_or(8);
-    let slot = size.min(TILE) * widest.div_ceil(8);
+    let slot = (size.min(TILE) * widest.next_multiple_of(8)).div_ceil(size_of::<Line>());
     let job = Job { run: kernel.compiled(), readers, out, narrow, target, slot, row };
     threads::for_each(size.div_ceil(CHUNK), size, |i| job.run(i * CHUNK..(i * CHUNK + CHUNK).min(size)));
     drop(job);
@@ -102,7 +103,7 @@ struct Job {
     /// Rounds the kernel's results to the output.
     narrow: Option<Loop>,
     target: Shared<u8>,
-    /// u64 per scratch slot: room for one tile of any dtype.
+    /// Lines per scratch slot: room for one tile of any dtype.
     slot: usize,
     /// Tiles end at multiples of it.
     row: usize,
@@ -111,7 +112,7 @@ struct Job {
 impl Job {
     fn run(&self, range: Range<usize>) {
         let slots: usize = self.readers.iter().map(Reader::slots).sum::<usize>() + usize::from(self.narrow.is_some());
-        let mut scratch = vec![0u64; slots * self.slot];
+        let mut scratch = vec![Line::EMPTY; slots * self.slot];
         let base = scratch.as_mut_ptr();
         let slot = |i: usize| base.wrapping_add(i * self.slot).cast::<u8>();
         let mut start = range.start;

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::tile::{Kernel, bf16_kernel};
-use super::{floats, tiles};
+use super::{Right, Target, floats, tiles};
 use crate::isa::{Work, dispatch};
 use crate::kernels::layout::Shared;
 use crate::{Array, DType, Shape, threads};
@@ -22,28 +22,24 @@ const CHUNK: usize = 1 << 14;
 /// `a @ b`, batched.
 pub(super) fn product(a: &Array, b: &Array) -> Array {
     let (batch, m, k, n) = (a.shape()[0], a.shape()[1], a.shape()[2], b.shape()[2]);
-    let sums = match paired() {
-        Some(kernel) if k > 0 && batch * m * n > 0 => {
-            let out = Array::uninit(Shape::from([batch, m, n]), DType::F32);
-            tiles(kernel, &pairs(a, 0), &pairs(&b.t(), NEGATIVE_ZERO).t(), &out);
-            out
-        }
-        _ => {
-            let ((a, least_a), (b, least_b)) = (widened(a), widened(b));
-            // Every product is a multiple of the product of the least digits, so every sum is one.
-            let sum_is_normal = least_a + least_b >= 2 * 127 + 2 * 7 - 126;
-            if sum_is_normal { floats::<f32>(&a, &b) } else { flushing(&a, &b) }
-        }
-    };
-    let out = Array::uninit(sums.shape().clone(), DType::BF16);
+    let out = Array::uninit(Shape::from([batch, m, n]), DType::BF16);
+    if let Some(kernel) = paired()
+        && k > 0
+        && out.size() > 0
+    {
+        let pairs_of_b = (b.strides()[2] != 1).then(|| pairs(&b.t(), NEGATIVE_ZERO).t());
+        let b = pairs_of_b.as_ref().map_or(Right::Halves(b), Right::Plain);
+        tiles(kernel, &pairs(a, 0), b, Target::Rounded(&out, round));
+        return out;
+    }
+    let ((a, least_a), (b, least_b)) = (widened(a), widened(b));
+    // Every product is a multiple of the product of the least digits, so every sum is one.
+    let sum_is_normal = least_a + least_b >= 2 * 127 + 2 * 7 - 126;
+    let sums = if sum_is_normal { floats::<f32>(&a, &b) } else { flushing(&a, &b) };
     let (from, to) = (Shared(sums.ptr::<f32>().cast_mut()), Shared(out.ptr::<u16>().cast_mut()));
     each_chunk(sums.size(), |start, len| {
         // SAFETY: the chunk lies in both arrays, which are contiguous; chunks of the fresh output are disjoint.
-        let (from, to) = unsafe {
-            let from = std::slice::from_raw_parts(from.get().add(start), len);
-            (from, std::slice::from_raw_parts_mut(to.get().add(start), len))
-        };
-        dispatch(Round(from, to));
+        unsafe { round([1, len], (from.get().add(start), 0), (to.get().add(start), 0)) };
     });
     out
 }
@@ -70,73 +66,127 @@ fn computes_as_known(kernel: Kernel<f32>) -> bool {
     let left = Array::from_slice(&left, [n, 1, 2]);
     let right = Array::from_slice(&[join(1.0, 1.0), join(1.0, 0.75)], [1, 2, 1]).broadcast_to(&Shape::from([n, 2, 1]));
     let out = Array::uninit(Shape::from([n, 1, 1]), DType::F32);
-    tiles(kernel, &left, &right, &out);
+    tiles(kernel, &left, Right::Plain(&right), Target::Sums(&out));
     out.to_vec::<f32>().iter().map(|x| x.to_bits()).eq(want)
 }
 
 /// As the missing half of a pair on the right, with 0 on the left, this adds -0, which changes nothing.
-const NEGATIVE_ZERO: u16 = 0x8000;
+pub(super) const NEGATIVE_ZERO: u16 = 0x8000;
 
 /// Pairs of neighbours along the last axis, the first in the upper half, as elements of the size of f32.
 fn pairs(x: &Array, missing: u16) -> Array {
-    let [copies, rows, k] = [if x.strides()[0] == 0 { 1 } else { x.shape()[0] }, x.shape()[1], x.shape()[2]];
+    if x.strides()[2] != 1 {
+        // Neighbours lie in rows side by side, or are brought there.
+        let rows = x.t();
+        return pairs_of_rows(&if rows.strides()[2] == 1 { rows } else { rows.contiguous() }, missing).t();
+    }
+    let one = once(x).contiguous();
+    let [copies, rows, k] = [one.shape()[0], one.shape()[1], one.shape()[2]];
     let half = k.div_ceil(2);
-    let one = x.slice(&[0, 0, 0], &[copies, rows, k], &[1, 1, 1]);
-    let along = one.strides()[2] == 1;
-    // Neighbours of a pair lie side by side, or in rows that do.
-    let source = if along { one.contiguous() } else { one.t().contiguous() };
-    let (lines, width) = if along { (copies * rows, half) } else { (copies * half, rows) };
-    let out = Array::uninit(Shape::from(if along { [copies, rows, half] } else { [copies, half, rows] }), DType::F32);
-    let (from, to) = (Shared(source.ptr::<u16>().cast_mut()), Shared(out.ptr::<u32>().cast_mut()));
-    let group = (CHUNK / width.max(1)).max(1);
-    threads::for_each(lines.div_ceil(group), lines * width, |i| {
-        for line in i * group..(i * group + group).min(lines) {
-            // SAFETY: the line of the fresh output belongs to this call; its sources lie in the contiguous copy.
-            unsafe {
-                let to = std::slice::from_raw_parts_mut(to.get().add(line * width), width);
-                if along {
-                    let from = std::slice::from_raw_parts(from.get().add(line * k), k);
-                    dispatch(Join { first: from, second: None, missing, to });
-                } else {
-                    let (copy, depth) = (line / half, line % half * 2);
-                    let row = |depth: usize| {
-                        std::slice::from_raw_parts(from.get().add((copy * k + depth) * rows).cast_const(), rows)
-                    };
-                    let second = if depth + 1 < k { Some(row(depth + 1)) } else { Some(&[][..]) };
-                    dispatch(Join { first: row(depth), second, missing, to });
-                }
-            }
-        }
+    let out = Array::uninit(Shape::from([copies, rows, half]), DType::F32);
+    let (from, to) = (Shared(one.ptr::<u16>().cast_mut()), Shared(out.ptr::<u32>().cast_mut()));
+    let group = (CHUNK / half.max(1)).max(1);
+    threads::for_each((copies * rows).div_ceil(group), one.size(), |i| {
+        let lines = i * group..(i * group + group).min(copies * rows);
+        // SAFETY: these lines of the fresh output belong to this call; their sources lie in the contiguous array.
+        let (from, to) = unsafe {
+            let from = std::slice::from_raw_parts(from.get().add(lines.start * k), lines.len() * k);
+            (from, std::slice::from_raw_parts_mut(to.get().add(lines.start * half), lines.len() * half))
+        };
+        dispatch(JoinNeighbours { from, k, missing, to });
     });
-    let out = if along { out } else { out.t() };
     out.broadcast_to(&Shape::from([x.shape()[0], rows, half]))
 }
 
-/// Joins neighbours of `first`, or elements of `first` and `second`, of which some may be missing.
-struct Join<'a> {
-    first: &'a [u16],
-    second: Option<&'a [u16]>,
+/// Pairs of neighbouring rows, which are contiguous, the first in the upper half, as elements of the size of f32.
+pub(super) fn pairs_of_rows(x: &Array, missing: u16) -> Array {
+    let one = once(x);
+    let [copies, k, n] = [one.shape()[0], one.shape()[1], one.shape()[2]];
+    let half = k.div_ceil(2);
+    let out = Array::uninit(Shape::from([copies, half, n]), DType::F32);
+    let (from, to) = (Shared(one.ptr::<u16>().cast_mut()), Shared(out.ptr::<u32>().cast_mut()));
+    let group = (CHUNK / n.max(1)).max(1);
+    threads::for_each((copies * half).div_ceil(group), one.size(), |i| {
+        let lines = i * group..(i * group + group).min(copies * half);
+        // SAFETY: these lines of the fresh output belong to this call.
+        let to = unsafe { std::slice::from_raw_parts_mut(to.get().add(lines.start * n), lines.len() * n) };
+        dispatch(JoinRows {
+            from: from.get(),
+            strides: [one.strides()[0], one.strides()[1]],
+            k,
+            missing,
+            first: lines.start,
+            to,
+            n,
+        });
+    });
+    out.broadcast_to(&Shape::from([x.shape()[0], half, n]))
+}
+
+/// A batch that repeats one matrix, as that matrix.
+fn once(x: &Array) -> Array {
+    let copies = if x.strides()[0] == 0 { x.shape()[0].min(1) } else { x.shape()[0] };
+    x.slice(&[0, 0, 0], &[copies, x.shape()[1], x.shape()[2]], &[1, 1, 1])
+}
+
+#[inline(always)]
+fn join(first: u16, second: u16) -> u32 {
+    u32::from(first) << 16 | u32::from(second)
+}
+
+/// Joins neighbours along lines of `k` elements; the last may miss its second half.
+struct JoinNeighbours<'a> {
+    from: &'a [u16],
+    k: usize,
     missing: u16,
     to: &'a mut [u32],
 }
 
-impl Work for Join<'_> {
+impl Work for JoinNeighbours<'_> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let Join { first, second, missing, to } = self;
-        match second {
-            None => {
-                let (whole, rest) = first.as_chunks::<2>();
-                to.iter_mut().zip(whole).for_each(|(o, &[x, y])| *o = u32::from(x) << 16 | u32::from(y));
-                if let [x] = rest {
-                    to[whole.len()] = u32::from(*x) << 16 | u32::from(missing);
-                }
+        let half = self.k.div_ceil(2);
+        for (from, to) in self.from.chunks_exact(self.k).zip(self.to.chunks_exact_mut(half)) {
+            let (whole, rest) = from.as_chunks::<2>();
+            to.iter_mut().zip(whole).for_each(|(o, &[x, y])| *o = join(x, y));
+            if let [x] = *rest {
+                to[whole.len()] = join(x, self.missing);
             }
-            Some([]) => to.iter_mut().zip(first).for_each(|(o, &x)| *o = u32::from(x) << 16 | u32::from(missing)),
-            Some(second) => {
-                let both = first.iter().zip(second);
-                to.iter_mut().zip(both).for_each(|(o, (&x, &y))| *o = u32::from(x) << 16 | u32::from(y));
+        }
+    }
+}
+
+/// Joins rows of `n` elements, two by two; the last may miss its second half.
+struct JoinRows<'a> {
+    from: *const u16,
+    /// From a matrix to the next, and from a row to the next.
+    strides: [isize; 2],
+    k: usize,
+    n: usize,
+    missing: u16,
+    /// The first pair.
+    first: usize,
+    to: &'a mut [u32],
+}
+
+impl Work for JoinRows<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let half = self.k.div_ceil(2);
+        for (i, to) in self.to.chunks_exact_mut(self.n).enumerate() {
+            let (copy, depth) = ((self.first + i) / half, (self.first + i) % half * 2);
+            let row = |depth: usize| {
+                let offset = copy as isize * self.strides[0] + depth as isize * self.strides[1];
+                // SAFETY: the rows of the factor are contiguous, and this is one of them.
+                unsafe { std::slice::from_raw_parts(self.from.offset(offset), self.n) }
+            };
+            let pairs = to.iter_mut().zip(row(depth));
+            if depth + 1 < self.k {
+                pairs.zip(row(depth + 1)).for_each(|((o, &x), &y)| *o = join(x, y));
+            } else {
+                pairs.for_each(|(o, &x)| *o = join(x, self.missing));
             }
         }
     }
@@ -216,6 +266,20 @@ fn step(x: f32, y: f32, sum: f32) -> f32 {
 }
 
 /// Rounds to bf16, to nearest even; every NaN becomes the same.
+///
+/// # Safety
+/// Rows of `from` must be readable, rows of `to` writable.
+unsafe fn round([rows, columns]: [usize; 2], from: (*const f32, isize), to: (*mut u16, isize)) {
+    for row in 0..rows as isize {
+        // SAFETY: the caller's promise.
+        let (from, to) = unsafe {
+            let from = std::slice::from_raw_parts(from.0.offset(row * from.1), columns);
+            (from, std::slice::from_raw_parts_mut(to.0.offset(row * to.1), columns))
+        };
+        dispatch(Round(from, to));
+    }
+}
+
 struct Round<'a>(&'a [f32], &'a mut [u16]);
 
 impl Work for Round<'_> {

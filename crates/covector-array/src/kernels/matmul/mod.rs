@@ -99,15 +99,79 @@ const NEAR: usize = 1 << 20;
 /// takes to copy all panels before.
 const LOW: [usize; 2] = [16 << 20, 1024];
 
+/// A right factor.
+#[derive(Clone, Copy)]
+enum Right<'a> {
+    /// As it is multiplied.
+    Plain(&'a Array),
+    /// Of bf16, with contiguous rows, which are multiplied two by two.
+    Halves(&'a Array),
+}
+
+impl Right<'_> {
+    fn array(&self) -> &Array {
+        match *self {
+            Right::Plain(b) | Right::Halves(b) => b,
+        }
+    }
+
+    /// True if rows are contiguous.
+    fn dense(&self) -> bool {
+        let b = self.array();
+        b.shape()[2] == 1 || b.strides()[2] == 1
+    }
+
+    /// Elements from a step along the depth to the next.
+    fn pitch(&self) -> usize {
+        match *self {
+            Right::Plain(b) => b.strides()[1].unsigned_abs(),
+            Right::Halves(b) => b.shape()[2],
+        }
+    }
+
+    /// The matrices as they are multiplied.
+    fn whole(&self) -> Array {
+        match *self {
+            Right::Plain(b) => b.clone(),
+            Right::Halves(b) => brain::pairs_of_rows(b, brain::NEGATIVE_ZERO),
+        }
+    }
+
+    /// These columns of one matrix as they are multiplied, side by side and step after step along the depth.
+    fn panel(&self, batch: usize, columns: Range<usize>) -> Array {
+        let sizes = [1, self.array().shape()[1], columns.len()];
+        let part = self.array().slice(&[batch, 0, columns.start], &sizes, &[1, 1, 1]);
+        match self {
+            Right::Plain(_) => copy(&part),
+            Right::Halves(_) => brain::pairs_of_rows(&part, brain::NEGATIVE_ZERO),
+        }
+    }
+}
+
+/// Rounds so many rows of so many columns; from one row to the next it is so many elements in each.
+type Round<T> = unsafe fn([usize; 2], (*const T, isize), (*mut u16, isize));
+
+/// Where results go.
+enum Target<'a, T> {
+    Sums(&'a Array),
+    /// Rounded to bf16, tile by tile.
+    Rounded(&'a Array, Round<T>),
+}
+
 /// A batch of products of matrices that are neither empty nor without depth.
 struct Job<T> {
     kernel: Kernel<T>,
     a: Factor<T>,
-    out: Factor<T>,
+    /// The results, or, if they are rounded, the sums that wait for the rest of the depth; none if none has to.
+    sums: Option<Factor<T>>,
+    rounded: Option<(Factor<u16>, Round<T>)>,
     size: [usize; 4],
     /// Rows of a piece, and steps along the depth before the next rows come, at most.
     block: [usize; 2],
 }
+
+/// Results of a tile, at most.
+const TILE: usize = 384;
 
 fn floats<T: Tiled>(a: &Array, b: &Array) -> Array {
     let (batch, m, k, n) = (a.shape()[0], a.shape()[1], a.shape()[2], b.shape()[2]);
@@ -116,29 +180,35 @@ fn floats<T: Tiled>(a: &Array, b: &Array) -> Array {
         return if out.size() == 0 { out } else { Array::full([batch, m, n], 0.0, T::DTYPE).contiguous() };
     }
     if !thin::product::<T>(a, b, &out) {
-        tiles(T::kernel(), a, b, &out);
+        tiles(T::kernel(), a, Right::Plain(b), Target::Sums(&out));
     }
     out
 }
 
-/// Computes `a @ b` into the fresh `out`; there is something to add up.
-fn tiles<T: Tiled>(kernel: Kernel<T>, a: &Array, b: &Array, out: &Array) {
-    let (batch, m, k, n) = (a.shape()[0], a.shape()[1], a.shape()[2], b.shape()[2]);
+/// Computes `a @ b` into what is fresh; there is something to add up.
+fn tiles<T: Tiled>(kernel: Kernel<T>, a: &Array, b: Right, to: Target<T>) {
+    let (batch, m, k, n) = (a.shape()[0], a.shape()[1], a.shape()[2], b.array().shape()[2]);
     // Rows or columns without gaps are read where they lie.
     let a = if a.strides()[1] == 1 || a.strides()[2] == 1 { a.clone() } else { a.contiguous() };
     let far = a.strides()[2].unsigned_abs() >= FAR_STEP;
     let [rows, depth] = if far { FAR_BLOCK } else { NEAR_BLOCK };
     let block = [rows, k.div_ceil(k.div_ceil(depth))];
-    let job = Job { kernel, a: Factor::of(&a), out: Factor::of(out), size: [batch, m, k, n], block };
-    let dense = n == 1 || b.strides()[2] == 1;
+    let (sums, rounded) = match to {
+        Target::Sums(out) => (Some(out.clone()), None),
+        Target::Rounded(out, round) => {
+            let waiting = || Array::uninit(Shape::from([batch, m, n]), T::DTYPE);
+            ((k > block[1]).then(waiting), Some((Factor::of(out), round)))
+        }
+    };
+    let job =
+        Job { kernel, a: Factor::of(&a), sums: sums.as_ref().map(Factor::of), rounded, size: [batch, m, k, n], block };
     let left = m * k * size_of::<T>();
-    let narrow = b.strides()[1].unsigned_abs() <= 2 * kernel.columns;
-    if dense && (narrow || m <= 4 * kernel.rows || k * n * size_of::<T>() <= SMALL) {
-        job.with(&Panels::in_place(b));
-    } else if (left <= NEAR || (left <= LOW[0] && m <= LOW[1])) && (batch == 1 || b.strides()[0] != 0) {
+    if b.dense() && (b.pitch() <= 2 * kernel.columns || m <= 4 * kernel.rows || k * n * size_of::<T>() <= SMALL) {
+        job.with(&Panels::in_place(&b.whole()));
+    } else if (left <= NEAR || (left <= LOW[0] && m <= LOW[1])) && (batch == 1 || b.array().strides()[0] != 0) {
         job.packing(b);
     } else {
-        job.with(&Panels::packed(b, kernel.columns));
+        job.with(&Panels::packed(&b.whole(), kernel.columns));
     }
 }
 
@@ -168,7 +238,7 @@ impl<T: Tiled> Job<T> {
     }
 
     /// Multiplies by `b`, each panel of which is copied right before its use.
-    fn packing(&self, b: &Array) {
+    fn packing(&self, b: Right) {
         let [batch, m, k, n] = self.size;
         let wide = self.kernel.columns;
         let panels = n.div_ceil(wide);
@@ -178,7 +248,7 @@ impl<T: Tiled> Job<T> {
             for i in i * group..(i * group + group).min(batch * panels) {
                 let (batch, column) = (i / panels, i % panels * wide);
                 let width = wide.min(n - column);
-                let copy = copy(&b.slice(&[batch, 0, column], &[1, k, width], &[1, 1, 1]));
+                let copy = b.panel(batch, column..column + width);
                 let ptr = Shared(copy.ptr::<T>().cast_mut());
                 threads::for_each(m.div_ceil(tall), m * k * width, |i| {
                     let rows = i * tall..(i * tall + tall).min(m);
@@ -209,18 +279,23 @@ impl<T: Tiled> Job<T> {
         let k = self.size[2];
         let columns = self.kernel.columns.min(self.size[3] - column);
         let tall = self.kernel.rows_for(columns);
+        let mut passing = [T::ZERO; TILE];
         for depth in threads::chunks(k, self.block[1]) {
             threads::pause();
             let panel = panel(depth.start);
             for row in rows.clone().step_by(tall) {
+                let (out, out_row) = match &self.sums {
+                    Some(sums) => (sums.at(batch, row, column), sums.rows),
+                    None => (passing.as_mut_ptr(), columns as isize),
+                };
                 let tile = Tile {
                     a: self.a.at(batch, row, depth.start),
                     a_row: self.a.rows,
                     a_depth: self.a.columns,
                     b: panel.ptr,
                     b_depth: panel.depth,
-                    out: self.out.at(batch, row, column),
-                    out_row: self.out.rows,
+                    out,
+                    out_row,
                     rows: tall.min(rows.end - row),
                     columns,
                     depth: depth.len(),
@@ -229,6 +304,12 @@ impl<T: Tiled> Job<T> {
                 // SAFETY: the tile lies within the three arrays, which are alive; pieces of the output are disjoint; the
                 // kernel is the one for this processor.
                 unsafe { (self.kernel.run)(&tile) };
+                if let Some((to, round)) = &self.rounded
+                    && depth.end == k
+                {
+                    // SAFETY: sums that are there now, and as many elements of the fresh output, which are this call's.
+                    unsafe { round([tile.rows, columns], (out, out_row), (to.at(batch, row, column), to.rows)) };
+                }
             }
         }
     }
