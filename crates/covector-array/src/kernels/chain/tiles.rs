@@ -87,7 +87,7 @@ impl Job<'_> {
                     unsafe { partial.begin(cell, piece) };
                 }
             }
-            let mut ahead = self.ahead(start);
+            let mut ahead = self.ahead(&cells.at[outputs..], start);
             let pace = self.pace(ahead.lines());
             for at in (start..end).step_by(self.tall) {
                 let rows = self.tall.min(end - at);
@@ -163,16 +163,25 @@ impl Job<'_> {
         cells
     }
 
-    /// The parts of inputs that the tile after the one at row `start` reads, if they are too large to be in the cache. (Asking for
-    /// what is written costs more than it saves: stores do not wait.)
-    fn ahead(&self, start: usize) -> Ahead {
-        let row = self.chain.row;
+    /// The parts of inputs and outputs that the tile after the one at row `start` touches, if they are too large to be in the
+    /// cache.
+    fn ahead(&self, outputs: &[*mut u8], start: usize) -> Ahead {
+        let chain = self.chain;
         let mut ahead = Ahead::default();
-        if self.rows * row >= LARGE {
-            for (reader, _) in self.readers.iter().zip(&self.chain.narrow_inputs).filter(|(_, narrow)| !**narrow) {
-                if let Some(next) = reader.place((start + self.tall) * row) {
-                    ahead.push(next, self.tall * row * reader.width());
-                }
+        if self.rows * chain.row < LARGE {
+            return ahead;
+        }
+        let tile = self.tall * chain.row;
+        for (reader, _) in self.readers.iter().zip(&chain.narrow_inputs).filter(|(_, narrow)| !**narrow) {
+            if let Some(next) = reader.place(start * chain.row + tile) {
+                ahead.push(next, tile * reader.width());
+            }
+        }
+        for (i, &cell) in outputs.iter().enumerate() {
+            let link = chain.output(i);
+            if !link.narrow && !link.op.is_final() && !self.streamed[i] {
+                let bytes = tile * link.dtype.size();
+                ahead.push(cell.wrapping_add(bytes), bytes);
             }
         }
         ahead
