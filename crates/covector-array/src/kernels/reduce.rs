@@ -191,8 +191,12 @@ struct Job<T> {
 
 /// Long sequences are cut into about so many pieces: more would lie apart in memory for nothing.
 const PIECES: usize = 32;
-/// Elements worth a piece of parallel work of their own.
+/// Elements worth a piece of parallel work of their own, and the most that lie in order and are taken together: beginning elsewhere
+/// costs time.
 const GRAIN: usize = 1 << 15;
+const MOST: usize = 1 << 18;
+/// Such pieces, if they do not become too small or too large.
+const CHUNKS: usize = 64;
 
 fn run<T: Num, F: Fold<T>>(x: &Array, axes: &[usize], out: &Array) {
     let strides = out.shape().contiguous_strides();
@@ -255,7 +259,8 @@ impl<T: Num> Job<T> {
         let total = self.outputs * self.count;
         match across {
             None => {
-                let rows = (GRAIN / self.count.min(self.piece)).max(1);
+                let grain = (total / CHUNKS).clamp(GRAIN, MOST);
+                let rows = (grain / self.count.min(self.piece)).max(1);
                 let chunks = self.outputs.div_ceil(rows);
                 threads::for_each(chunks * pieces, total, |i| {
                     let (piece, start) = (i / chunks, i % chunks * rows);

@@ -150,6 +150,19 @@ pub(super) fn four_blocks<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<
     results
 }
 
+/// What four blocks combine to in the tree.
+#[inline(always)]
+pub(super) fn span<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<Lanes>) -> T {
+    if let Some(span) = lanes.and_then(|lanes| lanes.span) {
+        let mut result = T::ZERO;
+        // SAFETY: four whole blocks, and a result of the dtype the loop is for.
+        unsafe { span(x.as_ptr().cast(), (&raw mut result).cast()) };
+        return result;
+    }
+    let [a, b, c, d] = four_blocks::<T, F>(x, lanes);
+    F::combine(F::combine(a, b), F::combine(c, d))
+}
+
 /// The pairwise tree over blocks, as a binary counter: two subtrees of equal size are combined as soon as both exist.
 pub(super) struct Tree<T, F> {
     stack: [T; 48],
@@ -177,7 +190,7 @@ impl<T: Num, F: Fold<T>> Tree<T, F> {
 
     /// What `leaves` values (a power of two, of which a multiple came before) combine to.
     #[inline(always)]
-    fn push_subtree(&mut self, mut value: T, leaves: usize) {
+    pub fn push_subtree(&mut self, mut value: T, leaves: usize) {
         let mut carry = self.count / leaves;
         while carry & 1 == 1 {
             self.depth -= 1;

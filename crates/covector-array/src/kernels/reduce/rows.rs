@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::fold::{Fold, Tree, block, combine_lanes, dispatch_common, four_blocks};
+use super::fold::{Fold, Tree, block, combine_lanes, dispatch_common, four_blocks, span};
 use super::lanes::Lanes;
 use super::{BLOCK, Job, LANES};
 use crate::isa::Work;
@@ -73,7 +73,7 @@ impl<T: Num, F: Fold<T>> Work for Span<'_, T, F> {
 fn push_blocks<T: Num, F: Fold<T>>(x: &[T], tree: &mut Tree<T, F>, lanes: Option<Lanes>) {
     let mut at = 0;
     while at + SPAN <= x.len() {
-        tree.push_four(four_blocks::<T, F>(x[at..at + SPAN].try_into().expect("a whole span"), lanes));
+        tree.push_subtree(span::<T, F>(x[at..at + SPAN].try_into().expect("a whole span"), lanes), SPAN / BLOCK);
         at += SPAN;
     }
     while at < x.len() {
@@ -88,10 +88,8 @@ fn whole<T: Num, F: Fold<T>>(x: &[T], lanes: Option<Lanes>) -> T {
     if x.len() <= BLOCK {
         return block::<T, F>(x, lanes);
     }
-    if let Ok(span) = x.try_into() {
-        // What the tree would do with four blocks.
-        let [a, b, c, d] = four_blocks::<T, F>(span, lanes);
-        return F::combine(F::combine(a, b), F::combine(c, d));
+    if let Ok(x) = x.try_into() {
+        return span::<T, F>(x, lanes);
     }
     let mut tree = Tree::<T, F>::new();
     push_blocks::<T, F>(x, &mut tree, lanes);
