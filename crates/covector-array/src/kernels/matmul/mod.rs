@@ -13,6 +13,7 @@ mod panels;
 mod thin;
 pub(super) mod tile;
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use smallvec::SmallVec;
@@ -170,7 +171,7 @@ struct Job<T> {
     block: [usize; 2],
 }
 
-/// Results of a tile, at most.
+/// Results of a tile that are rounded at once, at most.
 const TILE: usize = 384;
 
 fn floats<T: Tiled>(a: &Array, b: &Array) -> Array {
@@ -196,6 +197,7 @@ fn tiles<T: Tiled>(kernel: Kernel<T>, a: &Array, b: Right, to: Target<T>) {
     let (sums, rounded) = match to {
         Target::Sums(out) => (Some(out.clone()), None),
         Target::Rounded(out, round) => {
+            assert!(kernel.rows.max(kernel.tall.div_ceil(2)) * kernel.columns <= TILE, "a tile with more results");
             let waiting = || Array::uninit(Shape::from([batch, m, n]), T::DTYPE);
             ((k > block[1]).then(waiting), Some((Factor::of(out), round)))
         }
@@ -279,14 +281,14 @@ impl<T: Tiled> Job<T> {
         let k = self.size[2];
         let columns = self.kernel.columns.min(self.size[3] - column);
         let tall = self.kernel.rows_for(columns);
-        let mut passing = [T::ZERO; TILE];
+        let mut passing = MaybeUninit::<[T; TILE]>::uninit();
         for depth in threads::chunks(k, self.block[1]) {
             threads::pause();
             let panel = panel(depth.start);
             for row in rows.clone().step_by(tall) {
                 let (out, out_row) = match &self.sums {
                     Some(sums) => (sums.at(batch, row, column), sums.rows),
-                    None => (passing.as_mut_ptr(), columns as isize),
+                    None => (passing.as_mut_ptr().cast(), columns as isize),
                 };
                 let tile = Tile {
                     a: self.a.at(batch, row, depth.start),
