@@ -7,6 +7,7 @@
 //! Elsewhere the chain of f32 gives the same, unless the factors are so small that a sum could be denormal; those rare
 //! products take a step in f64.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -82,45 +83,38 @@ fn pairs(x: &Array, missing: u16) -> Array {
     }
     let one = once(x).contiguous();
     let [copies, rows, k] = [one.shape()[0], one.shape()[1], one.shape()[2]];
-    let half = k.div_ceil(2);
-    let out = Array::uninit(Shape::from([copies, rows, half]), DType::F32);
-    let (from, to) = (Shared(one.ptr::<u16>().cast_mut()), Shared(out.ptr::<u32>().cast_mut()));
-    let group = (CHUNK / half.max(1)).max(1);
-    threads::for_each((copies * rows).div_ceil(group), one.size(), |i| {
-        let lines = i * group..(i * group + group).min(copies * rows);
-        // SAFETY: these lines of the fresh output belong to this call; their sources lie in the contiguous array.
-        let (from, to) = unsafe {
-            let from = std::slice::from_raw_parts(from.get().add(lines.start * k), lines.len() * k);
-            (from, std::slice::from_raw_parts_mut(to.get().add(lines.start * half), lines.len() * half))
-        };
+    let from = Shared(one.ptr::<u16>().cast_mut());
+    let out = joined([copies, rows, k.div_ceil(2)], |lines, to| {
+        // SAFETY: so many lines lie in the contiguous array.
+        let from = unsafe { std::slice::from_raw_parts(from.get().add(lines.start * k), lines.len() * k) };
         dispatch(JoinNeighbours { from, k, missing, to });
     });
-    out.broadcast_to(&Shape::from([x.shape()[0], rows, half]))
+    out.broadcast_to(&Shape::from([x.shape()[0], rows, k.div_ceil(2)]))
 }
 
 /// Pairs of neighbouring rows, which are contiguous, the first in the upper half, as elements of the size of f32.
 pub(super) fn pairs_of_rows(x: &Array, missing: u16) -> Array {
     let one = once(x);
     let [copies, k, n] = [one.shape()[0], one.shape()[1], one.shape()[2]];
-    let half = k.div_ceil(2);
-    let out = Array::uninit(Shape::from([copies, half, n]), DType::F32);
-    let (from, to) = (Shared(one.ptr::<u16>().cast_mut()), Shared(out.ptr::<u32>().cast_mut()));
-    let group = (CHUNK / n.max(1)).max(1);
-    threads::for_each((copies * half).div_ceil(group), one.size(), |i| {
-        let lines = i * group..(i * group + group).min(copies * half);
-        // SAFETY: these lines of the fresh output belong to this call.
-        let to = unsafe { std::slice::from_raw_parts_mut(to.get().add(lines.start * n), lines.len() * n) };
-        dispatch(JoinRows {
-            from: from.get(),
-            strides: [one.strides()[0], one.strides()[1]],
-            k,
-            missing,
-            first: lines.start,
-            to,
-            n,
-        });
+    let (from, strides) = (Shared(one.ptr::<u16>().cast_mut()), [one.strides()[0], one.strides()[1]]);
+    let out = joined([copies, k.div_ceil(2), n], |lines, to| {
+        dispatch(JoinRows { from: from.get(), strides, k, n, missing, first: lines.start, to });
     });
-    out.broadcast_to(&Shape::from([x.shape()[0], half, n]))
+    out.broadcast_to(&Shape::from([x.shape()[0], k.div_ceil(2), n]))
+}
+
+/// An array of pairs, of which `join` writes the lines of a range.
+fn joined([copies, lines, width]: [usize; 3], join: impl Fn(Range<usize>, &mut [u32]) + Sync) -> Array {
+    let out = Array::uninit(Shape::from([copies, lines, width]), DType::F32);
+    let to = Shared(out.ptr::<u32>().cast_mut());
+    let group = (CHUNK / width.max(1)).max(1);
+    threads::for_each((copies * lines).div_ceil(group), out.size(), |i| {
+        let lines = i * group..(i * group + group).min(copies * lines);
+        // SAFETY: these lines of the fresh output belong to this call.
+        let to = unsafe { std::slice::from_raw_parts_mut(to.get().add(lines.start * width), lines.len() * width) };
+        join(lines, to);
+    });
+    out
 }
 
 /// A batch that repeats one matrix, as that matrix.
