@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use smallvec::SmallVec;
 
 use super::native::{self, Native};
-use super::tiles::Job;
+use super::tiles::{Job, LARGE};
 use super::{Call, Chain, LinkOp};
 use crate::isa::{Work, dispatch, isa};
 use crate::kernels::kernel::Loop;
@@ -17,8 +17,6 @@ use crate::kernels::strided::with_bits;
 use crate::kernels::{Inputs, constant};
 use crate::{Array, DType, Shape, threads};
 
-/// Arrays of fewer elements are taken to be in the second-level cache.
-const LARGE: usize = 1 << 17;
 /// Results of more bytes are written past the caches, which would not hold them anyway.
 const HUGE: usize = 24 << 20;
 /// Of fewer bytes too, down to so many, if the pass touches more than the caches hold in all.

@@ -15,7 +15,7 @@ use crate::kernels::reduce::{Partial, Reduction, fold_lanes};
 use crate::kernels::stream::{self, Ahead, Line};
 
 /// Arrays of fewer elements are taken to be in the second-level cache.
-const LARGE: usize = 1 << 17;
+pub(super) const LARGE: usize = 1 << 17;
 
 /// Elements a kernel runs over before memory is asked for again: asked for much at once, it makes the processor wait.
 const PART: usize = 512;
