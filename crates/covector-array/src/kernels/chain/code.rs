@@ -26,7 +26,7 @@ const fn unrolled(wide: bool) -> u8 {
 pub(super) struct Shape {
     wide: bool,
     /// Bytes of a vector.
-    vector: usize,
+    pub vector: usize,
     /// Vectors of a register that lie side by side; the next ones are a block further on.
     side_by_side: usize,
     /// Bytes of a block: the vectors of a sum that lie side by side are its lanes.

@@ -54,16 +54,16 @@ impl Native {
             return None;
         }
         let wide = isa == Isa::Avx512;
+        let shapes = stretches.iter().map(|stretch| Shape::of(stretch, wide)).collect::<Option<Vec<_>>>()?;
         let (mut code, mut entries): (Vec<u8>, _) = (Vec::new(), Vec::new());
-        for stretch in stretches {
-            let shape = Shape::of(stretch, wide)?;
+        for (stretch, shape) in stretches.iter().zip(&shapes) {
             entries.push((code.len(), shape.group));
-            code.extend(emit(stretch, &shape));
+            code.extend(emit(stretch, shape));
             code.resize(code.len().next_multiple_of(64), 0xCC);
         }
         let mut memory = MmapMut::map_anon(code.len()).ok()?;
         memory.copy_from_slice(&code);
-        Some(Native { memory: memory.make_exec().ok()?, entries, vector: if wide { 64 } else { 32 } })
+        Some(Native { memory: memory.make_exec().ok()?, entries, vector: shapes[0].vector })
     }
 
     /// Runs a stretch from one byte behind each cell to another: whole vectors. Cells with an element for each row are
