@@ -191,11 +191,11 @@ struct Job<T> {
 
 /// Long sequences are cut into about so many pieces: more would lie apart in memory for nothing.
 const PIECES: usize = 32;
-/// Elements worth a piece of parallel work of their own, and the most that lie in order and are taken together: beginning elsewhere
-/// costs time.
+/// Elements worth a piece of parallel work of their own.
 const GRAIN: usize = 1 << 15;
-const MOST: usize = 1 << 18;
-/// Such pieces, if they do not become too small or too large.
+/// Sequences that lie one after another are taken together up to so many elements, since beginning elsewhere in memory costs
+/// time, but so that there are about so many pieces.
+const TOGETHER: usize = 1 << 18;
 const CHUNKS: usize = 64;
 
 fn run<T: Num, F: Fold<T>>(x: &Array, axes: &[usize], out: &Array) {
@@ -259,7 +259,7 @@ impl<T: Num> Job<T> {
         let total = self.outputs * self.count;
         match across {
             None => {
-                let grain = (total / CHUNKS).clamp(GRAIN, MOST);
+                let grain = (total / CHUNKS).clamp(GRAIN, TOGETHER);
                 let rows = (grain / self.count.min(self.piece)).max(1);
                 let chunks = self.outputs.div_ceil(rows);
                 threads::for_each(chunks * pieces, total, |i| {
