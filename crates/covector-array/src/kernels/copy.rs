@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::layout::{Layout, Shared, Walk, gather};
 use super::square::Square;
+use super::stream::prefetch;
 use crate::isa::{Work, dispatch};
 use crate::{Array, c128, threads};
 
@@ -124,13 +125,13 @@ impl<T: Copy + Default> Work for Band<T> {
                     for j in 0..BLOCK {
                         let to =
                             self.dst.wrapping_offset((row + j) as isize * rows.dst + (column + 2 * BLOCK) as isize);
-                        fetch_ahead(to);
+                        prefetch(to);
                     }
                     for i in 0..BLOCK {
                         let from = self
                             .src
                             .wrapping_offset(row as isize * rows.src + (column + BLOCK + i) as isize * columns.src);
-                        fetch_ahead(from);
+                        prefetch(from);
                     }
                     // SAFETY: the block lies inside the band.
                     unsafe { self.block(row, column) };
@@ -196,16 +197,4 @@ impl<T: Copy + Default> Band<T> {
             }
         }
     }
-}
-
-/// Asks for a cache line before it is needed; any address will do.
-#[inline(always)]
-pub(super) fn fetch_ahead<T>(at: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch never faults.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast())
-    };
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
 }

@@ -82,17 +82,18 @@ impl Ahead {
 #[inline(always)]
 pub(super) fn ask_for<T>(first: *const T, count: usize) {
     for at in (0..count).step_by(LINE / size_of::<T>()) {
-        prefetch(first.wrapping_add(at).cast());
+        prefetch(first.wrapping_add(at));
     }
 }
 
-/// Asks for the cache line at an address, valid or not.
+/// Asks for the cache line at an address, valid or not, to be in the second-level cache soon. The first level waits for few lines
+/// at a time: if they are asked for there, what is read now has to wait as well.
 #[inline(always)]
-fn prefetch(at: *const u8) {
+pub(super) fn prefetch<T>(at: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: asking for a line never faults.
     unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast())
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(at.cast())
     };
     #[cfg(not(target_arch = "x86_64"))]
     let _ = at;

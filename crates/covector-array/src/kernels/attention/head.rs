@@ -6,7 +6,8 @@ use super::rows::{Copy, Divide, Multiply, Turn, fetch_ahead};
 use super::weights::{Slopes, Weights};
 use super::{Job, Mask, Matrix};
 use crate::isa::dispatch;
-use crate::kernels::matmul::tile::{CHAINS, Tile, Tiled};
+use crate::kernels::matmul::streamed::CHAINS;
+use crate::kernels::matmul::tile::{Tile, Tiled};
 use crate::kernels::reduce::LANES;
 use crate::{Array, Shape, threads};
 

@@ -7,10 +7,10 @@ use std::ops::Range;
 
 use super::Matrix;
 use crate::isa::{Work, dispatch};
-use crate::kernels::copy;
 use crate::kernels::matmul::tile::Tiled;
 use crate::kernels::reduce::LANES;
 use crate::kernels::square::Square;
+use crate::kernels::stream::ask_for;
 
 /// Rows between the use of one and that of the one asked for at the same time: heads lie apart in memory, which no hardware
 /// foresees.
@@ -19,11 +19,7 @@ const AHEAD: usize = 32;
 /// Asks for the lines of rows that will be read or written soon; they may lie outside.
 #[inline(always)]
 pub(super) fn fetch_ahead<T>(x: Matrix<T>, rows: Range<usize>, columns: usize) {
-    for row in rows {
-        for at in (0..columns * size_of::<T>()).step_by(64) {
-            copy::fetch_ahead(x.at(row, 0).cast::<u8>().wrapping_add(at));
-        }
-    }
+    rows.for_each(|row| ask_for(x.at(row, 0), columns));
 }
 
 /// Copies rows side by side, multiplied with a number if there is one.

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::{Sizes, unravel};
 use crate::isa::{Work, dispatch};
+use crate::kernels::stream::ask_for;
 use crate::math::Num;
 use crate::{Array, Shape};
 
@@ -116,26 +117,13 @@ impl<T: Num> Work for Fill<'_, T> {
     fn run(self) {
         let Split { rows, pieces, stride, .. } = self.split;
         for &(from, to) in rows {
-            fetch(self.next.wrapping_offset(from), self.split.row);
+            ask_for(self.next.wrapping_offset(from), self.split.row);
             for &(at, place, count) in pieces {
                 // SAFETY: the caller's promise; elements inside were counted by `Axis::inside`.
                 unsafe { take(self.from.offset(from + at), *stride, self.to.add(to + place), count) };
             }
         }
     }
-}
-
-/// Asks for the cache lines of `len` elements.
-#[inline(always)]
-fn fetch<T>(from: *const T, len: usize) {
-    #[cfg(target_arch = "x86_64")]
-    for at in (0..len * size_of::<T>()).step_by(64) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch never faults.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast::<i8>().wrapping_add(at)) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (from, len);
 }
 
 /// Every `stride`-th element.

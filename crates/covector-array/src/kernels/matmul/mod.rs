@@ -6,10 +6,11 @@
 //!
 //! The right factor is copied into panels as wide as a register tile ([`right`]) unless it is read too seldom to pay for
 //! that; the left factor is read where it lies. Work is cut by rows, then by columns ([`tile`]: the innermost loops;
-//! [`thin`]: products of a few rows, which stream the right factor once).
+//! [`thin`] and [`streamed`]: products of a few rows, which stream the right factor once).
 
 mod brain;
 mod panels;
+pub(super) mod streamed;
 mod thin;
 pub(super) mod tile;
 

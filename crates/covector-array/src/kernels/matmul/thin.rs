@@ -4,7 +4,8 @@
 use std::ops::Range;
 
 use super::Factor;
-use super::tile::{CHAINS, Tiled};
+use super::streamed::{CHAINS, STEPS};
+use super::tile::Tiled;
 use crate::isa::{Work, dispatch};
 use crate::{Array, threads};
 
@@ -144,29 +145,28 @@ impl<T: Tiled> Part<'_, T> {
     }
 }
 
-/// Adds row after row of `b`, four at a time, to the sums.
+/// Adds row after row of `b`, several at a time, to the sums.
 struct Axpy<'a, T>(Part<'a, T>);
 
 impl<T: Tiled> Work for Axpy<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let part = self.0;
+        let (part, add_rows) = (self.0, T::add_rows());
         let n = part.columns.len();
         let mut sums = [T::ZERO; WIDE];
         let sums = &mut sums[..n * part.m];
         let mut depth = 0;
-        while depth + 4 <= part.k {
-            let [y0, y1, y2, y3] =
-                [part.right(depth), part.right(depth + 1), part.right(depth + 2), part.right(depth + 3)];
+        while depth + STEPS <= part.k {
+            let row = |at: usize| part.right(at.min(part.k - 1)).as_ptr();
+            let rows = std::array::from_fn(|step| row(depth + step));
+            let soon = std::array::from_fn(|step| row(depth + STEPS + step));
             for (i, sums) in sums.chunks_exact_mut(n).enumerate() {
-                let [x0, x1] = [part.left(i, depth), part.left(i, depth + 1)];
-                let [x2, x3] = [part.left(i, depth + 2), part.left(i, depth + 3)];
-                for j in 0..n {
-                    sums[j] = x3.mul_add(y3[j], x2.mul_add(y2[j], x1.mul_add(y1[j], x0.mul_add(y0[j], sums[j]))));
-                }
+                let numbers = std::array::from_fn(|step| part.left(i, depth + step));
+                // SAFETY: rows and sums have as many elements as this part has columns.
+                unsafe { add_rows(&rows, &numbers, &soon, sums.as_mut_ptr(), n) };
             }
-            depth += 4;
+            depth += STEPS;
         }
         while depth < part.k {
             let y = part.right(depth);

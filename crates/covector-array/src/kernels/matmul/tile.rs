@@ -3,6 +3,7 @@
 //! Each element of the result is one chain of fused multiply-adds along the shared axis, in order, from zero: the bits do not
 //! depend on the instruction set, on how the work is cut, or on the layout of the factors.
 
+use super::streamed::Streamed;
 use crate::isa::{Isa, isa};
 use crate::math::Real;
 
@@ -51,26 +52,14 @@ impl<T> Kernel<T> {
 #[cfg(target_arch = "x86_64")]
 const DEEP: usize = 384;
 
-/// Columns that [`Columns`] run down side by side.
-pub(in crate::kernels) const CHAINS: usize = 16;
-
-/// Continues the chains of contiguous columns times `a` (with its step), and returns how far along the depth it came.
-///
-/// # Safety
-/// The processor must have the instruction set; `a` and the columns must have as many elements as the depth given.
-pub(in crate::kernels) type Columns<T> =
-    unsafe fn(&[*const T; CHAINS], *const T, isize, usize, &mut [T; CHAINS]) -> usize;
-
 /// Element types with register tiles.
-pub(in crate::kernels) trait Tiled: Real {
+pub(in crate::kernels) trait Tiled: Streamed {
     /// The tile for the instruction set in use.
     fn kernel() -> Kernel<Self>;
-    /// For the instruction set in use, if it has one.
-    fn columns() -> Option<Columns<Self>>;
 }
 
 macro_rules! tiled {
-    ($($t:ident $avx512:ident $avx2:ident $columns:ident),*) => {$(
+    ($($t:ident $avx512:ident $avx2:ident),*) => {$(
         impl Tiled for $t {
             fn kernel() -> Kernel<$t> {
                 match isa() {
@@ -81,18 +70,10 @@ macro_rules! tiled {
                     _ => Kernel { rows: 4, columns: 16, tall: 4, run: portable::<$t> },
                 }
             }
-
-            fn columns() -> Option<Columns<$t>> {
-                match isa() {
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx512 => Some(x86::$columns),
-                    _ => None,
-                }
-            }
         }
     )*};
 }
-tiled!(f32 avx512_f32 avx2_f32 columns_f32, f64 avx512_f64 avx2_f64 columns_f64);
+tiled!(f32 avx512_f32 avx2_f32, f64 avx512_f64 avx2_f64);
 
 /// The tile whose factors hold pairs of bf16 numbers, the first in the upper half, if the processor has the instruction.
 pub(super) fn bf16_kernel() -> Option<Kernel<f32>> {
@@ -139,7 +120,7 @@ unsafe fn portable<T: Real>(t: &Tile<T>) {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{CHAINS, DEEP};
+    use super::DEEP;
 
     /// A module with the tile of `$rows` rows by `$vectors` registers, and those of `$tall` rows by half as many.
     macro_rules! tile {
@@ -321,101 +302,6 @@ mod x86 {
         // SAFETY: both are registers of 512 bits.
         let bits = |x: __m512| unsafe { std::mem::transmute::<__m512, __m512bh>(x) };
         _mm512_dpbf16_ps(sum, bits(left), bits(right))
-    }
-
-    /// Asks for what comes `CHAINS` cache lines later, given how many `lines` of the columns are done: as many lines of one
-    /// column, of each in turn, as memory prefers; at the columns' `end`, of the columns that come next.
-    #[inline(always)]
-    unsafe fn fetch_ahead<T>(columns: &[*const T; CHAINS], lines: usize, end: usize) {
-        let (column, ahead) = (columns[lines % CHAINS], (lines / CHAINS + 1) * CHAINS);
-        let next_columns = columns[1].addr().wrapping_sub(columns[0].addr()).wrapping_mul(CHAINS);
-        let from = column.cast::<i8>().wrapping_add(if ahead < end { 64 * ahead } else { next_columns });
-        for line in 0..CHAINS {
-            // SAFETY: a prefetch never faults.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(64 * line)) };
-        }
-    }
-
-    /// Four steps at a time: column `4 l + r` comes to lane `l` of register `r`; turning 4 by 4 within the lanes makes a
-    /// register of each step.
-    ///
-    /// # Safety
-    /// As [`super::Columns`].
-    #[target_feature(enable = "avx512f,fma")]
-    pub(super) unsafe fn columns_f32(
-        columns: &[*const f32; CHAINS],
-        a: *const f32,
-        step: isize,
-        k: usize,
-        sums: &mut [f32; CHAINS],
-    ) -> usize {
-        let whole = k / 4 * 4;
-        // SAFETY: the caller's promise: four more elements of every column, and of `a`, from each `depth` on.
-        unsafe {
-            let mut sum = _mm512_loadu_ps(sums.as_ptr());
-            for depth in (0..whole).step_by(4) {
-                if depth % 16 == 0 {
-                    fetch_ahead(columns, depth / 16, k / 16);
-                }
-                let four = |i: usize| _mm_loadu_ps(columns[i].add(depth));
-                let mut x: [__m512; 4] = std::array::from_fn(|r| {
-                    let lanes = _mm512_insertf32x4::<1>(_mm512_castps128_ps512(four(r)), four(4 + r));
-                    _mm512_insertf32x4::<3>(_mm512_insertf32x4::<2>(lanes, four(8 + r)), four(12 + r))
-                });
-                let (lo, hi) = (_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
-                let (lo2, hi2) = (_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
-                let pairs = |a: __m512, b: __m512| {
-                    let (a, b) = (_mm512_castps_pd(a), _mm512_castps_pd(b));
-                    (_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)))
-                };
-                (x[0], x[1]) = pairs(lo, lo2);
-                (x[2], x[3]) = pairs(hi, hi2);
-                for (j, x) in x.into_iter().enumerate() {
-                    let left = _mm512_set1_ps(*a.offset((depth + j) as isize * step));
-                    sum = _mm512_fmadd_ps(left, x, sum);
-                }
-            }
-            _mm512_storeu_ps(sums.as_mut_ptr(), sum);
-        }
-        whole
-    }
-
-    /// Two steps at a time, in two registers of eight columns each: as [`columns_f32`].
-    ///
-    /// # Safety
-    /// As [`super::Columns`].
-    #[target_feature(enable = "avx512f,avx512dq,fma")]
-    pub(super) unsafe fn columns_f64(
-        columns: &[*const f64; CHAINS],
-        a: *const f64,
-        step: isize,
-        k: usize,
-        sums: &mut [f64; CHAINS],
-    ) -> usize {
-        let whole = k / 2 * 2;
-        // SAFETY: the caller's promise: two more elements of every column, and of `a`, from each `depth` on.
-        unsafe {
-            let mut sum = [_mm512_loadu_pd(sums.as_ptr()), _mm512_loadu_pd(sums.as_ptr().add(8))];
-            for depth in (0..whole).step_by(2) {
-                if depth % 8 == 0 {
-                    fetch_ahead(columns, depth / 8, k / 8);
-                }
-                let two = |i: usize| _mm_loadu_pd(columns[i].add(depth));
-                let left = [0, 1].map(|j| _mm512_set1_pd(*a.offset((depth + j) as isize * step)));
-                for (half, sum) in sum.iter_mut().enumerate() {
-                    let [x, y]: [__m512d; 2] = std::array::from_fn(|r| {
-                        let at = 8 * half + r;
-                        let lanes = _mm512_insertf64x2::<1>(_mm512_castpd128_pd512(two(at)), two(at + 2));
-                        _mm512_insertf64x2::<3>(_mm512_insertf64x2::<2>(lanes, two(at + 4)), two(at + 6))
-                    });
-                    *sum = _mm512_fmadd_pd(left[0], _mm512_unpacklo_pd(x, y), *sum);
-                    *sum = _mm512_fmadd_pd(left[1], _mm512_unpackhi_pd(x, y), *sum);
-                }
-            }
-            _mm512_storeu_pd(sums.as_mut_ptr(), sum[0]);
-            _mm512_storeu_pd(sums.as_mut_ptr().add(8), sum[1]);
-        }
-        whole
     }
 
     /// Read from place `lanes - n` on: `n` lanes on, the rest off.

@@ -191,10 +191,13 @@ impl<T: Num, F: Fold<T>> Tile<'_, T, F> {
         let pitch = LANES as isize * step;
         for (lane, out) in self.lanes.chunks_exact_mut(self.width).enumerate().take(len) {
             let (x, rows) = (first.wrapping_offset(lane as isize * step), (len - lane).div_ceil(LANES));
+            let next =
+                if lane + 1 < LANES { x.wrapping_offset(step) } else { first.wrapping_offset(BLOCK as isize * step) };
             // SAFETY: the caller's promise; a lane is as long as a row.
             unsafe {
                 let bytes = pitch * size_of::<T>() as isize;
-                let done = (lanes.down)(x.cast(), bytes, rows, out.as_mut_ptr().cast(), out.len());
+                let to = out.as_mut_ptr().cast();
+                let done = (lanes.down)(x.cast(), bytes, rows, to, out.len(), next.cast());
                 for (column, out) in out.iter_mut().enumerate().skip(done) {
                     let at = |row: usize| *x.offset(row as isize * pitch + column as isize);
                     *out = (1..rows).fold(at(0), |acc, row| F::combine(acc, at(row)));

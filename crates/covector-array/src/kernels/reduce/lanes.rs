@@ -35,11 +35,12 @@ pub(super) struct Lanes {
     /// The lanes must be readable and four results writable.
     pub ends: unsafe fn(*const u8, *mut u8),
     /// Combines so many (at least 1) rows, a number of bytes apart, column by column into one row; the last number is that
-    /// of columns, of which as many are done as the result tells: all whole registers.
+    /// of columns, of which as many are done as the result tells: all whole registers. Then as many rows come next from the
+    /// address given last on, valid or not: they are asked for.
     ///
     /// # Safety
     /// The rows must be readable for that many columns and the result writable.
-    pub down: unsafe fn(*const u8, isize, usize, *mut u8, usize) -> usize,
+    pub down: unsafe fn(*const u8, isize, usize, *mut u8, usize, *const u8) -> usize,
 }
 
 impl Lanes {
@@ -63,6 +64,7 @@ mod x86 {
     use super::Lanes;
     use crate::DType;
     use crate::isa::{Isa, isa};
+    use crate::kernels::stream::prefetch;
 
     pub(super) fn lanes(dtype: DType, op: Reduction) -> Option<Lanes> {
         macro_rules! by_op {
@@ -147,6 +149,9 @@ mod x86 {
         combine!(combine, "avx512f", __m512, _mm512_add_ps _mm512_mul_ps _mm512_max_ps _mm512_min_ps,
             |a, m| _mm512_mask_mov_ps(m, _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a));
 
+        /// How many elements before its use a line is asked for: a page, at the end of which what the processor foresees ends, too.
+        const AHEAD: usize = 1024;
+
         /// Of sums and products: extremes take several instructions a step, which would wait for one another.
         pub(super) fn of(op: Reduction) -> Option<unsafe fn(*const u8, *mut u8)> {
             match op {
@@ -161,7 +166,11 @@ mod x86 {
             let x = x.cast::<f32>();
             // SAFETY: the caller's promise.
             let lanes = |block: usize| unsafe {
-                let row = |row: usize| _mm512_loadu_ps(x.add(block * BLOCK + row * LANES));
+                let row = |row: usize| {
+                    let at = x.add(block * BLOCK + row * LANES);
+                    prefetch(at.wrapping_add(AHEAD));
+                    _mm512_loadu_ps(at)
+                };
                 (1..BLOCK / LANES).fold(row(0), |acc, i| combine::<OP>(acc, row(i)))
             };
             let [a, b, c, d] = [lanes(0), lanes(1), lanes(2), lanes(3)];
@@ -241,6 +250,7 @@ mod x86 {
                     rows: usize,
                     out: *mut u8,
                     columns: usize,
+                    next: *const u8,
                 ) -> usize {
                     let mut done = 0;
                     let part = |done: usize| (x.cast::<$t>().wrapping_add(done), out.cast::<$t>().wrapping_add(done));
@@ -248,9 +258,10 @@ mod x86 {
                         ($registers:literal) => {
                             while columns - done >= $registers * $width {
                                 let (x, out) = part(done);
-                                // SAFETY: the caller's promise.
-                                unsafe { strip::<OP, $registers>(x, pitch, rows, out) };
                                 done += $registers * $width;
+                                let soon = if done < columns { part(done).0 } else { next.cast() };
+                                // SAFETY: the caller's promise.
+                                unsafe { strip::<OP, $registers>(x, pitch, rows, out, soon) };
                             }
                         };
                     }
@@ -260,7 +271,8 @@ mod x86 {
                     done
                 }
 
-                /// `REGISTERS` registers of columns, which stay there from the first row to the last.
+                /// `REGISTERS` registers of columns, which stay there from the first row to the last; each row of what comes
+                /// `soon` lies far from the one before, which the processor does not foresee.
                 #[inline]
                 #[target_feature(enable = $features)]
                 #[allow(clippy::needless_range_loop)] // unrolled: registers, not a collection
@@ -269,10 +281,15 @@ mod x86 {
                     pitch: isize,
                     rows: usize,
                     out: *mut $t,
+                    soon: *const $t,
                 ) {
                     // SAFETY: the caller's promise.
                     unsafe {
-                        let at = |row: usize, j: usize| $load(x.byte_offset(row as isize * pitch).add(j * $width));
+                        let at = |row: usize, j: usize| {
+                            let (offset, column) = (row as isize * pitch, j * $width);
+                            prefetch(soon.wrapping_byte_offset(offset).wrapping_add(column));
+                            $load(x.byte_offset(offset).add(column))
+                        };
                         let mut acc: [$vector; REGISTERS] = std::array::from_fn(|j| at(0, j));
                         for row in 1..rows {
                             for j in 0..REGISTERS {

@@ -1,0 +1,221 @@
+//! Where a large factor is streamed: the innermost loops of products of a few rows.
+//!
+//! As in [`super::tile`], each sum is one chain of fused multiply-adds along the depth, in order.
+
+use crate::isa::{Isa, isa};
+use crate::math::Real;
+
+/// Columns that [`Columns`] run down side by side.
+pub(in crate::kernels) const CHAINS: usize = 16;
+
+/// Continues the chains of contiguous columns times `a` (with its step), and returns how far along the depth it came.
+///
+/// # Safety
+/// The processor must have the instruction set; `a` and the columns must have as many elements as the depth given.
+pub(in crate::kernels) type Columns<T> =
+    unsafe fn(&[*const T; CHAINS], *const T, isize, usize, &mut [T; CHAINS]) -> usize;
+
+/// Rows that [`AddRows`] adds together: that many are read side by side.
+pub(super) const STEPS: usize = 8;
+
+/// Continues so many chains, the sums: adds rows, each times its number, in order, and asks for the rows that come next.
+///
+/// # Safety
+/// The processor must have the instruction set; the rows must be readable and the sums writable for so many elements. The rows
+/// that come next need not exist.
+pub(super) type AddRows<T> = unsafe fn(&[*const T; STEPS], &[T; STEPS], &[*const T; STEPS], *mut T, usize);
+
+/// Element types with loops for large factors.
+pub(in crate::kernels) trait Streamed: Real {
+    /// For the instruction set in use, if it has one.
+    fn columns() -> Option<Columns<Self>>;
+    /// For the instruction set in use.
+    fn add_rows() -> AddRows<Self>;
+}
+
+macro_rules! streamed {
+    ($($t:ident $columns:ident $avx512:ident $avx2:ident),*) => {$(
+        impl Streamed for $t {
+            fn columns() -> Option<Columns<$t>> {
+                match isa() {
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => Some(x86::$columns),
+                    _ => None,
+                }
+            }
+
+            fn add_rows() -> AddRows<$t> {
+                match isa() {
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => x86::$avx512,
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2 => x86::$avx2,
+                    _ => add_rows::<$t>,
+                }
+            }
+        }
+    )*};
+}
+streamed!(f32 columns_f32 rows_f32_512 rows_f32_256, f64 columns_f64 rows_f64_512 rows_f64_256);
+
+/// The rows in plain Rust.
+///
+/// # Safety
+/// As [`AddRows`].
+#[inline(always)]
+unsafe fn add_rows<T: Real>(
+    rows: &[*const T; STEPS],
+    numbers: &[T; STEPS],
+    _: &[*const T; STEPS],
+    sums: *mut T,
+    columns: usize,
+) {
+    // SAFETY: the caller's promise.
+    let (rows, sums) = unsafe {
+        (rows.map(|row| std::slice::from_raw_parts(row, columns)), std::slice::from_raw_parts_mut(sums, columns))
+    };
+    for (j, sum) in sums.iter_mut().enumerate() {
+        *sum = rows.iter().zip(numbers).fold(*sum, |sum, (row, &x)| x.mul_add(row[j], sum));
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::{CHAINS, STEPS};
+    use crate::kernels::stream::prefetch;
+
+    /// Asks for what comes `CHAINS` cache lines later, given how many `lines` of the columns are done: as many lines of one
+    /// column, of each in turn, as memory prefers; at the columns' `end`, of the columns that come next.
+    #[inline(always)]
+    fn fetch_ahead<T>(columns: &[*const T; CHAINS], lines: usize, end: usize) {
+        let (column, ahead) = (columns[lines % CHAINS], (lines / CHAINS + 1) * CHAINS);
+        let next_columns = columns[1].addr().wrapping_sub(columns[0].addr()).wrapping_mul(CHAINS);
+        let from = column.cast::<i8>().wrapping_add(if ahead < end { 64 * ahead } else { next_columns });
+        for line in 0..CHAINS {
+            prefetch(from.wrapping_add(64 * line));
+        }
+    }
+
+    /// Four steps at a time: column `4 l + r` comes to lane `l` of register `r`; turning 4 by 4 within the lanes makes a
+    /// register of each step.
+    ///
+    /// # Safety
+    /// As [`super::Columns`].
+    #[target_feature(enable = "avx512f,fma")]
+    pub(super) unsafe fn columns_f32(
+        columns: &[*const f32; CHAINS],
+        a: *const f32,
+        step: isize,
+        k: usize,
+        sums: &mut [f32; CHAINS],
+    ) -> usize {
+        let whole = k / 4 * 4;
+        // SAFETY: the caller's promise: four more elements of every column, and of `a`, from each `depth` on.
+        unsafe {
+            let mut sum = _mm512_loadu_ps(sums.as_ptr());
+            for depth in (0..whole).step_by(4) {
+                if depth % 16 == 0 {
+                    fetch_ahead(columns, depth / 16, k / 16);
+                }
+                let four = |i: usize| _mm_loadu_ps(columns[i].add(depth));
+                let mut x: [__m512; 4] = std::array::from_fn(|r| {
+                    let lanes = _mm512_insertf32x4::<1>(_mm512_castps128_ps512(four(r)), four(4 + r));
+                    _mm512_insertf32x4::<3>(_mm512_insertf32x4::<2>(lanes, four(8 + r)), four(12 + r))
+                });
+                let (lo, hi) = (_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
+                let (lo2, hi2) = (_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
+                let pairs = |a: __m512, b: __m512| {
+                    let (a, b) = (_mm512_castps_pd(a), _mm512_castps_pd(b));
+                    (_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)))
+                };
+                (x[0], x[1]) = pairs(lo, lo2);
+                (x[2], x[3]) = pairs(hi, hi2);
+                for (j, x) in x.into_iter().enumerate() {
+                    let left = _mm512_set1_ps(*a.offset((depth + j) as isize * step));
+                    sum = _mm512_fmadd_ps(left, x, sum);
+                }
+            }
+            _mm512_storeu_ps(sums.as_mut_ptr(), sum);
+        }
+        whole
+    }
+
+    /// Two steps at a time, in two registers of eight columns each: as [`columns_f32`].
+    ///
+    /// # Safety
+    /// As [`super::Columns`].
+    #[target_feature(enable = "avx512f,avx512dq,fma")]
+    pub(super) unsafe fn columns_f64(
+        columns: &[*const f64; CHAINS],
+        a: *const f64,
+        step: isize,
+        k: usize,
+        sums: &mut [f64; CHAINS],
+    ) -> usize {
+        let whole = k / 2 * 2;
+        // SAFETY: the caller's promise: two more elements of every column, and of `a`, from each `depth` on.
+        unsafe {
+            let mut sum = [_mm512_loadu_pd(sums.as_ptr()), _mm512_loadu_pd(sums.as_ptr().add(8))];
+            for depth in (0..whole).step_by(2) {
+                if depth % 8 == 0 {
+                    fetch_ahead(columns, depth / 8, k / 8);
+                }
+                let two = |i: usize| _mm_loadu_pd(columns[i].add(depth));
+                let left = [0, 1].map(|j| _mm512_set1_pd(*a.offset((depth + j) as isize * step)));
+                for (half, sum) in sum.iter_mut().enumerate() {
+                    let [x, y]: [__m512d; 2] = std::array::from_fn(|r| {
+                        let at = 8 * half + r;
+                        let lanes = _mm512_insertf64x2::<1>(_mm512_castpd128_pd512(two(at)), two(at + 2));
+                        _mm512_insertf64x2::<3>(_mm512_insertf64x2::<2>(lanes, two(at + 4)), two(at + 6))
+                    });
+                    *sum = _mm512_fmadd_pd(left[0], _mm512_unpacklo_pd(x, y), *sum);
+                    *sum = _mm512_fmadd_pd(left[1], _mm512_unpackhi_pd(x, y), *sum);
+                }
+            }
+            _mm512_storeu_pd(sums.as_mut_ptr(), sum[0]);
+            _mm512_storeu_pd(sums.as_mut_ptr().add(8), sum[1]);
+        }
+        whole
+    }
+
+    /// A line of columns at a time, and of the rows that come next: asked for one by one, they leave the processor
+    /// room to look ahead by itself as well.
+    macro_rules! rows {
+        ($($name:ident $features:literal $t:ident $lanes:literal $one:ident $fma:ident $load:ident $store:ident;)*) => {$(
+            /// # Safety
+            /// As [`super::AddRows`].
+            #[target_feature(enable = $features)]
+            pub(super) unsafe fn $name(
+                rows: &[*const $t; STEPS],
+                numbers: &[$t; STEPS],
+                soon: &[*const $t; STEPS],
+                sums: *mut $t,
+                columns: usize,
+            ) {
+                let whole = columns / $lanes * $lanes;
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let x = numbers.map(|x| $one(x));
+                    for at in (0..whole).step_by($lanes) {
+                        let mut sum = $load(sums.add(at));
+                        for i in 0..STEPS {
+                            prefetch(soon[i].wrapping_add(at));
+                            sum = $fma(x[i], $load(rows[i].add(at)), sum);
+                        }
+                        $store(sums.add(at), sum);
+                    }
+                    let rest = rows.map(|row| row.add(whole));
+                    super::add_rows(&rest, numbers, soon, sums.add(whole), columns - whole);
+                }
+            }
+        )*};
+    }
+    rows! {
+        rows_f32_512 "avx512f,fma" f32 16 _mm512_set1_ps _mm512_fmadd_ps _mm512_loadu_ps _mm512_storeu_ps;
+        rows_f64_512 "avx512f,fma" f64 8 _mm512_set1_pd _mm512_fmadd_pd _mm512_loadu_pd _mm512_storeu_pd;
+        rows_f32_256 "avx2,fma" f32 8 _mm256_set1_ps _mm256_fmadd_ps _mm256_loadu_ps _mm256_storeu_ps;
+        rows_f64_256 "avx2,fma" f64 4 _mm256_set1_pd _mm256_fmadd_pd _mm256_loadu_pd _mm256_storeu_pd;
+    }
+}
