@@ -40,6 +40,13 @@ pub fn describe() -> String {
     )
 }
 
+/// The processor of a description as the name of a file: figures are compared with those of the same.
+pub fn file_name(description: &str) -> String {
+    let processor = description.split("), ").next().unwrap_or_default().to_lowercase();
+    let words = processor.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-")
+}
+
 /// How many cores were busy over the next moment.
 pub fn load() -> f64 {
     let (start, before) = (Instant::now(), busy());
@@ -65,3 +72,14 @@ pub fn spent_by(process: u32) -> f64 {
 
 /// The kernel counts in hundredths of a second on every common Linux.
 const TICKS: f64 = 100.0;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_file_of_a_processor_has_its_name() {
+        let name = super::file_name("AMD EPYC (family 26, model 2), 2 cores, AVX-512, 24 GiB; Debian");
+        assert_eq!(name, "amd-epyc-family-26-model-2");
+        let name = super::file_name("Intel(R) Xeon(R) CPU @ 2.20GHz (family 6, model 79), 2 cores, AVX2");
+        assert_eq!(name, "intel-r-xeon-r-cpu-2-20ghz-family-6-model-79");
+    }
+}

@@ -28,7 +28,7 @@ pub const USAGE: &str = "usage: cargo xtask bench [--rows A,B] [--peers A,B] [--
   --wait     how long to wait, each time, for other work to end  (0)
   --setup    what bench/setup had as CARGO_TARGET_DIR            (the target folder)
   --python   one that has torch and jax                          (that of bench/setup)
-  --record   write bench/table.json and bench/TABLE.md
+  --record   write the table of this processor, bench/tables/*.json and .md
   --shakespeare  train a GPT on the text of a file instead, by covector, torch and torch-compile
   --steps    of that training                                    (2000)";
 
@@ -122,8 +122,9 @@ pub fn run(args: &[String]) -> Result<bool, String> {
         print!("{}", shakespeare::run(&launches, options.threads, options.repeats.unwrap_or(1))?);
         return Ok(true);
     }
-    let last = Table::read(&bench.join("table.json"));
     let mut table = Table { machine: machine::describe(), ..Table::default() };
+    let recorded = bench.join("tables").join(machine::file_name(&table.machine)).with_extension("json");
+    let last = Table::read(&recorded);
     table.commit = machine::said_by("git", &["-C", &root.display().to_string(), "describe", "--always", "--dirty"]);
     table.date = machine::said_by("date", &["-u", "+%F"]);
     table.floors = floors(&target, options.threads)?;
@@ -159,13 +160,13 @@ pub fn run(args: &[String]) -> Result<bool, String> {
     }
     if options.record {
         // Rows that were not measured now are compared with nothing.
-        let mut earlier = Table::read(&bench.join("table.json"));
+        let mut earlier = Table::read(&recorded);
         earlier.lines.retain(|name, _| table.lines.contains_key(name));
         let mut merged = last.updated(table);
         merged.set_floors(floor);
-        merged.write(&bench.join("table.json"))?;
+        merged.write(&recorded)?;
         let text = merged.markdown(&earlier);
-        std::fs::write(bench.join("TABLE.md"), text).map_err(|e| e.to_string())?;
+        std::fs::write(recorded.with_extension("md"), text).map_err(|e| e.to_string())?;
     }
     Ok(agree)
 }
