@@ -33,12 +33,22 @@ struct Cells {
     steps: SmallVec<[usize; 24]>,
     /// The inputs whose tiles come about one by one, each with its scratch.
     fetched: SmallVec<[(usize, *mut u8); 2]>,
+    /// The cells whose rows are all the same.
+    repeated: SmallVec<[usize; 4]>,
 }
 
 impl Cells {
     fn push(&mut self, at: *mut u8, step: usize) {
         self.at.push(at);
         self.steps.push(step);
+    }
+
+    /// Goes on by so many rows of so many bytes, without what is the same in all of them: of that the first row is read again,
+    /// which is in the first-level cache.
+    fn stay(&mut self, rows: isize, row: usize) {
+        for &cell in &self.repeated {
+            self.at[cell] = self.at[cell].wrapping_offset(-rows * row as isize);
+        }
     }
 
     /// Goes on to the next tile.
@@ -99,7 +109,7 @@ impl Job<'_> {
                 if at + 2 * rows > self.rows {
                     ahead.clear();
                 }
-                self.tile(at, rows, &cells.at, &mut ahead, &pace);
+                self.tile(at, rows, &mut cells, &mut ahead, &pace);
                 cells.advance();
                 ahead.advance();
             }
@@ -136,6 +146,9 @@ impl Job<'_> {
             match reader.pitch() {
                 Some(pitch) => {
                     let first = reader.fetch(tile.start..tile.start, slot, slot);
+                    if pitch == 0 && !narrow {
+                        cells.repeated.push(cells.at.len());
+                    }
                     cells.push(first.cast_mut(), tile.len() * pitch);
                 }
                 None => {
@@ -217,7 +230,7 @@ impl Job<'_> {
         pace
     }
 
-    fn tile(&self, start: usize, rows: usize, cells: &[*mut u8], ahead: &mut Ahead, pace: &[usize]) {
+    fn tile(&self, start: usize, rows: usize, cells: &mut Cells, ahead: &mut Ahead, pace: &[usize]) {
         let chain = self.chain;
         let length = |narrow: bool| if narrow { rows } else { rows * chain.row };
         let mut stretches = self.native.map_or(&[][..], |_| &chain.stretches).iter().enumerate().peekable();
@@ -231,8 +244,8 @@ impl Job<'_> {
                 continue;
             }
             at += 1;
-            let [x, y, z] = call.operands.map(|i| cells[usize::from(i)].cast_const());
-            let (out, n) = (cells[usize::from(call.result)], length(call.reads_narrow));
+            let [x, y, z] = call.operands.map(|i| cells.at[usize::from(i)].cast_const());
+            let (out, n) = (cells.at[usize::from(call.result)], length(call.reads_narrow));
             // SAFETY: dtypes were checked; operands are whole tiles, written before (links stand after those they read) and
             // kept (a register is free after its last use, an input that is overwritten too early was copied); the result is
             // no operand's; tiles of the targets are disjoint between pieces.
@@ -266,7 +279,7 @@ impl Job<'_> {
                 }
             }
         }
-        let outputs = &cells[chain.registers + self.readers.len()..];
+        let outputs = &cells.at[chain.registers + self.readers.len()..];
         for i in (0..outputs.len()).filter(|&i| self.streamed[i]) {
             let width = chain.output(i).dtype.size();
             // SAFETY: this tile of the target is nobody else's, and the scratch holds as many bytes. Both begin at lines.
@@ -288,7 +301,7 @@ impl Job<'_> {
     ///
     /// # Safety
     /// Operands must be whole tiles that were written before, results no part of what another thread reads.
-    unsafe fn stretch(&self, number: usize, cells: &[*mut u8], rows: usize, ahead: &mut Ahead, lines: usize) {
+    unsafe fn stretch(&self, number: usize, cells: &mut Cells, rows: usize, ahead: &mut Ahead, lines: usize) {
         let Some(native) = self.native else { return };
         let stretch = &self.chain.stretches[number];
         let (width, row) = (stretch.dtype.size(), self.chain.row);
@@ -300,15 +313,21 @@ impl Job<'_> {
                 ahead.fetch_lines(lines);
                 let until = (at + span).min(end);
                 // SAFETY: the caller's promise; the code was written for the instruction set in use, and runs are whole vectors.
-                unsafe { native.run(number, cells, at..until, i * width) };
+                unsafe { native.run(number, &cells.at, at..until, i * width) };
                 at = until;
             }
             for sum in &stretch.sums {
-                let [lanes, result] = [sum.lanes, sum.result].map(|cell| cells[usize::from(cell)]);
+                let [lanes, result] = [sum.lanes, sum.result].map(|cell| cells.at[usize::from(cell)]);
                 // SAFETY: the code has written the lanes of every block; the result has an element for each row.
                 unsafe { fold_lanes(Reduction::Sum, stretch.dtype)(lanes, row / stretch.block, result.add(i * width)) };
             }
             i += 1;
+            if stretch.by_rows {
+                cells.stay(1, run);
+            }
+        }
+        if stretch.by_rows {
+            cells.stay(-(i as isize), run);
         }
     }
 }
