@@ -284,7 +284,7 @@ mod tests {
                         (30, 240),
                     ] {
                         let chains = [chain(true, row), chain(false, row)];
-                        for _ in 0..4 {
+                        for round in 0..4 {
                             let results = chains.each_ref().map(|chain| {
                                 let shape = crate::Shape::from([rows, row]);
                                 let fresh = |k: usize| {
@@ -293,14 +293,17 @@ mod tests {
                                         o.iter_mut().enumerate().for_each(|(i, v)| *v = number(i))
                                     })
                                 };
-                                // Nobody else holds the inputs: one is overwritten by the result.
-                                let inputs = [fresh(0), fresh(1)].into_iter().collect();
+                                let once = |x: crate::Array| x.slice(&[0, 0], &[1, row], &[1, 1]).broadcast_to(&shape);
+                                // Nobody else holds the inputs: one is overwritten by the result. In two rounds the rows of
+                                // the other are all the same.
+                                let other = if round % 2 == 0 { fresh(1) } else { once(fresh(1)) };
+                                let inputs = [fresh(0), other].into_iter().collect();
                                 let narrow = crate::Shape::from([rows]);
                                 let results =
                                     crate::kernels::run_chain(chain, inputs, rows, &[&shape, &narrow, &narrow]);
                                 results.iter().map(crate::Array::to_bytes).collect::<Vec<_>>()
                             });
-                            assert_eq!(results[0], results[1], "{rows} x {row}");
+                            assert_eq!(results[0], results[1], "{rows} x {row}, round {round}");
                         }
                     }
                 }
