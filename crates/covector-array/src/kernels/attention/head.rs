@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::rows::{Copy, Divide, Multiply, Turn, fetch_ahead};
+use super::rows::{Copy, Divide, Multiply, Turn, ask_for_rows};
 use super::weights::{Slopes, Weights};
 use super::{Job, Mask, Matrix};
 use crate::isa::dispatch;
@@ -79,7 +79,7 @@ impl<T: Tiled> Job<T> {
         let (scores, sums) = (start::<T>(&scratch.weights), start::<T>(&scratch.sums));
         for strip in threads::chunks(queries.len(), self.kernel.tall) {
             let strip = queries.start + strip.start..queries.start + strip.end;
-            fetch_ahead(out, strip.clone(), self.e);
+            ask_for_rows(out, strip.clone(), self.e);
             let seen = self.seen(mask, strip.clone());
             let wide = seen.next_multiple_of(LANES);
             self.scaled(q, strip.clone(), start(&scratch.queries));
@@ -123,7 +123,7 @@ impl<T: Tiled> Job<T> {
             self.scaled(q, block.clone(), queries);
             for strip in block.clone().step_by(tall) {
                 let strip = strip..block.end.min(strip + tall);
-                fetch_ahead(dq, strip.clone(), self.d);
+                ask_for_rows(dq, strip.clone(), self.d);
                 let (row, seen) = (strip.start - block.start, self.limit(strip.end));
                 let width = seen.next_multiple_of(LANES);
                 let at = |x: *mut T, pitch: usize| x.wrapping_add(row * pitch);
@@ -153,8 +153,8 @@ impl<T: Tiled> Job<T> {
                 };
                 let fresh = key >= begun;
                 if fresh {
-                    fetch_ahead(dv, key + tall..key + 2 * tall, self.e);
-                    fetch_ahead(dk, key + tall..key + 2 * tall, self.d);
+                    ask_for_rows(dv, key + tall..key + 2 * tall, self.e);
+                    ask_for_rows(dk, key + tall..key + 2 * tall, self.d);
                 }
                 self.product(left(weights), right(means, self.e), dv.at(key, 0), dv.rows, [rows, self.e, depth], fresh);
                 self.product(
@@ -230,8 +230,8 @@ impl<T: Tiled> Job<T> {
             let left = a.0.wrapping_offset(row as isize * a.1);
             for key in (0..seen).step_by(CHAINS) {
                 if row == 0 {
-                    fetch_ahead(k, key + CHAINS..(key + 2 * CHAINS).min(seen), self.d);
-                    fetch_ahead(v, key..(key + CHAINS).min(seen), self.e);
+                    ask_for_rows(k, key + CHAINS..(key + 2 * CHAINS).min(seen), self.d);
+                    ask_for_rows(v, key..(key + CHAINS).min(seen), self.e);
                 }
                 // A short group repeats its last key.
                 let keys: [*const T; CHAINS] = std::array::from_fn(|i| k.at((key + i).min(seen - 1), 0).cast_const());

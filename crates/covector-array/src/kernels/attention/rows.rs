@@ -18,7 +18,7 @@ const AHEAD: usize = 32;
 
 /// Asks for the lines of rows that will be read or written soon; they may lie outside.
 #[inline(always)]
-pub(super) fn fetch_ahead<T>(x: Matrix<T>, rows: Range<usize>, columns: usize) {
+pub(super) fn ask_for_rows<T>(x: Matrix<T>, rows: Range<usize>, columns: usize) {
     rows.for_each(|row| ask_for(x.at(row, 0), columns));
 }
 
@@ -41,7 +41,7 @@ impl<T: Tiled> Work for Copy<T> {
             unsafe {
                 let to = std::slice::from_raw_parts_mut(self.to.add(i * self.columns), self.columns);
                 if self.x.columns == 1 {
-                    fetch_ahead(self.x, row + AHEAD..row + AHEAD + 1, self.columns);
+                    ask_for_rows(self.x, row + AHEAD..row + AHEAD + 1, self.columns);
                     let from = std::slice::from_raw_parts(self.x.at(row, 0), self.columns);
                     for j in 0..to.len() {
                         to[j] = from[j] * by;
@@ -125,7 +125,7 @@ impl<T: Tiled> Turn<T> {
         let (rows, columns) = (self.rows / side * side, self.columns / side * side);
         let [step, pitch] = [self.x.rows, self.wide as isize].map(|n| n * size_of::<T>() as isize);
         for row in (0..rows).step_by(side) {
-            fetch_ahead(self.x, row + AHEAD..row + AHEAD + side, self.columns);
+            ask_for_rows(self.x, row + AHEAD..row + AHEAD + side, self.columns);
             for column in (0..columns).step_by(side) {
                 // SAFETY: squares of the operand and of the scratch memory, and the instructions were asked for.
                 unsafe { turn(self.x.at(row, column).cast(), step, self.at(row, column).cast(), pitch) };

@@ -89,7 +89,7 @@ mod x86 {
     /// Asks for what comes `CHAINS` cache lines later, given how many `lines` of the columns are done: as many lines of one
     /// column, of each in turn, as memory prefers; at the columns' `end`, of the columns that come next.
     #[inline(always)]
-    fn fetch_ahead<T>(columns: &[*const T; CHAINS], lines: usize, end: usize) {
+    fn ask_for_columns<T>(columns: &[*const T; CHAINS], lines: usize, end: usize) {
         let (column, ahead) = (columns[lines % CHAINS], (lines / CHAINS + 1) * CHAINS);
         let next_columns = columns[1].addr().wrapping_sub(columns[0].addr()).wrapping_mul(CHAINS);
         let from = column.cast::<i8>().wrapping_add(if ahead < end { 64 * ahead } else { next_columns });
@@ -117,7 +117,7 @@ mod x86 {
             let mut sum = _mm512_loadu_ps(sums.as_ptr());
             for depth in (0..whole).step_by(4) {
                 if depth % 16 == 0 {
-                    fetch_ahead(columns, depth / 16, k / 16);
+                    ask_for_columns(columns, depth / 16, k / 16);
                 }
                 let four = |i: usize| _mm_loadu_ps(columns[i].add(depth));
                 let mut x: [__m512; 4] = std::array::from_fn(|r| {
@@ -160,7 +160,7 @@ mod x86 {
             let mut sum = [_mm512_loadu_pd(sums.as_ptr()), _mm512_loadu_pd(sums.as_ptr().add(8))];
             for depth in (0..whole).step_by(2) {
                 if depth % 8 == 0 {
-                    fetch_ahead(columns, depth / 8, k / 8);
+                    ask_for_columns(columns, depth / 8, k / 8);
                 }
                 let two = |i: usize| _mm_loadu_pd(columns[i].add(depth));
                 let left = [0, 1].map(|j| _mm512_set1_pd(*a.offset((depth + j) as isize * step)));
