@@ -2,6 +2,9 @@
 //!
 //! Each element of the result is one chain of fused multiply-adds along the shared axis, in order, from zero: the bits do not
 //! depend on the instruction set, on how the work is cut, or on the layout of the factors.
+//!
+//! What a tile asks for ahead is a few lines, mostly in the second-level cache by then, so it is asked into the first;
+//! whoever streams memory asks into the second ([`prefetch`](crate::kernels::stream::prefetch)).
 
 use super::streamed::Streamed;
 use crate::isa::{Isa, isa};
