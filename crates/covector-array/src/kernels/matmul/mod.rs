@@ -4,7 +4,7 @@
 //! depend neither on the number of threads nor on the instruction set, the layout or the sizes of the other axes, and a
 //! product of one row has the bits of that row in a product of many.
 //!
-//! The right factor is copied into panels as wide as a register tile ([`right`]) unless it is read too seldom to pay for
+//! The right factor is copied into panels as wide as a register tile ([`panels`]) unless it is read too seldom to pay for
 //! that; the left factor is read where it lies. Work is cut by rows, then by columns ([`tile`]: the innermost loops;
 //! [`thin`] and [`streamed`]: products of a few rows, which stream the right factor once).
 
