@@ -102,12 +102,20 @@ impl Error {
     }
 
     /// Names the op, its operands and the line, where they are not yet named.
-    pub fn located(mut self, op: &str, site: impl Into<Line>, operands: impl FnOnce(&mut Vec<Described>)) -> Self {
+    pub fn located(self, op: &str, site: impl Into<Line>, operands: impl FnOnce(&mut Vec<Described>)) -> Self {
+        let mut operands = Some(operands);
+        self.located_at(op, site.into(), &mut |all| operands.take().into_iter().for_each(|operands| operands(all)))
+    }
+
+    /// [`located`](Self::located), once for all that may describe operands.
+    #[cold]
+    #[inline(never)]
+    fn located_at(mut self, op: &str, site: Line, operands: &mut dyn FnMut(&mut Vec<Described>)) -> Self {
         if self.0.op.is_none() {
             self.0.op = Some(op.to_owned());
             operands(&mut self.0.operands);
         }
-        self.0.site.get_or_insert_with(|| site.into());
+        self.0.site.get_or_insert(site);
         self
     }
 

@@ -8,8 +8,8 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Result;
-use crate::labels::{self, Described};
+use crate::labels::{self, Clash, Described};
+use crate::{Error, Result};
 
 /// The op a user called and the line that called it.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +140,7 @@ pub(crate) fn within<R>(site: Option<Site>, body: impl FnOnce() -> R) -> R {
 pub(crate) fn call<R>(
     op: &'static str,
     location: &'static Location<'static>,
-    operands: impl FnOnce(&mut Vec<Described>),
+    operands: impl Fn(&mut Vec<Described>),
     body: impl FnOnce() -> Result<R>,
 ) -> Result<R> {
     if CURRENT.get().is_some() {
@@ -148,14 +148,26 @@ pub(crate) fn call<R>(
     }
     let site = Site::new(op, location);
     let result = within(Some(site), body);
-    match labels::waiting(site) {
-        None => result.map_err(|e| e.located(op, location, operands)),
-        Some(clash) => {
-            let mut all = Vec::new();
-            operands(&mut all);
-            Err(clash.error(&all).located(op, location, |described| *described = all))
-        }
+    let clash = labels::waiting(site);
+    if clash.is_none() && result.is_ok() {
+        return result;
     }
+    Err(failed(clash, result.err(), &site, &operands))
+}
+
+/// What an op's caller is told of labels that clash, or else of its error. Once for all ops, each of which has a `call` of its own.
+#[cold]
+#[inline(never)]
+fn failed(
+    clash: Option<Box<Clash>>,
+    error: Option<Error>,
+    site: &Site,
+    operands: &dyn Fn(&mut Vec<Described>),
+) -> Error {
+    let mut all = Vec::new();
+    operands(&mut all);
+    let error = clash.map(|clash| clash.error(&all)).or(error).expect("something failed");
+    error.located(site.op, site.location, |described| *described = all)
 }
 
 /// Runs `body` with `site` as the current one unless an outer op has set its own.

@@ -16,7 +16,7 @@ thread_local! {
     static CLASHED: Cell<bool> = const { Cell::new(false) };
     /// The first clash in an op's body, with the number of its call. The body goes on, so that composites need not expect
     /// clashes; the op reports it.
-    static WAITING: RefCell<Option<(u64, Clash)>> = const { RefCell::new(None) };
+    static WAITING: RefCell<Option<(u64, Box<Clash>)>> = const { RefCell::new(None) };
 }
 
 /// Runs `body` with or without labels being inferred.
@@ -67,7 +67,7 @@ fn joined(inputs: &[Tensor], out: &Spec, by: &'static str, say: impl FnOnce(&mut
             WAITING.with_borrow_mut(|waiting| {
                 let stale = waiting.as_ref().is_none_or(|(call, _)| *call != site.call);
                 if stale {
-                    *waiting = Some((site.call, clash));
+                    *waiting = Some((site.call, Box::new(clash)));
                 }
             });
             CLASHED.set(true);
@@ -78,12 +78,12 @@ fn joined(inputs: &[Tensor], out: &Spec, by: &'static str, say: impl FnOnce(&mut
 
 /// The clash that was found in the body of this call.
 #[inline]
-pub(crate) fn waiting(site: Site) -> Option<Clash> {
+pub(crate) fn waiting(site: Site) -> Option<Box<Clash>> {
     if CLASHED.get() { taken(site) } else { None }
 }
 
 #[cold]
-fn taken(site: Site) -> Option<Clash> {
+fn taken(site: Site) -> Option<Box<Clash>> {
     CLASHED.set(false);
     // One that an op left behind when its body panicked is nobody's.
     WAITING.take().filter(|(call, _)| *call == site.call).map(|(_, clash)| clash)

@@ -18,6 +18,7 @@ use smallvec::SmallVec;
 
 use crate::{Result, Spec};
 
+pub(crate) use flow::Clash;
 pub use flow::Flow;
 pub(crate) use infer::{following, inferred, meet, waiting};
 pub use label::Label;

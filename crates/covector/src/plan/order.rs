@@ -25,7 +25,7 @@ pub(super) fn in_order(list: &Listing, steps: Vec<Step>, given: &dyn Fn(usize) -
     }
     assert_eq!(order.len(), steps.len(), "steps wait for one another: please report this");
     let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
-    order.into_iter().filter_map(|s| steps[s].take()).collect()
+    order.into_iter().map(|s| steps[s].take().expect("each comes once")).collect()
 }
 
 /// A step by its place in the listing.

@@ -88,12 +88,14 @@ impl Plan {
             pause(i);
             pass(list, &all, group, guests, &again.shown, keep)
         };
-        let mut steps: Vec<Step> = groups.filter_map(passed).collect();
         // What is neither kept nor read has a twin that stands for it.
         let mut used = keep.to_vec();
         list.operands.iter().flatten().for_each(|&x| used[x as usize] = true);
         let alone = (0..n).filter(|&i| !list.is_leaf(i) && used[i] && again.stands_alone(&all, i));
         let turned = turned(list, keep);
+        // Steps are large: a list that outgrows its room several times leaves holes of hundreds of kilobytes.
+        let mut steps: Vec<Step> = Vec::with_capacity(groups.clone().count() + alone.clone().count());
+        steps.extend(groups.filter_map(passed));
         steps.extend(alone.map(|i| Step { turned: turned[i], ..single(list, i, keep[i]) }));
         Plan::in_order(list, steps, given)
     }

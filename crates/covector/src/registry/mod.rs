@@ -111,7 +111,7 @@ pub fn find(name: &str) -> Option<&'static OpDef> {
 pub fn enter<R>(
     op: &'static OpDef,
     site: &'static Location<'static>,
-    operands: impl FnOnce(&mut Vec<Described>),
+    operands: impl Fn(&mut Vec<Described>),
     body: impl FnOnce() -> Result<R>,
 ) -> Result<R> {
     site::call(op.name, site, operands, body)
