@@ -3,7 +3,7 @@
 mod common;
 
 use common::{elements, layouts, same_everywhere, values};
-use covector_array::kernels::{Inputs, Kernel, TILE, cast, map};
+use covector_array::kernels::{Function, Inputs, Kernel, TILE, cast, map};
 use covector_array::math::{Int, Num, Real};
 use covector_array::{Array, DType, Element, Shape, bf16, f16};
 use smallvec::smallvec;
@@ -171,6 +171,47 @@ fn the_functions_of_f32_have_the_same_bits_with_any_instructions() {
     }
     check!(exp exp2 expm1 ln log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh cbrt erf erfc
         sqrt floor ceil round trunc);
+}
+
+/// Where there is AVX-512, these loops are written by hand: over every `SWEEP`-th f32, and for every length of the last vector.
+#[test]
+fn loops_written_by_hand_have_the_bits_of_the_compilers() {
+    let step = std::env::var("SWEEP").ok().and_then(|s| s.parse().ok()).unwrap_or(1009);
+    macro_rules! check {
+        ($($f:ident $function:ident $e:expr),* $(,)?) => {$({
+            #[inline(always)]
+            fn $f(x: f32) -> f32 {
+                $e(x)
+            }
+            fn plain(d: DType) -> Option<Kernel> {
+                (d == DType::F32).then(|| Kernel::unary($f))
+            }
+            fn by_hand(d: DType) -> Option<Kernel> {
+                plain(d).map(|kernel| kernel.known_to_be(Function::$function))
+            }
+            let compare = |x: Array| {
+                let [plain, by_hand] = [plain, by_hand].map(|k| map(k, DType::F32, smallvec![x.clone()]).to_vec::<f32>());
+                for (i, (a, b)) in plain.into_iter().zip(by_hand).enumerate() {
+                    let same = a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
+                    assert!(same, "{}({:e}): {a:e} and {b:e}", stringify!($f), x.to_vec::<f32>()[i]);
+                }
+            };
+            for first in (0..1u64 << 32).step_by(step << 20) {
+                let bits = (first..1 << 32).step_by(step).take(1 << 20);
+                compare(Array::from_slice(&bits.clone().map(|b| f32::from_bits(b as u32)).collect::<Vec<_>>(), [bits.count()]));
+            }
+            for n in 0..70 {
+                compare(Array::from_slice(&(0..n).map(|i| 0.1 * i as f32 - 2.0).collect::<Vec<_>>(), [n]));
+            }
+        })*};
+    }
+    check!(
+        exp Exp Real::exp,
+        ln Log Real::ln,
+        log1p Log1p Real::log1p,
+        tanh Tanh Real::tanh,
+        sigmoid Sigmoid |x: f32| 1.0 / (1.0 + Real::exp(-x)),
+    );
 }
 
 #[test]

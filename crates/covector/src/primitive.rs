@@ -112,6 +112,8 @@ pub enum Fused<'a> {
     Repeat,
     /// They are the same elements in the same order.
     Same,
+    /// It has no operands, and is one number everywhere.
+    Number,
 }
 
 /// A primitive's derivative.

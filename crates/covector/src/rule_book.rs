@@ -332,6 +332,7 @@ macro_rules! elementwise {
         $name:ident($($arg:ident),+) = $y:ident {
             $family:ident: $kernel:expr;
             $(arithmetic: $arithmetic:ident;)?
+            $(vectors: $vectors:ident;)?
             $(complex: $complex:expr;)?
             $(complex_as: $complex_as:path;)?
             derivative: $derivative:tt;
@@ -349,7 +350,7 @@ macro_rules! elementwise {
                     name: elementwise!(@name $name),
                     domain: elementwise!(@domain $family),
                     predicate: elementwise!(@predicate $family),
-                    kernel: elementwise!(@kernels ($($arg),+) [$($complex)?] $family $kernel),
+                    kernel: elementwise!(@vectors [$($vectors)?] elementwise!(@kernels ($($arg),+) [$($complex)?] $family $kernel)),
                     arithmetic: elementwise!(@arithmetic $($arithmetic)?),
                     scalar: elementwise!(@scalar $family ($($arg),+) $kernel),
                     partials: elementwise!(@partials ($($arg),+) $y $derivative),
@@ -401,6 +402,10 @@ macro_rules! elementwise {
     };
     (@complex_partials $args:tt $y:ident) => { None };
     (@complex_partials $args:tt $y:ident [$($p:expr),+]) => { Some(&[$( elementwise!(@partial $args $y $p, Tensor) ),+]) };
+    (@vectors [] $kernel:expr) => { $kernel };
+    (@vectors [$function:ident] $kernel:expr) => {
+        |dtype| $kernel(dtype).map(|kernel: Kernel| kernel.known_to_be(Function::$function))
+    };
     (@arithmetic) => { None };
     (@arithmetic $op:ident) => { Some(Arithmetic::$op) };
     (@complex_as) => { None };

@@ -3,6 +3,7 @@
 //! A loop works on short contiguous runs behind untyped pointers, so one type serves every dtype, calling it costs a
 //! jump, and several can be chained over buffers that stay in the first-level cache.
 
+use super::vectors::Function;
 use crate::isa::{Isa, isa};
 use crate::{DType, Element};
 
@@ -65,6 +66,8 @@ pub struct Kernel {
     arity: u8,
     output: DType,
     arithmetic: Option<Arithmetic>,
+    /// The loop for AVX-512, if there is a better one than the compiler's.
+    vectors: Option<Loop>,
 }
 
 impl Kernel {
@@ -120,7 +123,7 @@ impl Kernel {
     const fn new(loops: &'static Loops, operands: &[DType], output: DType) -> Kernel {
         let mut inputs = [output; 3];
         inputs.split_at_mut(operands.len()).0.copy_from_slice(operands);
-        Kernel { loops, spread: None, inputs, arity: operands.len() as u8, output, arithmetic: None }
+        Kernel { loops, spread: None, inputs, arity: operands.len() as u8, output, arithmetic: None, vectors: None }
     }
 
     /// The same kernel, known to do this (on floats as IEEE 754 says), so that it can run in registers with others.
@@ -131,6 +134,12 @@ impl Kernel {
         let fits = arithmetic.operands() == self.inputs().len() && self.inputs().iter().all(|&d| d == self.output);
         assert!(fits, "a kernel that does {arithmetic:?}");
         Kernel { arithmetic: Some(arithmetic), ..self }
+    }
+
+    /// The same kernel, known to compute this function: there is a loop for AVX-512 if it does so in f32.
+    pub fn known_to_be(self, function: Function) -> Kernel {
+        let single = self.inputs() == [DType::F32] && self.output == DType::F32;
+        Kernel { vectors: function.vectors().filter(|_| single), ..self }
     }
 
     /// What it is known to do.
@@ -157,7 +166,10 @@ impl Kernel {
     /// The loop for the instruction set in use.
     #[inline]
     pub(crate) fn compiled(&self) -> Loop {
-        self.loops[isa() as usize - Isa::Portable as usize]
+        match (self.vectors, isa()) {
+            (Some(vectors), Isa::Avx512) => vectors,
+            (_, isa) => self.loops[isa as usize - Isa::Portable as usize],
+        }
     }
 
     /// True if there is a loop for a single element in the place of an operand.

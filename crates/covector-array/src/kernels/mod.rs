@@ -27,6 +27,7 @@ mod sort;
 mod square;
 mod stream;
 mod strided;
+mod vectors;
 mod windows;
 
 pub use attention::{Attention, thirds};
@@ -48,6 +49,7 @@ pub use random::{iota, philox, random_bits};
 pub use reduce::{Reduction, arg_reduce, reduce};
 pub use scan::scan;
 pub use sort::{argsort, searchsorted};
+pub use vectors::Function;
 pub use windows::overlap_add;
 
 /// True if the array is one element again and again.

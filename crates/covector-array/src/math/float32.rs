@@ -13,14 +13,26 @@ impl Num for f32 {
 }
 
 /// 1.5 * 2^23: adding it to a small number rounds that to an integer, found in the low bits of the sum.
-const MAGIC: f32 = 12582912.0;
-const LN2_HI: f32 = 0.693_359_4;
-const LN2_LO: f32 = -2.121_944_4e-4;
+pub(super) const MAGIC: f32 = 12582912.0;
+pub(super) use std::f32::consts::LOG2_E;
+pub(super) const LN2_HI: f32 = 0.693_359_4;
+pub(super) const LN2_LO: f32 = -2.121_944_4e-4;
+
+/// `(e^r - 1 - r) / r²` for |r| <= ln(2) / 2.
+pub(super) const EXP: [f32; 5] = [0.5, 0.16666485, 0.04166554, 0.008372579, 0.0014034946];
+/// `(ln(1 + f) - f + f²/2) / f³` between the roots of one half and of two.
+pub(super) const LN: [f32; 9] =
+    [0.33333313, -0.2500007, 0.20002098, -0.16664857, 0.14217815, -0.12456438, 0.119462125, -0.114136584, 0.063241825];
+/// `(tanh(x) / x - 1) / x²` as a function of x², for magnitudes below this.
+pub(super) const TANH_SMALLER: [f32; 5] = [-0.3333328, 0.13331392, -0.05373456, 0.020619594, -0.005680672];
+pub(super) const TANH_SMALL: f32 = 0.625;
+/// Twice a number whose tanh rounds to 1.
+pub(super) const TANH_LARGEST: f32 = 20.0;
 
 /// `x = n ln 2 + r`: (n as a sum with MAGIC, r), for |x| <= 110.
 #[inline(always)]
 fn split(x: f32) -> (f32, f32) {
-    let t = x.mul_add(std::f32::consts::LOG2_E, MAGIC);
+    let t = x.mul_add(LOG2_E, MAGIC);
     let n = t - MAGIC;
     (t, n.mul_add(-LN2_LO, n.mul_add(-LN2_HI, x)))
 }
@@ -34,8 +46,7 @@ fn power_of_two(t: f32, add: i32) -> f32 {
 /// `e^r` for |r| <= ln(2) / 2.
 #[inline(always)]
 fn exp_reduced(r: f32) -> f32 {
-    let q = poly!(r; 0.5, 0.16666485, 0.04166554, 0.008372579, 0.0014034946);
-    (r * r).mul_add(q, r) + 1.0
+    (r * r).mul_add(poly!(r; EXP[0], EXP[1], EXP[2], EXP[3], EXP[4]), r) + 1.0
 }
 
 /// `e^x` where the result is normal.
@@ -58,8 +69,10 @@ fn flip(value: f32, x: f32) -> f32 {
     f32::from_bits(value.to_bits() ^ (x.to_bits() & 0x8000_0000))
 }
 
-/// The bits of the square root of one half.
-const SQRT_HALF: i32 = 0x3f35_04f3;
+/// The bits of the square root of one half, and of two.
+pub(super) const SQRT_HALF: i32 = 0x3f35_04f3;
+#[cfg(target_arch = "x86_64")]
+pub(super) const SQRT_TWO: u32 = 0x3fb5_04f3;
 
 /// The bits of `x` less those of the root of one half: above the mantissa stands the `e` of `x = 2^e (1 + f)`, where
 /// 1 + f lies between the roots of one half and of two.
@@ -71,9 +84,7 @@ fn from_sqrt_half(x: f32) -> i32 {
 /// `ln(2^e (1 + f))`.
 #[inline(always)]
 fn ln_reduced(e: f32, f: f32) -> f32 {
-    let p = poly!(f;
-        0.33333313, -0.2500007, 0.20002098, -0.16664857, 0.14217815, -0.12456438, 0.119462125, -0.114136584,
-        0.063241825);
+    let p = poly!(f; LN[0], LN[1], LN[2], LN[3], LN[4], LN[5], LN[6], LN[7], LN[8]);
     let z = f * f;
     let low = e.mul_add(LN2_LO, (f * z).mul_add(p, -0.5 * z));
     e.mul_add(LN2_HI, f + low)
@@ -193,10 +204,10 @@ impl Real for f32 {
     #[inline(always)]
     fn tanh(self) -> Self {
         let (a, z) = (self.abs(), self * self);
-        let p = poly!(z; -0.3333328, 0.13331392, -0.05373456, 0.020619594, -0.005680672);
-        let small = (a * z).mul_add(p, a);
-        let large = 1.0 - 2.0 / (exp_normal(hold(a + a, 0.0, 20.0)) + 1.0);
-        (if a < 0.625 { small } else { large }).copysign(self)
+        let c = TANH_SMALLER;
+        let small = (a * z).mul_add(poly!(z; c[0], c[1], c[2], c[3], c[4]), a);
+        let large = 1.0 - 2.0 / (exp_normal(hold(a + a, 0.0, TANH_LARGEST)) + 1.0);
+        (if a < TANH_SMALL { small } else { large }).copysign(self)
     }
 
     #[inline(always)]

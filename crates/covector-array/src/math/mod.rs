@@ -4,6 +4,8 @@
 //! functions are branch-free and fused (`mul_add`), with their largest error stated and tested; f64 follows the platform's C
 //! library.
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
 pub mod complex;
 mod float32;
 mod float64;

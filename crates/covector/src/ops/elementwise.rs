@@ -6,7 +6,8 @@
 //! in parentheses, why it is zero), and the samples it is tested on.
 //!
 //! `arithmetic` names what the kernel does where a processor has an instruction for it: such ops run in registers with their
-//! neighbours, and the cheap ones are computed again rather than read.
+//! neighbours, and the cheap ones are computed again rather than read. `vectors` names the function for which there is a loop written
+//! by hand for AVX-512, with the same bits.
 //!
 //! What takes complex numbers says so in one more line: `complex`, the kernel on c128 (c64 is computed in it and rounded once), or
 //! `complex_as`, a function made of other ops. A derivative serves complex operands as it stands: both modes know what to
@@ -15,7 +16,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
-use covector_array::kernels::{Arithmetic, Kernel};
+use covector_array::kernels::{Arithmetic, Function, Kernel};
 use covector_array::math::complex::{self, Narrow};
 use covector_array::math::{Int, Num, Real};
 use covector_array::{DType, bf16, c64, c128, f16};
@@ -379,6 +380,7 @@ elementwise! {
     /// Source: NumPy's `exp`.
     exp(x) = y {
         real: Real::exp(x);
+        vectors: Exp;
         complex: complex::exp(x);
         derivative: [y.clone()];
         samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
@@ -426,6 +428,7 @@ elementwise! {
     /// Source: NumPy's `log`.
     log(x) = y {
         real: Real::ln(x);
+        vectors: Log;
         complex: complex::log(x);
         derivative: [1.0 / x];
         samples: [(positive([2, 3]),), (positive(()),), (complex([2, 3]),), (complex(()),)];
@@ -474,6 +477,7 @@ elementwise! {
     /// Source: NumPy's `log1p`.
     log1p(x) = y {
         real: Real::log1p(x);
+        vectors: Log1p;
         complex: complex::log1p(x);
         derivative: [1.0 / (x + 1.0)];
         samples: [(between(-0.9, 2.0, [2, 3]),), (positive(()),), (complex([2, 3]),), (complex(()),)];
@@ -646,6 +650,7 @@ elementwise! {
     /// Source: NumPy's `tanh`.
     tanh(x) = y {
         real: Real::tanh(x);
+        vectors: Tanh;
         complex: complex::tanh(x);
         derivative: [1.0 - y.square()];
         samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
@@ -808,6 +813,7 @@ elementwise! {
     /// Source: PyTorch's `sigmoid`.
     sigmoid(x) = y {
         real: activation::sigmoid(x);
+        vectors: Sigmoid;
         derivative: [y * (1.0 - y)];
         samples: [(real([2, 3]),), (real(()),)];
     }

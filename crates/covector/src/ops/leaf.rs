@@ -38,6 +38,12 @@ impl Primitive for Constant {
     fn run(&self, _: Inputs, _: &Spec) -> Result<Array> {
         no_rule()
     }
+    fn fused(&self, _: DType) -> Fused<'_> {
+        match self {
+            Constant::Given => Fused::No,
+            Constant::Number => Fused::Number,
+        }
+    }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Zero("it is a constant")
     }

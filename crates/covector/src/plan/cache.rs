@@ -5,6 +5,7 @@ use std::hash::Hasher;
 use std::sync::{Arc, Mutex};
 
 use crate::Spec;
+use crate::plan::fuse::is_number;
 use crate::plan::schedule::Plan;
 use crate::walk::Listing;
 
@@ -53,7 +54,8 @@ fn structure(list: &Listing, keep: &[bool]) -> (u64, u64) {
     for (i, node) in list.nodes.iter().enumerate() {
         let (leaf, operands) = (list.is_leaf(i), &list.operands[i][..]);
         let Spec { dtype, shape } = node.spec();
-        let flags = u64::from(leaf) | u64::from(keep[i]) << 1 | (*dtype as u64) << 2;
+        let number = leaf && is_number(node);
+        let flags = u64::from(leaf) | u64::from(keep[i]) << 1 | (*dtype as u64) << 2 | u64::from(number) << 8;
         hasher.write_u64(flags | (shape.len() as u64) << 16 | (operands.len() as u64) << 32);
         shape.iter().for_each(|&d| hasher.write_usize(d));
         if !leaf {
@@ -108,5 +110,26 @@ impl Hasher for Wide {
     }
     fn write_usize(&mut self, word: usize) {
         self.write_u64(word as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Tensor;
+
+    #[test]
+    fn a_number_and_a_tensor_are_planned_apart() {
+        // So many elements that code is written, in which a number stays in a register.
+        let n = 1 << 18;
+        let numbers = |of: fn(usize) -> f32| Tensor::from_slice(&(0..n).map(of).collect::<Vec<_>>(), [n]);
+        let (x, y) = (numbers(|i| (i % 97) as f32), numbers(|i| (i % 101) as f32));
+        let by_number = (&x * 2.0 + &x).to_vec::<f32>();
+        // Nobody else holds this tensor either.
+        let by_tensor = (&x * y + &x).to_vec::<f32>();
+        let by_other = (&x * 3.0 + &x).to_vec::<f32>();
+        for i in 0..n {
+            let (x, y) = ((i % 97) as f32, (i % 101) as f32);
+            assert_eq!([by_number[i], by_tensor[i], by_other[i]], [x * 2.0 + x, x * y + x, x * 3.0 + x], "{i}");
+        }
     }
 }

@@ -131,7 +131,7 @@ pub(super) fn role(list: &Listing, i: usize) -> Option<Role> {
         return None;
     }
     match node.primitive().fused(x.dtype()) {
-        Fused::No => None,
+        Fused::No | Fused::Number => None,
         Fused::Map(kernel) => Some(Role::Link(LinkOp::Map(kernel), 1)),
         Fused::Fold(op, axes) => fold(op, axes, x.dtype(), x.shape()),
         Fused::Repeat => repeated(x.shape(), node.shape()).map(Role::Repeat),
@@ -170,6 +170,11 @@ fn fold(op: Reduction, axes: &[usize], dtype: DType, shape: &Shape) -> Option<Ro
 /// True if a node only repeats elements of its operand.
 pub(super) fn is_repeat(node: &Tensor) -> bool {
     matches!(node.primitive().fused(node.dtype()), Fused::Repeat)
+}
+
+/// True if a leaf is one number everywhere, whatever its shape.
+pub(super) fn is_number(leaf: &Tensor) -> bool {
+    leaf.size() == 1 || matches!(leaf.primitive().fused(leaf.dtype()), Fused::Number)
 }
 
 /// The length of the rows along which a broadcast repeats single elements, if that is all it does.

@@ -8,7 +8,7 @@ use covector_array::kernels::{Chain, Link, LinkOp, Source};
 use smallvec::SmallVec;
 
 use super::again::Again;
-use super::fuse::{Group, Groups, LONGEST_ROW, Role, is_repeat};
+use super::fuse::{Group, Groups, LONGEST_ROW, Role, is_number, is_repeat};
 use super::order::in_order;
 use super::twins;
 use crate::primitive::{Class, Fused};
@@ -228,7 +228,8 @@ fn pass(list: &Listing, all: &Groups, group: &Group, guests: &[u32], shown: &[bo
         }
     }
     let rows = group.size / row;
-    let chain = Some((Chain::new(links, outputs, row, narrow_inputs), rows));
+    let numbers: Vec<usize> = (0..operands.len()).filter(|&k| is_one(list, operands[k].position as usize)).collect();
+    let chain = Some((Chain::with_numbers(links, outputs, row, narrow_inputs, &numbers), rows));
     Some(Step { operands, results, chain, turned: false })
 }
 
@@ -257,6 +258,12 @@ fn repeated_axes(list: &Listing, i: usize) -> usize {
     // Axes that the source lacks stand in front.
     let ones = from.iter().rev().take_while(|&&d| d == 1).count();
     if ones == from.len() { node.ndim() } else { ones }
+}
+
+/// True if such a node is one number everywhere.
+fn is_one(list: &Listing, i: usize) -> bool {
+    let node = &list.nodes[i];
+    if list.is_leaf(i) { is_number(node) } else { node.ndim() > 0 && repeated_axes(list, i) == node.ndim() }
 }
 
 /// True if such a node repeats one element along every row of this length.

@@ -93,6 +93,8 @@ fn address(cell: u16) -> i32 {
 enum Value {
     /// The element of a cell for the row.
     Repeated(u16),
+    /// The element of a cell that is all of them.
+    Same(u16),
     /// A constant, by its number.
     Constant(usize),
 }
@@ -114,6 +116,7 @@ impl Held {
             Place::Register(_) => {}
             Place::Memory(cell) => cells.push(cell),
             Place::Repeated(cell) => values.push(Value::Repeated(cell)),
+            Place::Same(cell) => values.push(Value::Same(cell)),
         };
         for &instruction in &stretch.program {
             match instruction {
@@ -184,6 +187,12 @@ fn read(assembler: &mut Assembler, register: u8, value: Value) {
         Value::Repeated(cell) => {
             assembler.load_address(General::Rax, address(cell));
             let from = Operand::Memory { base: General::Rax, index: General::R8, displacement: 0 };
+            assembler.broadcast(register, from);
+        }
+        // As good as any element: the one that the loop comes to next, which lies where it reads others.
+        Value::Same(cell) => {
+            assembler.load_address(General::Rax, address(cell));
+            let from = Operand::Memory { base: General::Rax, index: General::Rsi, displacement: 0 };
             assembler.broadcast(register, from);
         }
     }
@@ -331,6 +340,15 @@ impl Body<'_> {
         self.assembler.arithmetic(opcode, to, first, x);
     }
 
+    /// The register of a value that is the same for all vectors: its own, or the spare one, to which it is brought.
+    fn value(&mut self, value: Value) -> u8 {
+        let [spare, _] = self.spare();
+        self.held.register(value).unwrap_or_else(|| {
+            read(self.assembler, spare, value);
+            spare
+        })
+    }
+
     /// The operand of each vector; what is repeated along a row is brought into the spare register, unless it is in one.
     fn operand(&mut self, place: Place) -> impl Fn(u8, &Body) -> Operand + use<> {
         let (mut base, mut repeated) = (General::Rax, self.spare()[0]);
@@ -340,15 +358,13 @@ impl Body<'_> {
                 Some(held) => base = held.1,
                 None => self.assembler.load_address(base, address(cell)),
             },
-            Place::Repeated(cell) => match self.held.register(Value::Repeated(cell)) {
-                Some(held) => repeated = held,
-                None => read(self.assembler, repeated, Value::Repeated(cell)),
-            },
+            Place::Repeated(cell) => repeated = self.value(Value::Repeated(cell)),
+            Place::Same(cell) => repeated = self.value(Value::Same(cell)),
         }
         move |v, body| match place {
             Place::Register(r) => Operand::Register(body.register(r, v)),
             Place::Memory(_) => Operand::Memory { base, index: General::Rsi, displacement: body.shape.displacement(v) },
-            Place::Repeated(_) => Operand::Register(repeated),
+            Place::Repeated(_) | Place::Same(_) => Operand::Register(repeated),
         }
     }
 }

@@ -129,7 +129,22 @@ impl Chain {
     ///
     /// # Panics
     /// If there is no link or no output, rows are folded into one as well as to channels, a link reads one that does not stand before it or is final, or dtypes do not fit.
-    pub fn new(links: Vec<Link>, mut outputs: Vec<usize>, row: usize, narrow_inputs: Vec<bool>) -> Chain {
+    pub fn new(links: Vec<Link>, outputs: Vec<usize>, row: usize, narrow_inputs: Vec<bool>) -> Chain {
+        Chain::with_numbers(links, outputs, row, narrow_inputs, &[])
+    }
+
+    /// [`new`](Self::new) with the inputs that are a single number, whatever their shape: it stays in a register. Their elements
+    /// must all be the same in every run.
+    ///
+    /// # Panics
+    /// As `new`.
+    pub fn with_numbers(
+        links: Vec<Link>,
+        mut outputs: Vec<usize>,
+        row: usize,
+        narrow_inputs: Vec<bool>,
+        numbers: &[usize],
+    ) -> Chain {
         assert!(!links.is_empty() && !outputs.is_empty(), "a chain has links and outputs");
         for (i, link) in links.iter().enumerate() {
             let in_order = |s: &Source| !matches!(*s, Source::Link(j) if j >= i || links[j].op.is_final());
@@ -236,6 +251,7 @@ impl Chain {
         let calls: Vec<Call> = (0..links.len()).filter(|&i| !implied[i]).map(call).collect();
         let mut call_of: Vec<usize> = vec![0; links.len()];
         (0..links.len()).filter(|&i| !implied[i]).enumerate().for_each(|(at, i)| call_of[i] = at);
+        let same: Vec<u16> = numbers.iter().map(|&k| (registers + k) as u16).collect();
         let stretches = groups.iter().map(|group| {
             let last = group[group.len() - 1];
             let member = |&i: &usize| Member {
@@ -246,7 +262,7 @@ impl Chain {
                 }),
                 kept: cells[i] >= OUTPUTS || last_use[i] > last,
             };
-            Stretch::new(call_of[group[0]], &group.iter().map(member).collect::<Vec<_>>(), row, scratch)
+            Stretch::new(call_of[group[0]], &group.iter().map(member).collect::<Vec<_>>(), row, scratch, &same)
         });
         let stretches = stretches.collect();
         let stretched = group_of.iter().map(Option::is_some).collect();

@@ -147,9 +147,9 @@ mod tests {
                     }
                 }
 
-                /// A random chain over rows of `row` elements: three whole inputs, one with an element for each row, and its
-                /// first link repeats that.
-                fn random(dice: &mut Dice, row: usize) -> (Chain, Vec<usize>) {
+                /// A random chain over rows of `row` elements: three whole inputs, of which the last may be a number, one with an
+                /// element for each row, and its first link repeats that.
+                fn random(dice: &mut Dice, row: usize, number: bool) -> (Chain, Vec<usize>) {
                     let count = 2 + dice.below(40);
                     let repeat = Link {
                         op: LinkOp::Repeat,
@@ -179,7 +179,8 @@ mod tests {
                     outputs.sort_unstable();
                     outputs.dedup();
                     let narrow = vec![false, false, false, true];
-                    (Chain::new(links, outputs.clone(), row, narrow), outputs)
+                    let numbers = if number { &[2][..] } else { &[] };
+                    (Chain::with_numbers(links, outputs.clone(), row, narrow, numbers), outputs)
                 }
 
                 #[test]
@@ -188,11 +189,13 @@ mod tests {
                     for isa in [Isa::Avx2, Isa::Avx512].into_iter().filter(|&isa| set_isa(Isa::Avx512) >= isa) {
                         for round in 0..300 {
                             let (rows, row) = (2, [128, 144, 256, 1040][round % 4]);
-                            let (chain, outputs) = random(&mut dice, row);
+                            let has_number = round % 3 == 0;
+                            let (chain, outputs) = random(&mut dice, row, has_number);
                             let native = Native::of(&chain.stretches, isa).expect("code can be written here");
                             let mut tiles = vec![vec![0.0 as $t; rows * row]; chain.registers + 4 + outputs.len()];
                             for (k, tile) in tiles[chain.registers..].iter_mut().take(4).enumerate() {
-                                let number = |i: usize| ((i * 7 + k * 3) as $t).sin() * 3.0;
+                                let same = has_number && k == 2;
+                                let number = |i: usize| (((if same { 5 } else { i }) * 7 + k * 3) as $t).sin() * 3.0;
                                 tile.iter_mut().enumerate().for_each(|(i, v)| *v = number(i));
                             }
                             let inputs: Vec<Vec<$t>> = tiles[chain.registers..][..4].to_vec();

@@ -21,6 +21,8 @@ pub(super) enum Place {
     Memory(u16),
     /// In a cell with an element for each row.
     Repeated(u16),
+    /// In a cell whose elements are all the same.
+    Same(u16),
 }
 
 /// One instruction.
@@ -96,8 +98,8 @@ pub(super) fn arithmetic(op: LinkOp, narrow: bool) -> Option<Arithmetic> {
 
 impl Stretch {
     /// The program of these links on rows of so many elements, of which the first is this call; cells from `scratch` on are
-    /// free for the lanes of sums.
-    pub fn new(first: usize, members: &[Member], row: usize, scratch: u16) -> Stretch {
+    /// free for the lanes of sums, and those named last have equal elements.
+    pub fn new(first: usize, members: &[Member], row: usize, scratch: u16, same: &[u16]) -> Stretch {
         let mut left = vec![0usize; members.len()];
         members.iter().flat_map(|m| m.made_by).flatten().for_each(|j| left[j] += 1);
         let sums = members.iter().filter(|m| m.is_sum()).count();
@@ -109,6 +111,7 @@ impl Stretch {
             program: Vec::new(),
             sums: Vec::new(),
             scratch,
+            same,
         };
         (0..members.len()).for_each(|i| writer.member(i));
         let by_rows = members.iter().any(|m| m.call.spread.is_some() || m.is_sum());
@@ -130,6 +133,7 @@ struct Writer<'a> {
     program: Vec<Instruction>,
     sums: Vec<RowSum>,
     scratch: u16,
+    same: &'a [u16],
 }
 
 impl Member {
@@ -195,6 +199,7 @@ impl Writer<'_> {
                 }
             },
             None if member.call.spread == Some(k as u8) => Place::Repeated(cell),
+            None if self.same.contains(&cell) => Place::Same(cell),
             None => Place::Memory(cell),
         }
     }
