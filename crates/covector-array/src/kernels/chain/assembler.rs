@@ -52,6 +52,8 @@ impl Opcode {
 
     pub const LOAD: Opcode = Opcode::packed(0x10);
     pub const STORE: Opcode = Opcode::packed(0x11);
+    /// Past the caches, to whole vectors only.
+    pub const STORE_PAST: Opcode = Opcode::packed(0x2B);
     pub const SQRT: Opcode = Opcode::packed(0x51);
     pub const ANDN: Opcode = Opcode::packed(0x55);
     pub const XOR: Opcode = Opcode::packed(0x57);

@@ -57,8 +57,8 @@ impl Shape {
     }
 }
 
-/// The constants and the code of a stretch.
-pub(super) fn emit(stretch: &Stretch, shape: &Shape) -> Vec<u8> {
+/// The constants and the code of a stretch, which writes these cells past the caches.
+pub(super) fn emit(stretch: &Stretch, shape: &Shape, past: &[u16]) -> Vec<u8> {
     let mut assembler = Assembler::new(shape.wide, stretch.dtype);
     assembler.code.extend(constants(stretch.dtype).iter().flat_map(|c| c.to_le_bytes()));
     let held = Held::of(stretch, shape.wide);
@@ -67,7 +67,7 @@ pub(super) fn emit(stretch: &Stretch, shape: &Shape) -> Vec<u8> {
     for (vectors, end) in [(unrolled(shape.wide), General::Rdx), (single, General::Rcx)] {
         let over = assembler.jump_unless_less(end);
         let again = assembler.code.len();
-        let mut body = Body { assembler: &mut assembler, vectors, shape, held: &held };
+        let mut body = Body { assembler: &mut assembler, vectors, shape, held: &held, past };
         if stretch.sums.is_empty() {
             stretch.program.iter().for_each(|&instruction| body.instruction(instruction));
             assembler.advance(usize::from(vectors) * shape.vector);
@@ -220,6 +220,7 @@ struct Body<'a> {
     vectors: u8,
     shape: &'a Shape,
     held: &'a Held,
+    past: &'a [u16],
 }
 
 impl Body<'_> {
@@ -270,10 +271,11 @@ impl Body<'_> {
                 }
             }
             Instruction::Store(from, cell) => {
+                let opcode = if self.past.contains(&cell) { Opcode::STORE_PAST } else { Opcode::STORE };
                 let to = self.operand(Place::Memory(cell));
                 for v in 0..self.vectors {
                     let (from, to) = (self.register(from, v), to(v, self));
-                    self.assembler.arithmetic(Opcode::STORE, from, 0, to);
+                    self.assembler.arithmetic(opcode, from, 0, to);
                 }
             }
             Instruction::Unary(op, to, x) => {

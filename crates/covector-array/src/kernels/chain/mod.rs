@@ -9,6 +9,7 @@ mod assembler;
 mod code;
 mod group;
 mod native;
+mod order;
 mod run;
 mod stretch;
 mod tiles;
@@ -25,6 +26,7 @@ use crate::isa::Isa;
 use group::{again, implied_repetitions, stretches};
 use native::Native;
 pub use native::write_code_after;
+use order::arranged;
 use run::Ready;
 pub use run::run_chain;
 use stretch::{Member, Stretch, is_fold};
@@ -154,6 +156,7 @@ impl Chain {
                 assert!(fits, "a kernel with other operands or another result than its link");
             }
         }
+        let links = arranged(links, &mut outputs, row);
         let links = again(links, &mut outputs, row);
         let input_dtypes = input_dtypes(&links, narrow_inputs.len());
         let channels = channels(&links);

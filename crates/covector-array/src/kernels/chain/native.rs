@@ -28,6 +28,8 @@ pub(super) struct Native {
     entries: Vec<(usize, usize)>,
     /// Bytes of a vector.
     pub vector: usize,
+    /// The cells that are written past the caches. They must begin at vectors.
+    pub past: Vec<u16>,
 }
 
 /// Elements a chain must have run over before its code is written, links counted: writing it takes some microseconds.
@@ -48,8 +50,8 @@ pub(super) fn is_worth(elements: usize) -> bool {
 pub(super) const SPAN: usize = 2048;
 
 impl Native {
-    /// The code of these stretches, if the instruction set and the system allow it.
-    pub fn of(stretches: &[Stretch], isa: Isa) -> Option<Native> {
+    /// The code of these stretches, which write these cells past the caches, if the instruction set and the system allow it.
+    pub fn of(stretches: &[Stretch], isa: Isa, past: Vec<u16>) -> Option<Native> {
         if cfg!(not(target_arch = "x86_64")) || isa == Isa::Portable || stretches.is_empty() {
             return None;
         }
@@ -58,12 +60,12 @@ impl Native {
         let (mut code, mut entries): (Vec<u8>, _) = (Vec::new(), Vec::new());
         for (stretch, shape) in stretches.iter().zip(&shapes) {
             entries.push((code.len(), shape.group));
-            code.extend(emit(stretch, shape));
+            code.extend(emit(stretch, shape, &past));
             code.resize(code.len().next_multiple_of(64), 0xCC);
         }
         let mut memory = MmapMut::map_anon(code.len()).ok()?;
         memory.copy_from_slice(&code);
-        Some(Native { memory: memory.make_exec().ok()?, entries, vector: shapes[0].vector })
+        Some(Native { memory: memory.make_exec().ok()?, entries, vector: shapes[0].vector, past })
     }
 
     /// Runs a stretch from one byte behind each cell to another: whole vectors. Cells with an element for each row are
@@ -191,7 +193,8 @@ mod tests {
                             let (rows, row) = (2, [128, 144, 256, 1040][round % 4]);
                             let has_number = round % 3 == 0;
                             let (chain, outputs) = random(&mut dice, row, has_number);
-                            let native = Native::of(&chain.stretches, isa).expect("code can be written here");
+                            let native =
+                                Native::of(&chain.stretches, isa, Vec::new()).expect("code can be written here");
                             let mut tiles = vec![vec![0.0 as $t; rows * row]; chain.registers + 4 + outputs.len()];
                             for (k, tile) in tiles[chain.registers..].iter_mut().take(4).enumerate() {
                                 let same = has_number && k == 2;
@@ -313,6 +316,44 @@ mod tests {
             }
         };
     }
+    #[test]
+    fn results_too_large_for_the_caches_are_the_same() {
+        // x · x + y: of 28 megabytes, in code written past the caches, where nobody else reads what is written.
+        let n = 7 << 20;
+        let array = |k: usize| {
+            crate::Array::build::<f32>([n].into(), |o| {
+                o.iter_mut().enumerate().for_each(|(i, v)| *v = ((i * 7 + k) % 1009) as f32 * 0.37)
+            })
+        };
+        let (x, y) = (array(0), array(5));
+        for both in [false, true] {
+            let chain = |known: bool| {
+                let [times, plus] = [Kernel::binary(|a: f32, b: f32| a * b), Kernel::binary(|a: f32, b: f32| a + b)];
+                let as_known = |kernel: Kernel, op| if known { kernel.known_as(op) } else { kernel };
+                let link = |kernel: Kernel, sources: [Source; 2]| Link {
+                    op: LinkOp::Map(kernel),
+                    sources: sources.into_iter().collect(),
+                    dtype: DType::F32,
+                    narrow: false,
+                };
+                let square = link(as_known(times, Arithmetic::Multiply), [Source::Input(0); 2]);
+                let sum = link(as_known(plus, Arithmetic::Add), [Source::Link(0), Source::Input(1)]);
+                Chain::new(vec![square, sum], if both { vec![0, 1] } else { vec![1] }, 1, vec![false; 2])
+            };
+            let shape = crate::Shape::from([n]);
+            let shapes = vec![&shape; 1 + usize::from(both)];
+            let [code, plain] = [true, false].map(|known| {
+                let chain = chain(known);
+                let results =
+                    crate::kernels::run_chain(&chain, [x.clone(), y.clone()].into_iter().collect(), n, &shapes);
+                let past = chain.native.get().and_then(|(_, native)| native.as_ref()).map(|native| native.past.len());
+                assert!(past.is_none_or(|past| known && past == 1), "the square is read by the sum");
+                results.iter().map(crate::Array::to_vec::<f32>).collect::<Vec<_>>()
+            });
+            assert!(code == plain, "with both results: {both}");
+        }
+    }
+
     of_dtype!(of_f32, f32, F32);
     of_dtype!(of_f64, f64, F64);
 }

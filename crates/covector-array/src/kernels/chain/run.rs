@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::native::{self, Native};
 use super::tiles::{Job, LARGE};
-use super::{Call, Chain, LinkOp};
+use super::{Call, Chain, LinkOp, Source};
 use crate::isa::{Work, dispatch, isa};
 use crate::kernels::kernel::Loop;
 use crate::kernels::layout::Shared;
@@ -73,7 +73,19 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
         _ if chain.narrow_inputs[k] => 1,
         row => row,
     };
-    let native = chain.native(rows);
+    let targets: SmallVec<[Shared<u8>; 2]> = results.iter().map(|x| Shared(x.ptr::<u8>().cast_mut())).collect();
+    let touched = || {
+        let written = (0..shapes.len()).map(|i| shapes[i].size() * chain.output(i).dtype.size());
+        inputs.iter().map(|x| x.distinct() * x.dtype().size()).chain(written).sum::<usize>()
+    };
+    let streamed = |i: usize| {
+        let (link, width) = (chain.output(i), chain.output(i).dtype.size());
+        let all = shapes[i].size() * width;
+        let lines = (tile * width).is_multiple_of(size_of::<Line>()) && !link.narrow && !link.op.is_final();
+        lines && taken[i].is_none() && (all > HUGE || (all > LARGE_RESULT && touched() > TOUCHED))
+    };
+    let streamed: SmallVec<[bool; 2]> = (0..shapes.len()).map(streamed).collect();
+    let native = chain.native(rows, &streamed, &targets);
     // An input is overwritten too early only if it is read by the link that writes there (unless in registers), or by a later one.
     let aliased = |k: usize| {
         let output = taken.iter().position(|&t| t == Some(k));
@@ -85,7 +97,6 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     let reader = |(k, x): (usize, &Array)| Reader::new(x, tile, row(k), None, aliased(k));
     let readers: SmallVec<[Reader; 4]> = inputs.iter().enumerate().map(reader).collect();
     let widest = inputs.iter().map(|x| x.dtype().size()).max().unwrap_or(1).max(chain.widest);
-    let targets = results.iter().map(|x| Shared(x.ptr::<u8>().cast_mut())).collect();
     let partial = |i: usize| match chain.output(i).op {
         LinkOp::Rows(op) => Some(Partial::rows(op, chain.output(i).dtype, chain.row, rows)),
         LinkOp::Channels(op, c) => {
@@ -96,17 +107,8 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     };
     let partials = (0..shapes.len()).map(partial).collect();
     let slot = (tile * widest).next_multiple_of(size_of::<Line>());
-    let touched = || {
-        let written = (0..shapes.len()).map(|i| shapes[i].size() * chain.output(i).dtype.size());
-        inputs.iter().map(|x| x.distinct() * x.dtype().size()).chain(written).sum::<usize>()
-    };
-    let streamed = |i: usize| {
-        let (link, width) = (chain.output(i), chain.output(i).dtype.size());
-        let all = shapes[i].size() * width;
-        let lines = (tile * width).is_multiple_of(size_of::<Line>()) && !link.narrow && !link.op.is_final();
-        lines && taken[i].is_none() && (all > HUGE || (all > LARGE_RESULT && touched() > TOUCHED))
-    };
-    let streamed = (0..shapes.len()).map(streamed).collect();
+    let by_code = |i: usize| native.is_some_and(|native| native.past.contains(&chain.cell(i)));
+    let copied = (0..shapes.len()).map(|i| streamed[i] && !by_code(i)).collect();
     let prepared = || Ready::all(chain);
     let other: Box<[Ready]>;
     let calls = match chain.ready.get_or_init(|| (isa(), prepared())) {
@@ -116,7 +118,7 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
             &other
         }
     };
-    let job = Job { chain, calls, native, readers, targets, partials, streamed, slot, tall, rows };
+    let job = Job { chain, calls, native, readers, targets, partials, copied, slot, tall, rows };
     let cost = (rows * chain.row).saturating_mul(chain.links.len());
     threads::for_each(rows.div_ceil(chunk), cost, |i| job.run(i, i * chunk, (i * chunk + chunk).min(rows)));
     for (partial, result) in job.partials.into_iter().zip(&results) {
@@ -140,8 +142,20 @@ fn first_of_rows(x: &Array, row: usize) -> Array {
 }
 
 impl Chain {
+    /// The number of an output's cell.
+    pub(super) fn cell(&self, output: usize) -> u16 {
+        (self.registers + self.narrow_inputs.len() + output) as u16
+    }
+
+    /// The cells of results that a stretch writes, and nobody reads, among those that are written past the caches.
+    fn past(&self, streamed: &[bool]) -> Vec<u16> {
+        let read = |i: usize| self.links.iter().any(|link| link.sources.contains(&Source::Link(i)));
+        let straight = |&i: &usize| streamed[i] && self.stretched[self.outputs[i]] && !read(self.outputs[i]);
+        (0..self.outputs.len()).filter(straight).map(|i| self.cell(i)).collect()
+    }
+
     /// The code of the stretches, if it was or is now worth writing, and whole vectors make up rows.
-    fn native(&self, rows: usize) -> Option<&Native> {
+    fn native(&self, rows: usize, streamed: &[bool], targets: &[Shared<u8>]) -> Option<&Native> {
         if self.stretches.is_empty() {
             return None;
         }
@@ -151,12 +165,20 @@ impl Chain {
                 return None;
             }
         }
-        let (made_for, native) = self.native.get_or_init(|| (isa(), Native::of(&self.stretches, isa())));
+        let (made_for, native) =
+            self.native.get_or_init(|| (isa(), Native::of(&self.stretches, isa(), self.past(streamed))));
         let run = if self.row == 1 { rows } else { self.row };
         let whole = |native: &&Native| {
             self.stretches.iter().all(|stretch| (run * stretch.dtype.size()).is_multiple_of(native.vector))
         };
-        native.as_ref().filter(|_| *made_for == isa()).filter(whole)
+        // What is written past the caches begins at lines.
+        let fits = |native: &&Native| {
+            let at_line = |(i, target): (usize, &Shared<u8>)| {
+                !native.past.contains(&self.cell(i)) || target.get().addr().is_multiple_of(size_of::<Line>())
+            };
+            targets.iter().enumerate().all(at_line)
+        };
+        native.as_ref().filter(|_| *made_for == isa()).filter(whole).filter(fits)
     }
 
     /// True if each result is one element again and again, because each input is.

@@ -68,8 +68,8 @@ pub(super) struct Job<'a> {
     pub targets: SmallVec<[Shared<u8>; 2]>,
     /// For each output what it is folded from, if it is final.
     pub partials: SmallVec<[Option<Partial>; 2]>,
-    /// For each output whether it is written past the caches.
-    pub streamed: SmallVec<[bool; 2]>,
+    /// For each output whether it is copied past the caches from a tile of scratch.
+    pub copied: SmallVec<[bool; 2]>,
     /// Bytes per scratch tile, whole lines.
     pub slot: usize,
     /// Rows per tile.
@@ -81,8 +81,8 @@ impl Job<'_> {
     /// Runs the rows `start..end`, which are piece `piece`.
     pub fn run(&self, piece: usize, start: usize, end: usize) {
         let states: usize = self.partials.iter().flatten().map(Partial::state_bytes).sum();
-        let streamed = self.streamed.iter().filter(|&&s| s).count();
-        let slots = self.chain.registers + self.readers.iter().map(Reader::slots).sum::<usize>() + streamed;
+        let copied = self.copied.iter().filter(|&&s| s).count();
+        let slots = self.chain.registers + self.readers.iter().map(Reader::slots).sum::<usize>() + copied;
         SCRATCH.with(|scratch| {
             let mut scratch = scratch.borrow_mut();
             let lines = (slots * self.slot + states).div_ceil(size_of::<Line>());
@@ -113,7 +113,7 @@ impl Job<'_> {
                 cells.advance();
                 ahead.advance();
             }
-            if streamed > 0 {
+            if copied > 0 || self.native.is_some_and(|native| !native.past.is_empty()) {
                 stream::finish();
             }
             for (&cell, partial) in cells.at[outputs..].iter().zip(&self.partials) {
@@ -162,7 +162,7 @@ impl Job<'_> {
             let (link, width) = (chain.output(i), chain.output(i).dtype.size());
             let tile = self.span(link.narrow, start, self.tall);
             match &self.partials[i] {
-                None if self.streamed[i] => cells.push(take(self.slot), 0),
+                None if self.copied[i] => cells.push(take(self.slot), 0),
                 None => cells.push(target.get().wrapping_add(tile.start * width), tile.len() * width),
                 // After the slots, which begin at lines.
                 Some(_) => cells.push(std::ptr::null_mut(), 0),
@@ -192,12 +192,17 @@ impl Job<'_> {
         }
         for (i, &cell) in outputs.iter().enumerate() {
             let link = chain.output(i);
-            if !link.narrow && !link.op.is_final() && !self.streamed[i] {
+            if !link.narrow && !link.op.is_final() && !self.copied[i] && !self.is_past(i) {
                 let bytes = tile * link.dtype.size();
                 ahead.push(cell.wrapping_add(bytes), bytes);
             }
         }
         ahead
+    }
+
+    /// True if code writes this output past the caches.
+    fn is_past(&self, output: usize) -> bool {
+        self.native.is_some_and(|native| native.past.contains(&self.chain.cell(output)))
     }
 
     /// How many of so many lines each call asks for in each of its steps: as many as it passes over of all.
@@ -280,7 +285,7 @@ impl Job<'_> {
             }
         }
         let outputs = &cells.at[chain.registers + self.readers.len()..];
-        for i in (0..outputs.len()).filter(|&i| self.streamed[i]) {
+        for i in (0..outputs.len()).filter(|&i| self.copied[i]) {
             let width = chain.output(i).dtype.size();
             // SAFETY: this tile of the target is nobody else's, and the scratch holds as many bytes. Both begin at lines.
             unsafe {
