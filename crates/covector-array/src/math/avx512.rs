@@ -1,8 +1,8 @@
 //! Functions of f32 on sixteen lanes of AVX-512, where its instructions do more at once than those the compiler chooses.
 //!
-//! Each does what the function of [`super::float32`] of this name does, operation by operation, so the bits are the same (NaNs may
-//! differ in sign and payload): a power of two is multiplied by and rounded in one instruction, the parts of a number are taken
-//! out of it in another, special results are put in by a third. Where a function is one of two polynomials, coefficients are
+//! Each does what the function of [`super::float32`] of this name does, operation by operation, so the bits are the same: a power
+//! of two is multiplied by and rounded in one instruction, the parts of a number are taken out of it in another, special
+//! results are put in by a third. Where a function is one of two polynomials, coefficients are
 //! chosen before one evaluation instead of a result after two.
 
 use std::arch::x86_64::*;
@@ -41,8 +41,7 @@ functions! {
         let above = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(m, all(f32::from_bits(SQRT_TWO)));
         let m = _mm512_mask_mul_ps(m, above, m, all(0.5));
         let e = _mm512_mask_add_ps(e, above, e, all(1.0));
-        let value = ln_reduced(e, _mm512_sub_ps(m, all(1.0)));
-        _mm512_fixupimm_ps::<0>(value, x, _mm512_set1_epi32(LOGARITHM))
+        logarithm_of(x, ln_reduced(e, _mm512_sub_ps(m, all(1.0))))
     }
 
     /// `ln(1 + x)`.
@@ -52,9 +51,8 @@ functions! {
         let e = _mm512_cvtepi32_ps(_mm512_srai_epi32::<23>(i));
         let scale = _mm512_scalef_ps(all(1.0), _mm512_sub_ps(all(0.0), e));
         let f = _mm512_fmadd_ps(x, scale, _mm512_sub_ps(scale, all(1.0)));
-        let value = _mm512_fixupimm_ps::<0>(ln_reduced(e, f), u, _mm512_set1_epi32(LOGARITHM));
         // Zeros keep their sign.
-        _mm512_fixupimm_ps::<0>(value, x, _mm512_set1_epi32(fixed(ZERO, ITSELF)))
+        _mm512_fixupimm_ps::<0>(logarithm_of(u, ln_reduced(e, f)), x, _mm512_set1_epi32(fixed(ZERO, ITSELF)))
     }
 
     /// `tanh x`.
@@ -76,7 +74,7 @@ functions! {
 
     /// `1 / (1 + e^-x)`.
     pub(crate) fn sigmoid(x: __m512) -> __m512 {
-        let e = exp(_mm512_sub_ps(all(-0.0), x));
+        let e = exp(_mm512_xor_ps(all(-0.0), x));
         _mm512_div_ps(all(1.0), _mm512_add_ps(all(1.0), e))
     }
 
@@ -107,6 +105,12 @@ functions! {
         _mm512_fmadd_ps(e, all(LN2_HI), _mm512_add_ps(f, low))
     }
 
+    /// The logarithm of `x`, which is `value` where `x` is a positive number.
+    fn logarithm_of(x: __m512, value: __m512) -> __m512 {
+        let value = _mm512_fixupimm_ps::<0>(value, x, _mm512_set1_epi32(LOGARITHM));
+        _mm512_mask_mov_ps(value, _mm512_cmp_ps_mask::<_CMP_NGE_UQ>(x, all(0.0)), all(f32::NAN))
+    }
+
     /// The magnitude of the first with the sign of the second.
     fn with_sign(x: __m512, sign: __m512) -> __m512 {
         let magnitude = _mm512_set1_epi32(i32::MAX);
@@ -117,15 +121,9 @@ functions! {
 }
 
 // The table of `vfixupimmps`: four bits for each kind of number say what it becomes (Intel's manual, volume 2).
-const QUIET: i32 = 0;
-const SIGNALING: i32 = 1;
 const ZERO: i32 = 2;
-const MINUS_INFINITY: i32 = 4;
 const INFINITY: i32 = 5;
-const NEGATIVE: i32 = 6;
 const ITSELF: i32 = 1;
-const ITS_NAN: i32 = 2;
-const NAN: i32 = 3;
 const TO_MINUS_INFINITY: i32 = 4;
 const TO_INFINITY: i32 = 5;
 
@@ -133,10 +131,5 @@ const fn fixed(kind: i32, becomes: i32) -> i32 {
     becomes << (4 * kind)
 }
 
-/// The logarithm of what is no positive number.
-const LOGARITHM: i32 = fixed(QUIET, ITS_NAN)
-    | fixed(SIGNALING, ITS_NAN)
-    | fixed(ZERO, TO_MINUS_INFINITY)
-    | fixed(MINUS_INFINITY, NAN)
-    | fixed(INFINITY, TO_INFINITY)
-    | fixed(NEGATIVE, NAN);
+/// The logarithms of 0 and of infinity.
+const LOGARITHM: i32 = fixed(ZERO, TO_MINUS_INFINITY) | fixed(INFINITY, TO_INFINITY);

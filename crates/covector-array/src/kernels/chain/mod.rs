@@ -139,7 +139,7 @@ impl Chain {
     /// must all be the same in every run.
     ///
     /// # Panics
-    /// As `new`.
+    /// As `new`, and if there is no such input.
     pub fn with_numbers(
         links: Vec<Link>,
         mut outputs: Vec<usize>,
@@ -254,6 +254,7 @@ impl Chain {
         let calls: Vec<Call> = (0..links.len()).filter(|&i| !implied[i]).map(call).collect();
         let mut call_of: Vec<usize> = vec![0; links.len()];
         (0..links.len()).filter(|&i| !implied[i]).enumerate().for_each(|(at, i)| call_of[i] = at);
+        assert!(numbers.iter().all(|&k| k < narrow_inputs.len()), "numbers are inputs");
         let same: Vec<u16> = numbers.iter().map(|&k| (registers + k) as u16).collect();
         let stretches = groups.iter().map(|group| {
             let last = group[group.len() - 1];

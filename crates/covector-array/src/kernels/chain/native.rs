@@ -28,7 +28,7 @@ pub(super) struct Native {
     entries: Vec<(usize, usize)>,
     /// Bytes of a vector.
     pub vector: usize,
-    /// The cells that are written past the caches. They must begin at vectors.
+    /// The cells that are written past the caches.
     pub past: Vec<u16>,
 }
 
@@ -73,7 +73,8 @@ impl Native {
     ///
     /// # Safety
     /// The processor must have the instruction set; cells must be readable, and those stored to writable, for those bytes, and what
-    /// is stored may lie where another cell is read only if both begin there.
+    /// is stored may lie where another cell is read only if both begin there. Cells written past the caches must begin at lines, and
+    /// [`finish`](crate::kernels::stream::finish) must follow before another thread may read them.
     pub unsafe fn run(&self, stretch: usize, cells: &[*mut u8], range: std::ops::Range<usize>, row: usize) {
         let group = self.entries[stretch].1;
         let groups = range.len() / group * group;
@@ -193,16 +194,21 @@ mod tests {
                             let (rows, row) = (2, [128, 144, 256, 1040][round % 4]);
                             let has_number = round % 3 == 0;
                             let (chain, outputs) = random(&mut dice, row, has_number);
-                            let native =
-                                Native::of(&chain.stretches, isa, Vec::new()).expect("code can be written here");
-                            let mut tiles = vec![vec![0.0 as $t; rows * row]; chain.registers + 4 + outputs.len()];
-                            for (k, tile) in tiles[chain.registers..].iter_mut().take(4).enumerate() {
-                                let same = has_number && k == 2;
-                                let number = |i: usize| (((if same { 5 } else { i }) * 7 + k * 3) as $t).sin() * 3.0;
-                                tile.iter_mut().enumerate().for_each(|(i, v)| *v = number(i));
-                            }
-                            let inputs: Vec<Vec<$t>> = tiles[chain.registers..][..4].to_vec();
-                            let cells: Vec<*mut u8> = tiles.iter_mut().map(|t| t.as_mut_ptr().cast()).collect();
+                            // In every second round, what nobody reads is written past the caches.
+                            let past = chain.past(&vec![round % 2 == 0; outputs.len()]);
+                            let native = Native::of(&chain.stretches, isa, past).expect("code can be written here");
+                            let number = |k: usize, i: usize| {
+                                let i = if has_number && k == chain.registers + 2 { 5 } else { i };
+                                ((i * 7 + k * 3) as $t).sin() * 3.0
+                            };
+                            let tile = |k: usize| {
+                                let fill = |o: &mut [$t]| o.iter_mut().enumerate().for_each(|(i, v)| *v = number(k, i));
+                                crate::Array::build::<$t>([rows * row].into(), fill)
+                            };
+                            let tiles: Vec<_> = (0..chain.registers + 4 + outputs.len()).map(tile).collect();
+                            let inputs: Vec<Vec<$t>> =
+                                tiles[chain.registers..][..4].iter().map(crate::Array::to_vec).collect();
+                            let cells: Vec<*mut u8> = tiles.iter().map(|tile| tile.ptr::<u8>().cast_mut()).collect();
                             let [stretch] = &chain.stretches[..] else { panic!("one stretch") };
                             assert_eq!(stretch.calls, chain.links.len() - 1);
                             for i in 0..rows {
@@ -211,6 +217,9 @@ mod tests {
                                 // SAFETY: cells are tiles of that many elements; the processor has the instructions.
                                 unsafe { native.run(0, &cells, range, i * width) };
                             }
+                            crate::kernels::stream::finish();
+                            let results: Vec<Vec<$t>> =
+                                tiles[chain.registers + 4..].iter().map(crate::Array::to_vec).collect();
                             for at in 0..rows * row {
                                 let mut values: Vec<$t> = Vec::new();
                                 for link in &chain.links {
@@ -227,7 +236,7 @@ mod tests {
                                     values.push(op.map_or(x, |op| on_one(op, x, y)));
                                 }
                                 for (k, &output) in outputs.iter().enumerate() {
-                                    let (got, wanted) = (tiles[chain.registers + 4 + k][at], values[output]);
+                                    let (got, wanted) = (results[k][at], values[output]);
                                     let same = got.to_bits() == wanted.to_bits() || (got.is_nan() && wanted.is_nan());
                                     assert!(same, "{isa:?}, round {round}, element {at}: {got} instead of {wanted}");
                                 }

@@ -9,10 +9,15 @@ use crate::kernels::reduce::Reduction;
 /// Bytes of values that wait for their readers, at most, if in the order given fewer do: with inputs and outputs they have to fit
 /// the first-level cache.
 const WAITING: usize = 16 << 10;
+/// Longer chains stay as they are: they are those of scalars and small arrays, whose plans should cost little.
+const MOST_LINKS: usize = 64;
 
 /// The same links in an order in which arithmetic comes as late as possible, if fewer calls come of it. So what is read by
 /// functions only is computed in one stretch before them, and what is made of their results in one after all of them.
 pub(super) fn arranged(links: Vec<Link>, outputs: &mut [usize], row: usize) -> Vec<Link> {
+    if links.len() > MOST_LINKS {
+        return links;
+    }
     let order = late(&links, row);
     if order.is_sorted() {
         return links;
@@ -69,7 +74,7 @@ fn late(links: &[Link], row: usize) -> Vec<usize> {
     };
     // Operands stand before their readers, so that one pass finds all there are.
     while turn(&|i| !waits(i)) | turn(&|i| needed[i] && waits(i)) {}
-    // Final results end no stretch, but tiles of rows are large: what waits for them would fill the cache.
+    // Put last, final results end no stretch; but tiles of rows are large, and what waits for them would fill the cache.
     turn(&|i| row > 1 || !links[i].op.is_final());
     turn(&|_| true);
     order
@@ -87,13 +92,13 @@ impl Costs {
     fn of(links: &[Link], outputs: &[usize], row: usize) -> Costs {
         let implied = implied_repetitions(links, outputs, row);
         let groups = stretches(links, &implied, row);
+        let mut goes_on = vec![false; links.len()];
+        groups.iter().for_each(|group| group[1..].iter().for_each(|&i| goes_on[i] = true));
         // For each link the number of its call.
         let mut call = vec![0; links.len()];
         let mut calls = 0;
         for i in (0..links.len()).filter(|&i| !implied[i]) {
-            let group = groups.iter().find(|group| group.binary_search(&i).is_ok());
-            let goes_on = group.is_some_and(|group| group[0] != i);
-            calls += usize::from(!goes_on);
+            calls += usize::from(!goes_on[i]);
             call[i] = calls - 1;
         }
         let mut last = call.clone();
@@ -105,12 +110,22 @@ impl Costs {
             }
         }
         let tile = if row == 1 { TILE } else { (ROWS_TILE / row).max(1) * row };
-        let bytes = |i: usize| links[i].dtype.size() * tile;
-        let stored = |i: &usize| !implied[*i] && !links[*i].narrow && !is_fold(links[*i].op) && !outputs.contains(i);
-        let waiting = |at: usize| -> usize {
-            (0..links.len()).filter(stored).filter(|&i| call[i] <= at && at < last[i]).map(bytes).sum()
-        };
-        Costs { calls, waiting: (0..calls).map(waiting).max().unwrap_or(0) }
+        let mut is_output = vec![false; links.len()];
+        outputs.iter().for_each(|&i| is_output[i] = true);
+        let waits =
+            |&i: &usize| !implied[i] && !links[i].narrow && !is_fold(links[i].op) && !is_output[i] && call[i] < last[i];
+        // What each call adds and what was read for the last time before it.
+        let (mut more, mut less) = (vec![0; calls], vec![0; calls]);
+        for i in (0..links.len()).filter(waits) {
+            more[call[i]] += links[i].dtype.size() * tile;
+            less[last[i]] += links[i].dtype.size() * tile;
+        }
+        let waiting = more.iter().zip(&less).scan(0, |sum, (more, less)| {
+            *sum += more;
+            *sum -= less;
+            Some(*sum)
+        });
+        Costs { calls, waiting: waiting.max().unwrap_or(0) }
     }
 }
 

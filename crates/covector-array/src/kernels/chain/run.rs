@@ -148,7 +148,7 @@ impl Chain {
     }
 
     /// The cells of results that a stretch writes, and nobody reads, among those that are written past the caches.
-    fn past(&self, streamed: &[bool]) -> Vec<u16> {
+    pub(super) fn past(&self, streamed: &[bool]) -> Vec<u16> {
         let read = |i: usize| self.links.iter().any(|link| link.sources.contains(&Source::Link(i)));
         let straight = |&i: &usize| streamed[i] && self.stretched[self.outputs[i]] && !read(self.outputs[i]);
         (0..self.outputs.len()).filter(straight).map(|i| self.cell(i)).collect()
