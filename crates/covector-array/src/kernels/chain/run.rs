@@ -107,8 +107,7 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     };
     let partials = (0..shapes.len()).map(partial).collect();
     let slot = (tile * widest).next_multiple_of(size_of::<Line>());
-    let by_code = |i: usize| native.is_some_and(|native| native.past.contains(&chain.cell(i)));
-    let copied = (0..shapes.len()).map(|i| streamed[i] && !by_code(i)).collect();
+    let copied = (0..shapes.len()).map(|i| streamed[i] && !chain.is_past(native, i)).collect();
     let prepared = || Ready::all(chain);
     let other: Box<[Ready]>;
     let calls = match chain.ready.get_or_init(|| (isa(), prepared())) {
@@ -143,8 +142,13 @@ fn first_of_rows(x: &Array, row: usize) -> Array {
 
 impl Chain {
     /// The number of an output's cell.
-    pub(super) fn cell(&self, output: usize) -> u16 {
+    fn cell(&self, output: usize) -> u16 {
         (self.registers + self.narrow_inputs.len() + output) as u16
+    }
+
+    /// True if this code writes an output past the caches.
+    pub(super) fn is_past(&self, native: Option<&Native>, output: usize) -> bool {
+        native.is_some_and(|native| native.past.contains(&self.cell(output)))
     }
 
     /// The cells of results that a stretch writes, and nobody reads, among those that are written past the caches.
@@ -174,7 +178,7 @@ impl Chain {
         // What is written past the caches begins at lines.
         let fits = |native: &&Native| {
             let at_line = |(i, target): (usize, &Shared<u8>)| {
-                !native.past.contains(&self.cell(i)) || target.get().addr().is_multiple_of(size_of::<Line>())
+                !self.is_past(Some(native), i) || target.get().addr().is_multiple_of(size_of::<Line>())
             };
             targets.iter().enumerate().all(at_line)
         };

@@ -192,17 +192,12 @@ impl Job<'_> {
         }
         for (i, &cell) in outputs.iter().enumerate() {
             let link = chain.output(i);
-            if !link.narrow && !link.op.is_final() && !self.copied[i] && !self.is_past(i) {
+            if !link.narrow && !link.op.is_final() && !self.copied[i] && !chain.is_past(self.native, i) {
                 let bytes = tile * link.dtype.size();
                 ahead.push(cell.wrapping_add(bytes), bytes);
             }
         }
         ahead
-    }
-
-    /// True if code writes this output past the caches.
-    fn is_past(&self, output: usize) -> bool {
-        self.native.is_some_and(|native| native.past.contains(&self.chain.cell(output)))
     }
 
     /// How many of so many lines each call asks for in each of its steps: as many as it passes over of all.
