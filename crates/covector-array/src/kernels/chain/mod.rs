@@ -312,8 +312,7 @@ impl Chain {
 
     /// Rows per tile, and per piece of work: a tile fits the first-level cache, and finals are cut where they may be.
     fn cut(&self, rows: usize) -> (usize, usize) {
-        let tile = if self.row == 1 { TILE } else { ROWS_TILE };
-        let mut tall = (tile / self.row).max(1);
+        let mut tall = height(self.row);
         let piece = (rows * self.row / PIECES).clamp(SMALLEST, CHUNK);
         let mut chunk = (piece / (tall * self.row)).max(1) * tall;
         if self.has(|op| matches!(op, LinkOp::Rows(_))) {
@@ -328,6 +327,12 @@ impl Chain {
         }
         (tall, chunk)
     }
+}
+
+/// Rows of so many elements in a tile.
+fn height(row: usize) -> usize {
+    let tile = if row == 1 { TILE } else { ROWS_TILE };
+    (tile / row).max(1)
 }
 
 /// The number of channels that links fold to, if they do.

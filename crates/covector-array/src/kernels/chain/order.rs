@@ -2,8 +2,7 @@
 
 use super::group::{implied_repetitions, stretches};
 use super::stretch::{arithmetic, is_fold};
-use super::{Link, LinkOp, ROWS_TILE, Source};
-use crate::kernels::kernel::TILE;
+use super::{Link, LinkOp, Source, height};
 use crate::kernels::reduce::Reduction;
 
 /// Bytes of values that wait for their readers, at most, if in the order given fewer do: with inputs and outputs they have to fit
@@ -109,7 +108,7 @@ impl Costs {
                 }
             }
         }
-        let tile = if row == 1 { TILE } else { (ROWS_TILE / row).max(1) * row };
+        let tile = height(row) * row;
         let mut is_output = vec![false; links.len()];
         outputs.iter().for_each(|&i| is_output[i] = true);
         let waits =
