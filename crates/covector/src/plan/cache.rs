@@ -5,7 +5,7 @@ use std::hash::Hasher;
 use std::sync::{Arc, Mutex};
 
 use crate::Spec;
-use crate::plan::fuse::is_number;
+use crate::plan::fuse::is_splat;
 use crate::plan::schedule::Plan;
 use crate::walk::Listing;
 
@@ -54,8 +54,8 @@ fn structure(list: &Listing, keep: &[bool]) -> (u64, u64) {
     for (i, node) in list.nodes.iter().enumerate() {
         let (leaf, operands) = (list.is_leaf(i), &list.operands[i][..]);
         let Spec { dtype, shape } = node.spec();
-        let number = leaf && is_number(node);
-        let flags = u64::from(leaf) | u64::from(keep[i]) << 1 | (*dtype as u64) << 2 | u64::from(number) << 8;
+        let splat = leaf && is_splat(node);
+        let flags = u64::from(leaf) | u64::from(keep[i]) << 1 | (*dtype as u64) << 2 | u64::from(splat) << 8;
         hasher.write_u64(flags | (shape.len() as u64) << 16 | (operands.len() as u64) << 32);
         shape.iter().for_each(|&d| hasher.write_usize(d));
         if !leaf {

@@ -173,7 +173,7 @@ pub(super) fn is_repeat(node: &Tensor) -> bool {
 }
 
 /// True if a leaf is one number everywhere, whatever its shape.
-pub(super) fn is_number(leaf: &Tensor) -> bool {
+pub(super) fn is_splat(leaf: &Tensor) -> bool {
     leaf.size() == 1 || matches!(leaf.primitive().fused(leaf.dtype()), Fused::Number)
 }
 

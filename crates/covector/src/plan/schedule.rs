@@ -8,7 +8,7 @@ use covector_array::kernels::{Chain, Link, LinkOp, Source};
 use smallvec::SmallVec;
 
 use super::again::Again;
-use super::fuse::{Group, Groups, LONGEST_ROW, Role, is_number, is_repeat};
+use super::fuse::{Group, Groups, LONGEST_ROW, Role, is_repeat, is_splat};
 use super::order::in_order;
 use super::twins;
 use crate::primitive::{Class, Fused};
@@ -263,7 +263,7 @@ fn repeated_axes(list: &Listing, i: usize) -> usize {
 /// True if such a node is one number everywhere.
 fn is_one(list: &Listing, i: usize) -> bool {
     let node = &list.nodes[i];
-    if list.is_leaf(i) { is_number(node) } else { node.ndim() > 0 && repeated_axes(list, i) == node.ndim() }
+    if list.is_leaf(i) { is_splat(node) } else { node.ndim() > 0 && repeated_axes(list, i) == node.ndim() }
 }
 
 /// True if such a node repeats one element along every row of this length.
