@@ -41,6 +41,8 @@ pub enum Arithmetic {
     SquareRoot,
     /// `1 / x`
     Reciprocal,
+    /// `1 / √x`, each rounded
+    ReciprocalSquareRoot,
 }
 
 impl Arithmetic {
@@ -52,7 +54,8 @@ impl Arithmetic {
 
     /// True if it costs less than reading the result would.
     pub fn is_cheap(self) -> bool {
-        !matches!(self, Arithmetic::Divide | Arithmetic::SquareRoot | Arithmetic::Reciprocal)
+        use Arithmetic::*;
+        !matches!(self, Divide | SquareRoot | Reciprocal | ReciprocalSquareRoot)
     }
 }
 

@@ -128,25 +128,6 @@ pub(super) fn fold_rows(op: Reduction, dtype: DType) -> FoldRows {
     with_fold!(dtype, op, T, F => rows::<T, F>)
 }
 
-/// Combines what the lanes of so many whole blocks of a row hold, [`LANES`] elements for each block, into one element.
-///
-/// # Safety
-/// The lanes must be readable and the result writable.
-pub(super) type FoldLanes = unsafe fn(*const u8, usize, *mut u8);
-
-/// The end of a fold of a row of floats.
-pub(super) fn fold_lanes(op: Reduction, dtype: DType) -> FoldLanes {
-    /// See [`FoldLanes`].
-    unsafe fn lanes<T: Num, F: Fold<T>>(held: *const u8, blocks: usize, out: *mut u8) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let held = std::slice::from_raw_parts(held.cast(), blocks);
-            out.cast::<T>().write(dispatch(rows::Held::<T, F>(held, Default::default())));
-        }
-    }
-    with_fold!(dtype, op, T, F => lanes::<T, F>)
-}
-
 /// Combines lines of `len` elements that begin `pitch` apart, one for each element of `out`, in the order in which [`reduce`]
 /// does; part of a [`Work`](crate::isa::Work), whose instruction set it is compiled for.
 ///

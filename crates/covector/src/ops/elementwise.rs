@@ -310,6 +310,7 @@ elementwise! {
     /// Source: PyTorch's `rsqrt`.
     rsqrt(x) = y {
         real: activation::reciprocal(Real::sqrt(x));
+        arithmetic: ReciprocalSquareRoot;
         complex: complex::rsqrt(x);
         derivative: [y / x * -0.5];
         samples: [(positive([2, 3]),), (positive(()),), (complex([2, 3]),), (complex(()),)];

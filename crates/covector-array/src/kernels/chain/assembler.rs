@@ -17,7 +17,6 @@ pub(super) enum General {
     Rdi = 7,
     R8 = 8,
     R9 = 9,
-    R10 = 10,
     R11 = 11,
     R12 = 12,
     R13 = 13,
@@ -54,6 +53,8 @@ impl Opcode {
     pub const STORE: Opcode = Opcode::packed(0x11);
     /// Past the caches, to whole vectors only.
     pub const STORE_PAST: Opcode = Opcode::packed(0x2B);
+    /// Of the first element.
+    const STORE_ONE: Opcode = Opcode { number: 0x11, map: 1, prefixes: [2, 3] };
     pub const SQRT: Opcode = Opcode::packed(0x51);
     pub const ANDN: Opcode = Opcode::packed(0x55);
     pub const XOR: Opcode = Opcode::packed(0x57);
@@ -61,6 +62,15 @@ impl Opcode {
     pub const MUL: Opcode = Opcode::packed(0x59);
     pub const SUB: Opcode = Opcode::packed(0x5C);
     pub const DIV: Opcode = Opcode::packed(0x5E);
+}
+
+/// An instruction that moves elements.
+#[derive(Clone, Copy)]
+pub(super) enum Shuffle {
+    /// Whole runs of 128 bits, of two operands.
+    Quarters,
+    /// Elements within each run of 128 bits, of one operand (`left` is 0).
+    Within,
 }
 
 /// Writes instructions for vectors of one width and dtype.
@@ -85,6 +95,24 @@ impl Assembler {
     pub fn arithmetic(&mut self, op: Opcode, to: u8, left: u8, right: Operand) {
         let prefix = op.prefixes[usize::from(self.double)];
         self.vector_instruction(op.number, op.map, prefix, self.vector(), to, left, right);
+    }
+
+    /// `to` = places of `left` and `right` by a number, as the instruction says.
+    pub fn shuffle(&mut self, shuffle: Shuffle, to: u8, left: u8, right: u8, places: u8) {
+        let number = match shuffle {
+            Shuffle::Quarters if self.wide => 0x23,
+            Shuffle::Quarters => 0x06,
+            Shuffle::Within => 0x04 + u8::from(self.double),
+        };
+        self.vector_instruction(number, 3, 1, self.vector(), to, left, Operand::Register(right));
+        self.code.push(places);
+    }
+
+    /// Writes the first element of a register.
+    pub fn store_one(&mut self, from: u8, to: Operand) {
+        let op = Opcode::STORE_ONE;
+        let prefix = op.prefixes[usize::from(self.double)];
+        self.vector_instruction(op.number, op.map, prefix, self.element(), from, 0, to);
     }
 
     /// Fills a register with one element.
@@ -156,27 +184,57 @@ impl Assembler {
         self.code.extend([0x40 | register as u8 >> 3, 0x50 | register as u8 & 7]);
     }
 
+    /// A register = what was pushed, before so many others.
+    pub fn load_pushed(&mut self, to: General, before: u8) {
+        let to = to as u8;
+        self.code.extend([
+            0x48 | (to >> 3) << 2,
+            0x8B,
+            0b01 << 6 | (to & 7) << 3 | 0b100,
+            0b100 << 3 | 0b100,
+            8 * before,
+        ]);
+    }
+
     /// Takes a register back from the stack.
     pub fn pop(&mut self, register: General) {
         self.code.extend([0x40 | register as u8 >> 3, 0x58 | register as u8 & 7]);
     }
 
-    /// `rsi` += a number.
-    pub fn advance(&mut self, bytes: usize) {
-        self.code.extend([0x48, 0x81, 0xC0 | General::Rsi as u8]);
+    /// A register += a number.
+    pub fn advance(&mut self, register: General, bytes: isize) {
+        let register = register as u8;
+        self.code.extend([0x48 | register >> 3, 0x81, 0xC0 | register & 7]);
         self.code.extend((bytes as i32).to_le_bytes());
     }
 
-    /// `r9` += a number.
-    pub fn advance_r9(&mut self, bytes: usize) {
-        self.code.extend([0x49, 0x81, 0xC0 | General::R9 as u8 & 7]);
+    /// A register = `rsi` + a number.
+    pub fn set_beyond(&mut self, to: General, bytes: usize) {
+        let to = to as u8;
+        self.code.extend([0x48 | (to >> 3) << 2, 0x8D, 0x80 | (to & 7) << 3 | General::Rsi as u8]);
         self.code.extend((bytes as i32).to_le_bytes());
     }
 
-    /// `r10` = `rsi` + a number.
-    pub fn set_r10(&mut self, bytes: usize) {
-        self.code.extend([0x4C, 0x8D, 0x80 | (General::R10 as u8 & 7) << 3 | General::Rsi as u8]);
-        self.code.extend((bytes as i32).to_le_bytes());
+    /// A register = a number.
+    pub fn set(&mut self, to: General, number: u64) {
+        let to = to as u8;
+        self.code.extend([0x48 | to >> 3, 0xB8 | to & 7]);
+        self.code.extend(number.to_le_bytes());
+    }
+
+    /// A register -= what lies at `[rdi + displacement]`.
+    pub fn subtract(&mut self, from: General, displacement: i32) {
+        let from = from as u8;
+        self.code.extend([0x48 | (from >> 3) << 2, 0x2B, 0b10 << 6 | (from & 7) << 3 | General::Rdi as u8]);
+        self.code.extend(displacement.to_le_bytes());
+    }
+
+    /// Asks for the line at an address, valid or not, to be in the second-level cache soon.
+    pub fn ask_for(&mut self, base: General, index: General, displacement: i32) {
+        let (base, index) = (base as u8, index as u8);
+        self.code.extend([0x40 | (index >> 3) << 1 | base >> 3, 0x0F, 0x18, 0b10 << 6 | 2 << 3 | 0b100]);
+        self.code.push((index & 7) << 3 | base & 7);
+        self.code.extend(displacement.to_le_bytes());
     }
 
     /// Compares `rsi` with another register.
@@ -189,6 +247,13 @@ impl Assembler {
     pub fn jump_if_less(&mut self, than: General, to: usize) {
         self.compare(than);
         self.code.extend([0x0F, 0x82]);
+        let next = self.code.len() + 4;
+        self.code.extend((to as i32 - next as i32).to_le_bytes());
+    }
+
+    /// Jumps to a place if `r8` is less than what was pushed last.
+    pub fn jump_if_r8_less_than_pushed(&mut self, to: usize) {
+        self.code.extend([0x4C, 0x3B, 0x04, 0x24, 0x0F, 0x82]);
         let next = self.code.len() + 4;
         self.code.extend((to as i32 - next as i32).to_le_bytes());
     }

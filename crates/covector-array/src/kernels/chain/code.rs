@@ -1,7 +1,8 @@
-//! The machine code of a stretch: a loop over groups of vectors, and one over what is left.
+//! The machine code of stretches: for each a loop over groups of vectors, and one over what is left.
 
 use super::assembler::{Assembler, General, Opcode, Operand};
 use super::stretch::{Instruction, Place, REGISTERS, RowSum, Stretch};
+use super::sums;
 use crate::DType;
 use crate::kernels::kernel::Arithmetic;
 use crate::kernels::reduce::LANES;
@@ -22,69 +23,140 @@ const fn unrolled(wide: bool) -> u8 {
     if wide { 4 } else { 2 }
 }
 
+/// Groups of vectors to a round of a loop.
+const STEPS: usize = 4;
+
 /// How a program's registers lie in the array.
 pub(super) struct Shape {
-    wide: bool,
+    pub wide: bool,
+    /// True if values have one element for each row.
+    narrow: bool,
     /// Bytes of a vector.
     pub vector: usize,
-    /// Vectors of a register that lie side by side; the next ones are a block further on.
-    side_by_side: usize,
-    /// Bytes of a block: the vectors of a sum that lie side by side are its lanes.
-    block: usize,
-    /// Bytes of all vectors of a register, through all steps of a block.
+    /// Bytes done in a round of a loop.
     pub group: usize,
+    /// Vectors of the lanes of a sum.
+    pub lanes: u8,
 }
 
 impl Shape {
     /// None if a sum has more lanes than a register has vectors.
     pub fn of(stretch: &Stretch, wide: bool) -> Option<Shape> {
         let vector = Assembler::new(wide, stretch.dtype).vector();
-        let vectors = usize::from(unrolled(wide));
-        let width = stretch.dtype.size();
-        if stretch.sums.is_empty() {
-            let group = vectors * vector;
-            return Some(Shape { wide, vector, side_by_side: vectors, block: group, group });
-        }
-        let (block, side_by_side) = (stretch.block * width, LANES * width / vector);
-        let group = vectors / side_by_side * block;
-        (group > 0).then_some(Shape { wide, vector, side_by_side, block, group })
-    }
-
-    /// Where a vector of a register lies.
-    fn displacement(&self, vector: u8) -> i32 {
-        let vector = usize::from(vector);
-        (vector / self.side_by_side * self.block + vector % self.side_by_side * self.vector) as i32
+        let lanes = (LANES * stretch.dtype.size() / vector) as u8;
+        let fits = stretch.sums.is_empty() || lanes <= unrolled(wide);
+        let group = STEPS * usize::from(unrolled(wide)) * vector;
+        fits.then_some(Shape { wide, narrow: stretch.narrow, vector, group, lanes })
     }
 }
 
-/// The constants and the code of a stretch, which writes these cells past the caches.
-pub(super) fn emit(stretch: &Stretch, shape: &Shape, past: &[u16]) -> Vec<u8> {
-    let mut assembler = Assembler::new(shape.wide, stretch.dtype);
-    assembler.code.extend(constants(stretch.dtype).iter().flat_map(|c| c.to_le_bytes()));
+/// What the code of a chain's stretches has in common.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'a> {
+    /// Elements of a row.
+    pub row: usize,
+    /// How many cells there are; behind their addresses lie the bytes each is to stay behind after a row.
+    pub cells: usize,
+    /// The cells that may have to stay behind.
+    pub may_stay: &'a [u16],
+    /// The cells that are written past the caches.
+    pub past: &'a [u16],
+    /// The cells whose memory is asked for so many elements before its turn.
+    pub ahead: &'a [u16],
+    pub distance: usize,
+}
+
+/// The constants and the code of a stretch by itself, in which rows do not matter: from byte `rsi` of all cells to `rdx` in groups,
+/// and from there to `rcx`.
+pub(super) fn flat(stretch: &Stretch, shape: &Shape, around: &Surroundings) -> Vec<u8> {
+    let mut assembler = begin(stretch.dtype, shape.wide);
     let held = Held::of(stretch, shape.wide);
-    held.bring(&mut assembler);
-    let single = if stretch.sums.is_empty() { 1 } else { shape.side_by_side as u8 };
-    for (vectors, end) in [(unrolled(shape.wide), General::Rdx), (single, General::Rcx)] {
-        let over = assembler.jump_unless_less(end);
-        let again = assembler.code.len();
-        let mut body = Body { assembler: &mut assembler, vectors, shape, held: &held, past };
-        if stretch.sums.is_empty() {
-            stretch.program.iter().for_each(|&instruction| body.instruction(instruction));
-            assembler.advance(usize::from(vectors) * shape.vector);
-        } else {
-            body.block(stretch);
-            assembler.advance((usize::from(vectors) / shape.side_by_side - 1) * shape.block);
-        }
-        assembler.jump_if_less(end, again);
-        assembler.land(over);
-    }
-    held.give_back(&mut assembler);
+    let borrowed: Vec<General> = held.addresses.iter().skip(1).map(|&(_, base)| base).collect();
+    borrowed.iter().for_each(|&base| assembler.push(base));
+    held.bring_addresses(&mut assembler);
+    held.bring_values(&mut assembler);
+    Body::new(&mut assembler, shape, &held, around).all(stretch);
+    borrowed.iter().rev().for_each(|&base| assembler.pop(base));
     assembler.give_back();
     assembler.code
 }
 
+/// The constants and the code of stretches of one dtype, one after another on all rows: narrow cells from byte `rdx` to `rsi`, wide
+/// ones from `rcx` on. And the cells it asks for ahead.
+pub(super) fn by_rows(stretches: &[(&Stretch, &Shape)], around: &Surroundings) -> (Vec<u8>, Vec<u16>) {
+    let (first, shape) = stretches[0];
+    let mut assembler = begin(first.dtype, shape.wide);
+    BASES[1..].iter().for_each(|&base| assembler.push(base));
+    // Where the rows begin in wide cells and in narrow ones, and where they end there.
+    [General::Rcx, General::Rdx, General::Rsi].iter().for_each(|&register| assembler.push(register));
+    let all_held: Vec<Held> = stretches.iter().map(|(stretch, shape)| Held::of(stretch, shape.wide)).collect();
+    let touched = |cell: &u16| all_held.iter().any(|held| held.addresses.iter().any(|(held, _)| held == cell));
+    let wide = stretches.iter().filter(|(stretch, _)| !stretch.narrow).count();
+    let asked: Vec<u16> = around.ahead.iter().copied().filter(touched).collect();
+    let mut parts = Parts { done: 0, all: wide };
+    for (&(stretch, shape), held) in stretches.iter().zip(&all_held) {
+        held.bring_addresses(&mut assembler);
+        assembler.load_pushed(General::Rsi, 2);
+        assembler.load_pushed(General::R8, 1);
+        let again = assembler.code.len();
+        held.bring_values(&mut assembler);
+        let asks = if stretch.narrow { Vec::new() } else { parts.next(&asked) };
+        let mut body = Body { asks: &asks, ..Body::new(&mut assembler, shape, held, around) };
+        if stretch.narrow {
+            stretch.program.iter().for_each(|&instruction| body.instruction(instruction));
+        } else {
+            body.row(stretch);
+            for &(cell, base) in held.addresses.iter().filter(|(cell, _)| around.may_stay.contains(cell)) {
+                assembler.subtract(base, address(cell) + address(around.cells as u16));
+            }
+        }
+        assembler.advance(General::R8, stretch.dtype.size() as isize);
+        assembler.jump_if_r8_less_than_pushed(again);
+    }
+    (0..3).for_each(|_| assembler.pop(General::Rax));
+    BASES[1..].iter().rev().for_each(|&base| assembler.pop(base));
+    assembler.give_back();
+    (assembler.code, asked)
+}
+
+/// Which cells a stretch asks for: all of those of its program, spread over it, so that memory always has something to do.
+struct Parts {
+    /// Stretches so far, and in all.
+    done: usize,
+    all: usize,
+}
+
+/// A cell of which every so many steps are asked for, from a certain one on.
+#[derive(Clone, Copy)]
+struct Ask {
+    cell: u16,
+    first: usize,
+    every: usize,
+}
+
+impl Parts {
+    /// Those of the next stretch.
+    fn next(&mut self, cells: &[u16]) -> Vec<Ask> {
+        let at = self.done;
+        self.done += 1;
+        let ask = |(i, &cell): (usize, &u16)| {
+            let [start, end] = [i, i + 1].map(|i| i * self.all / cells.len());
+            let every = 1 << (end - start).clamp(1, STEPS).ilog2();
+            (start..start + every).contains(&at).then(|| Ask { cell, first: at - start, every })
+        };
+        cells.iter().enumerate().filter_map(ask).collect()
+    }
+}
+
+/// An assembler that has written the constants.
+fn begin(dtype: DType, wide: bool) -> Assembler {
+    let mut assembler = Assembler::new(wide, dtype);
+    assembler.code.extend(constants(dtype).iter().flat_map(|c| c.to_le_bytes()));
+    assembler
+}
+
 /// Where the address of a cell lies.
-fn address(cell: u16) -> i32 {
+pub(super) fn address(cell: u16) -> i32 {
     i32::from(cell) * size_of::<*mut u8>() as i32
 }
 
@@ -112,9 +184,12 @@ const BASES: [General; 7] =
 impl Held {
     fn of(stretch: &Stretch, wide: bool) -> Held {
         let (mut cells, mut values, mut used) = (Vec::new(), Vec::new(), 0);
+        // What is written is not what was read before.
+        let written = |cell: u16| stretch.program.iter().any(|i| matches!(*i, Instruction::Store(_, to) if to == cell));
         let mut place = |place: Place| match place {
             Place::Register(_) => {}
             Place::Memory(cell) => cells.push(cell),
+            Place::Repeated(cell) if written(cell) => {}
             Place::Repeated(cell) => values.push(Value::Repeated(cell)),
             Place::Same(cell) => values.push(Value::Same(cell)),
         };
@@ -124,7 +199,7 @@ impl Held {
                 Instruction::Store(_, cell) => place(Place::Memory(cell)),
                 Instruction::Unary(_, _, x) => place(x),
                 Instruction::Binary(_, _, x, y) => [x, y].into_iter().for_each(&mut place),
-                Instruction::Sum(..) => {}
+                Instruction::Sum(_, from) => place(from),
             }
             if let Instruction::Load(to, _) | Instruction::Unary(_, to, _) | Instruction::Binary(_, to, _, _) =
                 instruction
@@ -147,20 +222,14 @@ impl Held {
         }
     }
 
-    /// The registers that are somebody else's.
-    fn borrowed(&self) -> impl DoubleEndedIterator<Item = General> {
-        self.addresses.iter().skip(1).map(|&(_, base)| base)
-    }
-
-    /// Fills the registers.
-    fn bring(&self, assembler: &mut Assembler) {
-        self.borrowed().for_each(|base| assembler.push(base));
+    /// Fills the registers of addresses.
+    fn bring_addresses(&self, assembler: &mut Assembler) {
         self.addresses.iter().for_each(|&(cell, base)| assembler.load_address(base, address(cell)));
-        self.values.iter().for_each(|&(value, register)| read(assembler, register, value));
     }
 
-    fn give_back(&self, assembler: &mut Assembler) {
-        self.borrowed().rev().for_each(|base| assembler.pop(base));
+    /// Fills the registers of values.
+    fn bring_values(&self, assembler: &mut Assembler) {
+        self.values.iter().for_each(|&(value, register)| read(assembler, register, value));
     }
 
     /// The register a value is in.
@@ -203,7 +272,7 @@ fn constant_of(op: Arithmetic) -> Option<(Opcode, usize)> {
     match op {
         Arithmetic::Negative => Some((Opcode::XOR, 1)),
         Arithmetic::Absolute => Some((Opcode::ANDN, 1)),
-        Arithmetic::Reciprocal => Some((Opcode::DIV, 0)),
+        Arithmetic::Reciprocal | Arithmetic::ReciprocalSquareRoot => Some((Opcode::DIV, 0)),
         _ => None,
     }
 }
@@ -220,25 +289,94 @@ struct Body<'a> {
     vectors: u8,
     shape: &'a Shape,
     held: &'a Held,
-    past: &'a [u16],
+    around: &'a Surroundings<'a>,
+    asks: &'a [Ask],
+    /// Bytes from where `rsi` points to the elements of this step.
+    offset: usize,
+    /// The block this step belongs to, of those that are summed in turn.
+    block: u8,
 }
 
-impl Body<'_> {
-    /// A block of each vector, with the sums of its lanes.
-    fn block(&mut self, stretch: &Stretch) {
+impl<'a> Body<'a> {
+    fn new(assembler: &'a mut Assembler, shape: &'a Shape, held: &'a Held, around: &'a Surroundings<'a>) -> Body<'a> {
+        Body { assembler, vectors: 1, shape, held, around, asks: &[], offset: 0, block: 0 }
+    }
+
+    /// All elements from `rsi` to `rdx` and on to `rcx`.
+    fn all(&mut self, stretch: &Stretch) {
+        for (vectors, end, steps) in [(unrolled(self.shape.wide), General::Rdx, STEPS), (1, General::Rcx, 1)] {
+            self.vectors = vectors;
+            let over = self.assembler.jump_unless_less(end);
+            let again = self.assembler.code.len();
+            (0..steps).for_each(|_| self.step(stretch));
+            self.go_on();
+            self.assembler.jump_if_less(end, again);
+            self.assembler.land(over);
+        }
+    }
+
+    /// A row from `rsi` on.
+    fn row(&mut self, stretch: &Stretch) {
+        let row = self.around.row * stretch.dtype.size();
+        if stretch.sums.is_empty() {
+            self.assembler.set_beyond(General::Rdx, row / self.shape.group * self.shape.group);
+            self.assembler.set_beyond(General::Rcx, row);
+            return self.all(stretch);
+        }
+        let (blocks, together) = (self.around.row / stretch.block, unrolled(self.shape.wide) / self.shape.lanes);
+        let rest = blocks % usize::from(together);
+        let fit = blocks - rest;
+        self.assembler.set(General::R9, 0);
+        if fit > 0 {
+            self.assembler.set_beyond(General::Rcx, fit * stretch.block * stretch.dtype.size());
+            let again = self.assembler.code.len();
+            self.blocks(stretch, together);
+            self.assembler.jump_if_less(General::Rcx, again);
+        }
+        if rest > 0 {
+            self.blocks(stretch, rest as u8);
+        }
+        for sum in &stretch.sums {
+            sums::end(self.assembler, self.shape, sum, blocks);
+        }
+    }
+
+    /// All instructions on as many elements as the vectors have; the next step is on those after them.
+    fn step(&mut self, stretch: &Stretch) {
+        self.ask(stretch);
+        stretch.program.iter().for_each(|&instruction| self.instruction(instruction));
+        self.offset += usize::from(self.vectors) * self.shape.vector;
+    }
+
+    /// Lets `rsi` follow the steps.
+    fn go_on(&mut self) {
+        self.assembler.advance(General::Rsi, std::mem::take(&mut self.offset) as isize);
+    }
+
+    /// So many blocks, with the sums of their lanes: a step of each in turn, so that they do not wait for one another.
+    fn blocks(&mut self, stretch: &Stretch, together: u8) {
         let lanes = |body: &Body, sum: &RowSum| -> Vec<u8> {
-            (0..body.vectors).map(|v| body.register(sum.register, v)).collect()
+            (0..together * body.shape.lanes).map(|v| body.register(sum.register, v)).collect()
         };
         for sum in &stretch.sums {
             // -0, which changes no bit of what is added to it.
             let zero = Operand::Here(size_of::<u64>());
             lanes(self, sum).into_iter().for_each(|register| self.assembler.broadcast(register, zero));
         }
-        self.assembler.set_r10(self.shape.block);
-        let again = self.assembler.code.len();
-        stretch.program.iter().for_each(|&instruction| self.instruction(instruction));
-        self.assembler.advance(self.shape.side_by_side * self.shape.vector);
-        self.assembler.jump_if_less(General::R10, again);
+        let block = stretch.block * stretch.dtype.size();
+        let (mut at, most) = (0, usize::from(unrolled(self.shape.wide)) * self.shape.vector);
+        while at < block {
+            // What is left of a block are lanes once or more.
+            let bytes = if block - at >= most { most } else { usize::from(self.shape.lanes) * self.shape.vector };
+            self.vectors = (bytes / self.shape.vector) as u8;
+            for i in 0..together {
+                (self.block, self.offset) = (i, usize::from(i) * block + at);
+                self.step(stretch);
+            }
+            at += bytes;
+        }
+        (self.block, self.offset) = (0, usize::from(together) * block);
+        self.go_on();
         for sum in &stretch.sums {
             self.assembler.load_address(General::Rax, address(sum.lanes));
             for (v, register) in lanes(self, sum).into_iter().enumerate() {
@@ -247,12 +385,34 @@ impl Body<'_> {
                 self.assembler.arithmetic(Opcode::STORE, register, 0, to);
             }
         }
-        self.assembler.advance_r9(usize::from(self.vectors) * self.shape.vector);
+        self.assembler.advance(General::R9, (usize::from(together * self.shape.lanes) * self.shape.vector) as isize);
+    }
+
+    /// Asks for what lies a distance beyond the elements of this step.
+    fn ask(&mut self, stretch: &Stretch) {
+        let distance = self.around.distance * stretch.dtype.size();
+        let step = self.offset / (usize::from(unrolled(self.shape.wide)) * self.shape.vector);
+        for ask in self.asks.iter().filter(|ask| step % ask.every == ask.first) {
+            let held = self.held.addresses.iter().find(|held| held.0 == ask.cell);
+            let base = held.map_or(General::Rax, |held| held.1);
+            if held.is_none() {
+                self.assembler.load_address(base, address(ask.cell));
+            }
+            for v in 0..self.vectors {
+                let displacement = self.displacement(v) + distance as i32;
+                self.assembler.ask_for(base, General::Rsi, displacement);
+            }
+        }
     }
 
     /// The vector register of a program's register.
     fn register(&self, register: u8, vector: u8) -> u8 {
         register * unrolled(self.shape.wide) + vector
+    }
+
+    /// Where a vector lies.
+    fn displacement(&self, vector: u8) -> i32 {
+        (self.offset + usize::from(vector) * self.shape.vector) as i32
     }
 
     fn spare(&self) -> [u8; 2] {
@@ -271,8 +431,12 @@ impl Body<'_> {
                 }
             }
             Instruction::Store(from, cell) => {
-                let opcode = if self.past.contains(&cell) { Opcode::STORE_PAST } else { Opcode::STORE };
+                let opcode = if self.around.past.contains(&cell) { Opcode::STORE_PAST } else { Opcode::STORE };
                 let to = self.operand(Place::Memory(cell));
+                if self.shape.narrow {
+                    let to = to(0, self);
+                    return self.assembler.store_one(self.register(from, 0), to);
+                }
                 for v in 0..self.vectors {
                     let (from, to) = (self.register(from, v), to(v, self));
                     self.assembler.arithmetic(opcode, from, 0, to);
@@ -283,9 +447,14 @@ impl Body<'_> {
                 let [_, spare] = self.spare();
                 for v in 0..self.vectors {
                     let (to, x) = (self.register(to, v), x(v, self));
-                    match op {
-                        SquareRoot => self.assembler.arithmetic(Opcode::SQRT, to, 0, x),
-                        Square => {
+                    match (op, x) {
+                        (SquareRoot, _) => self.assembler.arithmetic(Opcode::SQRT, to, 0, x),
+                        (ReciprocalSquareRoot, _) => {
+                            self.assembler.arithmetic(Opcode::SQRT, to, 0, x);
+                            self.with_constant(Opcode::DIV, 0, to, Operand::Register(to));
+                        }
+                        (Square, Operand::Register(from)) => self.assembler.arithmetic(Opcode::MUL, to, from, x),
+                        (Square, _) => {
                             self.assembler.arithmetic(Opcode::LOAD, spare, 0, x);
                             self.assembler.arithmetic(Opcode::MUL, to, spare, Operand::Register(spare));
                         }
@@ -296,7 +465,14 @@ impl Body<'_> {
                     }
                 }
             }
-            Instruction::Sum(to, from) => self.binary(Opcode::ADD, to, to, Place::Register(from)),
+            // Vector after vector, to the lanes in turn.
+            Instruction::Sum(to, from) => {
+                let (from, first) = (self.operand(from), self.block * self.shape.lanes);
+                for v in 0..self.vectors {
+                    let (to, from) = (self.register(to, first + v % self.shape.lanes), from(v, self));
+                    self.assembler.arithmetic(Opcode::ADD, to, to, from);
+                }
+            }
             Instruction::Binary(op, to, x, y) => {
                 let opcode = match op {
                     Add => Opcode::ADD,
@@ -354,6 +530,7 @@ impl Body<'_> {
     /// The operand of each vector; what is repeated along a row is brought into the spare register, unless it is in one.
     fn operand(&mut self, place: Place) -> impl Fn(u8, &Body) -> Operand + use<> {
         let (mut base, mut repeated) = (General::Rax, self.spare()[0]);
+        let index = if self.shape.narrow { General::R8 } else { General::Rsi };
         match place {
             Place::Register(_) => {}
             Place::Memory(cell) => match self.held.addresses.iter().find(|held| held.0 == cell) {
@@ -365,7 +542,7 @@ impl Body<'_> {
         }
         move |v, body| match place {
             Place::Register(r) => Operand::Register(body.register(r, v)),
-            Place::Memory(_) => Operand::Memory { base, index: General::Rsi, displacement: body.shape.displacement(v) },
+            Place::Memory(_) => Operand::Memory { base, index, displacement: body.displacement(v) },
             Place::Repeated(_) | Place::Same(_) => Operand::Register(repeated),
         }
     }

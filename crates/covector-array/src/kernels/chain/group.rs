@@ -29,7 +29,8 @@ pub(super) fn implied_repetitions(links: &[Link], outputs: &[usize], row: usize)
     implied
 }
 
-/// Which links run as one program: arithmetic on whole rows of one dtype, one after another, and sums of its results.
+/// Which links run as one program: arithmetic of one dtype, one link after another, on whole rows, with sums of its results, or on
+/// what has one element for each row.
 pub(super) fn stretches(links: &[Link], implied: &[bool], row: usize) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut open = false;
@@ -48,23 +49,28 @@ pub(super) fn stretches(links: &[Link], implied: &[bool], row: usize) -> Vec<Vec
         let joins = |group: &&mut Vec<usize>| {
             let mut made = link.sources.iter().filter_map(made_by);
             let sums = group.iter().filter(|&&j| is_fold(links[j].op)).count();
-            links[group[0]].dtype == link.dtype
+            let alike = links[group[0]].dtype == link.dtype && is_narrow(&links[group[0]]) == is_narrow(link);
+            alike
                 && if is_sum {
                     sums < MOST_SUMS && made.all(|j| within(group, j) && !is_fold(links[j].op))
                 } else {
                     !made.any(|j| is_fold(links[j].op) && within(group, j))
                 }
         };
-        let may_begin = arithmetic(link.op, link.narrow).is_some();
-        match groups.last_mut().filter(|_| open && (may_begin || is_sum)).filter(joins) {
-            Some(group) => group.push(i),
-            None if may_begin => groups.push(vec![i]),
-            None => {}
+        if arithmetic(link.op).is_some() || is_sum {
+            match groups.last_mut().filter(|_| open).filter(joins) {
+                Some(group) => group.push(i),
+                None => groups.push(vec![i]),
+            }
         }
         open = groups.last().is_some_and(|group| group.last() == Some(&i));
     }
-    groups.retain(|group| group.len() > 1);
     groups
+}
+
+/// True if a link reads one element for each row.
+fn is_narrow(link: &Link) -> bool {
+    link.narrow && !is_fold(link.op)
 }
 
 /// The same links, where a stretch computes again what another one would have to write for it, if that is a cheap function of
@@ -82,7 +88,7 @@ pub(super) fn again(links: Vec<Link>, outputs: &mut [usize], row: usize) -> Vec<
         .iter()
         .enumerate()
         .map(|(i, link)| {
-            let cheap = arithmetic(link.op, link.narrow).is_some_and(Arithmetic::is_cheap);
+            let cheap = !link.narrow && arithmetic(link.op).is_some_and(Arithmetic::is_cheap);
             group_of[i].is_some() && cheap && link.sources.iter().all(is_base)
         })
         .collect();

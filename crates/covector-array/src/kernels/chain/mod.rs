@@ -12,6 +12,7 @@ mod native;
 mod order;
 mod run;
 mod stretch;
+mod sums;
 mod tiles;
 
 use std::sync::OnceLock;
@@ -20,7 +21,8 @@ use std::sync::atomic::AtomicUsize;
 use smallvec::SmallVec;
 
 use super::kernel::{Kernel, TILE};
-use super::reduce::{Partial, Reduction};
+use super::reduce::{BLOCK, LANES, Partial, Reduction};
+use super::stream::Line;
 use crate::DType;
 use crate::isa::Isa;
 use group::{again, implied_repetitions, stretches};
@@ -29,7 +31,7 @@ pub use native::write_code_after;
 use order::arranged;
 use run::Ready;
 pub use run::run_chain;
-use stretch::{Member, Stretch, is_fold};
+use stretch::{Member, Stretch, is_fold, sum_block};
 
 /// Where a link reads an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,10 +84,10 @@ pub struct Link {
 pub struct Chain {
     links: Vec<Link>,
     calls: Vec<Call>,
+    /// For each link the number of its call.
+    call_of: Vec<usize>,
     /// Calls that may run as one.
     stretches: Vec<Stretch>,
-    /// For each link whether it is in a stretch.
-    stretched: Vec<bool>,
     outputs: Vec<usize>,
     narrow_inputs: Vec<bool>,
     /// For each input the dtype that links read it as, if any does.
@@ -94,7 +96,8 @@ pub struct Chain {
     last_reader: Vec<usize>,
     /// Elements per row; 1 if nothing is folded or repeated.
     row: usize,
-    registers: usize,
+    /// What each register has room for.
+    registers: Vec<Room>,
     /// Bytes of the widest element.
     widest: usize,
     /// The calls as they run on the instruction set of the first run.
@@ -116,6 +119,34 @@ struct Call {
     /// The operand that is one element for each row.
     spread: Option<u8>,
     dtype: DType,
+}
+
+/// What a register has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// The elements of a tile, of so many bytes each.
+    Tile(usize),
+    /// An element for each row, of so many bytes.
+    Rows(usize),
+    /// The lanes of a row's sum, of so many bytes.
+    Lanes(usize),
+}
+
+impl Room {
+    /// For a link's results.
+    fn of(link: &Link) -> Room {
+        if link.narrow { Room::Rows(link.dtype.size()) } else { Room::Tile(link.dtype.size()) }
+    }
+
+    /// Bytes for so many rows of so many elements: whole lines.
+    fn bytes(self, rows: usize, row: usize) -> usize {
+        let bytes = match self {
+            Room::Tile(width) => rows * row * width,
+            Room::Rows(width) => rows * width,
+            Room::Lanes(width) => row / sum_block(row).unwrap_or(BLOCK) * LANES * width,
+        };
+        bytes.next_multiple_of(size_of::<Line>())
+    }
 }
 
 /// Elements per tile of a chain with rows, if rows are not longer.
@@ -191,7 +222,8 @@ impl Chain {
         }
         // The cell of each link's result: a register until its last use, or an output.
         let mut cells: Vec<usize> = Vec::with_capacity(links.len());
-        let (mut free, mut registers) = (Vec::new(), 0);
+        // Values of one kind use a register in turn.
+        let (mut free, mut registers): (Vec<usize>, Vec<Room>) = (Vec::new(), Vec::new());
         let mut output_of: Vec<Option<usize>> = vec![None; links.len()];
         outputs.iter().enumerate().rev().for_each(|(output, &link)| output_of[link] = Some(output));
         read_to_the_end.sort_unstable();
@@ -201,10 +233,13 @@ impl Chain {
             cells.push(match output_of[i] {
                 _ if implied => OUTPUTS,
                 Some(output) => OUTPUTS + output,
-                None => free.pop().unwrap_or_else(|| {
-                    registers += 1;
-                    registers - 1
-                }),
+                None => match free.iter().rposition(|&r| registers[r] == Room::of(&links[i])) {
+                    Some(at) => free.remove(at),
+                    None => {
+                        registers.push(Room::of(&links[i]));
+                        registers.len() - 1
+                    }
+                },
             });
             // Each operand once, and the result itself if nobody reads it.
             let mut done: SmallVec<[usize; 4]> = SmallVec::from_elem(i, 1);
@@ -220,11 +255,20 @@ impl Chain {
             free.extend(done.into_iter().filter(|&j| last_use[j] == i && cells[j] < OUTPUTS).map(|j| cells[j]));
         }
         // After them the lanes of sums within stretches.
-        let scratch = registers as u16;
-        let sums = |group: &Vec<usize>| group.iter().filter(|&&i| is_fold(links[i].op)).count();
-        registers += groups.iter().map(sums).max().unwrap_or(0);
+        let scratch = registers.len() as u16;
+        for group in &groups {
+            let sums = group.iter().filter(|&&i| is_fold(links[i].op)).map(|&i| links[i].dtype.size());
+            for (k, width) in sums.enumerate() {
+                let at = usize::from(scratch) + k;
+                match registers.get_mut(at) {
+                    Some(Room::Lanes(most)) => *most = width.max(*most),
+                    _ => registers.push(Room::Lanes(width)),
+                }
+            }
+        }
+        let first_input = registers.len();
         let cell = |at: usize| match at.checked_sub(OUTPUTS) {
-            Some(output) => (registers + narrow_inputs.len() + output) as u16,
+            Some(output) => (first_input + narrow_inputs.len() + output) as u16,
             None => at as u16,
         };
         let call = |i: usize| {
@@ -239,7 +283,7 @@ impl Chain {
             };
             for (k, &source) in link.sources.iter().enumerate() {
                 let (at, narrow) = match direct(source) {
-                    Source::Input(k) => ((registers + k) as u16, narrow_inputs[k]),
+                    Source::Input(k) => ((first_input + k) as u16, narrow_inputs[k]),
                     Source::Link(j) => (cell(cells[j]), links[j].narrow),
                 };
                 call.operands[k] = at;
@@ -255,7 +299,7 @@ impl Chain {
         let mut call_of: Vec<usize> = vec![0; links.len()];
         (0..links.len()).filter(|&i| !implied[i]).enumerate().for_each(|(at, i)| call_of[i] = at);
         assert!(numbers.iter().all(|&k| k < narrow_inputs.len()), "numbers are inputs");
-        let same: Vec<u16> = numbers.iter().map(|&k| (registers + k) as u16).collect();
+        let same: Vec<u16> = numbers.iter().map(|&k| (first_input + k) as u16).collect();
         let stretches = groups.iter().map(|group| {
             let last = group[group.len() - 1];
             let member = |&i: &usize| Member {
@@ -269,12 +313,11 @@ impl Chain {
             Stretch::new(call_of[group[0]], &group.iter().map(member).collect::<Vec<_>>(), row, scratch, &same)
         });
         let stretches = stretches.collect();
-        let stretched = group_of.iter().map(Option::is_some).collect();
         let widest = links.iter().map(|link| link.dtype.size()).max().unwrap_or(8);
         Chain {
             calls,
+            call_of,
             stretches,
-            stretched,
             links,
             outputs,
             narrow_inputs,

@@ -3,33 +3,59 @@
 //! Pages of code are written first and made executable then, never both. Where the system refuses that, or the processor has
 //! no instructions of three vector operands, the links of a stretch run one by one as others do.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memmap2::{Mmap, MmapMut};
 
-use super::code::{CONSTANTS, Shape, emit};
+use super::code::{CONSTANTS, Shape, Surroundings, by_rows, flat};
 use super::stretch::Stretch;
+use crate::DType;
 use crate::isa::Isa;
 
-/// Computes elements of all cells. The arguments: the cells; how many bytes behind each the first element lies, the first
-/// that is not done in groups of vectors, and the last; where the elements lie in cells with one for each row, and the
-/// lanes in theirs.
+/// Computes elements of all cells. The arguments of code for any elements: the cells; how many bytes behind each the first element
+/// lies, the first one that is not done in groups of vectors, and the last. Of code for rows: the cells; how many bytes behind a cell
+/// with an element for each row the rows end, and begin; and behind the others.
 #[cfg(target_arch = "x86_64")]
-pub(super) type Entry = unsafe extern "sysv64" fn(*const *mut u8, usize, usize, usize, usize, usize);
+type Entry = unsafe extern "sysv64" fn(*const *mut u8, usize, usize, usize);
 /// There is no code for other processors.
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) type Entry = unsafe extern "C" fn(*const *mut u8, usize, usize, usize, usize, usize);
+type Entry = unsafe extern "C" fn(*const *mut u8, usize, usize, usize);
+
+/// What a program's code does at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Any elements.
+    Elements,
+    /// Rows, as many as one likes.
+    Row,
+    /// All rows of a tile, in several loops, which ask for the memory of the next ones.
+    Rows,
+}
+
+/// Calls that run as one piece of code.
+#[derive(Debug)]
+pub(super) struct Program {
+    /// The first call, and how many there are.
+    pub first: usize,
+    pub calls: usize,
+    pub kind: Kind,
+    pub dtype: DType,
+    /// Where its constants begin, and how many bytes are done together.
+    entry: usize,
+    group: usize,
+}
 
 /// The code of a chain's stretches.
 #[derive(Debug)]
 pub(super) struct Native {
     memory: Mmap,
-    /// Where each begins, and how many bytes are done together.
-    entries: Vec<(usize, usize)>,
+    pub programs: Vec<Program>,
     /// Bytes of a vector.
     pub vector: usize,
-    /// The cells that are written past the caches.
+    /// The cells that are written past the caches, and those whose next tiles the code asks for.
     pub past: Vec<u16>,
+    pub asked: Vec<u16>,
 }
 
 /// Elements a chain must have run over before its code is written, links counted: writing it takes some microseconds.
@@ -49,51 +75,111 @@ pub(super) fn is_worth(elements: usize) -> bool {
 /// Bytes a call does at most, so that memory for what comes next can be asked for in between.
 pub(super) const SPAN: usize = 2048;
 
-impl Native {
-    /// The code of these stretches, which write these cells past the caches, if the instruction set and the system allow it.
-    pub fn of(stretches: &[Stretch], isa: Isa, past: Vec<u16>) -> Option<Native> {
-        if cfg!(not(target_arch = "x86_64")) || isa == Isa::Portable || stretches.is_empty() {
-            return None;
+/// The stretches that become programs, by their numbers: those that follow one another run as one.
+pub(super) fn programs(stretches: &[Stretch], isa: Isa) -> Vec<Range<usize>> {
+    if cfg!(not(target_arch = "x86_64")) || isa == Isa::Portable {
+        return Vec::new();
+    }
+    let mut programs: Vec<Range<usize>> = Vec::new();
+    for (i, stretch) in stretches.iter().enumerate() {
+        if Shape::of(stretch, isa == Isa::Avx512).is_none() {
+            continue;
         }
+        let joins = |program: &&mut Range<usize>| {
+            let last = &stretches[program.end - 1];
+            program.end == i && last.first + last.calls == stretch.first && last.dtype == stretch.dtype
+        };
+        match programs.last_mut().filter(joins) {
+            Some(program) => program.end += 1,
+            None => programs.push(i..i + 1),
+        }
+    }
+    // Single calls, and what reads and writes single elements, run as well without.
+    programs.retain(|program| {
+        let stretches = &stretches[program.clone()];
+        stretches.iter().map(|stretch| stretch.calls).sum::<usize>() > 1 && !stretches.iter().all(|s| s.narrow)
+    });
+    programs
+}
+
+impl Native {
+    /// The code of the stretches that are [`programs`], if there are any and the system allows it.
+    pub fn of(stretches: &[Stretch], isa: Isa, around: &Surroundings) -> Option<Native> {
         let wide = isa == Isa::Avx512;
-        let shapes = stretches.iter().map(|stretch| Shape::of(stretch, wide)).collect::<Option<Vec<_>>>()?;
-        let (mut code, mut entries): (Vec<u8>, _) = (Vec::new(), Vec::new());
-        for (stretch, shape) in stretches.iter().zip(&shapes) {
-            entries.push((code.len(), shape.group));
-            code.extend(emit(stretch, shape, &past));
+        let (mut code, mut programs): (Vec<u8>, _) = (Vec::new(), Vec::new());
+        let (mut vector, mut asked) = (0, Vec::new());
+        for range in self::programs(stretches, isa) {
+            let stretches = &stretches[range];
+            let shapes = stretches.iter().map(|stretch| Shape::of(stretch, wide)).collect::<Option<Vec<_>>>()?;
+            let (first, shape) = (&stretches[0], &shapes[0]);
+            let kind = match stretches {
+                [stretch] if !stretch.by_rows => Kind::Elements,
+                _ if stretches.iter().filter(|stretch| !stretch.narrow).count() == 1 => Kind::Row,
+                _ => Kind::Rows,
+            };
+            let (entry, calls) = (code.len(), stretches.iter().map(|stretch| stretch.calls).sum());
+            if kind == Kind::Elements {
+                code.extend(flat(first, shape, around));
+            } else {
+                let wanted = |cell: &u16| kind == Kind::Rows && !asked.contains(cell);
+                let ahead: Vec<u16> = around.ahead.iter().copied().filter(wanted).collect();
+                let around = Surroundings { ahead: &ahead, ..*around };
+                let (rows, cells) = by_rows(&stretches.iter().zip(&shapes).collect::<Vec<_>>(), &around);
+                code.extend(rows);
+                asked.extend(cells);
+            }
             code.resize(code.len().next_multiple_of(64), 0xCC);
+            vector = shape.vector;
+            programs.push(Program { first: first.first, calls, kind, dtype: first.dtype, entry, group: shape.group });
+        }
+        if programs.is_empty() {
+            return None;
         }
         let mut memory = MmapMut::map_anon(code.len()).ok()?;
         memory.copy_from_slice(&code);
-        Some(Native { memory: memory.make_exec().ok()?, entries, vector: shapes[0].vector, past })
+        Some(Native { memory: memory.make_exec().ok()?, programs, vector, past: around.past.to_vec(), asked })
     }
 
-    /// Runs a stretch from one byte behind each cell to another: whole vectors. Cells with an element for each row are
-    /// read `row` bytes behind.
+    /// Runs a program that does not do rows from one byte behind each cell to another: whole vectors.
     ///
     /// # Safety
     /// The processor must have the instruction set; cells must be readable, and those stored to writable, for those bytes, and what
     /// is stored may lie where another cell is read only if both begin there. Cells written past the caches must begin at lines, and
     /// [`finish`](crate::kernels::stream::finish) must follow before another thread may read them.
-    pub unsafe fn run(&self, stretch: usize, cells: &[*mut u8], range: std::ops::Range<usize>, row: usize) {
-        let group = self.entries[stretch].1;
-        let groups = range.len() / group * group;
+    pub unsafe fn run(&self, program: &Program, cells: &[*mut u8], range: Range<usize>) {
+        let groups = range.len() / program.group * program.group;
         // SAFETY: the caller's promise.
-        unsafe { (self.entry(stretch))(cells.as_ptr(), range.start, range.start + groups, range.end, row, 0) };
+        unsafe { (self.entry(program))(cells.as_ptr(), range.start, range.start + groups, range.end) };
     }
 
-    /// Where a stretch's code begins.
-    fn entry(&self, stretch: usize) -> Entry {
-        let at = self.memory[self.entries[stretch].0 + CONSTANTS..].as_ptr();
+    /// Runs a program that does, on these rows of whole vectors. The cells are followed by the bytes each stays behind after a row.
+    ///
+    /// # Safety
+    /// As for [`run`](Self::run).
+    pub unsafe fn run_rows(&self, program: &Program, cells: &[*mut u8], rows: Range<usize>, row: usize) {
+        let width = program.dtype.size();
+        let [start, end] = [rows.start, rows.end].map(|row| row * width);
+        // SAFETY: the caller's promise.
+        unsafe { (self.entry(program))(cells.as_ptr(), end, start, start * row) };
+    }
+
+    /// Where a program's code begins.
+    fn entry(&self, program: &Program) -> Entry {
+        let at = self.memory[program.entry + CONSTANTS..].as_ptr();
         // SAFETY: code of that signature was written there, and the pages are executable.
         unsafe { std::mem::transmute::<*const u8, Entry>(at) }
+    }
+
+    /// True if a call is part of a program.
+    pub fn does(&self, call: usize) -> bool {
+        self.programs.iter().any(|program| (program.first..program.first + program.calls).contains(&call))
     }
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::super::{Chain, Link, LinkOp, Source};
-    use super::*;
+    use super::Kind;
     use crate::DType;
     use crate::isa::{Isa, set_isa};
     use crate::kernels::kernel::Arithmetic;
@@ -111,9 +197,9 @@ mod tests {
         }
     }
 
-    const OPS: [Arithmetic; 9] = {
+    const OPS: [Arithmetic; 10] = {
         use Arithmetic::*;
-        [Add, Subtract, Multiply, Divide, Negative, Absolute, Square, SquareRoot, Reciprocal]
+        [Add, Subtract, Multiply, Divide, Negative, Absolute, Square, SquareRoot, Reciprocal, ReciprocalSquareRoot]
     };
 
     macro_rules! of_dtype {
@@ -121,7 +207,8 @@ mod tests {
             mod $name {
                 use super::*;
 
-                fn kernel(op: Arithmetic) -> Kernel {
+                /// Known to do what it does, or not.
+                fn kernel(op: Arithmetic, known: bool) -> Kernel {
                     let kernel = match op {
                         Arithmetic::Add => Kernel::binary(|a: $t, b: $t| a + b),
                         Arithmetic::Subtract => Kernel::binary(|a: $t, b: $t| a - b),
@@ -132,8 +219,9 @@ mod tests {
                         Arithmetic::Square => Kernel::unary(|a: $t| a * a),
                         Arithmetic::SquareRoot => Kernel::unary(|a: $t| a.sqrt()),
                         Arithmetic::Reciprocal => Kernel::unary(|a: $t| 1.0 / a),
+                        Arithmetic::ReciprocalSquareRoot => Kernel::unary(|a: $t| 1.0 / a.sqrt()),
                     };
-                    kernel.known_as(op)
+                    if known { kernel.known_as(op) } else { kernel }
                 }
 
                 fn on_one(op: Arithmetic, x: $t, y: $t) -> $t {
@@ -147,6 +235,7 @@ mod tests {
                         Arithmetic::Square => x * x,
                         Arithmetic::SquareRoot => x.sqrt(),
                         Arithmetic::Reciprocal => 1.0 / x,
+                        Arithmetic::ReciprocalSquareRoot => 1.0 / x.sqrt(),
                     }
                 }
 
@@ -175,7 +264,12 @@ mod tests {
                         if op.operands() == 2 {
                             sources.push(source(first != Source::Link(0)));
                         }
-                        links.push(Link { op: LinkOp::Map(kernel(op)), sources, dtype: DType::$dtype, narrow: false });
+                        links.push(Link {
+                            op: LinkOp::Map(kernel(op, true)),
+                            sources,
+                            dtype: DType::$dtype,
+                            narrow: false,
+                        });
                     }
                     let mut outputs: Vec<usize> = (0..1 + dice.below(3)).map(|_| 1 + dice.below(count)).collect();
                     outputs.push(count);
@@ -195,31 +289,36 @@ mod tests {
                             let has_number = round % 3 == 0;
                             let (chain, outputs) = random(&mut dice, row, has_number);
                             // In every second round, what nobody reads is written past the caches.
-                            let past = chain.past(&vec![round % 2 == 0; outputs.len()]);
-                            let native = Native::of(&chain.stretches, isa, past).expect("code can be written here");
                             let number = |k: usize, i: usize| {
-                                let i = if has_number && k == chain.registers + 2 { 5 } else { i };
+                                let i = if has_number && k == chain.registers.len() + 2 { 5 } else { i };
                                 ((i * 7 + k * 3) as $t).sin() * 3.0
                             };
                             let tile = |k: usize| {
                                 let fill = |o: &mut [$t]| o.iter_mut().enumerate().for_each(|(i, v)| *v = number(k, i));
                                 crate::Array::build::<$t>([rows * row].into(), fill)
                             };
-                            let tiles: Vec<_> = (0..chain.registers + 4 + outputs.len()).map(tile).collect();
+                            let tiles: Vec<_> = (0..chain.registers.len() + 4 + outputs.len()).map(tile).collect();
                             let inputs: Vec<Vec<$t>> =
-                                tiles[chain.registers..][..4].iter().map(crate::Array::to_vec).collect();
-                            let cells: Vec<*mut u8> = tiles.iter().map(|tile| tile.ptr::<u8>().cast_mut()).collect();
-                            let [stretch] = &chain.stretches[..] else { panic!("one stretch") };
-                            assert_eq!(stretch.calls, chain.links.len() - 1);
-                            for i in 0..rows {
-                                let width = size_of::<$t>();
-                                let range = i * row * width..(i + 1) * row * width;
-                                // SAFETY: cells are tiles of that many elements; the processor has the instructions.
-                                unsafe { native.run(0, &cells, range, i * width) };
+                                tiles[chain.registers.len()..][..4].iter().map(crate::Array::to_vec).collect();
+                            let mut cells: Vec<*mut u8> =
+                                tiles.iter().map(|tile| tile.ptr::<u8>().cast_mut()).collect();
+                            // All rows are different: no cell stays behind.
+                            cells.resize(2 * cells.len(), std::ptr::null_mut());
+                            let streamed = vec![round % 2 == 0; outputs.len()];
+                            let native = chain.written(isa, &tiles[chain.registers.len()..][..4], rows, &streamed);
+                            let native = native.expect("code can be written here");
+                            let [program] = &native.programs[..] else { panic!("one program") };
+                            assert_eq!(program.calls, chain.links.len() - 1);
+                            // SAFETY: cells are tiles of that many elements; the processor has the instructions.
+                            unsafe {
+                                match program.kind {
+                                    Kind::Elements => native.run(program, &cells, 0..rows * row * size_of::<$t>()),
+                                    _ => (0..rows).for_each(|i| native.run_rows(program, &cells, i..i + 1, row)),
+                                }
                             }
                             crate::kernels::stream::finish();
                             let results: Vec<Vec<$t>> =
-                                tiles[chain.registers + 4..].iter().map(crate::Array::to_vec).collect();
+                                tiles[chain.registers.len() + 4..].iter().map(crate::Array::to_vec).collect();
                             for at in 0..rows * row {
                                 let mut values: Vec<$t> = Vec::new();
                                 for link in &chain.links {
@@ -247,21 +346,12 @@ mod tests {
 
                 #[test]
                 fn a_long_chain_is_the_same_with_and_without_code() {
-                    // A norm of rows, between folds; it runs often enough that code is written.
-                    let map = |op: Arithmetic, known: bool, sources: &[Source], narrow: bool| {
-                        let plain = Kernel::binary(|a: $t, b: $t| a * b);
-                        let kernel = match op {
-                            Arithmetic::Multiply if !known => plain,
-                            Arithmetic::Subtract if !known => Kernel::binary(|a: $t, b: $t| a - b),
-                            Arithmetic::Square if !known => Kernel::unary(|a: $t| a * a),
-                            _ => kernel(op),
-                        };
-                        Link {
-                            op: LinkOp::Map(kernel),
-                            sources: sources.iter().copied().collect(),
-                            dtype: DType::$dtype,
-                            narrow,
-                        }
+                    // Norms of rows, between folds; it runs often enough that code is written.
+                    let map = |op: Arithmetic, known: bool, sources: &[Source], narrow: bool| Link {
+                        op: LinkOp::Map(kernel(op, known)),
+                        sources: sources.iter().copied().collect(),
+                        dtype: DType::$dtype,
+                        narrow,
                     };
                     let other = |op: LinkOp, source: Source, narrow: bool| Link {
                         op,
@@ -283,8 +373,31 @@ mod tests {
                             other(LinkOp::Fold(Reduction::Sum), From(6), true),
                             map(Multiply, known, &[From(6), Input(1)], false),
                             other(LinkOp::Fold(Reduction::Sum), From(8), true),
+                            // What has one element for each row, in registers and in memory: more values than there are registers.
+                            map(Square, known, &[From(9)], true),
+                            map(Add, known, &[From(4), From(7)], true),
+                            map(ReciprocalSquareRoot, known, &[From(4)], true),
+                            map(Multiply, known, &[From(10), From(12)], true),
+                            map(Negative, known, &[From(7)], true),
+                            map(Divide, known, &[From(14), From(4)], true),
+                            map(Subtract, known, &[From(9), Input(2)], true),
+                            map(Reciprocal, known, &[Input(2)], true),
+                            map(Absolute, known, &[From(9)], true),
+                            map(Multiply, known, &[From(10), From(11)], true),
+                            map(Add, known, &[From(19), From(13)], true),
+                            map(Add, known, &[From(20), From(15)], true),
+                            map(Add, known, &[From(21), From(16)], true),
+                            map(Add, known, &[From(22), From(17)], true),
+                            map(Add, known, &[From(23), From(18)], true),
+                            map(Add, known, &[From(24), From(14)], true),
+                            map(Add, known, &[From(25), From(12)], true),
+                            other(LinkOp::Repeat, From(26), false),
+                            map(Multiply, known, &[From(8), From(27)], false),
+                            other(LinkOp::Fold(Reduction::Sum), Input(1), true),
+                            other(LinkOp::Repeat, From(29), false),
+                            map(Add, known, &[From(28), From(30)], false),
                         ];
-                        Chain::new(links, vec![8, 7, 9], row, vec![false; 2])
+                        Chain::new(links, vec![8, 7, 9, 26, 31], row, vec![false, false, true])
                     };
                     for (rows, row) in [
                         (300, 256),
@@ -297,6 +410,9 @@ mod tests {
                         (80, 128),
                         (90, 48),
                         (30, 240),
+                        (9, 1536),
+                        (3, 3328),
+                        (70, 2048),
                     ] {
                         let chains = [chain(true, row), chain(false, row)];
                         for round in 0..4 {
@@ -312,10 +428,13 @@ mod tests {
                                 // Nobody else holds the inputs: one is overwritten by the result. In two rounds the rows of
                                 // the other are all the same.
                                 let other = if round % 2 == 0 { fresh(1) } else { once(fresh(1)) };
-                                let inputs = [fresh(0), other].into_iter().collect();
                                 let narrow = crate::Shape::from([rows]);
-                                let results =
-                                    crate::kernels::run_chain(chain, inputs, rows, &[&shape, &narrow, &narrow]);
+                                let each = crate::Array::build::<$t>(narrow.clone(), |o| {
+                                    o.iter_mut().enumerate().for_each(|(i, v)| *v = 1.5 + (i as $t).cos())
+                                });
+                                let inputs = [fresh(0), other, each].into_iter().collect();
+                                let shapes = [&shape, &narrow, &narrow, &narrow, &shape];
+                                let results = crate::kernels::run_chain(chain, inputs, rows, &shapes);
                                 results.iter().map(crate::Array::to_bytes).collect::<Vec<_>>()
                             });
                             assert_eq!(results[0], results[1], "{rows} x {row}, round {round}");

@@ -45,7 +45,7 @@ pub(super) fn arranged(links: Vec<Link>, outputs: &mut [usize], row: usize) -> V
 fn late(links: &[Link], row: usize) -> Vec<usize> {
     let waits = |i: usize| {
         let link = &links[i];
-        arithmetic(link.op, link.narrow).is_some()
+        (!link.narrow && arithmetic(link.op).is_some())
             || matches!(link.op, LinkOp::Fold(Reduction::Sum))
             || link.op.is_final()
     };

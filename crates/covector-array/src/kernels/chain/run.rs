@@ -1,13 +1,15 @@
 //! Running a chain on arrays: what it reads, where it writes, and how rows are cut into pieces of work.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use smallvec::SmallVec;
 
+use super::code::Surroundings;
 use super::native::{self, Native};
 use super::tiles::{Job, LARGE};
-use super::{Call, Chain, LinkOp, Source};
-use crate::isa::{Work, dispatch, isa};
+use super::{Call, Chain, LinkOp, Source, height};
+use crate::isa::{Isa, Work, dispatch, isa};
 use crate::kernels::kernel::Loop;
 use crate::kernels::layout::Shared;
 use crate::kernels::reader::Reader;
@@ -85,13 +87,13 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
         lines && taken[i].is_none() && (all > HUGE || (all > LARGE_RESULT && touched() > TOUCHED))
     };
     let streamed: SmallVec<[bool; 2]> = (0..shapes.len()).map(streamed).collect();
-    let native = chain.native(rows, &streamed, &targets);
+    let native = chain.native(&inputs, rows, &streamed, &targets);
     // An input is overwritten too early only if it is read by the link that writes there (unless in registers), or by a later one.
     let aliased = |k: usize| {
         let output = taken.iter().position(|&t| t == Some(k));
         output.is_some_and(|i| {
             let (reader, writer) = (chain.last_reader[k], chain.outputs[i]);
-            reader > writer || (reader == writer && !(native.is_some() && chain.stretched[writer]))
+            reader > writer || (reader == writer && !native.is_some_and(|native| native.does(chain.call_of[writer])))
         })
     };
     let reader = |(k, x): (usize, &Array)| Reader::new(x, tile, row(k), None, aliased(k));
@@ -143,7 +145,7 @@ fn first_of_rows(x: &Array, row: usize) -> Array {
 impl Chain {
     /// The number of an output's cell.
     fn cell(&self, output: usize) -> u16 {
-        (self.registers + self.narrow_inputs.len() + output) as u16
+        (self.registers.len() + self.narrow_inputs.len() + output) as u16
     }
 
     /// True if this code writes an output past the caches.
@@ -151,15 +153,43 @@ impl Chain {
         native.is_some_and(|native| native.past.contains(&self.cell(output)))
     }
 
-    /// The cells of results that a stretch writes, and nobody reads, among those that are written past the caches.
-    pub(super) fn past(&self, streamed: &[bool]) -> Vec<u16> {
+    /// The cells of results that code writes, and nobody reads, among those that are written past the caches.
+    pub(super) fn past(&self, programs: &[Range<usize>], streamed: &[bool]) -> Vec<u16> {
         let read = |i: usize| self.links.iter().any(|link| link.sources.contains(&Source::Link(i)));
-        let straight = |&i: &usize| streamed[i] && self.stretched[self.outputs[i]] && !read(self.outputs[i]);
+        let calls = |program: &Range<usize>| {
+            let [first, last] = [program.start, program.end - 1].map(|i| &self.stretches[i]);
+            first.first..last.first + last.calls
+        };
+        let in_code = |i: usize| programs.iter().any(|program| calls(program).contains(&self.call_of[i]));
+        let straight = |&i: &usize| streamed[i] && in_code(self.outputs[i]) && !read(self.outputs[i]);
         (0..self.outputs.len()).filter(straight).map(|i| self.cell(i)).collect()
     }
 
+    /// The code for an instruction set, and for arrays of so many rows or about as many.
+    pub(super) fn written(&self, isa: Isa, inputs: &[Array], rows: usize, streamed: &[bool]) -> Option<Native> {
+        let cells = self.registers.len()..self.registers.len() + self.narrow_inputs.len();
+        let wide = cells.clone().zip(&self.narrow_inputs).filter(|(_, narrow)| !**narrow);
+        let may_stay: Vec<u16> = wide.map(|(cell, _)| cell as u16).collect();
+        let past = self.past(&native::programs(&self.stretches, isa), streamed);
+        let large = rows * self.row >= LARGE;
+        let dense = |&(k, input): &(usize, &Array)| large && !self.narrow_inputs[k] && input.is_contiguous();
+        let mut ahead: Vec<u16> =
+            inputs.iter().enumerate().filter(dense).map(|(k, _)| (self.registers.len() + k) as u16).collect();
+        let written = |&i: &usize| large && !streamed[i] && !self.output(i).narrow && !self.output(i).op.is_final();
+        ahead.extend((0..self.outputs.len()).filter(written).map(|i| self.cell(i)));
+        let around = Surroundings {
+            row: self.row,
+            cells: cells.end + self.outputs.len(),
+            may_stay: &may_stay,
+            past: &past,
+            ahead: &ahead,
+            distance: height(self.row) * self.row,
+        };
+        Native::of(&self.stretches, isa, &around)
+    }
+
     /// The code of the stretches, if it was or is now worth writing, and whole vectors make up rows.
-    fn native(&self, rows: usize, streamed: &[bool], targets: &[Shared<u8>]) -> Option<&Native> {
+    fn native(&self, inputs: &[Array], rows: usize, streamed: &[bool], targets: &[Shared<u8>]) -> Option<&Native> {
         if self.stretches.is_empty() {
             return None;
         }
@@ -169,8 +199,7 @@ impl Chain {
                 return None;
             }
         }
-        let (made_for, native) =
-            self.native.get_or_init(|| (isa(), Native::of(&self.stretches, isa(), self.past(streamed))));
+        let (made_for, native) = self.native.get_or_init(|| (isa(), self.written(isa(), inputs, rows, streamed)));
         let run = if self.row == 1 { rows } else { self.row };
         let whole = |native: &&Native| {
             self.stretches.iter().all(|stretch| (run * stretch.dtype.size()).is_multiple_of(native.vector))
@@ -268,7 +297,7 @@ impl Ready {
             LinkOp::Fold(op) => Step::Fold(fold_rows(op, call.dtype)),
             LinkOp::Repeat => Step::Repeat(repetition(call.dtype)),
             LinkOp::Rows(_) | LinkOp::Total(_) | LinkOp::Channels(..) => {
-                Step::Final(usize::from(call.result) - chain.registers - chain.narrow_inputs.len())
+                Step::Final(usize::from(call.result) - chain.registers.len() - chain.narrow_inputs.len())
             }
         };
         Ready { step, operands: call.operands, result: call.result, reads_narrow: call.reads_narrow, passes: 0 }

@@ -36,8 +36,8 @@ pub(super) enum Instruction {
     Unary(Arithmetic, u8, Place),
     /// Computes a result of two operands, of which one at least is in a register.
     Binary(Arithmetic, u8, Place, Place),
-    /// Adds the second register to the first, which keeps the lanes of a sum.
-    Sum(u8, u8),
+    /// Adds the operand to the register, which keeps the lanes of a sum.
+    Sum(u8, Place),
 }
 
 /// The sum of every row of a value: its lanes are kept in a register, and written block by block.
@@ -64,6 +64,8 @@ pub(super) struct Stretch {
     pub block: usize,
     /// True if rows differ: an operand is repeated along each, or each is summed.
     pub by_rows: bool,
+    /// True if values have one element for each row.
+    pub narrow: bool,
 }
 
 /// A link of a stretch.
@@ -78,10 +80,14 @@ pub(super) struct Member {
 /// Sums in a stretch, at most.
 pub(super) const MOST_SUMS: usize = 3;
 
+/// Blocks of a row that is summed in a stretch, at most: code combines each by itself.
+const MOST_BLOCKS: usize = 64;
+
 /// Elements of the blocks that rows are summed by, if they may be in a stretch: all blocks have the same size.
 pub(super) fn sum_block(row: usize) -> Option<usize> {
     let block = row.min(BLOCK);
-    (row.is_multiple_of(block) && block.is_multiple_of(LANES)).then_some(block)
+    let fits = row.is_multiple_of(block) && block.is_multiple_of(LANES) && row / block <= MOST_BLOCKS;
+    fits.then_some(block)
 }
 
 /// True if every row is folded: what may stand in a stretch if it is a sum.
@@ -89,11 +95,11 @@ pub(super) fn is_fold(op: LinkOp) -> bool {
     matches!(op, LinkOp::Fold(_))
 }
 
-/// The arithmetic a call does, if it may stand in a stretch.
-pub(super) fn arithmetic(op: LinkOp, narrow: bool) -> Option<Arithmetic> {
+/// The arithmetic a link does, if it may stand in a stretch.
+pub(super) fn arithmetic(op: LinkOp) -> Option<Arithmetic> {
     let LinkOp::Map(kernel) = op else { return None };
     let float = matches!(kernel.output(), DType::F32 | DType::F64);
-    kernel.arithmetic().filter(|_| float && !narrow)
+    kernel.arithmetic().filter(|_| float)
 }
 
 impl Stretch {
@@ -103,8 +109,10 @@ impl Stretch {
         let mut left = vec![0usize; members.len()];
         members.iter().flat_map(|m| m.made_by).flatten().for_each(|j| left[j] += 1);
         let sums = members.iter().filter(|m| m.is_sum()).count();
+        let narrow = members[0].call.reads_narrow;
         let mut writer = Writer {
             members,
+            narrow,
             left,
             saved: vec![false; members.len()],
             held: vec![None; REGISTERS - sums],
@@ -117,13 +125,14 @@ impl Stretch {
         let by_rows = members.iter().any(|m| m.call.spread.is_some() || m.is_sum());
         let (program, sums) = (writer.program, writer.sums);
         let block = sum_block(row).unwrap_or(BLOCK);
-        Stretch { first, calls: members.len(), dtype: members[0].call.dtype, program, sums, block, by_rows }
+        Stretch { first, calls: members.len(), dtype: members[0].call.dtype, program, sums, block, by_rows, narrow }
     }
 }
 
 /// What is where while a program is written.
 struct Writer<'a> {
     members: &'a [Member],
+    narrow: bool,
     /// For each member how many operands still to come are its result.
     left: Vec<usize>,
     /// For each member whether its result is in its cell.
@@ -148,7 +157,7 @@ impl Writer<'_> {
         if member.is_sum() {
             return self.sum(member);
         }
-        let op = arithmetic(member.call.op, false).expect("members are arithmetic");
+        let op = arithmetic(member.call.op).expect("members are arithmetic");
         let mut places = [0, 1].map(|k| self.place(member, k));
         if op.operands() == 2 && places.iter().all(|p| !matches!(p, Place::Register(_))) {
             let to = self.free(&places);
@@ -170,15 +179,7 @@ impl Writer<'_> {
     }
 
     fn sum(&mut self, member: &Member) {
-        let from = match self.place(member, 0) {
-            Place::Register(r) => r,
-            memory => {
-                let to = self.free(&[]);
-                self.program.push(Instruction::Load(to, memory));
-                self.held[usize::from(to)] = None;
-                to
-            }
-        };
+        let from = self.place(member, 0);
         let register = (REGISTERS - 1 - self.sums.len()) as u8;
         let lanes = self.scratch + self.sums.len() as u16;
         self.sums.push(RowSum { register, lanes, result: member.call.result });
@@ -195,13 +196,18 @@ impl Writer<'_> {
                 Some(register) => Place::Register(register as u8),
                 None => {
                     assert!(self.saved[j], "what left the registers was saved");
-                    Place::Memory(cell)
+                    self.memory(cell)
                 }
             },
             None if member.call.spread == Some(k as u8) => Place::Repeated(cell),
-            None if self.same.contains(&cell) => Place::Same(cell),
-            None => Place::Memory(cell),
+            None if self.same.contains(&cell) && !self.narrow => Place::Same(cell),
+            None => self.memory(cell),
         }
+    }
+
+    /// The place of a cell: what is read of it is the row's element if values are narrow.
+    fn memory(&self, cell: u16) -> Place {
+        if self.narrow { Place::Repeated(cell) } else { Place::Memory(cell) }
     }
 
     /// The register for a result: that of an operand which nobody reads again, or a free one.

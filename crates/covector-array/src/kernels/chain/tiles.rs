@@ -5,13 +5,12 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::Chain;
-use super::native::{self, Native};
+use super::native::{self, Kind, Native, Program};
 use super::run::{Ready, Step};
-use super::stretch::Stretch;
+use super::{Chain, Room};
 use crate::kernels::layout::Shared;
 use crate::kernels::reader::Reader;
-use crate::kernels::reduce::{Partial, Reduction, fold_lanes};
+use crate::kernels::reduce::Partial;
 use crate::kernels::stream::{self, Ahead, Line};
 
 /// Arrays of fewer elements are taken to be in the second-level cache.
@@ -33,8 +32,8 @@ struct Cells {
     steps: SmallVec<[usize; 24]>,
     /// The inputs whose tiles come about one by one, each with its scratch.
     fetched: SmallVec<[(usize, *mut u8); 2]>,
-    /// The cells whose rows are all the same.
-    repeated: SmallVec<[usize; 4]>,
+    /// The cells whose rows are all the same, and the bytes of a row.
+    repeated: SmallVec<[(usize, usize); 4]>,
 }
 
 impl Cells {
@@ -43,10 +42,19 @@ impl Cells {
         self.steps.push(step);
     }
 
-    /// Goes on by so many rows of so many bytes, without what is the same in all of them: of that the first row is read again,
-    /// which is in the first-level cache.
-    fn stay(&mut self, rows: isize, row: usize) {
-        for &cell in &self.repeated {
+    /// Puts behind the addresses by how many bytes each stays behind after a row: what is the same in all of them is read where
+    /// the first one lies, which is in the first-level cache.
+    fn end(&mut self) {
+        let cells = self.at.len();
+        self.at.resize(2 * cells, std::ptr::null_mut());
+        for &(cell, row) in &self.repeated {
+            self.at[cells + cell] = std::ptr::without_provenance_mut(row);
+        }
+    }
+
+    /// Goes on by so many rows without what is the same in all of them.
+    fn stay(&mut self, rows: isize) {
+        for &(cell, row) in &self.repeated {
             self.at[cell] = self.at[cell].wrapping_offset(-rows * row as isize);
         }
     }
@@ -82,15 +90,16 @@ impl Job<'_> {
     pub fn run(&self, piece: usize, start: usize, end: usize) {
         let states: usize = self.partials.iter().flatten().map(Partial::state_bytes).sum();
         let copied = self.copied.iter().filter(|&&s| s).count();
-        let slots = self.chain.registers + self.readers.iter().map(Reader::slots).sum::<usize>() + copied;
+        let registers: usize = self.chain.registers.iter().map(|room| self.bytes(room)).sum();
+        let slots = self.readers.iter().map(Reader::slots).sum::<usize>() + copied;
         SCRATCH.with(|scratch| {
             let mut scratch = scratch.borrow_mut();
-            let lines = (slots * self.slot + states).div_ceil(size_of::<Line>());
+            let lines = (registers + slots * self.slot + states).div_ceil(size_of::<Line>());
             if scratch.len() < lines {
                 scratch.resize(lines, Line::EMPTY);
             }
             let mut cells = self.cells(scratch.as_mut_ptr().cast(), start);
-            let outputs = cells.at.len() - self.targets.len();
+            let outputs = self.chain.registers.len() + self.readers.len();
             for (&cell, partial) in cells.at[outputs..].iter().zip(&self.partials) {
                 if let Some(partial) = partial {
                     // SAFETY: scratch of that many bytes, which is nobody else's until the end of this piece.
@@ -104,7 +113,7 @@ impl Job<'_> {
                 for &(input, slot) in &cells.fetched {
                     let range = self.span(self.chain.narrow_inputs[input], at, rows);
                     let tile = self.readers[input].fetch(range, slot, slot.wrapping_add(self.slot));
-                    cells.at[self.chain.registers + input] = tile.cast_mut();
+                    cells.at[self.chain.registers.len() + input] = tile.cast_mut();
                 }
                 if at + 2 * rows > self.rows {
                     ahead.clear();
@@ -125,6 +134,11 @@ impl Job<'_> {
         });
     }
 
+    /// The bytes of a register.
+    fn bytes(&self, room: &Room) -> usize {
+        room.bytes(self.tall.min(self.rows), self.chain.row)
+    }
+
     /// The elements that a tile of so many rows has in an array.
     fn span(&self, narrow: bool, start: usize, rows: usize) -> Range<usize> {
         let row = if narrow { 1 } else { self.chain.row };
@@ -140,14 +154,14 @@ impl Job<'_> {
             taken
         };
         let mut cells = Cells::default();
-        (0..chain.registers).for_each(|_| cells.push(take(self.slot), 0));
+        chain.registers.iter().for_each(|room| cells.push(take(self.bytes(room)), 0));
         for (input, (reader, &narrow)) in self.readers.iter().zip(&chain.narrow_inputs).enumerate() {
             let (slot, tile) = (take(reader.slots() * self.slot), self.span(narrow, start, self.tall));
             match reader.pitch() {
                 Some(pitch) => {
                     let first = reader.fetch(tile.start..tile.start, slot, slot);
                     if pitch == 0 && !narrow {
-                        cells.repeated.push(cells.at.len());
+                        cells.repeated.push((cells.at.len(), chain.row * reader.width()));
                     }
                     cells.push(first.cast_mut(), tile.len() * pitch);
                 }
@@ -173,6 +187,7 @@ impl Job<'_> {
                 *cell = take(partial.state_bytes());
             }
         }
+        cells.end();
         cells
     }
 
@@ -185,14 +200,19 @@ impl Job<'_> {
             return ahead;
         }
         let tile = self.tall * chain.row;
-        for (reader, _) in self.readers.iter().zip(&chain.narrow_inputs).filter(|(_, narrow)| !**narrow) {
+        let asked = |cell: usize| self.native.is_some_and(|native| native.asked.contains(&(cell as u16)));
+        for (i, reader) in self.readers.iter().enumerate() {
+            if chain.narrow_inputs[i] || asked(chain.registers.len() + i) {
+                continue;
+            }
             if let Some(next) = reader.place(start * chain.row + tile) {
                 ahead.push(next, tile * reader.width());
             }
         }
-        for (i, &cell) in outputs.iter().enumerate() {
+        for (i, &cell) in outputs[..self.targets.len()].iter().enumerate() {
             let link = chain.output(i);
-            if !link.narrow && !link.op.is_final() && !self.copied[i] && !chain.is_past(self.native, i) {
+            let by_code = asked(chain.registers.len() + self.readers.len() + i);
+            if !by_code && !link.narrow && !link.op.is_final() && !self.copied[i] && !chain.is_past(self.native, i) {
                 let bytes = tile * link.dtype.size();
                 ahead.push(cell.wrapping_add(bytes), bytes);
             }
@@ -200,31 +220,41 @@ impl Job<'_> {
         ahead
     }
 
-    /// How many of so many lines each call asks for in each of its steps: as many as it passes over of all.
+    /// How many of so many lines each call asks for in each of its steps: as many as it passes over of all. Code for all rows, which
+    /// is a single step, does so only if there is nothing else.
     fn pace(&self, lines: usize) -> SmallVec<[usize; 24]> {
         let mut pace: SmallVec<[usize; 24]> = SmallVec::from_elem(0, self.calls.len());
-        let passes = self.calls[self.calls.len() - 1].passes;
-        if lines == 0 || passes == 0 {
+        let programs = self.native.map_or(&[][..], |native| &native.programs);
+        let until = |at: usize| at.checked_sub(1).map_or(0, |last| self.calls[last].passes);
+        // Passes of calls up to one, and how many of them are in code for rows.
+        let in_rows = |at: usize| -> usize {
+            let done = programs.iter().filter(|program| program.kind == Kind::Rows && program.first < at);
+            done.map(|program| until(program.first + program.calls) - until(program.first)).sum()
+        };
+        let all = self.calls.len();
+        let only_rows = until(all) == in_rows(all);
+        let passes = |at: usize| until(at) - if only_rows { 0 } else { in_rows(at) };
+        if lines == 0 || passes(all) == 0 {
             return pace;
         }
         let tile = |narrow: bool| self.span(narrow, 0, self.tall).len();
-        let stretches = self.native.map_or(&[][..], |_| &self.chain.stretches);
         let (mut at, mut done) = (0, 0);
         while let Some(call) = self.calls.get(at) {
-            let (first, stretch) = (at, stretches.iter().find(|stretch| stretch.first == at));
-            at += stretch.map_or(1, |stretch| stretch.calls);
-            let steps = match (stretch, call.step) {
-                (Some(stretch), _) => {
-                    let [all, run, span] = self.spans(stretch, self.tall);
-                    all / run * run.div_ceil(span)
-                }
+            let (first, program) = (at, programs.iter().find(|program| program.first == at));
+            at += program.map_or(1, |program| program.calls);
+            let steps = match (program, call.step) {
+                (Some(program), _) => match program.kind {
+                    Kind::Elements => (tile(false) * program.dtype.size()).div_ceil(native::SPAN),
+                    Kind::Row => self.tall,
+                    Kind::Rows => 1,
+                },
                 (None, Step::Map(..)) => tile(call.reads_narrow).div_ceil(PART),
                 (None, Step::Spread(..)) => self.tall,
                 (None, Step::Fold(_) | Step::Final(_)) => 1,
                 (None, Step::Repeat(_)) => continue,
             };
-            let until = lines * self.calls[at - 1].passes / passes;
-            pace[first] = until.saturating_sub(done).div_ceil(steps);
+            let wanted = lines * passes(at) / passes(all);
+            pace[first] = wanted.saturating_sub(done).div_ceil(steps);
             done += pace[first] * steps;
         }
         pace
@@ -233,14 +263,14 @@ impl Job<'_> {
     fn tile(&self, start: usize, rows: usize, cells: &mut Cells, ahead: &mut Ahead, pace: &[usize]) {
         let chain = self.chain;
         let length = |narrow: bool| if narrow { rows } else { rows * chain.row };
-        let mut stretches = self.native.map_or(&[][..], |_| &chain.stretches).iter().enumerate().peekable();
+        let mut programs = self.native.map_or(&[][..], |native| &native.programs).iter().peekable();
         let mut at = 0;
         while let Some(call) = self.calls.get(at) {
             let lines = pace[at];
-            if let Some((i, stretch)) = stretches.next_if(|(_, stretch)| stretch.first == at) {
-                at += stretch.calls;
+            if let Some(program) = programs.next_if(|program| program.first == at) {
+                at += program.calls;
                 // SAFETY: as below; what is written where another operand lies is read at the same place and before.
-                unsafe { self.stretch(i, cells, rows, ahead, lines) };
+                unsafe { self.program(program, cells, rows, ahead, lines) };
                 continue;
             }
             at += 1;
@@ -279,8 +309,8 @@ impl Job<'_> {
                 }
             }
         }
-        let outputs = &cells.at[chain.registers + self.readers.len()..];
-        for i in (0..outputs.len()).filter(|&i| self.copied[i]) {
+        let outputs = &cells.at[chain.registers.len() + self.readers.len()..];
+        for i in (0..self.targets.len()).filter(|&i| self.copied[i]) {
             let width = chain.output(i).dtype.size();
             // SAFETY: this tile of the target is nobody else's, and the scratch holds as many bytes. Both begin at lines.
             unsafe {
@@ -289,45 +319,36 @@ impl Job<'_> {
         }
     }
 
-    /// The bytes of a stretch's tile, how many of them are alike, and how many of those a call of its code does.
-    fn spans(&self, stretch: &Stretch, rows: usize) -> [usize; 3] {
-        let row = self.chain.row * stretch.dtype.size();
-        let run = if stretch.by_rows { row } else { rows * row };
-        // Lanes of sums are written from the first block of a row to the last.
-        [rows * row, run, if stretch.sums.is_empty() { native::SPAN.min(run) } else { run }]
-    }
-
-    /// Runs a stretch on a tile, and asks for so many lines of memory before each call of its code.
+    /// Runs a program on a tile, and asks for so many lines of memory before each call of its code.
     ///
     /// # Safety
     /// Operands must be whole tiles that were written before, results no part of what another thread reads.
-    unsafe fn stretch(&self, number: usize, cells: &mut Cells, rows: usize, ahead: &mut Ahead, lines: usize) {
+    unsafe fn program(&self, program: &Program, cells: &mut Cells, rows: usize, ahead: &mut Ahead, lines: usize) {
         let Some(native) = self.native else { return };
-        let stretch = &self.chain.stretches[number];
-        let (width, row) = (stretch.dtype.size(), self.chain.row);
-        let [all, run, span] = self.spans(stretch, rows);
-        let (mut at, mut i) = (0, 0);
-        while at < all {
-            let end = at + run;
-            while at < end {
+        let row = self.chain.row;
+        match program.kind {
+            Kind::Elements => {
+                let all = rows * row * program.dtype.size();
+                for at in (0..all).step_by(native::SPAN) {
+                    ahead.fetch_lines(lines);
+                    // SAFETY: the caller's promise; the code was written for the instruction set in use, and these are whole vectors.
+                    unsafe { native.run(program, &cells.at, at..(at + native::SPAN).min(all)) };
+                }
+            }
+            Kind::Row => {
+                for i in 0..rows {
+                    ahead.fetch_lines(lines);
+                    // SAFETY: the same.
+                    unsafe { native.run_rows(program, &cells.at, i..i + 1, row) };
+                    cells.stay(1);
+                }
+                cells.stay(-(rows as isize));
+            }
+            Kind::Rows => {
                 ahead.fetch_lines(lines);
-                let until = (at + span).min(end);
-                // SAFETY: the caller's promise; the code was written for the instruction set in use, and runs are whole vectors.
-                unsafe { native.run(number, &cells.at, at..until, i * width) };
-                at = until;
+                // SAFETY: the same.
+                unsafe { native.run_rows(program, &cells.at, 0..rows, row) };
             }
-            for sum in &stretch.sums {
-                let [lanes, result] = [sum.lanes, sum.result].map(|cell| cells.at[usize::from(cell)]);
-                // SAFETY: the code has written the lanes of every block; the result has an element for each row.
-                unsafe { fold_lanes(Reduction::Sum, stretch.dtype)(lanes, row / stretch.block, result.add(i * width)) };
-            }
-            i += 1;
-            if stretch.by_rows {
-                cells.stay(1, run);
-            }
-        }
-        if stretch.by_rows {
-            cells.stay(-(i as isize), run);
         }
     }
 }

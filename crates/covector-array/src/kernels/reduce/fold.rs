@@ -182,12 +182,6 @@ impl<T: Num, F: Fold<T>> Tree<T, F> {
         self.push_subtree(value, 1);
     }
 
-    /// Four values at once, if a multiple of four came before: fewer branches that the processor cannot foresee.
-    #[inline(always)]
-    pub fn push_four(&mut self, [a, b, c, d]: [T; 4]) {
-        self.push_subtree(F::combine(F::combine(a, b), F::combine(c, d)), 4);
-    }
-
     /// What `leaves` values (a power of two, of which a multiple came before) combine to.
     #[inline(always)]
     pub fn push_subtree(&mut self, mut value: T, leaves: usize) {

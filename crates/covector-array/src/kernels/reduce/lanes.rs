@@ -29,11 +29,6 @@ pub(super) struct Lanes {
     /// # Safety
     /// The sequences must be readable and four results writable.
     pub lines: unsafe fn(*const u8, usize, usize, *mut u8),
-    /// The results of four blocks from what their lanes hold, one block after another.
-    ///
-    /// # Safety
-    /// The lanes must be readable and four results writable.
-    pub ends: unsafe fn(*const u8, *mut u8),
     /// Combines so many (at least 1) rows, a number of bytes apart, column by column into one row; the last number is that
     /// of columns, of which as many are done as the result tells: all whole registers. Then as many rows come next from the
     /// address given last on, valid or not: they are asked for.
@@ -203,7 +198,7 @@ mod x86 {
                 const PER: usize = LANES / $width;
 
                 pub(super) fn lanes<const OP: u8>() -> Lanes {
-                    Lanes { one: one::<OP>, four: four::<OP>, span: None, lines: lines::<OP>, ends: ends::<OP>, down: down::<OP> }
+                    Lanes { one: one::<OP>, four: four::<OP>, span: None, lines: lines::<OP>, down: down::<OP> }
                 }
 
                 #[target_feature(enable = $features)]
@@ -228,18 +223,6 @@ mod x86 {
                     unsafe {
                         let acc = run::<OP, 4>(x.cast(), pitch, rows);
                         halves::$t::<OP>(acc.map(|lanes| $narrowed(lanes)), out.cast());
-                    }
-                }
-
-                #[target_feature(enable = $features)]
-                unsafe fn ends<const OP: u8>(x: *const u8, out: *mut u8) {
-                    // SAFETY: the caller's promise.
-                    unsafe {
-                        let lanes = x.cast::<$t>();
-                        let held: [[$vector; PER]; 4] = std::array::from_fn(|block| {
-                            std::array::from_fn(|j| $load(lanes.add(block * LANES + j * $width)))
-                        });
-                        halves::$t::<OP>(held.map(|lanes| $narrowed(lanes)), out.cast());
                     }
                 }
 

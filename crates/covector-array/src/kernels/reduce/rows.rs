@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::fold::{Fold, Tree, block, combine_lanes, dispatch_common, four_blocks, span};
+use super::fold::{Fold, Tree, block, dispatch_common, four_blocks, span};
 use super::lanes::Lanes;
 use super::{BLOCK, Job, LANES};
 use crate::isa::Work;
@@ -136,37 +136,6 @@ impl<T: Num, F: Fold<T>> Work for Rows<'_, T, F> {
             *o = whole::<T, F>(x, lanes);
         }
     }
-}
-
-/// The result of a sequence of whole blocks, from what their lanes hold.
-pub(super) struct Held<'a, T, F>(pub &'a [[T; LANES]], pub std::marker::PhantomData<F>);
-
-impl<T: Num, F: Fold<T>> Work for Held<'_, T, F> {
-    type Output = T;
-    #[inline(always)]
-    fn run(self) -> T {
-        let lanes = Lanes::of(T::DTYPE, F::OP);
-        if let Ok(held) = self.0.try_into() {
-            // What the tree would do with four blocks.
-            let [a, b, c, d] = four_ends::<T, F>(held, lanes);
-            return F::combine(F::combine(a, b), F::combine(c, d));
-        }
-        let mut tree = Tree::<T, F>::new();
-        let fours = self.0.chunks_exact(4);
-        let rest = fours.remainder();
-        fours.for_each(|held| tree.push_four(four_ends::<T, F>(held.try_into().expect("four blocks"), lanes)));
-        rest.iter().for_each(|&held| tree.push(combine_lanes::<T, F>(held)));
-        tree.finish()
-    }
-}
-
-#[inline(always)]
-fn four_ends<T: Num, F: Fold<T>>(held: &[[T; LANES]; 4], lanes: Option<Lanes>) -> [T; 4] {
-    let Some(lanes) = lanes else { return held.map(combine_lanes::<T, F>) };
-    let mut results = [T::ZERO; 4];
-    // SAFETY: the lanes of four blocks, and results of the dtype the loops are for.
-    unsafe { (lanes.ends)(held.as_ptr().cast(), results.as_mut_ptr().cast()) };
-    results
 }
 
 /// Whole blocks, one result each.
