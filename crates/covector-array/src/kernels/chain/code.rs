@@ -1,6 +1,7 @@
-//! The machine code of stretches: for each a loop over groups of vectors, and one over what is left.
+//! The machine code of a stretch: a loop over groups of vectors, and one over what is left; or blocks of sums.
 
 use super::assembler::{Assembler, General, Opcode, Operand};
+use super::programs::Surroundings;
 use super::stretch::{Instruction, Place, REGISTERS, RowSum, Stretch};
 use super::sums;
 use crate::DType;
@@ -11,7 +12,7 @@ use crate::kernels::reduce::LANES;
 pub(super) const CONSTANTS: usize = 2 * size_of::<u64>();
 
 /// 1, and a number of which only the sign bit is set.
-fn constants(dtype: DType) -> [u64; 2] {
+pub(super) fn constants(dtype: DType) -> [u64; 2] {
     match dtype {
         DType::F64 => [1.0f64.to_bits(), (-0.0f64).to_bits()],
         _ => [1.0f32.to_bits().into(), (-0.0f32).to_bits().into()],
@@ -24,7 +25,7 @@ const fn unrolled(wide: bool) -> u8 {
 }
 
 /// Groups of vectors to a round of a loop.
-const STEPS: usize = 4;
+pub(super) const STEPS: usize = 4;
 
 /// How a program's registers lie in the array.
 pub(super) struct Shape {
@@ -50,109 +51,12 @@ impl Shape {
     }
 }
 
-/// What the code of a chain's stretches has in common.
-#[derive(Clone, Copy)]
-pub(super) struct Surroundings<'a> {
-    /// Elements of a row.
-    pub row: usize,
-    /// How many cells there are; behind their addresses lie the bytes each is to stay behind after a row.
-    pub cells: usize,
-    /// The cells that may have to stay behind.
-    pub may_stay: &'a [u16],
-    /// The cells that are written past the caches.
-    pub past: &'a [u16],
-    /// The cells whose memory is asked for so many elements before its turn.
-    pub ahead: &'a [u16],
-    pub distance: usize,
-}
-
-/// The constants and the code of a stretch by itself, in which rows do not matter: from byte `rsi` of all cells to `rdx` in groups,
-/// and from there to `rcx`.
-pub(super) fn flat(stretch: &Stretch, shape: &Shape, around: &Surroundings) -> Vec<u8> {
-    let mut assembler = begin(stretch.dtype, shape.wide);
-    let held = Held::of(stretch, shape.wide);
-    let borrowed: Vec<General> = held.addresses.iter().skip(1).map(|&(_, base)| base).collect();
-    borrowed.iter().for_each(|&base| assembler.push(base));
-    held.bring_addresses(&mut assembler);
-    held.bring_values(&mut assembler);
-    Body::new(&mut assembler, shape, &held, around).all(stretch);
-    borrowed.iter().rev().for_each(|&base| assembler.pop(base));
-    assembler.give_back();
-    assembler.code
-}
-
-/// The constants and the code of stretches of one dtype, one after another on all rows: narrow cells from byte `rdx` to `rsi`, wide
-/// ones from `rcx` on. And the cells it asks for ahead.
-pub(super) fn by_rows(stretches: &[(&Stretch, &Shape)], around: &Surroundings) -> (Vec<u8>, Vec<u16>) {
-    let (first, shape) = stretches[0];
-    let mut assembler = begin(first.dtype, shape.wide);
-    BASES[1..].iter().for_each(|&base| assembler.push(base));
-    // Where the rows begin in wide cells and in narrow ones, and where they end there.
-    [General::Rcx, General::Rdx, General::Rsi].iter().for_each(|&register| assembler.push(register));
-    let all_held: Vec<Held> = stretches.iter().map(|(stretch, shape)| Held::of(stretch, shape.wide)).collect();
-    let touched = |cell: &u16| all_held.iter().any(|held| held.addresses.iter().any(|(held, _)| held == cell));
-    let wide = stretches.iter().filter(|(stretch, _)| !stretch.narrow).count();
-    let asked: Vec<u16> = around.ahead.iter().copied().filter(touched).collect();
-    let mut parts = Parts { done: 0, all: wide };
-    for (&(stretch, shape), held) in stretches.iter().zip(&all_held) {
-        held.bring_addresses(&mut assembler);
-        assembler.load_pushed(General::Rsi, 2);
-        assembler.load_pushed(General::R8, 1);
-        let again = assembler.code.len();
-        held.bring_values(&mut assembler);
-        let asks = if stretch.narrow { Vec::new() } else { parts.next(&asked) };
-        let mut body = Body { asks: &asks, ..Body::new(&mut assembler, shape, held, around) };
-        if stretch.narrow {
-            stretch.program.iter().for_each(|&instruction| body.instruction(instruction));
-        } else {
-            body.row(stretch);
-            for &(cell, base) in held.addresses.iter().filter(|(cell, _)| around.may_stay.contains(cell)) {
-                assembler.subtract(base, address(cell) + address(around.cells as u16));
-            }
-        }
-        assembler.advance(General::R8, stretch.dtype.size() as isize);
-        assembler.jump_if_r8_less_than_pushed(again);
-    }
-    (0..3).for_each(|_| assembler.pop(General::Rax));
-    BASES[1..].iter().rev().for_each(|&base| assembler.pop(base));
-    assembler.give_back();
-    (assembler.code, asked)
-}
-
-/// Which cells a stretch asks for: all of those of its program, spread over it, so that memory always has something to do.
-struct Parts {
-    /// Stretches so far, and in all.
-    done: usize,
-    all: usize,
-}
-
 /// A cell of which every so many steps are asked for, from a certain one on.
 #[derive(Clone, Copy)]
-struct Ask {
-    cell: u16,
-    first: usize,
-    every: usize,
-}
-
-impl Parts {
-    /// Those of the next stretch.
-    fn next(&mut self, cells: &[u16]) -> Vec<Ask> {
-        let at = self.done;
-        self.done += 1;
-        let ask = |(i, &cell): (usize, &u16)| {
-            let [start, end] = [i, i + 1].map(|i| i * self.all / cells.len());
-            let every = 1 << (end - start).clamp(1, STEPS).ilog2();
-            (start..start + every).contains(&at).then(|| Ask { cell, first: at - start, every })
-        };
-        cells.iter().enumerate().filter_map(ask).collect()
-    }
-}
-
-/// An assembler that has written the constants.
-fn begin(dtype: DType, wide: bool) -> Assembler {
-    let mut assembler = Assembler::new(wide, dtype);
-    assembler.code.extend(constants(dtype).iter().flat_map(|c| c.to_le_bytes()));
-    assembler
+pub(super) struct Ask {
+    pub cell: u16,
+    pub first: usize,
+    pub every: usize,
 }
 
 /// Where the address of a cell lies.
@@ -172,17 +76,17 @@ enum Value {
 }
 
 /// What stays in registers throughout a call, as far as there are any left: loads are what loops have most of.
-struct Held {
-    addresses: Vec<(u16, General)>,
+pub(super) struct Held {
+    pub addresses: Vec<(u16, General)>,
     values: Vec<(Value, u8)>,
 }
 
 /// Registers for addresses; all but the first are somebody else's and given back.
-const BASES: [General; 7] =
+pub(super) const BASES: [General; 7] =
     [General::R11, General::Rbx, General::Rbp, General::R12, General::R13, General::R14, General::R15];
 
 impl Held {
-    fn of(stretch: &Stretch, wide: bool) -> Held {
+    pub fn of(stretch: &Stretch, wide: bool) -> Held {
         let (mut cells, mut values, mut used) = (Vec::new(), Vec::new(), 0);
         // What is written is not what was read before.
         let written = |cell: u16| stretch.program.iter().any(|i| matches!(*i, Instruction::Store(_, to) if to == cell));
@@ -223,12 +127,12 @@ impl Held {
     }
 
     /// Fills the registers of addresses.
-    fn bring_addresses(&self, assembler: &mut Assembler) {
+    pub fn bring_addresses(&self, assembler: &mut Assembler) {
         self.addresses.iter().for_each(|&(cell, base)| assembler.load_address(base, address(cell)));
     }
 
     /// Fills the registers of values.
-    fn bring_values(&self, assembler: &mut Assembler) {
+    pub fn bring_values(&self, assembler: &mut Assembler) {
         self.values.iter().for_each(|&(value, register)| read(assembler, register, value));
     }
 
@@ -284,7 +188,7 @@ fn spare(wide: bool) -> [u8; 2] {
 }
 
 /// The inside of a loop.
-struct Body<'a> {
+pub(super) struct Body<'a> {
     assembler: &'a mut Assembler,
     vectors: u8,
     shape: &'a Shape,
@@ -298,12 +202,18 @@ struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn new(assembler: &'a mut Assembler, shape: &'a Shape, held: &'a Held, around: &'a Surroundings<'a>) -> Body<'a> {
-        Body { assembler, vectors: 1, shape, held, around, asks: &[], offset: 0, block: 0 }
+    pub fn new(
+        assembler: &'a mut Assembler,
+        shape: &'a Shape,
+        held: &'a Held,
+        around: &'a Surroundings<'a>,
+        asks: &'a [Ask],
+    ) -> Body<'a> {
+        Body { assembler, vectors: 1, shape, held, around, asks, offset: 0, block: 0 }
     }
 
     /// All elements from `rsi` to `rdx` and on to `rcx`.
-    fn all(&mut self, stretch: &Stretch) {
+    pub fn all(&mut self, stretch: &Stretch) {
         for (vectors, end, steps) in [(unrolled(self.shape.wide), General::Rdx, STEPS), (1, General::Rcx, 1)] {
             self.vectors = vectors;
             let over = self.assembler.jump_unless_less(end);
@@ -316,7 +226,7 @@ impl<'a> Body<'a> {
     }
 
     /// A row from `rsi` on.
-    fn row(&mut self, stretch: &Stretch) {
+    pub fn row(&mut self, stretch: &Stretch) {
         let row = self.around.row * stretch.dtype.size();
         if stretch.sums.is_empty() {
             self.assembler.set_beyond(General::Rdx, row / self.shape.group * self.shape.group);
@@ -419,7 +329,7 @@ impl<'a> Body<'a> {
         spare(self.shape.wide)
     }
 
-    fn instruction(&mut self, instruction: Instruction) {
+    pub fn instruction(&mut self, instruction: Instruction) {
         use Arithmetic::*;
         match instruction {
             Instruction::Load(to, from) => {

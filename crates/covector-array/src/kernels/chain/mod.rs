@@ -10,6 +10,8 @@ mod code;
 mod group;
 mod native;
 mod order;
+mod programs;
+mod room;
 mod run;
 mod stretch;
 mod sums;
@@ -21,17 +23,17 @@ use std::sync::atomic::AtomicUsize;
 use smallvec::SmallVec;
 
 use super::kernel::{Kernel, TILE};
-use super::reduce::{BLOCK, LANES, Partial, Reduction};
-use super::stream::Line;
+use super::reduce::{Partial, Reduction};
 use crate::DType;
 use crate::isa::Isa;
 use group::{again, implied_repetitions, stretches};
 use native::Native;
 pub use native::write_code_after;
 use order::arranged;
+use room::Room;
 use run::Ready;
 pub use run::run_chain;
-use stretch::{Member, Stretch, is_fold, sum_block};
+use stretch::{Member, Stretch, is_fold};
 
 /// Where a link reads an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,34 +121,6 @@ struct Call {
     /// The operand that is one element for each row.
     spread: Option<u8>,
     dtype: DType,
-}
-
-/// What a register has room for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Room {
-    /// The elements of a tile, of so many bytes each.
-    Tile(usize),
-    /// An element for each row, of so many bytes.
-    Rows(usize),
-    /// The lanes of a row's sum, of so many bytes.
-    Lanes(usize),
-}
-
-impl Room {
-    /// For a link's results.
-    fn of(link: &Link) -> Room {
-        if link.narrow { Room::Rows(link.dtype.size()) } else { Room::Tile(link.dtype.size()) }
-    }
-
-    /// Bytes for so many rows of so many elements: whole lines.
-    fn bytes(self, rows: usize, row: usize) -> usize {
-        let bytes = match self {
-            Room::Tile(width) => rows * row * width,
-            Room::Rows(width) => rows * width,
-            Room::Lanes(width) => row / sum_block(row).unwrap_or(BLOCK) * LANES * width,
-        };
-        bytes.next_multiple_of(size_of::<Line>())
-    }
 }
 
 /// Elements per tile of a chain with rows, if rows are not longer.

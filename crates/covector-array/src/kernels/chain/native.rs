@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memmap2::{Mmap, MmapMut};
 
-use super::code::{CONSTANTS, Shape, Surroundings, by_rows, flat};
+use super::code::{CONSTANTS, Shape};
+use super::programs::{Surroundings, by_rows, flat};
 use super::stretch::Stretch;
 use crate::DType;
 use crate::isa::Isa;

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use smallvec::SmallVec;
 
-use super::code::Surroundings;
 use super::native::{self, Native};
+use super::programs::Surroundings;
 use super::tiles::{Job, LARGE};
 use super::{Call, Chain, LinkOp, Source, height};
 use crate::isa::{Isa, Work, dispatch, isa};
