@@ -20,7 +20,6 @@ use smallvec::SmallVec;
 
 use super::layout::{Layout, Shared};
 use super::{cast, complex, copy};
-use crate::isa::dispatch;
 use crate::math::Num;
 use crate::{Array, DType, threads};
 
@@ -123,17 +122,15 @@ pub(super) fn fold_rows(op: Reduction, dtype: DType) -> FoldRows {
         let (x, out) = unsafe {
             (std::slice::from_raw_parts(x.cast(), rows * row), std::slice::from_raw_parts_mut(out.cast(), rows))
         };
-        dispatch(rows::Rows::<T, F>(x, out, Default::default()));
+        rows::rows::<T, F>(x, out);
     }
     with_fold!(dtype, op, T, F => rows::<T, F>)
 }
 
-/// Combines lines of `len` elements that begin `pitch` apart, one for each element of `out`, in the order in which [`reduce`]
-/// does; part of a [`Work`](crate::isa::Work), whose instruction set it is compiled for.
+/// Combines lines of `len` elements that begin `pitch` apart, one for each element of `out`, in the order in which [`reduce`] does.
 ///
 /// # Safety
 /// The lines must be readable.
-#[inline(always)]
 pub(super) unsafe fn fold_lines<T: Num>(op: Reduction, x: *const T, pitch: usize, len: usize, out: &mut [T]) {
     // SAFETY: the caller's promise.
     unsafe {

@@ -103,47 +103,21 @@ pub(super) fn combine_lanes<T: Num, F: Fold<T>>(mut acc: [T; LANES]) -> T {
 }
 
 /// The result of at most [`BLOCK`] elements.
-#[inline(always)]
 pub(super) fn block<T: Num, F: Fold<T>>(x: &[T], lanes: Option<Lanes>) -> T {
-    combine_lanes::<T, F>(block_lanes::<T, F>(x, lanes))
-}
-
-/// What the lanes hold of at most [`BLOCK`] elements.
-#[inline(always)]
-pub(super) fn block_lanes<T: Num, F: Fold<T>>(x: &[T], lanes: Option<Lanes>) -> [T; LANES] {
-    let mut acc = [F::identity(); LANES];
     let whole = x.len() / LANES * LANES;
-    match lanes {
-        // SAFETY: whole rows, and an accumulator of the dtype the loops are for.
-        Some(lanes) if whole > 0 => unsafe {
-            (lanes.one)(x.as_ptr().cast(), whole / LANES, acc.as_mut_ptr().cast());
-        },
-        _ => {
-            let mut at = 0;
-            while at < whole {
-                let row: &[T; LANES] = x[at..at + LANES].try_into().expect("a whole row");
-                for i in 0..LANES {
-                    acc[i] = F::combine(acc[i], row[i]);
-                }
-                at += LANES;
-            }
-        }
-    }
-    let rest = &x[whole..];
-    for i in 0..LANES {
-        if i < rest.len() {
-            acc[i] = F::combine(acc[i], rest[i]);
-        }
-    }
-    acc
+    let Some(lanes) = lanes.filter(|_| whole > 0) else {
+        return vectorised::<T, _>(Block::<T, F>(x, PhantomData), x.len());
+    };
+    let mut acc = [F::identity(); LANES];
+    // SAFETY: whole rows, and an accumulator of the dtype the loops are for.
+    unsafe { (lanes.one)(x.as_ptr().cast(), whole / LANES, acc.as_mut_ptr().cast()) };
+    append_rest::<T, F>(&mut acc, &x[whole..]);
+    combine_lanes::<T, F>(acc)
 }
 
-/// Four blocks at once: their chains do not wait for one another.
-#[inline(always)]
+/// The results of four blocks.
 pub(super) fn four_blocks<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<Lanes>) -> [T; 4] {
-    let Some(lanes) = lanes else {
-        return std::array::from_fn(|i| block::<T, F>(&x[i * BLOCK..(i + 1) * BLOCK], None));
-    };
+    let Some(lanes) = lanes else { return vectorised::<T, _>(Four::<T, F>(x, PhantomData), x.len()) };
     let mut results = [T::ZERO; 4];
     // SAFETY: four whole blocks, and results of the dtype the loops are for.
     unsafe { (lanes.four)(x.as_ptr().cast(), results.as_mut_ptr().cast()) };
@@ -151,7 +125,6 @@ pub(super) fn four_blocks<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<
 }
 
 /// What four blocks combine to in the tree.
-#[inline(always)]
 pub(super) fn span<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<Lanes>) -> T {
     if let Some(span) = lanes.and_then(|lanes| lanes.span) {
         let mut result = T::ZERO;
@@ -161,6 +134,54 @@ pub(super) fn span<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<Lanes>)
     }
     let [a, b, c, d] = four_blocks::<T, F>(x, lanes);
     F::combine(F::combine(a, b), F::combine(c, d))
+}
+
+/// Combines what is no whole row of lanes.
+#[inline(always)]
+fn append_rest<T: Num, F: Fold<T>>(acc: &mut [T; LANES], rest: &[T]) {
+    for i in 0..LANES {
+        if i < rest.len() {
+            acc[i] = F::combine(acc[i], rest[i]);
+        }
+    }
+}
+
+/// A block by a plain loop.
+struct Block<'a, T, F>(&'a [T], PhantomData<F>);
+
+impl<T: Num, F: Fold<T>> Work for Block<'_, T, F> {
+    type Output = T;
+    #[inline(always)]
+    fn run(self) -> T {
+        let mut acc = [F::identity(); LANES];
+        let (rows, rest) = self.0.as_chunks::<LANES>();
+        for row in rows {
+            for i in 0..LANES {
+                acc[i] = F::combine(acc[i], row[i]);
+            }
+        }
+        append_rest::<T, F>(&mut acc, rest);
+        combine_lanes::<T, F>(acc)
+    }
+}
+
+/// Four blocks by plain loops.
+struct Four<'a, T, F>(&'a [T; 4 * BLOCK], PhantomData<F>);
+
+impl<T: Num, F: Fold<T>> Work for Four<'_, T, F> {
+    type Output = [T; 4];
+    #[inline(always)]
+    fn run(self) -> [T; 4] {
+        std::array::from_fn(|i| Block::<T, F>(&self.0[i * BLOCK..(i + 1) * BLOCK], PhantomData).run())
+    }
+}
+
+/// Runs a loop over so many elements, compiled for each instruction set if they are the common integers: floats have loops of their
+/// own ([`Lanes`]), and other dtypes and short runs gain little.
+#[inline(always)]
+fn vectorised<T: Num, W: Work>(work: W, elements: usize) -> W::Output {
+    use DType::*;
+    if matches!(T::DTYPE, I32 | U32 | I64 | U64) && elements >= 4 * LANES { dispatch(work) } else { work.run() }
 }
 
 /// The pairwise tree over blocks, as a binary counter: two subtrees of equal size are combined as soon as both exist.

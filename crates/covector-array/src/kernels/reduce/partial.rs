@@ -4,7 +4,7 @@
 use super::columns::{append_row, append_to_lane, combine_lanes};
 use super::fold::{Fold, block};
 use super::lanes::Lanes;
-use super::rows::Blocks;
+use super::rows::blocks;
 use super::{BLOCK, LANES, Max, Min, Prod, Reduction, Sum, with_fold};
 use crate::isa::{Work, dispatch};
 use crate::math::Num;
@@ -127,7 +127,7 @@ impl Partial {
             let count = from.len() / BLOCK;
             // SAFETY: these blocks are this piece's alone, and lie within the array of all.
             let out = unsafe { std::slice::from_raw_parts_mut(results.add(at.block), count) };
-            dispatch(Blocks::<T, F>(from, out, Default::default()));
+            blocks::<T, F>(from, out);
             at.block += count;
         };
         if at.seen > 0 {

@@ -2,10 +2,9 @@
 
 use std::ops::Range;
 
-use super::fold::{Fold, Tree, block, dispatch_common, four_blocks, span};
+use super::fold::{Fold, Tree, block, four_blocks, span};
 use super::lanes::Lanes;
 use super::{BLOCK, Job, LANES};
-use crate::isa::Work;
 use crate::kernels::layout::{Walk, gather};
 use crate::math::Num;
 
@@ -23,15 +22,25 @@ pub(super) fn run<T: Num, F: Fold<T>>(job: &Job<T>, outputs: Range<usize>, piece
         std::slice::from_raw_parts_mut(job.out.get().add(piece * job.outputs + outputs.start), outputs.len())
     };
     let (size, stride) = job.sequence.inner();
+    let lanes = Lanes::of(T::DTYPE, F::OP);
     if job.sequence.outer().is_empty() && stride == 1 && size > 0 {
-        return dispatch_common::<T, _>(Straight::<T, F> {
-            job,
-            axes: &axes,
-            walk,
-            range,
-            out,
-            fold: Default::default(),
-        });
+        if let &[(_, pitch @ 0..)] = &axes[..] {
+            // SAFETY: these sequences lie in the array, each so far from the one before.
+            unsafe {
+                let first = job.x.get().offset(walk.offset).add(range.start);
+                return lines::<T, F>(first, pitch as usize, range.len(), out);
+            }
+        }
+        for o in out {
+            // SAFETY: the sequence is a contiguous run of the array.
+            let x = unsafe {
+                let first = job.x.get().offset(walk.offset).add(range.start);
+                std::slice::from_raw_parts(first, range.len())
+            };
+            *o = whole::<T, F>(x, lanes);
+            walk.advance(&axes);
+        }
+        return;
     }
     let mut scratch = [T::ZERO; SPAN];
     for o in out {
@@ -50,7 +59,7 @@ pub(super) fn run<T: Num, F: Fold<T>>(job: &Job<T>, outputs: Range<usize>, piece
                     }
                 }
             };
-            dispatch_common::<T, _>(Span::<T, F>(span, &mut tree));
+            push_blocks::<T, F>(span, &mut tree, lanes);
             at += len;
         }
         *o = tree.finish();
@@ -58,18 +67,7 @@ pub(super) fn run<T: Num, F: Fold<T>>(job: &Job<T>, outputs: Range<usize>, piece
     }
 }
 
-/// Pushes the blocks of a span.
-struct Span<'a, T, F>(&'a [T], &'a mut Tree<T, F>);
-
-impl<T: Num, F: Fold<T>> Work for Span<'_, T, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        push_blocks::<T, F>(self.0, self.1, Lanes::of(T::DTYPE, F::OP));
-    }
-}
-
-#[inline(always)]
+/// Pushes the results of blocks.
 fn push_blocks<T: Num, F: Fold<T>>(x: &[T], tree: &mut Tree<T, F>, lanes: Option<Lanes>) {
     let mut at = 0;
     while at + SPAN <= x.len() {
@@ -83,7 +81,6 @@ fn push_blocks<T: Num, F: Fold<T>>(x: &[T], tree: &mut Tree<T, F>, lanes: Option
 }
 
 /// The result of a whole sequence.
-#[inline(always)]
 fn whole<T: Num, F: Fold<T>>(x: &[T], lanes: Option<Lanes>) -> T {
     if x.len() <= BLOCK {
         return block::<T, F>(x, lanes);
@@ -100,7 +97,6 @@ fn whole<T: Num, F: Fold<T>>(x: &[T], lanes: Option<Lanes>) -> T {
 ///
 /// # Safety
 /// The sequences must be readable.
-#[inline(always)]
 pub(super) unsafe fn lines<T: Num, F: Fold<T>>(x: *const T, pitch: usize, len: usize, out: &mut [T]) {
     let lanes = Lanes::of(T::DTYPE, F::OP);
     // SAFETY: the caller's promise.
@@ -125,62 +121,21 @@ pub(super) unsafe fn lines<T: Num, F: Fold<T>>(x: *const T, pitch: usize, len: u
 }
 
 /// Neighbouring sequences of equal length, one result each.
-pub(super) struct Rows<'a, T, F>(pub &'a [T], pub &'a mut [T], pub std::marker::PhantomData<F>);
-
-impl<T: Num, F: Fold<T>> Work for Rows<'_, T, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let (row, lanes) = (self.0.len() / self.1.len(), Lanes::of(T::DTYPE, F::OP));
-        for (o, x) in self.1.iter_mut().zip(self.0.chunks_exact(row)) {
-            *o = whole::<T, F>(x, lanes);
-        }
-    }
+pub(super) fn rows<T: Num, F: Fold<T>>(x: &[T], out: &mut [T]) {
+    let row = x.len() / out.len();
+    // SAFETY: the sequences lie side by side.
+    unsafe { lines::<T, F>(x.as_ptr(), row, row, out) };
 }
 
 /// Whole blocks, one result each.
-pub(super) struct Blocks<'a, T, F>(pub &'a [T], pub &'a mut [T], pub std::marker::PhantomData<F>);
-
-impl<T: Num, F: Fold<T>> Work for Blocks<'_, T, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let lanes = Lanes::of(T::DTYPE, F::OP);
-        let (spans, out) = (self.0.chunks_exact(SPAN), self.1);
-        let rest = spans.remainder();
-        let (four, one) = out.split_at_mut(spans.len() * 4);
-        for (out, x) in four.chunks_exact_mut(4).zip(spans) {
-            out.copy_from_slice(&four_blocks::<T, F>(x.try_into().expect("a whole span"), lanes));
-        }
-        for (o, x) in one.iter_mut().zip(rest.chunks_exact(BLOCK)) {
-            *o = block::<T, F>(x, lanes);
-        }
+pub(super) fn blocks<T: Num, F: Fold<T>>(x: &[T], out: &mut [T]) {
+    let lanes = Lanes::of(T::DTYPE, F::OP);
+    let (spans, rest) = x.as_chunks::<SPAN>();
+    let (four, one) = out.split_at_mut(spans.len() * 4);
+    for (out, x) in four.chunks_exact_mut(4).zip(spans) {
+        out.copy_from_slice(&four_blocks::<T, F>(x, lanes));
     }
-}
-
-/// Sequences that are slices.
-struct Straight<'a, T, F> {
-    job: &'a Job<T>,
-    axes: &'a [(usize, isize)],
-    walk: Walk,
-    range: Range<usize>,
-    out: &'a mut [T],
-    fold: std::marker::PhantomData<F>,
-}
-
-impl<T: Num, F: Fold<T>> Work for Straight<'_, T, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run(mut self) {
-        let lanes = Lanes::of(T::DTYPE, F::OP);
-        for o in self.out {
-            // SAFETY: the sequence is a contiguous run of the array.
-            let x = unsafe {
-                let first = self.job.x.get().offset(self.walk.offset).add(self.range.start);
-                std::slice::from_raw_parts(first, self.range.len())
-            };
-            *o = whole::<T, F>(x, lanes);
-            self.walk.advance(self.axes);
-        }
+    for (o, x) in one.iter_mut().zip(rest.chunks_exact(BLOCK)) {
+        *o = block::<T, F>(x, lanes);
     }
 }
