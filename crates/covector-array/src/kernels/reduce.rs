@@ -118,11 +118,8 @@ pub(super) type FoldRows = unsafe fn(*const u8, *mut u8, usize, usize);
 pub(super) fn fold_rows(op: Reduction, dtype: DType) -> FoldRows {
     /// See [`FoldRows`].
     unsafe fn rows<T: Num, F: Fold<T>>(x: *const u8, out: *mut u8, rows: usize, row: usize) {
-        // SAFETY: the caller's promise.
-        let (x, out) = unsafe {
-            (std::slice::from_raw_parts(x.cast(), rows * row), std::slice::from_raw_parts_mut(out.cast(), rows))
-        };
-        rows::rows::<T, F>(x, out);
+        // SAFETY: the caller's promise; runs lie side by side.
+        unsafe { rows::lines::<T, F>(x.cast(), row, row, std::slice::from_raw_parts_mut(out.cast(), rows)) };
     }
     with_fold!(dtype, op, T, F => rows::<T, F>)
 }

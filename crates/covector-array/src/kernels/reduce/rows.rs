@@ -120,13 +120,6 @@ pub(super) unsafe fn lines<T: Num, F: Fold<T>>(x: *const T, pitch: usize, len: u
     }
 }
 
-/// Neighbouring sequences of equal length, one result each.
-pub(super) fn rows<T: Num, F: Fold<T>>(x: &[T], out: &mut [T]) {
-    let row = x.len() / out.len();
-    // SAFETY: the sequences lie side by side.
-    unsafe { lines::<T, F>(x.as_ptr(), row, row, out) };
-}
-
 /// Whole blocks, one result each.
 pub(super) fn blocks<T: Num, F: Fold<T>>(x: &[T], out: &mut [T]) {
     let lanes = Lanes::of(T::DTYPE, F::OP);
