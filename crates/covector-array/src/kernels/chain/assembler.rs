@@ -246,14 +246,18 @@ impl Assembler {
     /// Jumps to a place if `rsi` is less than the register.
     pub fn jump_if_less(&mut self, than: General, to: usize) {
         self.compare(than);
-        self.code.extend([0x0F, 0x82]);
-        let next = self.code.len() + 4;
-        self.code.extend((to as i32 - next as i32).to_le_bytes());
+        self.jump_back(to);
     }
 
     /// Jumps to a place if `r8` is less than what was pushed last.
     pub fn jump_if_r8_less_than_pushed(&mut self, to: usize) {
-        self.code.extend([0x4C, 0x3B, 0x04, 0x24, 0x0F, 0x82]);
+        self.code.extend([0x4C, 0x3B, 0x04, 0x24]);
+        self.jump_back(to);
+    }
+
+    /// Jumps to a place if the comparison before found less.
+    fn jump_back(&mut self, to: usize) {
+        self.code.extend([0x0F, 0x82]);
         let next = self.code.len() + 4;
         self.code.extend((to as i32 - next as i32).to_le_bytes());
     }
