@@ -196,7 +196,7 @@ impl Chain {
         }
         // The cell of each link's result: a register until its last use, or an output.
         let mut cells: Vec<usize> = Vec::with_capacity(links.len());
-        // Values of one kind use a register in turn.
+        // Values of one kind use a register in turn: code may do one row after the other, so rows have to lie in the same places.
         let (mut free, mut registers): (Vec<usize>, Vec<Room>) = (Vec::new(), Vec::new());
         let mut output_of: Vec<Option<usize>> = vec![None; links.len()];
         outputs.iter().enumerate().rev().for_each(|(output, &link)| output_of[link] = Some(output));

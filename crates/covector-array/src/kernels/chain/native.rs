@@ -104,13 +104,13 @@ pub(super) fn programs(stretches: &[Stretch], isa: Isa) -> Vec<Range<usize>> {
 }
 
 impl Native {
-    /// The code of the stretches that are [`programs`], if there are any and the system allows it.
-    pub fn of(stretches: &[Stretch], isa: Isa, around: &Surroundings) -> Option<Native> {
+    /// The code of these stretches, which are [`programs`], if there are any and the system allows it.
+    pub fn of(stretches: &[Stretch], ranges: &[Range<usize>], isa: Isa, around: &Surroundings) -> Option<Native> {
         let wide = isa == Isa::Avx512;
         let (mut code, mut programs): (Vec<u8>, _) = (Vec::new(), Vec::new());
         let (mut vector, mut asked) = (0, Vec::new());
-        for range in self::programs(stretches, isa) {
-            let stretches = &stretches[range];
+        for range in ranges {
+            let stretches = &stretches[range.clone()];
             let shapes = stretches.iter().map(|stretch| Shape::of(stretch, wide)).collect::<Option<Vec<_>>>()?;
             let (first, shape) = (&stretches[0], &shapes[0]);
             let kind = match stretches {

@@ -154,7 +154,7 @@ impl Chain {
     }
 
     /// The cells of results that code writes, and nobody reads, among those that are written past the caches.
-    pub(super) fn past(&self, programs: &[Range<usize>], streamed: &[bool]) -> Vec<u16> {
+    fn past(&self, programs: &[Range<usize>], streamed: &[bool]) -> Vec<u16> {
         let read = |i: usize| self.links.iter().any(|link| link.sources.contains(&Source::Link(i)));
         let calls = |program: &Range<usize>| {
             let [first, last] = [program.start, program.end - 1].map(|i| &self.stretches[i]);
@@ -170,7 +170,8 @@ impl Chain {
         let cells = self.registers.len()..self.registers.len() + self.narrow_inputs.len();
         let wide = cells.clone().zip(&self.narrow_inputs).filter(|(_, narrow)| !**narrow);
         let may_stay: Vec<u16> = wide.map(|(cell, _)| cell as u16).collect();
-        let past = self.past(&native::programs(&self.stretches, isa), streamed);
+        let programs = native::programs(&self.stretches, isa);
+        let past = self.past(&programs, streamed);
         let large = rows * self.row >= LARGE;
         let dense = |&(k, input): &(usize, &Array)| large && !self.narrow_inputs[k] && input.is_contiguous();
         let mut ahead: Vec<u16> =
@@ -185,7 +186,7 @@ impl Chain {
             ahead: &ahead,
             distance: height(self.row) * self.row,
         };
-        Native::of(&self.stretches, isa, &around)
+        Native::of(&self.stretches, &programs, isa, &around)
     }
 
     /// The code of the stretches, if it was or is now worth writing, and whole vectors make up rows.
