@@ -7,7 +7,7 @@ use super::weights::{Slopes, Weights};
 use super::{Job, Mask, Matrix};
 use crate::isa::dispatch;
 use crate::kernels::matmul::streamed::CHAINS;
-use crate::kernels::matmul::tile::{Tile, Tiled};
+use crate::kernels::matmul::{Chains, Tile, Tiled};
 use crate::kernels::reduce::LANES;
 use crate::{Array, Shape, threads};
 
@@ -214,7 +214,7 @@ impl<T: Tiled> Job<T> {
                     rows: tall.min(rows - row),
                     columns: width,
                     depth,
-                    fresh,
+                    chains: if fresh { Chains::Fresh } else { Chains::Continued },
                 };
                 // SAFETY: callers name elements of scratch memory, of the operands and of their own part of the result.
                 unsafe { (self.kernel.run)(&tile) };
@@ -238,7 +238,7 @@ impl<T: Tiled> Job<T> {
                 let mut sums = [T::ZERO; CHAINS];
                 // SAFETY: rows of keys and the scaled query have `d` elements; the row of scores has room for all keys.
                 unsafe {
-                    let done = run.map_or(0, |run| run(&keys, left, 1, self.d, &mut sums));
+                    let done = run.map_or(0, |run| run(&keys, left, 1, [self.d, 0], &mut sums));
                     for depth in done..self.d {
                         let x = *left.add(depth);
                         sums.iter_mut().zip(&keys).for_each(|(s, key)| *s = x.mul_add(*key.add(depth), *s));
