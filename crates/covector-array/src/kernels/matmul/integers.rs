@@ -7,9 +7,9 @@ use crate::isa::{Work, dispatch};
 use crate::math::Num;
 use crate::{Array, Shape, threads};
 
-/// Rows and columns of a tile, whose sums stay in registers.
+/// Rows and columns of a tile, whose sums stay in registers; the second columns are for what whole tiles leave.
 const ROWS: usize = 4;
-const COLUMNS: usize = 32;
+const COLUMNS: [usize; 2] = [32, 8];
 /// Multiply-adds per piece of work, about.
 const WORK: usize = 1 << 16;
 
@@ -46,35 +46,39 @@ impl<T: Num> Work for Rows<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let edge = self.n / COLUMNS * COLUMNS;
-        for column in (0..edge).step_by(COLUMNS) {
-            self.tile(column, COLUMNS);
+        let mut column = 0;
+        while column + COLUMNS[0] <= self.n {
+            self.tile::<{ COLUMNS[0] }>(column);
+            column += COLUMNS[0];
         }
-        for column in edge..self.n {
-            self.tile(column, 1);
+        while column + COLUMNS[1] <= self.n {
+            self.tile::<{ COLUMNS[1] }>(column);
+            column += COLUMNS[1];
         }
+        (column..self.n).for_each(|column| self.tile::<1>(column));
     }
 }
 
 impl<T: Num> Rows<'_, T> {
     #[inline(always)]
-    fn tile(&self, column: usize, width: usize) {
-        let mut sums = [[T::ZERO; COLUMNS]; ROWS];
+    fn tile<const WIDE: usize>(&self, column: usize) {
+        let mut sums = [[T::ZERO; WIDE]; ROWS];
         // A short group repeats its last row.
         let row = |i: usize| (self.rows.start + i).min(self.rows.end - 1);
+        let rows: [*const T; ROWS] = std::array::from_fn(|i| self.a.at(self.batch, row(i), 0).cast_const());
         for depth in 0..self.depth {
             // SAFETY: the elements lie in the factors.
-            let right = unsafe { std::slice::from_raw_parts(self.b.at(self.batch, depth, column), width) };
-            for (i, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: as above.
-                let left = unsafe { *self.a.at(self.batch, row(i), depth) };
-                sums[..width].iter_mut().zip(right).for_each(|(s, &y)| *s = Num::add(*s, Num::mul(left, y)));
+            unsafe {
+                let right = self.b.at(self.batch, depth, column).cast::<[T; WIDE]>().read();
+                for (sums, row) in sums.iter_mut().zip(&rows) {
+                    let left = *row.offset(depth as isize * self.a.columns);
+                    sums.iter_mut().zip(&right).for_each(|(s, &y)| *s = Num::add(*s, Num::mul(left, y)));
+                }
             }
         }
         for (i, sums) in sums.iter().enumerate().take(self.rows.len()) {
             // SAFETY: these elements of the fresh output belong to this call.
-            let to = unsafe { std::slice::from_raw_parts_mut(self.out.at(self.batch, row(i), column), width) };
-            to.copy_from_slice(&sums[..width]);
+            unsafe { self.out.at(self.batch, row(i), column).cast::<[T; WIDE]>().write(*sums) };
         }
     }
 }

@@ -82,7 +82,8 @@ impl<T: Element> Factor<T> {
 type Ranges = SmallVec<[Range<usize>; 16]>;
 
 /// Steps of a chain: few enough for the chains of a long dot product to run side by side, and so many that tiles seldom end one.
-const SPAN: usize = 512;
+/// No power of two, or all chains would use the same few places of the first-level cache.
+const SPAN: usize = 528;
 /// Multiply-adds per piece of parallel work, at least.
 const WORK: usize = 1 << 19;
 /// Pieces the whole is cut into at most, unless the caches ask for more.
@@ -189,7 +190,13 @@ fn floats<T: Tiled>(a: &Array, b: &Array, span: usize) -> Array {
         return if out.size() == 0 { out } else { Array::full([batch, m, n], 0.0, T::DTYPE).contiguous() };
     }
     if !deep::product::<T>(a, b, &out, span) && !thin::product::<T>(a, b, &out, span) {
-        tiles(T::kernel(), a, Right::Plain(b), Target::Sums(&out), span);
+        // A tile of one column has one lane, a tile of one row has as many as there are columns.
+        if n == 1 && a.strides()[1] == 1 {
+            let turned = out.reshape(&Shape::from([batch, 1, m]));
+            tiles(T::kernel(), &b.t(), Right::Plain(&a.t()), Target::Sums(&turned), span);
+        } else {
+            tiles(T::kernel(), a, Right::Plain(b), Target::Sums(&out), span);
+        }
     }
     out
 }

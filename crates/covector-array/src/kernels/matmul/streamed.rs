@@ -115,6 +115,16 @@ mod x86 {
         }
     }
 
+    /// Asks for the lines that come next in a quarter of as many columns beyond these, a line of all in four calls.
+    #[inline(always)]
+    fn ask_for_next<T>(columns: &[*const T; CHAINS], depth: usize, steps: usize) {
+        let beyond = columns[1].addr().wrapping_sub(columns[0].addr()).wrapping_mul(CHAINS);
+        let first = depth / steps % 4 * 4;
+        for column in &columns[first..first + 4] {
+            prefetch(column.wrapping_add(depth).cast::<i8>().wrapping_add(beyond));
+        }
+    }
+
     /// Four steps of all columns, a register for each: column `4 l + r` comes to lane `l` of register `r`; turning 4 by 4
     /// within the lanes makes a register of each step.
     ///
@@ -235,6 +245,8 @@ mod x86 {
         unsafe {
             let mut sum = _mm512_loadu_ps(sums.as_ptr());
             for depth in (0..whole).step_by(4) {
+                ask_for_next(columns, depth, 4);
+                ask_for_next(rows, depth, 4);
                 for (x, y) in four_steps(rows, depth).into_iter().zip(four_steps(columns, depth)) {
                     sum = _mm512_fmadd_ps(x, y, sum);
                 }
@@ -260,6 +272,8 @@ mod x86 {
         unsafe {
             let mut sum = [_mm512_loadu_pd(sums.as_ptr()), _mm512_loadu_pd(sums.as_ptr().add(8))];
             for depth in (0..whole).step_by(2) {
+                ask_for_next(columns, depth, 2);
+                ask_for_next(rows, depth, 2);
                 for (half, sum) in sum.iter_mut().enumerate() {
                     let (x, y) = (two_steps(rows, half, depth), two_steps(columns, half, depth));
                     *sum = _mm512_fmadd_pd(x[0], y[0], *sum);

@@ -13,6 +13,8 @@ use crate::{Array, threads};
 const ROWS: usize = 4;
 /// Below this size of the large factor, in bytes, other ways are as good.
 const LARGE: usize = 1 << 16;
+/// Contiguous columns from which on their lanes are worth it.
+const COLUMNS: usize = 4;
 /// Columns per piece of work at least, when rows are contiguous: memory is read fastest in long stretches. The second is for more
 /// threads than there would be such pieces.
 const NARROW: [usize; 2] = [384, 128];
@@ -38,13 +40,10 @@ pub(super) fn product<T: Tiled>(a: &Array, b: &Array, out: &Array, span: usize) 
         outer(left, right, result, [batch, m, n]);
         return true;
     }
-    let streams = |rows: usize, large: usize| rows <= ROWS && large * size_of::<T>() >= LARGE;
-    if streams(m, k * n) {
+    if m <= n {
         stream(left, right, result, [batch, m, k, n], span)
-    } else if streams(n, m * k) {
-        stream(right.turned(), left.turned(), result.turned(), [batch, n, k, m], span)
     } else {
-        false
+        stream(right.turned(), left.turned(), result.turned(), [batch, n, k, m], span)
     }
 }
 
@@ -94,10 +93,12 @@ impl<T: Tiled> Work for Outer<'_, T> {
     }
 }
 
-/// `m` rows times a large matrix, if its rows or its columns are contiguous.
+/// `m` rows times a large matrix, if its rows or, in a batch of them, its columns are contiguous.
 fn stream<T: Tiled>(a: Factor<T>, b: Factor<T>, out: Factor<T>, [batch, m, k, n]: [usize; 4], span: usize) -> bool {
     let in_rows = b.columns == 1 && n >= 16;
-    if !in_rows && b.rows != 1 {
+    let (one, all) = (k * n * size_of::<T>(), batch * k * n * size_of::<T>());
+    // Tiles would have to copy columns.
+    if m > ROWS || if in_rows { one < LARGE } else { b.rows != 1 || n < COLUMNS || all < LARGE } {
         return false;
     }
     let width = if in_rows {
