@@ -86,6 +86,8 @@ type Ranges = SmallVec<[Range<usize>; 16]>;
 const SPAN: usize = 528;
 /// Multiply-adds per piece of parallel work, at least.
 const WORK: usize = 1 << 19;
+/// Multiply-adds that take as long as to begin a tile, about.
+const TILE_WORK: usize = 1 << 10;
 /// Pieces the whole is cut into at most, unless the caches ask for more.
 const PIECES: usize = 32;
 /// Rows that share a panel, and steps along the depth before the next rows come, at most: the panel stays in the second-level
@@ -245,8 +247,8 @@ impl<T: Tiled> Job<T> {
         let [batch, m, k, n] = self.size;
         let (rows, columns) = self.cut();
         let pieces = rows.len() * columns.len();
-        let group = (WORK * pieces / (m * n * k)).clamp(1, batch * pieces);
-        threads::for_each((batch * pieces).div_ceil(group), batch * m * n * k, |i| {
+        let group = (WORK * pieces / self.work(m, n)).clamp(1, batch * pieces);
+        threads::for_each((batch * pieces).div_ceil(group), batch * self.work(m, n), |i| {
             for i in i * group..(i * group + group).min(batch * pieces) {
                 let (batch, piece) = (i / pieces, i % pieces);
                 let (rows, columns) = (rows[piece / columns.len()].clone(), columns[piece % columns.len()].clone());
@@ -288,15 +290,21 @@ impl<T: Tiled> Job<T> {
         });
     }
 
+    /// What so many rows and columns of results take, in multiply-adds.
+    fn work(&self, rows: usize, columns: usize) -> usize {
+        let tiles = rows.div_ceil(self.kernel.rows_for(columns)) * columns.div_ceil(self.kernel.columns);
+        rows * columns * self.size[2] + tiles * TILE_WORK
+    }
+
     /// Rows and columns of the pieces of one product: as many rows as the caches bear, and enough for every thread.
     fn cut(&self) -> (Ranges, Ranges) {
-        let [batch, m, k, n] = self.size;
+        let [batch, m, _, n] = self.size;
         let wide = self.kernel.columns;
-        let pieces = (batch * m * n * k / WORK).clamp(1, PIECES).div_ceil(batch);
+        let pieces = (batch * self.work(m, n) / WORK).clamp(1, PIECES).div_ceil(batch);
         let panels = n.div_ceil(wide);
         let tall =
             m.div_ceil(m.div_ceil(self.block[0]).max(pieces.div_ceil(panels))).next_multiple_of(self.kernel.tall);
-        let group = (WORK / (tall.min(m) * k * wide)).clamp(1, panels);
+        let group = (WORK / self.work(tall.min(m), wide)).clamp(1, panels);
         let group = panels.div_ceil(panels.div_ceil(group));
         (threads::chunks(m, tall).collect(), threads::chunks(n, group * wide).collect())
     }

@@ -98,7 +98,7 @@ fn stream<T: Tiled>(a: Factor<T>, b: Factor<T>, out: Factor<T>, [batch, m, k, n]
     let in_rows = b.columns == 1 && n >= 16;
     let (one, all) = (k * n * size_of::<T>(), batch * k * n * size_of::<T>());
     // Tiles would have to copy columns.
-    if m > ROWS || if in_rows { one < LARGE } else { b.rows != 1 || n < COLUMNS || all < LARGE } {
+    if m > ROWS || if in_rows { one < LARGE } else { b.rows != 1 || n < COLUMNS || k < STEPS || all < LARGE } {
         return false;
     }
     let width = if in_rows {
