@@ -83,7 +83,7 @@ type Ranges = SmallVec<[Range<usize>; 16]>;
 
 /// Steps of a chain: few enough for the chains of a long dot product to run side by side, and so many that tiles seldom end one.
 /// No power of two, or all chains would use the same few places of the first-level cache.
-const SPAN: usize = 528;
+pub(super) const SPAN: usize = 528;
 /// Multiply-adds per piece of parallel work, at least.
 const WORK: usize = 1 << 19;
 /// Multiply-adds that take as long as to begin a tile, about.
