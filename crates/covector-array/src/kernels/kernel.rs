@@ -18,7 +18,7 @@ pub const TILE: usize = 1024;
 pub(crate) type Loop = unsafe fn(*const u8, *const u8, *const u8, *mut u8, usize);
 
 /// By [`Isa`].
-type Loops = [Loop; 3];
+pub(super) type Loops = [Loop; 3];
 
 /// Plain arithmetic: what processors have an instruction for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +121,11 @@ impl Kernel {
     /// A kernel of one operand that is given whole runs, and chooses the instruction set itself. It must capture nothing.
     pub(crate) fn runs<T: Element, O: Element, F: Fn(&[T], &mut [O]) + Copy + 'static>(_: F) -> Kernel {
         Kernel::new(const { &[portable::<Runs<T, O, F>> as Loop; 3] }, &[T::DTYPE], O::DTYPE)
+    }
+
+    /// A kernel of one operand whose loops are written by hand.
+    pub(super) const fn by_hand(loops: &'static Loops, input: DType, output: DType) -> Kernel {
+        Kernel::new(loops, &[input], output)
     }
 
     const fn new(loops: &'static Loops, operands: &[DType], output: DType) -> Kernel {
