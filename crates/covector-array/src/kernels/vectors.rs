@@ -6,6 +6,7 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 use half::slice::HalfFloatSliceExt;
 
 use super::kernel::{Kernel, Loop, Loops};
+use crate::math::{Division, Num};
 use crate::{DType, f16};
 
 /// From f16 to f32.
@@ -56,9 +57,35 @@ pub enum Function {
     Sigmoid,
     /// `tanh x`
     Tanh,
+    /// The quotient rounded down
+    FloorDivide,
+    /// The remainder with the sign of the divisor
+    Remainder,
 }
 
 impl Function {
+    /// The kernel for floats whose branches only the rare elements take, if there is one.
+    pub(super) fn kernel(self, dtype: DType) -> Option<Kernel> {
+        macro_rules! division {
+            ($t:ident $function:ident $finish:ident) => {
+                Kernel::binary_by_quick(
+                    |x: $t, y: $t| Num::$function(x, y),
+                    |x: $t, y: $t| {
+                        let (rest, good) = x.rest(y);
+                        (x.$finish(y, rest), good)
+                    },
+                )
+            };
+        }
+        match (self, dtype) {
+            (Function::FloorDivide, DType::F32) => Some(division!(f32 floor_div floored)),
+            (Function::FloorDivide, DType::F64) => Some(division!(f64 floor_div floored)),
+            (Function::Remainder, DType::F32) => Some(division!(f32 remainder remaining)),
+            (Function::Remainder, DType::F64) => Some(division!(f64 remainder remaining)),
+            _ => None,
+        }
+    }
+
     /// The loop in f32.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn vectors(self) -> Option<Loop> {
@@ -68,6 +95,7 @@ impl Function {
             Function::Log1p => x86::log1p,
             Function::Sigmoid => x86::sigmoid,
             Function::Tanh => x86::tanh,
+            Function::FloorDivide | Function::Remainder => return None,
         })
     }
 

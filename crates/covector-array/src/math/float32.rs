@@ -4,6 +4,7 @@
 //! (the normal distribution: 5); the rest in f64 by the functions of [`super::wide`], rounded once (0.51 units). Only lgamma, digamma, polygamma, erfinv
 //! and the remainder are scalar. The tests at the end state and check the bounds.
 
+use super::division::Division;
 use super::float64::float_num;
 use super::poly::poly;
 use super::{Num, Real, wide};

@@ -1,5 +1,6 @@
 //! f64: the C library's functions through `std`, the rest from `libm` or [`super::special`].
 
+use super::division::Division;
 use super::{Num, Real, special};
 
 /// The arithmetic f32 and f64 share.
@@ -50,30 +51,11 @@ macro_rules! float_num {
         }
         #[inline(always)]
         fn floor_div(self, other: Self) -> Self {
-            let r = self % other;
-            let q = (self - r) / other;
-            let q = if r != 0.0 && (r < 0.0) != (other < 0.0) { q - 1.0 } else { q };
-            // The quotient is an integer up to one rounding; a zero keeps the sign of the exact quotient.
-            let nearest = $t::floor(q);
-            let nearest = if q - nearest > 0.5 { nearest + 1.0 } else { nearest };
-            if other == 0.0 {
-                self / other
-            } else if q == 0.0 {
-                $t::copysign(0.0, self / other)
-            } else {
-                nearest
-            }
+            Division::floored(self, other, self % other)
         }
         #[inline(always)]
         fn remainder(self, other: Self) -> Self {
-            let r = self % other;
-            if r == 0.0 {
-                $t::copysign(r, other)
-            } else if (r < 0.0) != (other < 0.0) {
-                r + other
-            } else {
-                r
-            }
+            Division::remaining(self, other, self % other)
         }
         #[inline(always)]
         fn pow(self, exponent: Self) -> Self {

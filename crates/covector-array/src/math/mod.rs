@@ -7,12 +7,15 @@
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 pub mod complex;
+mod division;
 mod float32;
 mod float64;
 mod int;
 mod poly;
 mod special;
 mod wide;
+
+pub use division::Division;
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
