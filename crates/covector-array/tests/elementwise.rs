@@ -342,3 +342,20 @@ fn integers_are_divided_as_rust_divides_wider_ones() {
         u64: wild!(u64);
     }
 }
+
+#[test]
+fn one_element_serves_a_row() {
+    let sizes = [(7, 1024), (5, 300), (3, 2500), (40, 256), (1, 5000), (300, 255)];
+    for ((rows, columns), dtype) in sizes.into_iter().flat_map(|s| [DType::F32, DType::F64, DType::F16].map(|d| (s, d)))
+    {
+        let stored = |shape: [usize; 3]| values(shape.iter().product(), dtype).reshape(&Shape::from(shape));
+        let to = Shape::from([rows, 2, columns]);
+        let [full, line, row, half, one] = [[rows, 2, columns], [1, 1, columns], [rows, 1, 1], [rows, 2, 1], [1, 1, 1]]
+            .map(|s| stored(s).broadcast_to(&to));
+        for (x, y) in [(&full, &row), (&row, &full), (&row, &line), (&line, &half), (&row, &half), (&full, &one)] {
+            let want: Vec<f64> = elements(x).iter().zip(elements(y)).map(|(a, b)| 2.0 * a + b).collect();
+            let got = same_everywhere(|| map(affine, dtype, smallvec![x.clone(), y.clone()]));
+            assert_eq!(got.to_f64_vec(), want, "{dtype} {rows} x 2 x {columns}");
+        }
+    }
+}
