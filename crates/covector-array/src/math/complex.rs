@@ -13,7 +13,6 @@ pub trait Narrow {
     /// The narrower type.
     type To: Element;
     /// Rounded to it.
-    #[inline(always)]
     fn narrow(self) -> Self::To;
 }
 

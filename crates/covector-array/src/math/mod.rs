@@ -15,9 +15,9 @@ mod poly;
 mod special;
 mod wide;
 
-pub use division::Division;
-
 use std::ops::{Add, Div, Mul, Neg, Sub};
+
+pub use division::Division;
 
 use crate::Element;
 
