@@ -229,3 +229,29 @@ fn digamma_and_erfinv_have_fourteen_digits() {
     assert!(Real::erfinv(1.5f64).is_nan());
     assert_eq!(Real::erfinv(0.0f64), 0.0);
 }
+
+/// The platform's function is the same where it is glibc's.
+#[test]
+#[cfg(target_env = "gnu")]
+fn the_f64_hypotenuse_has_the_bits_of_glibc() {
+    let special =
+        [0.0, 1.0, 5e-324, 1e-310, f64::MIN_POSITIVE, f64::MAX, f64::INFINITY, f64::NAN, 1e154, 1.4e154, 3e-139];
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state ^ state >> 29
+    };
+    // Exponents near each other, which is where digits are lost.
+    let mut near = || {
+        let exponent = next() % 2000;
+        [0, next() % 64].map(|more| f64::from_bits((exponent + more).min(2046) << 52 | next() >> 12))
+    };
+    let wild = (0..2_000_000).map(|_| near()).chain(special.into_iter().flat_map(|x| special.map(|y| [x, y])));
+    for [x, y] in wild {
+        for (x, y) in [(x, y), (y, -x)] {
+            let (got, want) = (Real::hypot(x, y), f64::hypot(x, y));
+            let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
+            assert!(same, "hypot({x:e}, {y:e}) = {got:e}, not {want:e}");
+        }
+    }
+}

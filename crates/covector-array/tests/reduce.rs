@@ -3,7 +3,7 @@
 mod common;
 
 use common::{elements, layouts, same_everywhere, values};
-use covector_array::kernels::{Reduction, arg_reduce, reduce};
+use covector_array::kernels::{Reduction, arg_reduce, cast, copy, reduce};
 use covector_array::{Array, DType, Shape, bf16, f16};
 
 const OPS: [Reduction; 4] = [Reduction::Sum, Reduction::Prod, Reduction::Max, Reduction::Min];
@@ -124,6 +124,66 @@ fn sums_have_the_same_bits_for_any_layout_threads_and_instructions() {
             assert_eq!(stored.shape(), x.shape());
             let again = same_everywhere(|| reduce(Reduction::Sum, &stored, &axes));
             assert_eq!(first.to_bytes(), again.to_bytes(), "{shape:?} {axes:?}");
+        }
+    }
+}
+
+const LARGE: [[usize; 3]; 7] =
+    [[1000, 1, 37], [3, 5000, 7], [40, 9, 300], [1, 1, 100_003], [2, 700, 90], [9, 33, 256], [5000, 3, 4]];
+
+#[test]
+fn halves_are_combined_in_f32_and_rounded_once() {
+    for (shape, dtype) in LARGE.into_iter().flat_map(|shape| [(shape, DType::F16), (shape, DType::BF16)]) {
+        let x = cast(&noise(shape.iter().product()).reshape(&Shape::from(shape)), dtype);
+        let stored = copy(&x.permute(&[2, 0, 1])).permute(&[1, 2, 0]);
+        let apart = x.slice(&[0, 0, 0], &[shape[0], shape[1], shape[2] / 2 + 1], &[1, 1, 1]);
+        for x in [x, stored, apart] {
+            for (axes, op) in subsets(3).iter().flat_map(|axes| OPS.map(|op| (axes, op))) {
+                let want = cast(&reduce(op, &cast(&x, DType::F32), axes), dtype);
+                let got = same_everywhere(|| reduce(op, &x, axes));
+                assert_eq!(got.to_bytes(), want.to_bytes(), "{op:?} {dtype} {shape:?} {:?} {axes:?}", x.strides());
+            }
+        }
+    }
+}
+
+#[test]
+fn many_integers_are_combined_in_every_layout() {
+    let dtypes = [DType::I64, DType::I32, DType::U32, DType::I16, DType::U8, DType::I8];
+    for (shape, dtype) in LARGE.into_iter().flat_map(|shape| dtypes.map(|dtype| (shape, dtype))) {
+        let x = cast(
+            &Array::build::<i64>(Shape::from(shape), |out| {
+                let wild = |i: usize| (i as i64 + 1).wrapping_mul(0x5851_F42D_4C95_7F2D) >> 3;
+                out.iter_mut().enumerate().for_each(|(i, o)| *o = wild(i));
+            }),
+            dtype,
+        );
+        let (values, stored) = (x.to_i64_vec(), copy(&x.permute(&[2, 0, 1])).permute(&[1, 2, 0]));
+        for axes in subsets(3) {
+            let out = x.shape().without(|i| axes.contains(&i));
+            let kept: Vec<usize> = (0..3).filter(|a| !axes.contains(a)).collect();
+            let place = |i: usize| {
+                let index = [i / (shape[1] * shape[2]), i / shape[2] % shape[1], i % shape[2]];
+                kept.iter().fold(0, |at, &a| at * shape[a] + index[a])
+            };
+            for op in OPS {
+                let mut want = vec![None; out.size()];
+                for (i, &v) in values.iter().enumerate() {
+                    let best = |a: i64| match op {
+                        Reduction::Sum => a.wrapping_add(v),
+                        Reduction::Prod => a.wrapping_mul(v),
+                        Reduction::Max => a.max(v),
+                        Reduction::Min => a.min(v),
+                    };
+                    want[place(i)] = Some(want[place(i)].map_or(v, best));
+                }
+                let want: Vec<i64> = want.into_iter().map(|v| v.expect("no axis is empty")).collect();
+                let want = cast(&Array::from_slice(&want, out.clone()), dtype);
+                for x in [&x, &stored] {
+                    let got = same_everywhere(|| reduce(op, x, &axes));
+                    assert_eq!(got.to_bytes(), want.to_bytes(), "{op:?} {dtype} {shape:?} {:?} {axes:?}", x.strides());
+                }
+            }
         }
     }
 }

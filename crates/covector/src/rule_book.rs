@@ -324,17 +324,17 @@ macro_rules! elementwise {
     // Complex numbers are computed in c128 and rounded once.
     (@complex ($x:ident) $e:expr) => {
         |dtype: DType| match dtype {
-            DType::C64 => Some(Kernel::plain(|$x: c64| { let $x = complex::widen($x); Narrow::narrow($e) })),
-            _ => Some(Kernel::plain(|$x: c128| $e)),
+            DType::C64 => Some(Kernel::unary(|$x: c64| { let $x = complex::widen($x); Narrow::narrow($e) })),
+            _ => Some(Kernel::unary(|$x: c128| $e)),
         }
     };
     (@complex ($x:ident, $z:ident) $e:expr) => {
         |dtype: DType| match dtype {
-            DType::C64 => Some(Kernel::plain_binary(|$x: c64, $z: c64| {
+            DType::C64 => Some(Kernel::binary(|$x: c64, $z: c64| {
                 let ($x, $z) = (complex::widen($x), complex::widen($z));
                 Narrow::narrow($e)
             })),
-            _ => Some(Kernel::plain_binary(|$x: c128, $z: c128| $e)),
+            _ => Some(Kernel::binary(|$x: c128, $z: c128| $e)),
         }
     };
     (@complex ($c:ident, $x:ident, $z:ident) $e:expr) => {

@@ -18,7 +18,7 @@ pub const TILE: usize = 1024;
 pub(crate) type Loop = unsafe fn(*const u8, *const u8, *const u8, *mut u8, usize);
 
 /// By [`Isa`].
-type Loops = [Loop; 3];
+pub(super) type Loops = [Loop; 3];
 
 /// Plain arithmetic: what processors have an instruction for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +91,19 @@ impl Kernel {
         kernel
     }
 
+    /// [`binary`](Self::binary) for a function that `quick` computes where it says so: of groups of elements it does not suit, `f`
+    /// computes all.
+    pub(super) const fn binary_by_quick<
+        T: Element,
+        F: Fn(T, T) -> T + Copy + 'static,
+        Q: Fn(T, T) -> (T, bool) + Copy + 'static,
+    >(
+        _: F,
+        _: Q,
+    ) -> Kernel {
+        Kernel::new(const { &compiled::<Quick<T, F, Q>>() }, &[T::DTYPE; 2], T::DTYPE)
+    }
+
     /// [`unary`](Self::unary) for a function of three elements.
     pub const fn ternary<T: Element, U: Element, V: Element, O: Element, F: Fn(T, U, V) -> O + Copy + 'static>(
         _: F,
@@ -123,6 +136,11 @@ impl Kernel {
         Kernel::new(const { &[portable::<Runs<T, O, F>> as Loop; 3] }, &[T::DTYPE], O::DTYPE)
     }
 
+    /// A kernel of one operand whose loops are written by hand.
+    pub(super) const fn by_hand(loops: &'static Loops, input: DType, output: DType) -> Kernel {
+        Kernel::new(loops, &[input], output)
+    }
+
     const fn new(loops: &'static Loops, operands: &[DType], output: DType) -> Kernel {
         let mut inputs = [output; 3];
         inputs.split_at_mut(operands.len()).0.copy_from_slice(operands);
@@ -139,8 +157,11 @@ impl Kernel {
         Kernel { arithmetic: Some(arithmetic), ..self }
     }
 
-    /// The same kernel, known to compute this function: there is a loop for AVX-512 if it does so in f32.
+    /// The same kernel, known to compute this function, for which there may be a better loop.
     pub fn known_to_be(self, function: Function) -> Kernel {
+        if let Some(kernel) = function.kernel(self.output).filter(|kernel| kernel.inputs() == self.inputs()) {
+            return kernel;
+        }
         let single = self.inputs() == [DType::F32] && self.output == DType::F32;
         Kernel { vectors: function.vectors().filter(|_| single), ..self }
     }
@@ -290,6 +311,38 @@ body!(Binary slice x T 0, slice y U 1);
 body!(First single x T 0, slice y U 1);
 body!(Second slice x T 0, single y U 1);
 body!(Ternary slice x T 0, slice y U 1, slice z V 2);
+
+/// A function of two elements, and one that computes most of it.
+struct Quick<T, F, Q>(std::marker::PhantomData<(T, F, Q)>);
+
+impl<T: Element, F: Fn(T, T) -> T + Copy + 'static, Q: Fn(T, T) -> (T, bool) + Copy + 'static> Body for Quick<T, F, Q> {
+    #[inline(always)]
+    unsafe fn run(operands: [*const u8; 3], out: *mut u8, n: usize) {
+        /// A few vectors.
+        const GROUP: usize = 64;
+        let (f, quick) = (conjure::<F>(), conjure::<Q>());
+        // SAFETY: the caller's promise.
+        let (x, y, out): (&[T], &[T], &mut [T]) = unsafe {
+            (
+                std::slice::from_raw_parts(operands[0].cast(), n),
+                std::slice::from_raw_parts(operands[1].cast(), n),
+                slice_mut(out, n),
+            )
+        };
+        for ((x, y), out) in x.chunks(GROUP).zip(y.chunks(GROUP)).zip(out.chunks_mut(GROUP)) {
+            let (x, y) = (&x[..out.len()], &y[..out.len()]);
+            let mut suits = true;
+            for i in 0..out.len() {
+                let (value, good) = quick(x[i], y[i]);
+                out[i] = value;
+                suits &= good;
+            }
+            if !suits {
+                (0..out.len()).for_each(|i| out[i] = f(x[i], y[i]));
+            }
+        }
+    }
+}
 
 /// A function of whole runs.
 struct Runs<T, O, F>(std::marker::PhantomData<(T, O, F)>);

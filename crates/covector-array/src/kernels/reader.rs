@@ -90,6 +90,11 @@ impl Reader {
         }
     }
 
+    /// True if what runs are made of is one element again and again, as the kernel sees it.
+    pub(super) fn is_single(&self) -> bool {
+        matches!(&self.form, Form::Gathered(layout) if layout.inner().1 == 0) && self.widen.is_none()
+    }
+
     /// Scratch slots a tile of this reader needs.
     pub(super) fn slots(&self) -> usize {
         match self.form {

@@ -2,8 +2,9 @@
 //!
 //! What networks use most (exp, ln, log1p, tanh, expm1, erf) is computed in f32, with at most 1.5 units in the last place of error
 //! (the normal distribution: 5); the rest in f64 by the functions of [`super::wide`], rounded once (0.51 units). Only lgamma, digamma, polygamma, erfinv
-//! and the remainder are scalar. The tests at the end state and check the bounds.
+//! and the remainders of large quotients are scalar. The tests at the end state and check the bounds.
 
+use super::division::Division;
 use super::float64::float_num;
 use super::poly::poly;
 use super::{Num, Real, wide};

@@ -1,5 +1,6 @@
 //! f64: the C library's functions through `std`, the rest from `libm` or [`super::special`].
 
+use super::division::Division;
 use super::{Num, Real, special};
 
 /// The arithmetic f32 and f64 share.
@@ -50,30 +51,11 @@ macro_rules! float_num {
         }
         #[inline(always)]
         fn floor_div(self, other: Self) -> Self {
-            let r = self % other;
-            let q = (self - r) / other;
-            let q = if r != 0.0 && (r < 0.0) != (other < 0.0) { q - 1.0 } else { q };
-            // The quotient is an integer up to one rounding; a zero keeps the sign of the exact quotient.
-            let nearest = $t::floor(q);
-            let nearest = if q - nearest > 0.5 { nearest + 1.0 } else { nearest };
-            if other == 0.0 {
-                self / other
-            } else if q == 0.0 {
-                $t::copysign(0.0, self / other)
-            } else {
-                nearest
-            }
+            Division::floored(self, other, self % other)
         }
         #[inline(always)]
         fn remainder(self, other: Self) -> Self {
-            let r = self % other;
-            if r == 0.0 {
-                $t::copysign(r, other)
-            } else if (r < 0.0) != (other < 0.0) {
-                r + other
-            } else {
-                r
-            }
+            Division::remaining(self, other, self % other)
         }
         #[inline(always)]
         fn pow(self, exponent: Self) -> Self {
@@ -82,6 +64,40 @@ macro_rules! float_num {
     };
 }
 pub(super) use float_num;
+
+/// Borges' corrected formula (2019) without a branch, which has the bits of glibc's function.
+#[inline(always)]
+fn hypot(x: f64, y: f64) -> f64 {
+    /// Powers of two: squares beyond the first overflow, those below the second lose digits, and both are scaled by the third.
+    const LARGE: f64 = f64::from_bits((1023 + 511) << 52);
+    const TINY: f64 = f64::from_bits((1023 - 459) << 52);
+    const SCALE: f64 = f64::from_bits((1023 - 600) << 52);
+    /// A number so much smaller adds less than half a unit.
+    const NOTHING: f64 = f64::EPSILON / 4.0;
+    let (x, y) = (x.abs(), y.abs());
+    let (long, short) = if x < y { (y, x) } else { (x, y) };
+    let (large, tiny) = (long > LARGE, short < TINY);
+    let scale = |down: f64, up: f64| {
+        if large {
+            down
+        } else if tiny {
+            up
+        } else {
+            1.0
+        }
+    };
+    let (there, back) = (scale(SCALE, 1.0 / SCALE), scale(1.0 / SCALE, SCALE));
+    let (a, b) = (long * there, short * there);
+    let h = (a * a + b * b).sqrt();
+    let near = h <= 2.0 * b;
+    let d = h - if near { b } else { a };
+    let first = if near { a * (2.0 * d - a) } else { 2.0 * d * (a - 2.0 * b) };
+    let second = if near { (d - 2.0 * (a - b)) * d } else { (4.0 * d - b) * b + d * d };
+    let value = (h - (first + second) / (2.0 * h)) * back;
+    let alone = if tiny { long >= short / NOTHING } else { short <= long * NOTHING };
+    let value = if alone { long + short } else { value };
+    if x == f64::INFINITY || y == f64::INFINITY { f64::INFINITY } else { value }
+}
 
 impl Num for f64 {
     float_num!(f64);
@@ -163,7 +179,7 @@ impl Real for f64 {
     }
     #[inline(always)]
     fn hypot(self, other: Self) -> Self {
-        f64::hypot(self, other)
+        hypot(self, other)
     }
     #[inline(always)]
     fn powf(self, exponent: Self) -> Self {

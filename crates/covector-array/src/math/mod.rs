@@ -7,6 +7,7 @@
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 pub mod complex;
+mod division;
 mod float32;
 mod float64;
 mod int;
@@ -15,6 +16,8 @@ mod special;
 mod wide;
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
+
+pub use division::Division;
 
 use crate::Element;
 

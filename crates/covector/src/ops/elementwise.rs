@@ -119,6 +119,7 @@ elementwise! {
     /// Source: NumPy's `remainder`.
     remainder(x1, x2) = y {
         numeric: Num::remainder(x1, x2);
+        vectors: Remainder;
         derivative: [1.0, -x1.floor_divide(x2)];
         samples: [(real([2, 3]), positive([2, 3])), (real([2, 1]), positive([3])), (ints(-9, 9, [4]), 4)];
     }
@@ -136,6 +137,7 @@ elementwise! {
     /// Source: NumPy's `floor_divide`.
     floor_divide(x1, x2) = y {
         numeric: Num::floor_div(x1, x2);
+        vectors: FloorDivide;
         derivative: ("it is piecewise constant");
         samples: [(real([2, 3]), positive([2, 3])), (ints(-9, 9, [4]), 4)];
     }
