@@ -1,6 +1,9 @@
-//! Loops of the functions that are written for the lanes of AVX-512 (`math/avx512.rs`).
+//! Loops of functions for which the compiler does not make the best: those of f32 written for the lanes of AVX-512
+//! (`math/avx512.rs`), and those that only large numbers need a branch for.
 
-use super::kernel::Loop;
+use super::kernel::{Body, Loop, Loops, compiled, slice_mut};
+use crate::math::angle::Near;
+use crate::math::{Num, Real};
 
 /// A function of one number for which there are such loops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +16,12 @@ pub enum Function {
     Log1p,
     /// `1 / (1 + e^-x)`
     Sigmoid,
+    /// `sin x`
+    Sin,
+    /// `cos x`
+    Cos,
+    /// `tan x`
+    Tan,
     /// `tanh x`
     Tanh,
 }
@@ -27,6 +36,7 @@ impl Function {
             Function::Log1p => x86::log1p,
             Function::Sigmoid => x86::sigmoid,
             Function::Tanh => x86::tanh,
+            Function::Sin | Function::Cos | Function::Tan => return None,
         })
     }
 
@@ -35,7 +45,42 @@ impl Function {
     pub(super) fn vectors(self) -> Option<Loop> {
         None
     }
+
+    /// Loops for every instruction set in f32 or f64.
+    pub(super) fn loops<T: Near>(self) -> Option<&'static Loops> {
+        Some(match self {
+            Function::Sin => const { &compiled::<Sin<T>>() },
+            Function::Cos => const { &compiled::<Cos<T>>() },
+            Function::Tan => const { &compiled::<Tan<T>>() },
+            _ => return None,
+        })
+    }
 }
+
+/// Bodies that take all numbers for small, and go over a run again if one is not.
+macro_rules! near_first {
+    ($($name:ident $near:ident $f:ident)*) => {$(
+        struct $name<T>(std::marker::PhantomData<T>);
+
+        impl<T: Near> Body for $name<T> {
+            #[inline(always)]
+            unsafe fn run(operands: [*const u8; 3], out: *mut u8, n: usize) {
+                // SAFETY: the caller's promise.
+                let (x, out): (&[T], &mut [T]) =
+                    unsafe { (std::slice::from_raw_parts(operands[0].cast(), n), slice_mut(out, n)) };
+                let mut all_near = true;
+                for i in 0..n {
+                    out[i] = x[i].$near();
+                    all_near &= Num::abs(x[i]) <= T::NEAR;
+                }
+                if !all_near {
+                    out.iter_mut().zip(x).for_each(|(out, x)| *out = Real::$f(*x));
+                }
+            }
+        }
+    )*};
+}
+near_first!(Sin sin_near sin Cos cos_near cos Tan tan_near tan);
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
