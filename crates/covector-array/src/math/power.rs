@@ -5,7 +5,7 @@ use super::logarithm::parts;
 use super::poly::poly;
 
 /// ln 2, the first part so short that its products with exponents are exact.
-const LN_2: (f64, f64) = (0.6931471805598903, 5.497923018708371e-14);
+const LN_2: (f64, f64) = (f64::from_bits(0x3fe6_2e42_fefa_3800), 5.497923018708371e-14);
 /// 2/3.
 const TWO_THIRDS: (f64, f64) = (0.6666666666666666, 3.700743415417188e-17);
 
