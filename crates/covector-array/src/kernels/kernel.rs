@@ -157,13 +157,19 @@ impl Kernel {
         Kernel { arithmetic: Some(arithmetic), ..self }
     }
 
-    /// The same kernel, known to compute this function, for which there may be a better loop.
+    /// The same kernel, known to compute this function: there may be better loops than the compiler's.
     pub fn known_to_be(self, function: Function) -> Kernel {
         if let Some(kernel) = function.kernel(self.output).filter(|kernel| kernel.inputs() == self.inputs()) {
             return kernel;
         }
-        let single = self.inputs() == [DType::F32] && self.output == DType::F32;
-        Kernel { vectors: function.vectors().filter(|_| single), ..self }
+        match (self.inputs(), self.output) {
+            ([DType::F32], DType::F32) => {
+                let loops = function.loops::<f32>().unwrap_or(self.loops);
+                Kernel { loops, vectors: function.vectors(), ..self }
+            }
+            ([DType::F64], DType::F64) => Kernel { loops: function.loops::<f64>().unwrap_or(self.loops), ..self },
+            _ => self,
+        }
     }
 
     /// What it is known to do.
@@ -227,7 +233,7 @@ impl Kernel {
 }
 
 /// The loops of a body.
-const fn compiled<B: Body>() -> Loops {
+pub(super) const fn compiled<B: Body>() -> Loops {
     #[cfg(target_arch = "x86_64")]
     return [portable::<B>, avx2::<B>, avx512::<B>];
     #[cfg(not(target_arch = "x86_64"))]
@@ -245,13 +251,13 @@ fn conjure<F: Copy + 'static>() -> F {
 /// # Safety
 /// `out` must be writable for `n` elements and read by nobody else meanwhile.
 #[inline(always)]
-unsafe fn slice_mut<'a, O>(out: *mut u8, n: usize) -> &'a mut [O] {
+pub(super) unsafe fn slice_mut<'a, O>(out: *mut u8, n: usize) -> &'a mut [O] {
     // SAFETY: the caller's promise.
     unsafe { std::slice::from_raw_parts_mut(out.cast(), n) }
 }
 
 /// What a [`Loop`] does, to be compiled for each instruction set; `run` must be `#[inline(always)]`.
-trait Body {
+pub(super) trait Body {
     /// # Safety
     /// As for [`Loop`].
     unsafe fn run(operands: [*const u8; 3], out: *mut u8, n: usize);

@@ -1,12 +1,13 @@
-//! Loops that are written by hand: of the functions for the lanes of AVX-512 (`math/avx512.rs`), and of conversions of f16, for which
-//! there are instructions that the compiler does not find.
+//! Loops for which the compiler does not make the best: of functions for the lanes of AVX-512 (`math/avx512.rs`), of those that only
+//! rare numbers need a branch for, and of conversions of f16, for which there are instructions that it does not find.
 
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
 use half::slice::HalfFloatSliceExt;
 
-use super::kernel::{Kernel, Loop, Loops};
-use crate::math::{Division, Num};
+use super::kernel::{Body, Kernel, Loop, Loops, compiled, slice_mut};
+use crate::math::angle::Near;
+use crate::math::{Division, Num, Real};
 use crate::{DType, f16};
 
 /// From f16 to f32.
@@ -55,6 +56,12 @@ pub enum Function {
     Log1p,
     /// `1 / (1 + e^-x)`
     Sigmoid,
+    /// `sin x`
+    Sin,
+    /// `cos x`
+    Cos,
+    /// `tan x`
+    Tan,
     /// `tanh x`
     Tanh,
     /// The quotient rounded down
@@ -95,7 +102,7 @@ impl Function {
             Function::Log1p => x86::log1p,
             Function::Sigmoid => x86::sigmoid,
             Function::Tanh => x86::tanh,
-            Function::FloorDivide | Function::Remainder => return None,
+            Function::Sin | Function::Cos | Function::Tan | Function::FloorDivide | Function::Remainder => return None,
         })
     }
 
@@ -104,7 +111,42 @@ impl Function {
     pub(super) fn vectors(self) -> Option<Loop> {
         None
     }
+
+    /// Loops for every instruction set in f32 or f64.
+    pub(super) fn loops<T: Near>(self) -> Option<&'static Loops> {
+        Some(match self {
+            Function::Sin => const { &compiled::<Sin<T>>() },
+            Function::Cos => const { &compiled::<Cos<T>>() },
+            Function::Tan => const { &compiled::<Tan<T>>() },
+            _ => return None,
+        })
+    }
 }
+
+/// Bodies that take all numbers for small, and go over a run again if one is not.
+macro_rules! near_first {
+    ($($name:ident $near:ident $f:ident)*) => {$(
+        struct $name<T>(std::marker::PhantomData<T>);
+
+        impl<T: Near> Body for $name<T> {
+            #[inline(always)]
+            unsafe fn run(operands: [*const u8; 3], out: *mut u8, n: usize) {
+                // SAFETY: the caller's promise.
+                let (x, out): (&[T], &mut [T]) =
+                    unsafe { (from_raw_parts(operands[0].cast(), n), slice_mut(out, n)) };
+                let mut all_near = true;
+                for i in 0..n {
+                    out[i] = x[i].$near();
+                    all_near &= Num::abs(x[i]) <= T::NEAR;
+                }
+                if !all_near {
+                    out.iter_mut().zip(x).for_each(|(out, x)| *out = Real::$f(*x));
+                }
+            }
+        }
+    )*};
+}
+near_first!(Sin sin_near sin Cos cos_near cos Tan tan_near tan);
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {

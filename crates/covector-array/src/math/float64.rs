@@ -1,7 +1,11 @@
-//! f64: the C library's functions through `std`, the rest from `libm` or [`super::special`].
+//! f64: branch-free functions of [`super::exponential`], [`super::logarithm`], [`super::angle`] and [`super::power`]; what is rare
+//! comes from the C library through `std`, from `libm` or [`super::special`].
+//!
+//! The former are off by at most one unit in the last place (sinh and cosh 1.1, asinh and acosh 1.6).
 
+use super::angle::{self, Near};
 use super::division::Division;
-use super::{Num, Real, special};
+use super::{Num, Real, exponential, logarithm, power, special};
 
 /// The arithmetic f32 and f64 share.
 macro_rules! float_num {
@@ -112,10 +116,34 @@ macro_rules! from_std {
     )*};
 }
 
+macro_rules! from {
+    ($from:ident: $($name:ident),*) => {$(
+        #[inline(always)]
+        fn $name(self) -> Self {
+            $from::$name(self)
+        }
+    )*};
+}
+
 impl Real for f64 {
-    from_std!(
-        floor, ceil, trunc, sqrt, cbrt, exp, ln, log2, log10, sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, exp2
-    );
+    from_std!(floor, ceil, trunc, sqrt, cbrt);
+    from!(exponential: exp, exp2, expm1, sinh, cosh, tanh);
+    from!(logarithm: ln, log2, log10, log1p, asinh, acosh, atanh);
+    from!(angle: asin, acos, atan);
+
+    // The C library knows how to take the turns off large numbers.
+    #[inline(always)]
+    fn sin(self) -> Self {
+        if self.abs() <= Self::NEAR { self.sin_near() } else { f64::sin(self) }
+    }
+    #[inline(always)]
+    fn cos(self) -> Self {
+        if self.abs() <= Self::NEAR { self.cos_near() } else { f64::cos(self) }
+    }
+    #[inline(always)]
+    fn tan(self) -> Self {
+        if self.abs() <= Self::NEAR { self.tan_near() } else { f64::tan(self) }
+    }
 
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
@@ -154,28 +182,8 @@ impl Real for f64 {
         f64::round_ties_even(self)
     }
     #[inline(always)]
-    fn expm1(self) -> Self {
-        f64::exp_m1(self)
-    }
-    #[inline(always)]
-    fn log1p(self) -> Self {
-        f64::ln_1p(self)
-    }
-    #[inline(always)]
     fn atan2(self, x: Self) -> Self {
-        f64::atan2(self, x)
-    }
-    #[inline(always)]
-    fn asinh(self) -> Self {
-        libm::asinh(self)
-    }
-    #[inline(always)]
-    fn acosh(self) -> Self {
-        if self >= 1.0 { libm::acosh(self) } else { f64::NAN }
-    }
-    #[inline(always)]
-    fn atanh(self) -> Self {
-        libm::atanh(self)
+        angle::atan2(self, x)
     }
     #[inline(always)]
     fn hypot(self, other: Self) -> Self {
@@ -183,7 +191,7 @@ impl Real for f64 {
     }
     #[inline(always)]
     fn powf(self, exponent: Self) -> Self {
-        f64::powf(self, exponent)
+        power::pow(self, exponent)
     }
     #[inline(always)]
     fn erf(self) -> Self {

@@ -497,6 +497,7 @@ elementwise! {
     /// Source: NumPy's `sin`.
     sin(x) = y {
         real: Real::sin(x);
+        vectors: Sin;
         complex: complex::sin(x);
         derivative: [x.cos()];
         samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
@@ -513,6 +514,7 @@ elementwise! {
     /// Source: NumPy's `cos`.
     cos(x) = y {
         real: Real::cos(x);
+        vectors: Cos;
         complex: complex::cos(x);
         derivative: [-x.sin()];
         samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
@@ -529,6 +531,7 @@ elementwise! {
     /// Source: NumPy's `tan`.
     tan(x) = y {
         real: Real::tan(x);
+        vectors: Tan;
         complex: complex::tan(x);
         derivative: [y.square() + 1.0];
         samples: [(between(-1.2, 1.2, [2, 3]),), (positive(()),), (complex([2, 3]),), (complex(()),)];
