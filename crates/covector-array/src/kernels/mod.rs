@@ -22,6 +22,7 @@ mod pad;
 mod random;
 mod reader;
 mod reduce;
+mod runs;
 mod scan;
 mod sort;
 mod square;
