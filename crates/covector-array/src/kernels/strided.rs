@@ -292,6 +292,13 @@ impl<T> Columns<'_, T> {
         self.width
     }
 
+    /// The elements of all rows, if the matrix has no other columns than one.
+    #[inline(always)]
+    pub(super) fn only_column(&mut self) -> Option<&mut [T]> {
+        // SAFETY: rows of one element lie side by side, and all belong to this task, borrowed through `&mut self`.
+        (self.pitch == 1).then(|| unsafe { std::slice::from_raw_parts_mut(self.first, self.rows) })
+    }
+
     /// Where a row begins, or would begin if it existed.
     #[inline(always)]
     pub(super) fn place(&self, row: usize) -> *const T {
