@@ -49,7 +49,7 @@ pub use pad::pad;
 pub use random::{iota, philox, random_bits};
 pub use reduce::{Reduction, arg_reduce, reduce};
 pub use scan::scan;
-pub use sort::{argsort, searchsorted};
+pub use sort::{arg_largest, argsort, searchsorted};
 pub use vectors::Function;
 pub use windows::overlap_add;
 
