@@ -141,10 +141,37 @@ fn by_lanes(s: &[f32], combine: impl Fn(f32, f32) -> f32) -> f32 {
     lanes[0]
 }
 
+/// What each of [`OPS`] makes of up to a block.
+fn defined(s: &[f32]) -> [f32; 4] {
+    [
+        by_lanes(s, |a, b| a + b),
+        by_lanes(s, |a, b| a * b),
+        by_lanes(s, |a, b| if a > b || a.is_nan() { a } else { b }),
+        by_lanes(s, |a, b| if a < b || a.is_nan() { a } else { b }),
+    ]
+}
+
+#[test]
+fn short_rows_have_the_bits_of_their_definition() {
+    for (rows, len) in [2, 33, 50, 70].into_iter().flat_map(|rows| (1..=17).map(move |len| (rows, len))) {
+        let mut x = noise(rows * len).to_vec::<f32>();
+        x.iter_mut().enumerate().for_each(|(i, v)| match i % 5 {
+            0 => *v = 0.0,
+            1 | 3 => *v = -0.0,
+            _ => {}
+        });
+        let array = Array::from_slice(&x, [rows, len]);
+        for (at, op) in OPS.into_iter().enumerate() {
+            let got = same_everywhere(|| reduce(op, &array, &[1])).to_vec::<f32>();
+            let want: Vec<f32> = x.chunks(len).map(|row| defined(row)[at]).collect();
+            let bits = |all: &[f32]| all.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&got), bits(&want), "{op:?} {rows} x {len}: {got:?} for {want:?}");
+        }
+    }
+}
+
 #[test]
 fn windows_have_the_bits_of_their_definition() {
-    let larger = |a: f32, b: f32| if a > b || a.is_nan() { a } else { b };
-    let smaller = |a: f32, b: f32| if a < b || a.is_nan() { a } else { b };
     for (rows, columns) in [(9, 40), (30, 31)] {
         let mut x = noise(3 * rows * columns).to_vec::<f32>();
         // Zeros of both signs and NaN.
@@ -164,12 +191,7 @@ fn windows_have_the_bits_of_their_definition() {
                 let got = OPS.map(|op| same_everywhere(|| reduce(op, &w, &axes)).to_vec::<f32>());
                 for (i, s) in sequences.iter().enumerate() {
                     let s: Vec<f32> = s.iter().map(|&v| v as f32).collect();
-                    let want = [
-                        by_lanes(&s, |a, b| a + b),
-                        by_lanes(&s, |a, b| a * b),
-                        by_lanes(&s, larger),
-                        by_lanes(&s, smaller),
-                    ];
+                    let want = defined(&s);
                     for (got, want) in got.iter().map(|all| all[i]).zip(want) {
                         let same = got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan());
                         assert!(same, "{size} {step} {dilation} {axes:?}: {got} for {want}, of {s:?}");
