@@ -3,7 +3,7 @@
 mod common;
 
 use common::{elements, layouts, same_everywhere, values};
-use covector_array::kernels::{cast, copy};
+use covector_array::kernels::{cast, concat, copy};
 use covector_array::{Array, DType, Element, Shape, bf16, f16};
 
 #[test]
@@ -45,6 +45,41 @@ fn broadcast_and_windows_copy() {
     let w = values(60, DType::F32).reshape(&Shape::from([5, 12])).windows(1, 3, 2, 2).windows(0, 2, 1, 1);
     for w in [w.clone(), w.permute(&[2, 3, 0, 1]), w.permute(&[3, 1, 2, 0])] {
         assert_eq!(copy(&w).to_f64_vec(), elements(&w));
+    }
+}
+
+#[test]
+fn spaced_repeated_and_short_runs_copy() {
+    for dtype in [DType::U8, DType::F16, DType::I32, DType::F64, DType::C128] {
+        for step in [-5isize, -4, -2, -1, 1, 2, 3, 4, 5] {
+            for (rows, size) in
+                [(1, 3000), (3, 15), (3, 16), (2, 17), (40, 33), (70, 2), (70, 3), (70, 4), (70, 7), (70, 9)]
+            {
+                let width = step.unsigned_abs() * (size - 1) + 2;
+                let x = values(rows * width, dtype).reshape(&Shape::from([rows, width]));
+                let first = if step < 0 { width - 1 } else { 1 };
+                let x = x.slice(&[0, first], &[rows, size], &[1, step]);
+                let got = same_everywhere(|| copy(&x));
+                assert_eq!(got.to_f64_vec(), elements(&x), "{dtype} {rows} x {size} by {step}");
+            }
+        }
+        for (size, times) in [(40_000, 2), (40_000, 3), (9000, 8), (500, 70)] {
+            let x = values(size, dtype).reshape(&Shape::from([size, 1])).broadcast_to(&Shape::from([size, times]));
+            let got = same_everywhere(|| copy(&x)).to_f64_vec();
+            let plain = values(size, dtype).to_f64_vec();
+            assert!(got.chunks(times).zip(&plain).all(|(run, v)| run.iter().all(|x| x == v)), "{dtype} {times} times");
+        }
+    }
+}
+
+#[test]
+fn long_runs_copy_from_and_to_any_place() {
+    let x = values(20_000, DType::U8);
+    for (skip, len) in (0..70).flat_map(|skip| [2047, 2048, 2300, 9001].map(|len| (skip, len))) {
+        // The first part decides where the second begins in the result.
+        let parts = [x.slice(&[0], &[skip / 3], &[1]), x.slice(&[skip], &[len], &[1])];
+        let got = same_everywhere(|| concat(&parts, 0)).to_bytes();
+        assert!(got == [parts[0].to_bytes(), parts[1].to_bytes()].concat(), "{len} from {skip}");
     }
 }
 

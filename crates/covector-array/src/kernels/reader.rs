@@ -7,6 +7,7 @@ use super::cast::cast_kernel;
 use super::copy;
 use super::kernel::{Loop, TILE};
 use super::layout::{Layout, Shared, gather};
+use super::runs::copy_bytes;
 use super::stream::Line;
 use crate::{Array, DType};
 
@@ -136,7 +137,7 @@ impl Reader {
                 Form::Direct | Form::Widened => {}
                 Form::Splat(tile) => return tile.as_ptr().cast(),
                 Form::Aliased => {
-                    std::ptr::copy_nonoverlapping(here, slot, len * width);
+                    copy_bytes(here, slot, len * width);
                     here = slot;
                 }
                 Form::Gathered(layout) => match layout.run(range.start, len) {

@@ -7,6 +7,7 @@
 
 mod arg;
 mod columns;
+mod few;
 mod fold;
 mod lanes;
 mod partial;
@@ -222,6 +223,9 @@ fn run<S: Source, F: Fold<S::Seen>>(x: &Array, axes: &[usize], out: &Array) {
         job.piece = (GRAIN / outputs).max(count / PIECES).next_power_of_two().max(rows::SPAN);
     }
     let pieces = count.div_ceil(job.piece);
+    if pieces == 1 && few::suits(&job, across.is_some()) {
+        return few::run::<S, F>(&job);
+    }
     if pieces == 1 {
         return job.all::<F>(1, across.map(|(i, _)| i));
     }

@@ -1,13 +1,17 @@
 //! Reductions along sequences whose elements lie close together.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::fold::{Fold, Tree, any_order, block, four_blocks, span};
+use super::columns::combine_lanes;
+use super::fold::{Fold, Tree, any_order, block, dispatch_common, four_blocks, span};
 use super::lanes::Lanes;
 use super::source::Source;
 use super::{BLOCK, Job, LANES};
 use crate::Element;
+use crate::isa::Work;
 use crate::kernels::layout::{Walk, gather};
+use crate::kernels::runs::copy_run;
 use crate::math::Num;
 
 /// Elements looked at together.
@@ -154,6 +158,9 @@ pub(super) unsafe fn lines<T: Num, F: Fold<T>>(x: *const T, pitch: usize, len: u
     if len > BLOCK {
         return out.iter_mut().enumerate().for_each(|(row, out)| *out = whole::<T, F>(line(row), lanes));
     }
+    if (1..LANES).contains(&len) && out.len() > 1 {
+        return dispatch_common::<T, _>(ShortLines::<T, F> { x, pitch, len, out, fold: PhantomData });
+    }
     let mut done = 0;
     if let Some(lanes) = lanes
         && len.is_multiple_of(LANES)
@@ -167,6 +174,37 @@ pub(super) unsafe fn lines<T: Num, F: Fold<T>>(x: *const T, pitch: usize, len: u
     }
     for (row, out) in out.iter_mut().enumerate().skip(done) {
         *out = block::<T, F>(line(row), lanes);
+    }
+}
+
+/// Lines that do not fill their lanes, each lane being an element of many lines.
+struct ShortLines<'a, T, F> {
+    x: *const T,
+    pitch: usize,
+    len: usize,
+    out: &'a mut [T],
+    fold: PhantomData<F>,
+}
+
+/// Short lines combined together.
+const WIDTH: usize = 32;
+
+impl<T: Num, F: Fold<T>> Work for ShortLines<'_, T, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let mut lanes = [T::ZERO; LANES * WIDTH];
+        for (group, out) in self.out.chunks_mut(WIDTH).enumerate() {
+            let width = out.len();
+            let lanes = &mut lanes[..self.len * width];
+            for (element, lane) in lanes.chunks_exact_mut(width).enumerate() {
+                let first = self.x.wrapping_add(group * WIDTH * self.pitch + element);
+                // SAFETY: the promise made to `lines`; a lane has room for an element of each line.
+                unsafe { copy_run(first, self.pitch as isize, lane.as_mut_ptr(), width) };
+            }
+            combine_lanes::<T, F>(lanes, width, self.len);
+            out.copy_from_slice(&lanes[..width]);
+        }
     }
 }
 
