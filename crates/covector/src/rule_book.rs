@@ -402,25 +402,23 @@ macro_rules! elementwise {
             _ => None,
         }
     };
-    (@tile ($x:ident) $t:ident $o:ident $e:expr) => {{
-        #[inline(always)]
-        fn kernel($x: $t) -> $o { $e }
-        Some(const { Kernel::unary(kernel) })
-    }};
-    (@tile ($x:ident, $z:ident) $t:ident $o:ident $e:expr) => {{
-        #[inline(always)]
-        fn kernel($x: $t, $z: $t) -> $o { $e }
-        Some(const { Kernel::binary(kernel) })
-    }};
-    (@tile (real $x:ident, $z:ident, $v:ident) $t:ident $o:ident $e:expr) => {{
-        #[inline(always)]
-        fn kernel($x: $t, $z: $t, $v: $t) -> $o { $e }
-        Some(const { Kernel::ternary(kernel) })
-    }};
-    (@tile ($c:ident, $x:ident, $z:ident) $t:ident $o:ident $e:expr) => {{
-        #[inline(always)]
-        fn kernel($c: bool, $x: $t, $z: $t) -> $o { $e }
-        Some(const { Kernel::ternary(kernel) })
+    (@tile ($x:ident) $t:ident $o:ident $e:expr) => { elementwise!(@loop unary ($x: $t) $o $e) };
+    (@tile ($x:ident, $z:ident) $t:ident $o:ident $e:expr) => { elementwise!(@loop binary ($x: $t, $z: $t) $o $e) };
+    (@tile (real $x:ident, $z:ident, $v:ident) $t:ident $o:ident $e:expr) => {
+        elementwise!(@loop ternary ($x: $t, $z: $t, $v: $t) $o $e)
+    };
+    (@tile ($c:ident, $x:ident, $z:ident) $t:ident $o:ident $e:expr) => {
+        elementwise!(@loop ternary ($c: bool, $x: $t, $z: $t) $o $e)
+    };
+    (@loop $arity:ident ($($x:ident: $t:ident),+) $o:ident $e:expr) => {{
+        #[derive(Clone, Copy)]
+        struct This;
+        impl Apply<($($t,)+)> for This {
+            type Output = $o;
+            #[inline(always)]
+            fn apply(self, ($($x,)+): ($($t,)+)) -> $o { $e }
+        }
+        Some(const { Kernel::$arity(This) })
     }};
 
     (@scalar integer $args:tt $e:expr) => { None };

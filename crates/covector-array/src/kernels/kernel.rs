@@ -17,6 +17,34 @@ pub const TILE: usize = 1024;
 /// many elements of the kernel's dtypes, and the result must not overlap an operand.
 pub(crate) type Loop = unsafe fn(*const u8, *const u8, *const u8, *mut u8, usize);
 
+/// A function of as many elements as the tuple `Args` has.
+///
+/// Closures and functions are, but what calls them is inlined only while they are short, whatever they say; a type of its
+/// own with an `apply` that is `#[inline(always)]` always is.
+pub trait Apply<Args>: Copy + 'static {
+    /// What comes out.
+    type Output;
+    /// The function's value.
+    fn apply(self, args: Args) -> Self::Output;
+}
+
+macro_rules! apply_closures {
+    ($($($T:ident $x:ident),+;)*) => {$(
+        impl<$($T,)+ O, F: Fn($($T),+) -> O + Copy + 'static> Apply<($($T,)+)> for F {
+            type Output = O;
+            #[inline(always)]
+            fn apply(self, ($($x,)+): ($($T,)+)) -> O {
+                self($($x),+)
+            }
+        }
+    )*};
+}
+apply_closures! {
+    T x;
+    T x, U y;
+    T x, U y, V z;
+}
+
 /// By [`Isa`].
 pub(super) type Loops = [Loop; 3];
 
@@ -74,14 +102,14 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// The loop of a function of one element. It must capture nothing and be `#[inline(always)]` or a short closure: only
-    /// what is inlined is vectorised.
-    pub const fn unary<T: Element, O: Element, F: Fn(T) -> O + Copy + 'static>(_: F) -> Kernel {
+    /// The loop of a function of one element. It must capture nothing and be short, or say itself how it is applied: only what
+    /// is inlined is vectorised.
+    pub const fn unary<T: Element, O: Element, F: Apply<(T,), Output = O>>(_: F) -> Kernel {
         Kernel::new(const { &compiled::<Unary<T, O, F>>() }, &[T::DTYPE], O::DTYPE)
     }
 
     /// [`unary`](Self::unary) for a function of two elements.
-    pub const fn binary<T: Element, U: Element, O: Element, F: Fn(T, U) -> O + Copy + 'static>(_: F) -> Kernel {
+    pub const fn binary<T: Element, U: Element, O: Element, F: Apply<(T, U), Output = O>>(_: F) -> Kernel {
         let kernel = Kernel::new(const { &compiled::<Binary<T, U, O, F>>() }, &[T::DTYPE, U::DTYPE], O::DTYPE);
         // Rows are folded and repeated in floats alone.
         if const { matches!(T::DTYPE, DType::F32 | DType::F64) } {
@@ -105,7 +133,7 @@ impl Kernel {
     }
 
     /// [`unary`](Self::unary) for a function of three elements.
-    pub const fn ternary<T: Element, U: Element, V: Element, O: Element, F: Fn(T, U, V) -> O + Copy + 'static>(
+    pub const fn ternary<T: Element, U: Element, V: Element, O: Element, F: Apply<(T, U, V), Output = O>>(
         _: F,
     ) -> Kernel {
         let loops = const { &compiled::<Ternary<T, U, V, O, F>>() };
@@ -296,7 +324,7 @@ macro_rules! body {
     ($name:ident $($kind:ident $x:ident $T:ident $k:literal),+) => {
         struct $name<$($T,)+ O, F>(std::marker::PhantomData<($($T,)+ O, F)>);
 
-        impl<$($T: Element,)+ O: Element, F: Fn($($T),+) -> O + Copy + 'static> Body for $name<$($T,)+ O, F> {
+        impl<$($T: Element,)+ O: Element, F: Apply<($($T,)+), Output = O>> Body for $name<$($T,)+ O, F> {
             #[inline(always)]
             unsafe fn run(operands: [*const u8; 3], out: *mut u8, n: usize) {
                 let f = conjure::<F>();
@@ -305,7 +333,7 @@ macro_rules! body {
                     $(body!(@bind $kind $x $T $k operands n);)+
                     let out: &mut [O] = slice_mut(out, n);
                     for i in 0..n {
-                        out[i] = f($(body!(@at $kind $x i)),+);
+                        out[i] = f.apply(($(body!(@at $kind $x i),)+));
                     }
                 }
             }

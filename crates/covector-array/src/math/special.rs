@@ -127,6 +127,7 @@ fn scaled_zeta(n: u32, a: f64) -> f64 {
 
 /// The inverse of the error function: nine digits to start with, then a Newton step of third order (Halley) with erf or, near
 /// 1, erfc.
+#[inline(always)]
 pub(crate) fn erfinv(x: f64) -> f64 {
     if x.is_nan() || x.abs() >= 1.0 {
         return if x.abs() == 1.0 { x * f64::INFINITY } else { f64::NAN };
