@@ -1,7 +1,8 @@
 //! Scalar functions, as traits over the element types: what elementwise kernels are made of.
 //!
 //! Everything is `#[inline(always)]`, so that a loop over a slice is vectorised with the function inside it. The functions
-//! are branch-free and fused (`mul_add`), with their largest error stated and tested.
+//! are branch-free and fused (`mul_add`), with their largest error stated and tested. Those of f32 stand in `float32.rs`, those of
+//! f64 in a file per family.
 
 pub(crate) mod angle;
 #[cfg(target_arch = "x86_64")]
