@@ -410,7 +410,10 @@ macro_rules! elementwise {
     (@tile ($c:ident, $x:ident, $z:ident) $t:ident $o:ident $e:expr) => {
         elementwise!(@loop ternary ($c: bool, $x: $t, $z: $t) $o $e)
     };
-    (@loop $arity:ident ($($x:ident: $t:ident),+) $o:ident $e:expr) => {{
+    (@loop $arity:ident ($($x:ident: $t:ident),+) $o:ident $e:expr) => {
+        Some(const { Kernel::$arity(elementwise!(@function ($($x: $t),+) $o $e)) })
+    };
+    (@function ($($x:ident: $t:ident),+) $o:ident $e:expr) => {{
         #[derive(Clone, Copy)]
         struct This;
         impl Apply<($($t,)+)> for This {
@@ -418,21 +421,25 @@ macro_rules! elementwise {
             #[inline(always)]
             fn apply(self, ($($x,)+): ($($t,)+)) -> $o { $e }
         }
-        Some(const { Kernel::$arity(This) })
+        This
     }};
 
     (@scalar integer $args:tt $e:expr) => { None };
     (@scalar $family:ident $args:tt $e:expr) => { Some(elementwise!(@on_f64 $family $args $e)) };
 
-    (@on_f64 real_predicate $args:tt $e:expr) => { elementwise!(@on_f64 real $args f64::from(u8::from($e))) };
-    (@on_f64 comparison $args:tt $e:expr) => { elementwise!(@on_f64 real $args f64::from(u8::from($e))) };
+    (@on_f64 real_predicate $args:tt $e:expr) => { elementwise!(@on_f64 plain $args f64::from(u8::from($e))) };
+    (@on_f64 comparison $args:tt $e:expr) => { elementwise!(@on_f64 plain $args f64::from(u8::from($e))) };
     (@on_f64 logical ($($x:ident),+) $e:expr) => {
-        elementwise!(@on_f64 real ($($x),+) { $( let $x = $x != 0.0; )+ f64::from(u8::from($e)) })
+        elementwise!(@on_f64 plain ($($x),+) { $( let $x = $x != 0.0; )+ f64::from(u8::from($e)) })
     };
     (@on_f64 any ($c:ident, $x:ident, $z:ident) $e:expr) => {
-        elementwise!(@on_f64 real ($c, $x, $z) { let $c = $c != 0.0; $e })
+        elementwise!(@on_f64 plain ($c, $x, $z) { let $c = $c != 0.0; $e })
     };
     (@on_f64 integer $args:tt $e:expr) => { |_: &[f64]| panic!("works on integers and bool, not on scalars of f64") };
+    // What may be more than an instruction is worth a choice of instructions.
+    (@on_f64 real ($($x:ident),+) $e:expr) => {
+        elementwise!(@on_f64 plain ($($x),+) apply_fused(elementwise!(@function ($($x: f64),+) f64 $e), ($($x,)+)))
+    };
     (@on_f64 $family:ident ($($x:ident),+) $e:expr) => {
         |v: &[f64]| -> f64 {
             let [$($x),+] = *v else { unreachable!("arity was checked") };

@@ -4,7 +4,7 @@
 //! jump, and several can be chained over buffers that stay in the first-level cache.
 
 use super::vectors::Function;
-use crate::isa::{Isa, isa};
+use crate::isa::{Isa, Work, dispatch, isa};
 use crate::{DType, Element};
 
 /// The number of elements in a run, at most: a few runs fit the first-level cache.
@@ -43,6 +43,20 @@ apply_closures! {
     T x;
     T x, U y;
     T x, U y, V z;
+}
+
+/// The function's value, by the processor's own fused multiply-adds where it has them.
+#[inline(always)]
+pub fn apply_fused<Args, F: Apply<Args>>(function: F, args: Args) -> F::Output {
+    struct One<Args, F>(F, Args);
+    impl<Args, F: Apply<Args>> Work for One<Args, F> {
+        type Output = F::Output;
+        #[inline(always)]
+        fn run(self) -> F::Output {
+            self.0.apply(self.1)
+        }
+    }
+    dispatch(One(function, args))
 }
 
 /// By [`Isa`].

@@ -40,7 +40,7 @@ pub use conv::{Convolution, Part, Slide};
 pub use copy::copy;
 pub use fft::{fft, irfft, rfft};
 pub use index::{IndexError, Scatter, nonzero, scatter, scatter_along, take, take_along};
-pub use kernel::{Apply, Arithmetic, Kernel, TILE};
+pub use kernel::{Apply, Arithmetic, Kernel, TILE, apply_fused};
 pub use linalg::{MatrixError, MatrixFault, MatrixOp, matrices};
 pub(crate) use map::overwritten;
 pub use map::{map, map_small};

@@ -16,7 +16,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
-use covector_array::kernels::{Apply, Arithmetic, Function, Kernel};
+use covector_array::kernels::{Apply, Arithmetic, Function, Kernel, apply_fused};
 use covector_array::math::complex::{self, Narrow};
 use covector_array::math::{Int, Num, Real};
 use covector_array::{DType, bf16, c64, c128, f16};
