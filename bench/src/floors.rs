@@ -1,6 +1,7 @@
-//! What the machine can do: fused multiply-adds per second, bytes read per second.
+//! What the machine can do: fused multiply-adds per second, bytes read per second, words handed from core to core.
 
-use std::hint::black_box;
+use std::hint::{black_box, spin_loop};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -14,6 +15,8 @@ const ROUNDS: usize = 500_000;
 const TRIES: usize = 60;
 /// Numbers read: 256 MiB, beyond every cache.
 const NUMBERS: usize = 1 << 25;
+/// Words handed over and back in one try, and tries.
+const WORDS: [usize; 2] = [20_000, 10];
 
 /// The figures as JSON, with as many threads as covector uses.
 pub fn measure() -> String {
@@ -29,7 +32,30 @@ pub fn measure() -> String {
         (part * 8) as f64
     });
     let [f32s, f64s, bytes] = [f32s, f64s, bytes].map(|x| x / 1e9);
-    format!(r#"{{"threads": {threads}, "gflops_f32": {f32s:.1}, "gflops_f64": {f64s:.1}, "read_gb_s": {bytes:.1}}}"#)
+    let handover = (0..WORDS[1]).map(|_| handover()).fold(f64::INFINITY, f64::min) * 1e9;
+    format!(
+        r#"{{"threads": {threads}, "gflops_f32": {f32s:.1}, "gflops_f64": {f64s:.1}, "read_gb_s": {bytes:.1}, "handover_ns": {handover:.1}}}"#
+    )
+}
+
+/// Seconds until one of two threads, which wait awake, sees what the other has written: several times as long where
+/// their cores share no cache.
+fn handover() -> f64 {
+    let turn = AtomicUsize::new(0);
+    let play = |first: usize| {
+        for word in (first..2 * WORDS[0]).step_by(2) {
+            while turn.load(Ordering::Acquire) != word {
+                spin_loop();
+            }
+            turn.store(word + 1, Ordering::Release);
+        }
+    };
+    let start = Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(|| play(1));
+        play(0);
+    });
+    start.elapsed().as_secs_f64() / (2 * WORDS[0]) as f64
 }
 
 /// Given the number of a thread, how many units of work it did.

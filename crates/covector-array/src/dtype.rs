@@ -196,9 +196,13 @@ macro_rules! elements {
         // SAFETY: the dtype names this very primitive type, and all its bit patterns are valid.
         unsafe impl Element for $t {
             const DTYPE: DType = DType::$d;
+            #[inline(always)]
             fn to_f64(self) -> f64 { self as f64 }
+            #[inline(always)]
             fn from_f64(x: f64) -> Self { x as $t }
+            #[inline(always)]
             fn to_i64(self) -> i64 { self as i64 }
+            #[inline(always)]
             fn from_i64(x: i64) -> Self { x as $t }
         }
     )*};
@@ -208,15 +212,19 @@ elements!(u8 => U8, u16 => U16, u32 => U32, i8 => I8, i16 => I16, i32 => I32, i6
 // SAFETY: as above.
 unsafe impl Element for u64 {
     const DTYPE: DType = DType::U64;
+    #[inline(always)]
     fn to_f64(self) -> f64 {
         self as f64
     }
+    #[inline(always)]
     fn from_f64(x: f64) -> Self {
         x as u64
     }
+    #[inline(always)]
     fn to_i64(self) -> i64 {
         i64::try_from(self).unwrap_or(i64::MAX)
     }
+    #[inline(always)]
     fn from_i64(x: i64) -> Self {
         x as u64
     }
@@ -225,15 +233,19 @@ unsafe impl Element for u64 {
 // SAFETY: bool is one byte holding 0 or 1, the only values bool kernels write.
 unsafe impl Element for bool {
     const DTYPE: DType = DType::Bool;
+    #[inline(always)]
     fn to_f64(self) -> f64 {
         f64::from(u8::from(self))
     }
+    #[inline(always)]
     fn from_f64(x: f64) -> Self {
         x != 0.0
     }
+    #[inline(always)]
     fn to_i64(self) -> i64 {
         i64::from(self)
     }
+    #[inline(always)]
     fn from_i64(x: i64) -> Self {
         x != 0
     }
@@ -244,9 +256,13 @@ macro_rules! half_elements {
         // SAFETY: `half` types are transparent over u16 and every bit pattern is valid.
         unsafe impl Element for $t {
             const DTYPE: DType = DType::$d;
+            #[inline(always)]
             fn to_f64(self) -> f64 { f64::from(self.to_f32()) }
+            #[inline(always)]
             fn from_f64(x: f64) -> Self { <$t>::from_f64(x) }
+            #[inline(always)]
             fn to_i64(self) -> i64 { self.to_f32() as i64 }
+            #[inline(always)]
             fn from_i64(x: i64) -> Self { <$t>::from_f64(x as f64) }
         }
     )*};
@@ -258,9 +274,13 @@ macro_rules! complex_elements {
         // SAFETY: two floats side by side, of which every bit pattern is valid.
         unsafe impl Element for Complex<$part> {
             const DTYPE: DType = DType::$d;
+            #[inline(always)]
             fn to_f64(self) -> f64 { self.re as f64 }
+            #[inline(always)]
             fn from_f64(x: f64) -> Self { Complex::new(x as $part, 0.0) }
+            #[inline(always)]
             fn to_i64(self) -> i64 { self.re as i64 }
+            #[inline(always)]
             fn from_i64(x: i64) -> Self { Complex::new(x as $part, 0.0) }
         }
     )*};

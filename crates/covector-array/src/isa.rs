@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 pub enum Isa {
     /// What the compiler assumes for the target.
     Portable = 1,
-    /// AVX2 with FMA: lanes of 256 bits.
+    /// AVX2 with FMA and F16C: lanes of 256 bits.
     Avx2 = 2,
     /// AVX-512 (F, BW, DQ, VL) with FMA: lanes of 512 bits.
     Avx512 = 3,
@@ -42,7 +42,7 @@ pub fn set_isa(wanted: Isa) -> Isa {
 
 #[cfg(target_arch = "x86_64")]
 fn detected() -> Isa {
-    let fma = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    let fma = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
     let wide = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")

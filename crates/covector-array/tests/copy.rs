@@ -3,8 +3,8 @@
 mod common;
 
 use common::{elements, layouts, same_everywhere, values};
-use covector_array::kernels::{cast, copy};
-use covector_array::{Array, DType, Shape, bf16, f16};
+use covector_array::kernels::{cast, concat, copy};
+use covector_array::{Array, DType, Element, Shape, bf16, f16};
 
 #[test]
 fn a_copy_has_the_same_elements_in_row_major_order() {
@@ -45,6 +45,41 @@ fn broadcast_and_windows_copy() {
     let w = values(60, DType::F32).reshape(&Shape::from([5, 12])).windows(1, 3, 2, 2).windows(0, 2, 1, 1);
     for w in [w.clone(), w.permute(&[2, 3, 0, 1]), w.permute(&[3, 1, 2, 0])] {
         assert_eq!(copy(&w).to_f64_vec(), elements(&w));
+    }
+}
+
+#[test]
+fn spaced_repeated_and_short_runs_copy() {
+    for dtype in [DType::U8, DType::F16, DType::I32, DType::F64, DType::C128] {
+        for step in [-5isize, -4, -2, -1, 1, 2, 3, 4, 5] {
+            for (rows, size) in
+                [(1, 3000), (3, 15), (3, 16), (2, 17), (40, 33), (70, 2), (70, 3), (70, 4), (70, 7), (70, 9)]
+            {
+                let width = step.unsigned_abs() * (size - 1) + 2;
+                let x = values(rows * width, dtype).reshape(&Shape::from([rows, width]));
+                let first = if step < 0 { width - 1 } else { 1 };
+                let x = x.slice(&[0, first], &[rows, size], &[1, step]);
+                let got = same_everywhere(|| copy(&x));
+                assert_eq!(got.to_f64_vec(), elements(&x), "{dtype} {rows} x {size} by {step}");
+            }
+        }
+        for (size, times) in [(40_000, 2), (40_000, 3), (9000, 8), (500, 70)] {
+            let x = values(size, dtype).reshape(&Shape::from([size, 1])).broadcast_to(&Shape::from([size, times]));
+            let got = same_everywhere(|| copy(&x)).to_f64_vec();
+            let plain = values(size, dtype).to_f64_vec();
+            assert!(got.chunks(times).zip(&plain).all(|(run, v)| run.iter().all(|x| x == v)), "{dtype} {times} times");
+        }
+    }
+}
+
+#[test]
+fn long_runs_copy_from_and_to_any_place() {
+    let x = values(20_000, DType::U8);
+    for (skip, len) in (0..70).flat_map(|skip| [2047, 2048, 2300, 9001].map(|len| (skip, len))) {
+        // The first part decides where the second begins in the result.
+        let parts = [x.slice(&[0], &[skip / 3], &[1]), x.slice(&[skip], &[len], &[1])];
+        let got = same_everywhere(|| concat(&parts, 0)).to_bytes();
+        assert!(got == [parts[0].to_bytes(), parts[1].to_bytes()].concat(), "{len} from {skip}");
     }
 }
 
@@ -138,5 +173,51 @@ fn halves_round_once_to_nearest_even() {
             let back = cast(&cast(&Array::scalar(h), DType::F32), DType::F16).to_vec::<f16>()[0];
             assert!(back.to_bits() == i || h.is_nan());
         }
+    }
+}
+
+#[test]
+fn floats_become_the_integers_that_rust_makes_of_them() {
+    macro_rules! check {
+        ($($f:ident of $bits:ident: $($i:ident)*;)*) => {$({
+            let mut x: Vec<$f> = vec![0.0, -0.0, 0.5, -0.5, $f::NAN, -$f::NAN, $f::INFINITY, $f::NEG_INFINITY];
+            for end in [$f::MIN, $f::MAX, $f::MIN_POSITIVE, $($i::MIN as $f, $i::MAX as $f,)*] {
+                x.extend([end.next_down(), end, end.next_up(), end - 1.0, end + 1.0, end - 0.5, end + 0.5]);
+            }
+            x.extend((0..5000).map(|i: $bits| $f::from_bits(i.wrapping_mul($bits::MAX / 4999 - 2))));
+            let all = Array::from_slice(&x, [x.len()]);
+            $(
+                let got = same_everywhere(|| cast(&all, <$i as Element>::DTYPE)).to_vec::<$i>();
+                x.iter().zip(got).for_each(|(&x, got)| assert_eq!(got, x as $i, "{x:e} to {}", stringify!($i)));
+            )*
+            let got = same_everywhere(|| cast(&all, DType::Bool)).to_vec::<bool>();
+            x.iter().zip(got).for_each(|(&x, got)| assert_eq!(got, x != 0.0, "{x:e} to bool"));
+        })*};
+    }
+    check! {
+        f32 of u32: u8 u16 u32 u64 i8 i16 i32 i64;
+        f64 of u64: u8 u16 u32 u64 i8 i16 i32 i64;
+    }
+}
+
+#[test]
+fn halves_have_the_same_bits_with_any_instructions() {
+    let halves: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).collect();
+    // Every half, both its neighbours in f32, and what lies between halves.
+    let near =
+        |h: &f16| [0, 1, u32::MAX, 0xFFF, 0x1000, 0x1001].map(|d| f32::from_bits(h.to_f32().to_bits().wrapping_add(d)));
+    let floats: Vec<f32> =
+        halves.iter().flat_map(near).chain((0..70_000).map(|i| f32::from_bits(i * 61_357))).collect();
+    for n in (0..70).chain([halves.len()]) {
+        let x = Array::from_slice(&halves[halves.len() - n..], [n]);
+        let got = same_everywhere(|| cast(&x, DType::F32)).to_vec::<f32>();
+        let wide = halves[halves.len() - n..].iter().map(|h| h.to_f32());
+        assert!(got.iter().map(|x| x.to_bits()).eq(wide.map(f32::to_bits)), "{n} halves");
+    }
+    for n in (0..70).chain([floats.len()]) {
+        let x = Array::from_slice(&floats[..n], [n]);
+        let got = same_everywhere(|| cast(&x, DType::F16)).to_vec::<f16>();
+        let narrow = floats[..n].iter().map(|&x| f16::from_f32(x).to_bits());
+        assert!(got.iter().map(|x| x.to_bits()).eq(narrow), "{n} floats");
     }
 }

@@ -170,7 +170,45 @@ fn the_functions_of_f32_have_the_same_bits_with_any_instructions() {
         })*};
     }
     check!(exp exp2 expm1 ln log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh cbrt erf erfc
-        sqrt floor ceil round trunc);
+        erfinv sqrt floor ceil round trunc);
+}
+
+/// Runs in which some numbers are far out are gone over again: all lengths, with such a number anywhere or nowhere.
+#[test]
+fn the_functions_of_f64_have_the_same_bits_with_any_instructions() {
+    let mixed = Array::build::<f64>(Shape::from([70_001]), |out| {
+        out.iter_mut()
+            .enumerate()
+            .for_each(|(i, o)| *o = f64::from_bits((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    });
+    let near = Array::build::<f64>(Shape::from([70_001]), |out| {
+        out.iter_mut().enumerate().for_each(|(i, o)| *o = (i as f64).mul_add(3.1e-4, -11.0));
+    });
+    macro_rules! check {
+        ($($f:ident $known:expr),* $(,)?) => {$({
+            fn select(d: DType) -> Option<Kernel> {
+                let known: Option<Function> = $known;
+                let kernel = Kernel::unary(<f64 as Real>::$f);
+                (d == DType::F64).then(|| known.map_or(kernel, |function| kernel.known_to_be(function)))
+            }
+            // NaNs may differ in sign and payload.
+            let plain = |y: f64| if y.is_nan() { f64::NAN } else { y };
+            for x in [&mixed, &near, &near.slice(&[9], &[80], &[1])] {
+                let got = same_everywhere(|| {
+                    let got = map(select, DType::F64, smallvec![x.clone()]).to_vec::<f64>();
+                    Array::from_slice(&got.into_iter().map(plain).collect::<Vec<_>>(), [x.size()])
+                });
+                for (x, got) in x.to_vec::<f64>().into_iter().zip(got.to_vec::<f64>()) {
+                    assert_eq!(got.to_bits(), plain(Real::$f(x)).to_bits(), "{}({x:e})", stringify!($f));
+                }
+            }
+        })*};
+    }
+    check!(
+        exp None, exp2 None, expm1 None, ln None, log2 None, log10 None, log1p None, asin None, acos None, atan None,
+        sinh None, cosh None, tanh None, asinh None, acosh None, atanh None,
+        sin Some(Function::Sin), cos Some(Function::Cos), tan Some(Function::Tan), sin None,
+    );
 }
 
 /// Where there is AVX-512, these loops are written by hand: over every `SWEEP`-th f32, and for every length of the last vector.
@@ -244,4 +282,118 @@ fn numbers_follow_numpy_at_the_edges() {
     assert_eq!((Int::shl(1i8, 9), Int::shr(200u8, 8), Int::shr(5i8, -1)), (0, 0, 0));
     assert_eq!((Int::bit_not(true), Int::bit_xor(true, false), Int::bit_not(0u8)), (false, true, 255));
     assert_eq!(<f32 as Element>::from_f64(0.1), <f32 as Real>::from_f64(0.1));
+}
+
+/// Every pair of these numbers.
+fn pairs<T: Element>(numbers: &[T]) -> [Vec<T>; 2] {
+    let all = numbers.iter().flat_map(|&x| numbers.iter().map(move |&y| (x, y)));
+    let (x, y) = all.unzip();
+    [x, y]
+}
+
+#[test]
+fn quick_divisions_of_floats_have_the_bits_of_slow_ones() {
+    macro_rules! check {
+        ($($t:ident of $bits:ident: $($f:ident $function:ident)*;)*) => {$({
+            let mut numbers = vec![0.0, 1.0, 3.0, 0.1, 7.5, 1e10, 3e-5, $t::MIN_POSITIVE, $t::MIN_POSITIVE / 8.0, $t::MAX, $t::INFINITY, $t::NAN];
+            // Quotients that round to an integer, and to the largest that are computed quickly.
+            numbers.extend([1.0 / $t::EPSILON, 0.25 / $t::EPSILON, 0.25 / $t::EPSILON - 1.0].map(|n| n * 3.0));
+            numbers.extend([3.0, 49.0, 1e6].map(|n: $t| n.next_down()));
+            numbers.extend((0..150).map(|i: $bits| $t::from_bits((i + 1).wrapping_mul($bits::MAX / 151 / 3 * 2))));
+            numbers.extend((0..60).map(|i| 0.1 * i as $t));
+            numbers.extend(numbers.clone().iter().map(|x| -x));
+            let [x, y] = pairs(&numbers);
+            // Whole groups without rare pairs, and with them.
+            let moderate = (0..20_000).map(|i| (0.37 * i as $t - 900.0, 0.01 * (i % 700) as $t + 0.3));
+            let (near, by): (Vec<$t>, Vec<$t>) = moderate.unzip();
+            let (x, y) = ([x, near].concat(), [y, by].concat());
+            let [a, b] = [&x, &y].map(|v| Array::from_slice(v, [v.len()]));
+            $({
+                fn kernel(d: DType) -> Option<Kernel> {
+                    (d == <$t>::DTYPE).then(|| Kernel::binary(|x: $t, y: $t| Num::$f(x, y)).known_to_be(Function::$function))
+                }
+                let got = same_everywhere(|| map(kernel, <$t>::DTYPE, smallvec![a.clone(), b.clone()])).to_vec::<$t>();
+                for (i, got) in got.into_iter().enumerate() {
+                    let want = Num::$f(x[i], y[i]);
+                    let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
+                    assert!(same, "{}({:e}, {:e}): {got:e} for {want:e}", stringify!($f), x[i], y[i]);
+                }
+            })*
+        })*};
+    }
+    check! {
+        f32 of u32: floor_div FloorDivide remainder Remainder;
+        f64 of u64: floor_div FloorDivide remainder Remainder;
+    }
+}
+
+#[test]
+fn integers_are_divided_as_rust_divides_wider_ones() {
+    macro_rules! check {
+        ($($t:ident: $numbers:expr;)*) => {$({
+            let numbers: Vec<$t> = $numbers;
+            let [x, y] = pairs(&numbers);
+            let [a, b] = [&x, &y].map(|v| Array::from_slice(v, [v.len()]));
+            let quotient = |_: DType| Some(Kernel::binary(|x: $t, y: $t| Num::floor_div(x, y)));
+            let remainder = |_: DType| Some(Kernel::binary(|x: $t, y: $t| Num::remainder(x, y)));
+            let run = |f| same_everywhere(|| map(f, <$t>::DTYPE, smallvec![a.clone(), b.clone()])).to_vec::<$t>();
+            for (i, (q, r)) in run(quotient).into_iter().zip(run(remainder)).enumerate() {
+                let (wide, by) = (x[i] as i128, y[i] as i128);
+                let want = if by == 0 { (0, 0) } else {
+                    let down = wide.div_euclid(by) - i128::from(by < 0 && wide.rem_euclid(by) != 0);
+                    (down as $t, (wide - down * by) as $t)
+                };
+                assert_eq!((q, r), want, "{wide} by {by}, {}", stringify!($t));
+            }
+        })*};
+    }
+    macro_rules! wild {
+        ($t:ident) => {{
+            let few = [
+                0,
+                1,
+                2,
+                3,
+                7,
+                10,
+                100,
+                $t::MAX,
+                $t::MAX - 1,
+                $t::MAX / 2,
+                $t::MAX / 3,
+                $t::MIN,
+                $t::MIN + 1,
+                $t::MIN / 2,
+            ];
+            let more = (1..120).map(|i: $t| i.wrapping_mul($t::MAX / 97 + 5));
+            few.into_iter().chain(few.map($t::wrapping_neg)).chain(more).collect()
+        }};
+    }
+    check! {
+        i8: (i8::MIN..=i8::MAX).collect();
+        u8: (0..=u8::MAX).collect();
+        i16: wild!(i16);
+        u16: wild!(u16);
+        i32: wild!(i32);
+        u32: wild!(u32);
+        i64: wild!(i64);
+        u64: wild!(u64);
+    }
+}
+
+#[test]
+fn one_element_serves_a_row() {
+    let sizes = [(7, 1024), (5, 300), (3, 2500), (40, 256), (1, 5000), (300, 255)];
+    for ((rows, columns), dtype) in sizes.into_iter().flat_map(|s| [DType::F32, DType::F64, DType::F16].map(|d| (s, d)))
+    {
+        let stored = |shape: [usize; 3]| values(shape.iter().product(), dtype).reshape(&Shape::from(shape));
+        let to = Shape::from([rows, 2, columns]);
+        let [full, line, row, half, one] = [[rows, 2, columns], [1, 1, columns], [rows, 1, 1], [rows, 2, 1], [1, 1, 1]]
+            .map(|s| stored(s).broadcast_to(&to));
+        for (x, y) in [(&full, &row), (&row, &full), (&row, &line), (&line, &half), (&row, &half), (&full, &one)] {
+            let want: Vec<f64> = elements(x).iter().zip(elements(y)).map(|(a, b)| 2.0 * a + b).collect();
+            let got = same_everywhere(|| map(affine, dtype, smallvec![x.clone(), y.clone()]));
+            assert_eq!(got.to_f64_vec(), want, "{dtype} {rows} x 2 x {columns}");
+        }
+    }
 }

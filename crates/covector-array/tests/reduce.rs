@@ -3,7 +3,7 @@
 mod common;
 
 use common::{elements, layouts, same_everywhere, values};
-use covector_array::kernels::{Reduction, arg_reduce, reduce};
+use covector_array::kernels::{Reduction, arg_reduce, cast, copy, reduce};
 use covector_array::{Array, DType, Shape, bf16, f16};
 
 const OPS: [Reduction; 4] = [Reduction::Sum, Reduction::Prod, Reduction::Max, Reduction::Min];
@@ -128,6 +128,158 @@ fn sums_have_the_same_bits_for_any_layout_threads_and_instructions() {
     }
 }
 
+const LARGE: [[usize; 3]; 7] =
+    [[1000, 1, 37], [3, 5000, 7], [40, 9, 300], [1, 1, 100_003], [2, 700, 90], [9, 33, 256], [5000, 3, 4]];
+
+#[test]
+fn halves_are_combined_in_f32_and_rounded_once() {
+    for (shape, dtype) in LARGE.into_iter().flat_map(|shape| [(shape, DType::F16), (shape, DType::BF16)]) {
+        let x = cast(&noise(shape.iter().product()).reshape(&Shape::from(shape)), dtype);
+        let stored = copy(&x.permute(&[2, 0, 1])).permute(&[1, 2, 0]);
+        let apart = x.slice(&[0, 0, 0], &[shape[0], shape[1], shape[2] / 2 + 1], &[1, 1, 1]);
+        for x in [x, stored, apart] {
+            for (axes, op) in subsets(3).iter().flat_map(|axes| OPS.map(|op| (axes, op))) {
+                let want = cast(&reduce(op, &cast(&x, DType::F32), axes), dtype);
+                let got = same_everywhere(|| reduce(op, &x, axes));
+                assert_eq!(got.to_bytes(), want.to_bytes(), "{op:?} {dtype} {shape:?} {:?} {axes:?}", x.strides());
+            }
+        }
+    }
+}
+
+#[test]
+fn many_integers_are_combined_in_every_layout() {
+    let dtypes = [DType::I64, DType::I32, DType::U32, DType::I16, DType::U8, DType::I8];
+    for (shape, dtype) in LARGE.into_iter().flat_map(|shape| dtypes.map(|dtype| (shape, dtype))) {
+        let x = cast(
+            &Array::build::<i64>(Shape::from(shape), |out| {
+                let wild = |i: usize| (i as i64 + 1).wrapping_mul(0x5851_F42D_4C95_7F2D) >> 3;
+                out.iter_mut().enumerate().for_each(|(i, o)| *o = wild(i));
+            }),
+            dtype,
+        );
+        let (values, stored) = (x.to_i64_vec(), copy(&x.permute(&[2, 0, 1])).permute(&[1, 2, 0]));
+        for axes in subsets(3) {
+            let out = x.shape().without(|i| axes.contains(&i));
+            let kept: Vec<usize> = (0..3).filter(|a| !axes.contains(a)).collect();
+            let place = |i: usize| {
+                let index = [i / (shape[1] * shape[2]), i / shape[2] % shape[1], i % shape[2]];
+                kept.iter().fold(0, |at, &a| at * shape[a] + index[a])
+            };
+            for op in OPS {
+                let mut want = vec![None; out.size()];
+                for (i, &v) in values.iter().enumerate() {
+                    let best = |a: i64| match op {
+                        Reduction::Sum => a.wrapping_add(v),
+                        Reduction::Prod => a.wrapping_mul(v),
+                        Reduction::Max => a.max(v),
+                        Reduction::Min => a.min(v),
+                    };
+                    want[place(i)] = Some(want[place(i)].map_or(v, best));
+                }
+                let want: Vec<i64> = want.into_iter().map(|v| v.expect("no axis is empty")).collect();
+                let want = cast(&Array::from_slice(&want, out.clone()), dtype);
+                for x in [&x, &stored] {
+                    let got = same_everywhere(|| reduce(op, x, &axes));
+                    assert_eq!(got.to_bytes(), want.to_bytes(), "{op:?} {dtype} {shape:?} {:?} {axes:?}", x.strides());
+                }
+            }
+        }
+    }
+}
+
+/// The order of combination of up to a block, as it is defined: sixteen lanes, combined by halves.
+fn by_lanes(s: &[f32], combine: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes: Vec<f32> = s[..s.len().min(16)].to_vec();
+    s.iter().enumerate().skip(16).for_each(|(i, &v)| lanes[i % 16] = combine(lanes[i % 16], v));
+    for half in [8, 4, 2, 1] {
+        for i in half..lanes.len() {
+            lanes[i - half] = combine(lanes[i - half], lanes[i]);
+        }
+        lanes.truncate(half);
+    }
+    lanes[0]
+}
+
+/// What each of [`OPS`] makes of up to a block.
+fn defined(s: &[f32]) -> [f32; 4] {
+    [
+        by_lanes(s, |a, b| a + b),
+        by_lanes(s, |a, b| a * b),
+        by_lanes(s, |a, b| if a > b || a.is_nan() { a } else { b }),
+        by_lanes(s, |a, b| if a < b || a.is_nan() { a } else { b }),
+    ]
+}
+
+#[test]
+fn short_rows_have_the_bits_of_their_definition() {
+    for (rows, len) in [2, 33, 50, 70].into_iter().flat_map(|rows| (1..=17).map(move |len| (rows, len))) {
+        let mut x = noise(rows * len).to_vec::<f32>();
+        x.iter_mut().enumerate().for_each(|(i, v)| match i % 5 {
+            0 => *v = 0.0,
+            1 | 3 => *v = -0.0,
+            _ => {}
+        });
+        let array = Array::from_slice(&x, [rows, len]);
+        for (at, op) in OPS.into_iter().enumerate() {
+            let got = same_everywhere(|| reduce(op, &array, &[1])).to_vec::<f32>();
+            let want: Vec<f32> = x.chunks(len).map(|row| defined(row)[at]).collect();
+            let bits = |all: &[f32]| all.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&got), bits(&want), "{op:?} {rows} x {len}: {got:?} for {want:?}");
+        }
+    }
+}
+
+#[test]
+fn windows_have_the_bits_of_their_definition() {
+    for (rows, columns) in [(9, 40), (30, 31)] {
+        let mut x = noise(3 * rows * columns).to_vec::<f32>();
+        // Zeros of both signs and NaN.
+        x.iter_mut().enumerate().for_each(|(i, v)| match i % 7 {
+            0 | 1 => *v = 0.0,
+            2 | 3 => *v = -0.0,
+            4 if i % 5 == 0 => *v = f32::NAN,
+            _ => {}
+        });
+        let x = Array::from_slice(&x, [3, rows, columns]);
+        for (size, step, dilation) in
+            [(1, 1, 1), (2, 2, 1), (3, 1, 1), (3, 2, 1), (2, 3, 2), (4, 1, 1), (5, 2, 1), (7, 1, 1)]
+        {
+            let w = x.windows(1, size, step, dilation).windows(2, size, step, dilation);
+            for axes in [vec![3, 4], vec![3], vec![4]] {
+                let (_, sequences) = sequences(&w, &axes);
+                let got = OPS.map(|op| same_everywhere(|| reduce(op, &w, &axes)).to_vec::<f32>());
+                for (i, s) in sequences.iter().enumerate() {
+                    let s: Vec<f32> = s.iter().map(|&v| v as f32).collect();
+                    let want = defined(&s);
+                    for (got, want) in got.iter().map(|all| all[i]).zip(want) {
+                        let same = got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan());
+                        assert!(same, "{size} {step} {dilation} {axes:?}: {got} for {want}, of {s:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn windows_of_every_dtype_reduce() {
+    for dtype in DType::ALL.into_iter().filter(|d| !d.is_complex()) {
+        let x = values(2 * 20 * 24, dtype).reshape(&Shape::from([2, 20, 24]));
+        for x in layouts(&x) {
+            let w = x.windows(1, 3, 2, 1).windows(2, 2, 2, 1);
+            let (_, sequences) = sequences(&w, &[3, 4]);
+            for op in OPS {
+                if dtype == DType::Bool && matches!(op, Reduction::Sum | Reduction::Prod) {
+                    continue;
+                }
+                let want: Vec<f64> = sequences.iter().map(|s| oracle(op, s, dtype)).collect();
+                assert_eq!(reduce(op, &w, &[3, 4]).to_f64_vec(), want, "{op:?} {dtype} {:?}", w.strides());
+            }
+        }
+    }
+}
+
 #[test]
 fn long_f32_sums_are_as_accurate_as_pairwise_ones() {
     let x = noise(3_000_001);
@@ -173,6 +325,25 @@ fn nan_wins() {
 }
 
 #[test]
+fn extremes_of_many_short_rows_are_found() {
+    for n in [1, 2, 10, 32, 33, 70] {
+        let mut x = noise(700 * n).to_vec::<f32>();
+        x.iter_mut().enumerate().filter(|(i, _)| i % 23 == 5).for_each(|(_, v)| *v = f32::NAN);
+        for max in [true, false] {
+            let best = |row: &[f32]| {
+                let nan = row.iter().position(|v| v.is_nan());
+                let other =
+                    |a: usize, b: usize| if if max { row[b] > row[a] } else { row[b] < row[a] } { b } else { a };
+                nan.unwrap_or_else(|| (0..n).reduce(other).expect("rows are not empty")) as i64
+            };
+            let want: Vec<i64> = x.chunks(n).map(best).collect();
+            let x = Array::from_slice(&x, [700, n]);
+            assert_eq!(same_everywhere(|| arg_reduce(max, &x, 1)).to_vec::<i64>(), want, "{n} {max}");
+        }
+    }
+}
+
+#[test]
 fn bools_any_and_all() {
     let x = Array::from_slice(&[true, false, true, true], [2, 2]);
     assert_eq!(reduce(Reduction::Max, &x, &[1]).to_vec::<bool>(), [true, true]);
@@ -183,7 +354,7 @@ fn bools_any_and_all() {
 fn the_first_of_equal_extremes_is_found_in_every_layout() {
     for shape in [vec![7], vec![3, 5], vec![2, 1, 40], vec![33, 9], vec![4, 100, 3], vec![1, 300], vec![300, 10]] {
         let size: usize = shape.iter().product();
-        for dtype in [DType::Bool, DType::U8, DType::I64, DType::F16, DType::F32, DType::F64] {
+        for dtype in [DType::Bool, DType::U8, DType::I32, DType::I64, DType::F16, DType::F32, DType::F64] {
             let x = values(size, dtype).reshape(&Shape::from(&shape));
             for axis in 0..shape.len() {
                 let (out, sequences) = sequences(&x, &[axis]);

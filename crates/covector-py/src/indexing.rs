@@ -132,7 +132,17 @@ fn expanded(py: Python<'_>, x: Tensor, parts: Vec<Part>) -> PyResult<(Tensor, Ve
                         x.shape()
                     )));
                 }
-                axis += mask.ndim();
+                let end = axis + mask.ndim();
+                if mask.ndim() > 1 && mask.shape()[..] == x.shape()[axis..end] {
+                    // One index into the axes as one does the work of many.
+                    let merged = [&x.shape()[..axis], &[mask.size()], &x.shape()[end..]].concat();
+                    x = run(py, || x.try_reshape(merged))?;
+                    axis += 1;
+                    let hits = run(py, || mask.try_reshape([mask.size()])?.try_nonzero())?;
+                    out.push(Part::Array(hits[0].clone()));
+                    continue;
+                }
+                axis = end;
                 out.extend(run(py, || mask.try_nonzero())?.into_iter().map(Part::Array));
             }
             Part::Array(_) => {

@@ -324,17 +324,17 @@ macro_rules! elementwise {
     // Complex numbers are computed in c128 and rounded once.
     (@complex ($x:ident) $e:expr) => {
         |dtype: DType| match dtype {
-            DType::C64 => Some(Kernel::plain(|$x: c64| { let $x = complex::widen($x); Narrow::narrow($e) })),
-            _ => Some(Kernel::plain(|$x: c128| $e)),
+            DType::C64 => Some(Kernel::unary(|$x: c64| { let $x = complex::widen($x); Narrow::narrow($e) })),
+            _ => Some(Kernel::unary(|$x: c128| $e)),
         }
     };
     (@complex ($x:ident, $z:ident) $e:expr) => {
         |dtype: DType| match dtype {
-            DType::C64 => Some(Kernel::plain_binary(|$x: c64, $z: c64| {
+            DType::C64 => Some(Kernel::binary(|$x: c64, $z: c64| {
                 let ($x, $z) = (complex::widen($x), complex::widen($z));
                 Narrow::narrow($e)
             })),
-            _ => Some(Kernel::plain_binary(|$x: c128, $z: c128| $e)),
+            _ => Some(Kernel::binary(|$x: c128, $z: c128| $e)),
         }
     };
     (@complex ($c:ident, $x:ident, $z:ident) $e:expr) => {
@@ -402,39 +402,44 @@ macro_rules! elementwise {
             _ => None,
         }
     };
-    (@tile ($x:ident) $t:ident $o:ident $e:expr) => {{
-        #[inline(always)]
-        fn kernel($x: $t) -> $o { $e }
-        Some(const { Kernel::unary(kernel) })
-    }};
-    (@tile ($x:ident, $z:ident) $t:ident $o:ident $e:expr) => {{
-        #[inline(always)]
-        fn kernel($x: $t, $z: $t) -> $o { $e }
-        Some(const { Kernel::binary(kernel) })
-    }};
-    (@tile (real $x:ident, $z:ident, $v:ident) $t:ident $o:ident $e:expr) => {{
-        #[inline(always)]
-        fn kernel($x: $t, $z: $t, $v: $t) -> $o { $e }
-        Some(const { Kernel::ternary(kernel) })
-    }};
-    (@tile ($c:ident, $x:ident, $z:ident) $t:ident $o:ident $e:expr) => {{
-        #[inline(always)]
-        fn kernel($c: bool, $x: $t, $z: $t) -> $o { $e }
-        Some(const { Kernel::ternary(kernel) })
+    (@tile ($x:ident) $t:ident $o:ident $e:expr) => { elementwise!(@loop unary ($x: $t) $o $e) };
+    (@tile ($x:ident, $z:ident) $t:ident $o:ident $e:expr) => { elementwise!(@loop binary ($x: $t, $z: $t) $o $e) };
+    (@tile (real $x:ident, $z:ident, $v:ident) $t:ident $o:ident $e:expr) => {
+        elementwise!(@loop ternary ($x: $t, $z: $t, $v: $t) $o $e)
+    };
+    (@tile ($c:ident, $x:ident, $z:ident) $t:ident $o:ident $e:expr) => {
+        elementwise!(@loop ternary ($c: bool, $x: $t, $z: $t) $o $e)
+    };
+    (@loop $arity:ident ($($x:ident: $t:ident),+) $o:ident $e:expr) => {
+        Some(const { Kernel::$arity(elementwise!(@function ($($x: $t),+) $o $e)) })
+    };
+    (@function ($($x:ident: $t:ident),+) $o:ident $e:expr) => {{
+        #[derive(Clone, Copy)]
+        struct This;
+        impl Apply<($($t,)+)> for This {
+            type Output = $o;
+            #[inline(always)]
+            fn apply(self, ($($x,)+): ($($t,)+)) -> $o { $e }
+        }
+        This
     }};
 
     (@scalar integer $args:tt $e:expr) => { None };
     (@scalar $family:ident $args:tt $e:expr) => { Some(elementwise!(@on_f64 $family $args $e)) };
 
-    (@on_f64 real_predicate $args:tt $e:expr) => { elementwise!(@on_f64 real $args f64::from(u8::from($e))) };
-    (@on_f64 comparison $args:tt $e:expr) => { elementwise!(@on_f64 real $args f64::from(u8::from($e))) };
+    (@on_f64 real_predicate $args:tt $e:expr) => { elementwise!(@on_f64 plain $args f64::from(u8::from($e))) };
+    (@on_f64 comparison $args:tt $e:expr) => { elementwise!(@on_f64 plain $args f64::from(u8::from($e))) };
     (@on_f64 logical ($($x:ident),+) $e:expr) => {
-        elementwise!(@on_f64 real ($($x),+) { $( let $x = $x != 0.0; )+ f64::from(u8::from($e)) })
+        elementwise!(@on_f64 plain ($($x),+) { $( let $x = $x != 0.0; )+ f64::from(u8::from($e)) })
     };
     (@on_f64 any ($c:ident, $x:ident, $z:ident) $e:expr) => {
-        elementwise!(@on_f64 real ($c, $x, $z) { let $c = $c != 0.0; $e })
+        elementwise!(@on_f64 plain ($c, $x, $z) { let $c = $c != 0.0; $e })
     };
     (@on_f64 integer $args:tt $e:expr) => { |_: &[f64]| panic!("works on integers and bool, not on scalars of f64") };
+    // What may be more than an instruction is worth a choice of instructions.
+    (@on_f64 real ($($x:ident),+) $e:expr) => {
+        elementwise!(@on_f64 plain ($($x),+) apply_fused(elementwise!(@function ($($x: f64),+) f64 $e), ($($x,)+)))
+    };
     (@on_f64 $family:ident ($($x:ident),+) $e:expr) => {
         |v: &[f64]| -> f64 {
             let [$($x),+] = *v else { unreachable!("arity was checked") };

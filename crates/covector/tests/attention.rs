@@ -49,7 +49,18 @@ fn close(got: &Tensor, wanted: &Tensor, bound: f64, what: &str) {
 
 #[test]
 fn values_are_the_formulas_to_the_bit_and_gradients_close() {
-    let sizes = [(1, 1, 1), (1, 17, 8), (3, 3, 1), (17, 5, 8), (17, 64, 32), (64, 64, 32), (70, 33, 65), (257, 257, 8)];
+    let sizes = [
+        (1, 1, 1),
+        (1, 17, 8),
+        (3, 3, 1),
+        (17, 5, 8),
+        (17, 64, 32),
+        (64, 64, 32),
+        (70, 33, 65),
+        (257, 257, 8),
+        (3, 1100, 600),
+        (560, 560, 8),
+    ];
     for (t, s, d) in sizes {
         let e = if d == 8 { 5 } else { d };
         let args = vec![draw(1, &[2, t, d]), draw(2, &[2, s, d]), draw(3, &[2, s, e])];

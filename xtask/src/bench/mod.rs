@@ -148,7 +148,7 @@ pub fn run(args: &[String]) -> Result<bool, String> {
         eprintln!("{}", line.summary(row.name));
         table.lines.insert(row.name.to_owned(), line);
     }
-    // Again, and the better of the two: other work may have been in the way.
+    // Again, and the better rate of the two: other work may have been in the way. Of handovers it is the slower one.
     for (name, figure) in floors(&target, options.threads)? {
         table.floors.entry(name).and_modify(|best| *best = best.max(figure));
     }

@@ -173,12 +173,14 @@ impl Table {
         let _ = writeln!(text, "- Versions: {}.", versions.join(", "));
         let _ = writeln!(
             text,
-            "- Measured beside it: {:.0} GFLOP/s f32, {:.0} f64 by fused multiply-adds; {:.0} GB/s read from memory. \
-             The floor of a row is its unavoidable arithmetic or memory traffic at these rates; arrays that stay in the \
-             cache may beat it.",
+            "- Measured beside it: {:.0} GFLOP/s f32, {:.0} f64 by fused multiply-adds; {:.0} GB/s read from memory; {:.0} ns \
+             until a core sees what another has written (several times as many where they share no cache: nets are slower \
+             then). The floor of a row is its unavoidable arithmetic or memory traffic at these rates; arrays that stay in \
+             the cache may beat it.",
             floor("gflops_f32"),
             floor("gflops_f64"),
-            floor("read_gb_s")
+            floor("read_gb_s"),
+            floor("handover_ns")
         );
         let _ = writeln!(
             text,

@@ -3,11 +3,11 @@
 //! Numbers convert directly, one loop per pair; bool is read as the bytes 0 and 1; halves go through f32 or f64, whichever
 //! holds the other side, so that a value is rounded once.
 
-use half::slice::HalfFloatSliceExt;
 use smallvec::smallvec;
 
 use super::kernel::{Kernel, TILE};
 use super::map::map_runs;
+use super::vectors;
 use crate::{Array, DType, Element, bf16, c64, c128, f16};
 
 /// The same numbers in another dtype.
@@ -35,8 +35,8 @@ pub fn cast_kernel(from: DType, to: DType) -> Kernel {
         (C64 | C128, to) => panic!("{from} to {to} would lose the imaginary part"),
         (from, C64) => crate::with_dtype!(from, T => Kernel::plain(|x: T| c64::new(x.to_f64() as f32, 0.0))),
         (from, C128) => crate::with_dtype!(from, T => Kernel::plain(|x: T| c128::new(x.to_f64(), 0.0))),
-        (F16, F32) => Kernel::runs(|x: &[f16], out: &mut [f32]| x.convert_to_f32_slice(out)),
-        (F32, F16) => Kernel::runs(|x: &[f32], out: &mut [f16]| out.convert_from_f32_slice(x)),
+        (F16, F32) => vectors::widen(),
+        (F32, F16) => vectors::narrow(),
         (BF16, F32) => Kernel::unary(bf16_to_f32),
         (F32, BF16) => Kernel::unary(f32_to_bf16),
         // Every half is an f32, and f32 converts directly.
@@ -129,7 +129,7 @@ macro_rules! numbers {
         impl Number for $t {
             fn to(dtype: DType) -> Kernel {
                 match dtype {
-                    DType::Bool => Kernel::plain(|x: $t| x != 0 as $t),
+                    DType::Bool => Kernel::unary(|x: $t| x != 0 as $t),
                     $(DType::$fast => Kernel::unary(|x: $t| x as $f),)*
                     $(DType::$slow => Kernel::plain(|x: $t| x as $s),)*
                     other => unreachable!("no direct cast from {} to {other}", stringify!($t)),
@@ -139,16 +139,40 @@ macro_rules! numbers {
     )*};
 }
 numbers! {
-    f32 (F64 f64, I32 i32, I64 i64) (U8 u8, U16 u16, U32 u32, U64 u64, I8 i8, I16 i16);
-    f64 (F32 f32, I32 i32, I64 i64) (U8 u8, U16 u16, U32 u32, U64 u64, I8 i8, I16 i16);
-    i32 (F32 f32, F64 f64, I64 i64) (U8 u8, U16 u16, U32 u32, U64 u64, I8 i8, I16 i16);
-    i64 (F32 f32, F64 f64, I32 i32) (U8 u8, U16 u16, U32 u32, U64 u64, I8 i8, I16 i16);
-    u8 (F32 f32, I64 i64) (F64 f64, I32 i32, U16 u16, U32 u32, U64 u64, I8 i8, I16 i16);
+    i32 (F32 f32, F64 f64, I64 i64, U8 u8) (U16 u16, U32 u32, U64 u64, I8 i8, I16 i16);
+    i64 (F32 f32, F64 f64, I32 i32, U8 u8) (U16 u16, U32 u32, U64 u64, I8 i8, I16 i16);
+    u8 (F32 f32, F64 f64, I64 i64, I32 i32) (U16 u16, U32 u32, U64 u64, I8 i8, I16 i16);
     u32 (F32 f32) (F64 f64, I64 i64, I32 i32, U8 u8, U16 u16, U64 u64, I8 i8, I16 i16);
     u16 () (F32 f32, F64 f64, I64 i64, I32 i32, U8 u8, U32 u32, U64 u64, I8 i8, I16 i16);
     u64 () (F32 f32, F64 f64, I64 i64, I32 i32, U8 u8, U16 u16, U32 u32, I8 i8, I16 i16);
     i8 () (F32 f32, F64 f64, I64 i64, I32 i32, U8 u8, U16 u16, U32 u32, U64 u64, I16 i16);
     i16 () (F32 f32, F64 f64, I64 i64, I32 i32, U8 u8, U16 u16, U32 u32, U64 u64, I8 i8);
+}
+
+/// Floats to integers: Rust's own cast does the same, but is not vectorised.
+macro_rules! floats {
+    ($($t:ident to $other:ident $o:ident: $($d:ident $i:ident)*;)*) => {$(
+        impl Number for $t {
+            fn to(dtype: DType) -> Kernel {
+                match dtype {
+                    DType::Bool => Kernel::unary(|x: $t| x != 0.0),
+                    DType::$other => Kernel::unary(|x: $t| x as $o),
+                    $(DType::$d => Kernel::unary(|x: $t| {
+                        let (least, end) = ($i::MIN as $t, ($i::MAX / 2 + 1) as $t * 2.0);
+                        let inside = x >= least && x < end;
+                        // SAFETY: 0 and what lies between the ends have a place among the integers.
+                        let near = unsafe { if inside { x } else { 0.0 }.to_int_unchecked::<$i>() };
+                        if x >= end { $i::MAX } else if x < least { $i::MIN } else { near }
+                    }),)*
+                    other => unreachable!("no direct cast from {} to {other}", stringify!($t)),
+                }
+            }
+        }
+    )*};
+}
+floats! {
+    f32 to F64 f64: I32 i32 I64 i64 U8 u8 U16 u16 U32 u32 U64 u64 I8 i8 I16 i16;
+    f64 to F32 f32: I32 i32 I64 i64 U8 u8 U16 u16 U32 u32 U64 u64 I8 i8 I16 i16;
 }
 
 macro_rules! no_numbers {

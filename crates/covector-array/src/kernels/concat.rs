@@ -1,6 +1,7 @@
 //! Joining arrays along an axis.
 
 use super::strided::{CHUNK, Reader, Source, Walk, build_bits, par_chunks, readable_rows, with_bits};
+use crate::isa::{Work, dispatch};
 use crate::{Array, Element};
 
 /// The arrays one after another along `axis`: `[.., n1, ..], [.., n2, ..] -> [.., n1 + n2, ..]`.
@@ -37,6 +38,13 @@ fn join<U: Element>(arrays: &[Array], axis: usize, row: usize, out: &mut [U]) {
         })
         .collect();
     let cost = out.len();
+    let columns: Option<Vec<&[U]>> = parts.iter().map(|(_, len, source, walk)| column(*len, source, walk)).collect();
+    match columns.as_deref() {
+        Some(&[a, b]) => return interleave([a, b], out),
+        Some(&[a, b, c]) => return interleave([a, b, c], out),
+        Some(&[a, b, c, d]) => return interleave([a, b, c, d], out),
+        _ => {}
+    }
     par_chunks(out, CHUNK, cost, |start, piece| {
         let end = start + piece.len();
         for (lo, len, source, walk) in parts.iter().filter(|part| part.1 > 0) {
@@ -58,4 +66,37 @@ fn join<U: Element>(arrays: &[Array], axis: usize, row: usize, out: &mut [U]) {
             }
         }
     });
+}
+
+/// The elements of a part that has one for each row, if they lie side by side.
+fn column<'a, U: Element>(len: usize, source: &Source<'a, U>, walk: &Walk) -> Option<&'a [U]> {
+    (len == 1 && walk.uniform() == Some(1)).then(|| source.run(0, walk.inner().0))
+}
+
+/// Few columns, joined to rows.
+fn interleave<U: Element, const N: usize>(columns: [&[U]; N], out: &mut [U]) {
+    let cost = out.len();
+    par_chunks(out, CHUNK / N * N, cost, |start, piece| {
+        let rows = start / N..(start + piece.len()) / N;
+        dispatch(Interleave { columns: columns.map(|column| &column[rows.clone()]), rows: piece.as_chunks_mut().0 });
+    });
+}
+
+/// See [`interleave`].
+struct Interleave<'a, U, const N: usize> {
+    columns: [&'a [U]; N],
+    rows: &'a mut [[U; N]],
+}
+
+impl<U: Copy, const N: usize> Work for Interleave<'_, U, N> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let columns = self.columns.map(|column| &column[..self.rows.len()]);
+        for (i, row) in self.rows.iter_mut().enumerate() {
+            for k in 0..N {
+                row[k] = columns[k][i];
+            }
+        }
+    }
 }

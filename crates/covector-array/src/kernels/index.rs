@@ -1,9 +1,12 @@
-//! Gathering and scattering by indices.
+//! Gathering and scattering by indices, and the indices of what is true.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::strided::{
     CHUNK, Fold, Reader, Source, Walk, around, build_bits, par_chunks, par_columns, readable_rows, with_bits, with_fold,
 };
-use crate::{Array, DType, Element, Shape, kernels, with_dtype};
+use crate::isa::{Work, dispatch};
+use crate::{Array, DType, Element, Shape, kernels, threads, with_dtype};
 
 /// An index outside its axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,14 +45,38 @@ fn checked(indices: &Array, size: usize, axis: usize) -> Result<Array, IndexErro
             out.iter_mut().zip(indices.as_slice::<T>().expect("contiguous")).for_each(|(o, i)| *o = i.to_i64());
         }))
     };
-    let outside = |i: i64| i >= size as i64 || i < -(size as i64);
-    for run in slice(&indices).chunks(1024) {
-        if run.iter().fold(false, |any, &i| any | outside(i)) {
-            let index = *run.iter().find(|&&i| outside(i)).expect("one was seen");
-            return Err(IndexError { index, size, axis });
+    let all = slice(&indices);
+    let fault = AtomicBool::new(false);
+    threads::for_each(all.len().div_ceil(CHUNK), all.len(), |i| {
+        let indices = &all[i * CHUNK..all.len().min((i + 1) * CHUNK)];
+        if dispatch(AnyOutside { indices, size: size as i64 }) {
+            fault.store(true, Ordering::Relaxed);
         }
+    });
+    if fault.into_inner() {
+        let index = *all.iter().find(|&&i| is_outside(i, size as i64)).expect("one was seen");
+        return Err(IndexError { index, size, axis });
     }
     Ok(indices)
+}
+
+#[inline(always)]
+fn is_outside(index: i64, size: i64) -> bool {
+    (index >= size) | (index < -size)
+}
+
+/// Looks for indices outside their axis.
+struct AnyOutside<'a> {
+    indices: &'a [i64],
+    size: i64,
+}
+
+impl Work for AnyOutside<'_> {
+    type Output = bool;
+    #[inline(always)]
+    fn run(self) -> bool {
+        self.indices.iter().fold(false, |any, &i| any | is_outside(i, self.size))
+    }
 }
 
 fn slice(indices: &Array) -> &[i64] {
@@ -97,9 +124,7 @@ fn gather<U: Element>(x: &Array, indices: &[i64], axis: usize, out: &mut [U]) {
             let (mut now, later) = piece.split_at_mut(len);
             (piece, at) = (later, at + len);
             if row == 1 {
-                for (o, &index) in now.iter_mut().zip(&indices[k..]) {
-                    *o = source.at(base + resolve(index, size) as isize * step);
-                }
+                pick(&source, base, (size, step), &indices[k..], now);
                 continue;
             }
             let mut skip = skip;
@@ -110,13 +135,25 @@ fn gather<U: Element>(x: &Array, indices: &[i64], axis: usize, out: &mut [U]) {
                 let (out, rest) = now.split_at_mut((row - skip).min(now.len()));
                 let from = base + resolve(index, size) as isize * step;
                 match inner.uniform() {
-                    Some(1) => out.copy_from_slice(source.run(from + skip as isize, out.len())),
+                    Some(1) => source.read(from + skip as isize, 1, out),
                     _ => Reader::new(&source, &inner, from, skip).read(out),
                 }
                 (now, skip) = (rest, 0);
             }
         }
     });
+}
+
+/// Elements of a line of `size` that lie `step` apart, at indices.
+#[inline(always)]
+fn pick<U: Element>(source: &Source<U>, base: isize, (size, step): (usize, isize), indices: &[i64], out: &mut [U]) {
+    if step == 1 && !out.is_empty() {
+        let line = source.run(base, size);
+        return out.iter_mut().zip(indices).for_each(|(o, &index)| *o = line[resolve(index, size)]);
+    }
+    for (o, &index) in out.iter_mut().zip(indices) {
+        *o = source.at(base + resolve(index, size) as isize * step);
+    }
 }
 
 /// Elements of `x` at indices along `axis`: `x [.., n, ..], indices [.., k, ..] -> [.., k, ..]`, other axes equal.
@@ -158,13 +195,80 @@ fn gather_along<U: Element>(x: &Array, indices: &Array, axis: usize, out: &mut [
             let len = if row == 1 { count - at % count } else { row - skip }.min(piece.len());
             let base = outer.at(at / (count * row)) + skip as isize * inner_step;
             let (out, rest) = piece.split_at_mut(len);
-            let advance = if row == 1 { 0 } else { inner_step };
-            for (i, (o, &index)) in out.iter_mut().zip(&indices[at..at + len]).enumerate() {
-                *o = source.at(base + i as isize * advance + resolve(index, size) as isize * step);
+            let indices = &indices[at..at + len];
+            if row == 1 {
+                pick(&source, base, (size, step), indices, out);
+            } else {
+                for (i, (o, &index)) in out.iter_mut().zip(indices).enumerate() {
+                    *o = source.at(base + i as isize * inner_step + resolve(index, size) as isize * step);
+                }
             }
             (piece, at) = (rest, at + len);
         }
     });
+}
+
+/// Where a bool array is true: for each of its axes the indices along it (i64), in row-major order.
+///
+/// # Panics
+/// If the array is not bool. Source: `numpy.nonzero`.
+pub fn nonzero(mask: &Array) -> Vec<Array> {
+    let (shape, mask) = (mask.shape(), mask.contiguous());
+    let all = mask.as_slice::<bool>().expect("nonzero of a bool array");
+    let piece = |i: usize| &all[i * CHUNK..all.len().min((i + 1) * CHUNK)];
+    let mut counts = vec![0; all.len().div_ceil(CHUNK)];
+    par_chunks(&mut counts, 1, all.len(), |i, count| count[0] = piece(i).iter().filter(|&&hit| hit).count());
+    let mut found: Vec<Array> = vec![];
+    found.resize_with(shape.len(), || Array::uninit(Shape::from(counts.iter().sum::<usize>()), DType::I64));
+    // For each piece of the mask its part of each result.
+    let mut parts: Vec<Vec<&mut [i64]>> = counts.iter().map(|_| vec![]).collect();
+    for array in &mut found {
+        let mut rest = array.as_mut_slice::<i64>().expect("fresh");
+        for (parts, &count) in parts.iter_mut().zip(&counts) {
+            parts.push(rest.split_off_mut(..count).expect("their sum is the size"));
+        }
+    }
+    par_chunks(&mut parts, 1, all.len(), |i, parts| write_places(piece(i), i * CHUNK, shape, &mut parts[0]));
+    found
+}
+
+/// Elements of a mask looked at together.
+const BLOCK: usize = 256;
+
+/// Writes the indices along each axis of what is true in a piece that begins at `start`.
+fn write_places(mask: &[bool], start: usize, shape: &[usize], out: &mut [&mut [i64]]) {
+    let (mut buffer, mut done) = ([0; BLOCK], 0);
+    for (b, block) in mask.chunks(BLOCK).enumerate() {
+        let mut first = start + b * BLOCK;
+        let mut last = first + block.len() - 1;
+        let mut count = 0;
+        for (i, &hit) in block.iter().enumerate() {
+            // Written in any case and counted if true: no branch depends on the data.
+            buffer[count % BLOCK] = (first + i) as i64;
+            count += usize::from(hit);
+        }
+        let places = &mut buffer[..count];
+        for (axis, &size) in shape.iter().enumerate().rev() {
+            let out = &mut out[axis][done..done + count];
+            if axis == 0 {
+                out.copy_from_slice(places);
+                break;
+            }
+            let (row, end) = (first / size, last / size);
+            if row == end {
+                // A block within a row, as most are: nothing has to be divided.
+                out.iter_mut().zip(&*places).for_each(|(o, p)| *o = p - (row * size) as i64);
+                places.fill(row as i64);
+            } else {
+                for (o, p) in out.iter_mut().zip(&mut *places) {
+                    let at = *p as usize;
+                    (*o, *p) = ((at % size) as i64, (at / size) as i64);
+                }
+            }
+            (first, last) = (row, end);
+        }
+        done += count;
+    }
 }
 
 /// Writes slices into `base` along `axis`, the adjoint layout of [`take`]: `updates` has the shape `take` would give.
@@ -251,20 +355,33 @@ fn write(mut base: Array, updates: &Array, target: &Target, mode: Scatter) -> Ar
     base
 }
 
-/// Columns one task owns; splitting by columns keeps the order in which an element receives its updates.
+/// Columns one task owns at most, and at least; splitting by columns keeps the order in which an element receives its updates.
 const WIDTH: usize = 256;
+const NARROW: usize = 64;
+/// Tasks there should be.
+const TASKS: usize = 8;
 
 fn update<T: Element>(base: &mut Array, updates: &Array, target: &Target, f: impl Fn(T, T) -> T + Copy + Send + Sync) {
     let base = base.as_mut_slice::<T>().expect("made reusable");
     let updates = updates.as_slice::<T>().expect("made contiguous");
     let (indices, [outer, size, row]) = (slice(&target.indices), target.sizes);
     let count = updates.len() / (outer * row).max(1);
-    par_columns(base, target.sizes, WIDTH, updates.len(), |o, columns, mut base| {
+    let width = row.div_ceil(TASKS.div_ceil(outer.max(1))).next_multiple_of(NARROW / 4).clamp(NARROW, WIDTH);
+    par_columns(base, target.sizes, width, updates.len(), |o, columns, mut base| {
+        if let Some(line) = base.only_column() {
+            let (from, to) = (o * count, (o + 1) * count);
+            let indices = if target.whole_rows { indices } else { &indices[from..to] };
+            for (&new, &index) in updates[from..to].iter().zip(indices) {
+                let old = &mut line[resolve(index, size)];
+                *old = f(*old, new);
+            }
+            return;
+        }
         for k in 0..count {
             let at = (o * count + k) * row;
             let new = &updates[at + columns.start..at + columns.end];
             if target.whole_rows {
-                base.row(resolve(indices[k], size)).iter_mut().zip(new).for_each(|(old, &new)| *old = f(*old, new));
+                dispatch(Update { old: base.row(resolve(indices[k], size)), new, f });
                 continue;
             }
             let indices = &indices[at + columns.start..at + columns.end];
@@ -274,4 +391,21 @@ fn update<T: Element>(base: &mut Array, updates: &Array, target: &Target, f: imp
             }
         }
     });
+}
+
+/// Updates elements side by side.
+struct Update<'a, T, F> {
+    old: &'a mut [T],
+    new: &'a [T],
+    f: F,
+}
+
+impl<T: Element, F: Fn(T, T) -> T> Work for Update<'_, T, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for (old, &new) in self.old.iter_mut().zip(self.new) {
+            *old = (self.f)(*old, new);
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! jump, and several can be chained over buffers that stay in the first-level cache.
 
 use super::vectors::Function;
-use crate::isa::{Isa, isa};
+use crate::isa::{Isa, Work, dispatch, isa};
 use crate::{DType, Element};
 
 /// The number of elements in a run, at most: a few runs fit the first-level cache.
@@ -17,8 +17,50 @@ pub const TILE: usize = 1024;
 /// many elements of the kernel's dtypes, and the result must not overlap an operand.
 pub(crate) type Loop = unsafe fn(*const u8, *const u8, *const u8, *mut u8, usize);
 
+/// A function of as many elements as the tuple `Args` has.
+///
+/// Closures and functions are, but what calls them is inlined only while they are short, whatever they say; a type of its
+/// own with an `apply` that is `#[inline(always)]` always is.
+pub trait Apply<Args>: Copy + 'static {
+    /// What comes out.
+    type Output;
+    /// The function's value.
+    fn apply(self, args: Args) -> Self::Output;
+}
+
+macro_rules! apply_closures {
+    ($($($T:ident $x:ident),+;)*) => {$(
+        impl<$($T,)+ O, F: Fn($($T),+) -> O + Copy + 'static> Apply<($($T,)+)> for F {
+            type Output = O;
+            #[inline(always)]
+            fn apply(self, ($($x,)+): ($($T,)+)) -> O {
+                self($($x),+)
+            }
+        }
+    )*};
+}
+apply_closures! {
+    T x;
+    T x, U y;
+    T x, U y, V z;
+}
+
+/// The function's value, by the processor's own fused multiply-adds where it has them.
+#[inline(always)]
+pub fn apply_fused<Args, F: Apply<Args>>(function: F, args: Args) -> F::Output {
+    struct One<Args, F>(F, Args);
+    impl<Args, F: Apply<Args>> Work for One<Args, F> {
+        type Output = F::Output;
+        #[inline(always)]
+        fn run(self) -> F::Output {
+            self.0.apply(self.1)
+        }
+    }
+    dispatch(One(function, args))
+}
+
 /// By [`Isa`].
-type Loops = [Loop; 3];
+pub(super) type Loops = [Loop; 3];
 
 /// Plain arithmetic: what processors have an instruction for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,14 +116,14 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// The loop of a function of one element. It must capture nothing and be `#[inline(always)]` or a short closure: only
-    /// what is inlined is vectorised.
-    pub const fn unary<T: Element, O: Element, F: Fn(T) -> O + Copy + 'static>(_: F) -> Kernel {
+    /// The loop of a function of one element. It must capture nothing and be short, or say itself how it is applied: only what
+    /// is inlined is vectorised.
+    pub const fn unary<T: Element, O: Element, F: Apply<(T,), Output = O>>(_: F) -> Kernel {
         Kernel::new(const { &compiled::<Unary<T, O, F>>() }, &[T::DTYPE], O::DTYPE)
     }
 
     /// [`unary`](Self::unary) for a function of two elements.
-    pub const fn binary<T: Element, U: Element, O: Element, F: Fn(T, U) -> O + Copy + 'static>(_: F) -> Kernel {
+    pub const fn binary<T: Element, U: Element, O: Element, F: Apply<(T, U), Output = O>>(_: F) -> Kernel {
         let kernel = Kernel::new(const { &compiled::<Binary<T, U, O, F>>() }, &[T::DTYPE, U::DTYPE], O::DTYPE);
         // Rows are folded and repeated in floats alone.
         if const { matches!(T::DTYPE, DType::F32 | DType::F64) } {
@@ -91,8 +133,21 @@ impl Kernel {
         kernel
     }
 
+    /// [`binary`](Self::binary) for a function that `quick` computes where it says so: of groups of elements it does not suit, `f`
+    /// computes all.
+    pub(super) const fn binary_by_quick<
+        T: Element,
+        F: Fn(T, T) -> T + Copy + 'static,
+        Q: Fn(T, T) -> (T, bool) + Copy + 'static,
+    >(
+        _: F,
+        _: Q,
+    ) -> Kernel {
+        Kernel::new(const { &compiled::<Quick<T, F, Q>>() }, &[T::DTYPE; 2], T::DTYPE)
+    }
+
     /// [`unary`](Self::unary) for a function of three elements.
-    pub const fn ternary<T: Element, U: Element, V: Element, O: Element, F: Fn(T, U, V) -> O + Copy + 'static>(
+    pub const fn ternary<T: Element, U: Element, V: Element, O: Element, F: Apply<(T, U, V), Output = O>>(
         _: F,
     ) -> Kernel {
         let loops = const { &compiled::<Ternary<T, U, V, O, F>>() };
@@ -123,6 +178,11 @@ impl Kernel {
         Kernel::new(const { &[portable::<Runs<T, O, F>> as Loop; 3] }, &[T::DTYPE], O::DTYPE)
     }
 
+    /// A kernel of one operand whose loops are written by hand.
+    pub(super) const fn by_hand(loops: &'static Loops, input: DType, output: DType) -> Kernel {
+        Kernel::new(loops, &[input], output)
+    }
+
     const fn new(loops: &'static Loops, operands: &[DType], output: DType) -> Kernel {
         let mut inputs = [output; 3];
         inputs.split_at_mut(operands.len()).0.copy_from_slice(operands);
@@ -139,10 +199,19 @@ impl Kernel {
         Kernel { arithmetic: Some(arithmetic), ..self }
     }
 
-    /// The same kernel, known to compute this function: there is a loop for AVX-512 if it does so in f32.
+    /// The same kernel, known to compute this function: there may be better loops than the compiler's.
     pub fn known_to_be(self, function: Function) -> Kernel {
-        let single = self.inputs() == [DType::F32] && self.output == DType::F32;
-        Kernel { vectors: function.vectors().filter(|_| single), ..self }
+        if let Some(kernel) = function.kernel(self.output).filter(|kernel| kernel.inputs() == self.inputs()) {
+            return kernel;
+        }
+        match (self.inputs(), self.output) {
+            ([DType::F32], DType::F32) => {
+                let loops = function.loops::<f32>().unwrap_or(self.loops);
+                Kernel { loops, vectors: function.vectors(), ..self }
+            }
+            ([DType::F64], DType::F64) => Kernel { loops: function.loops::<f64>().unwrap_or(self.loops), ..self },
+            _ => self,
+        }
     }
 
     /// What it is known to do.
@@ -206,7 +275,7 @@ impl Kernel {
 }
 
 /// The loops of a body.
-const fn compiled<B: Body>() -> Loops {
+pub(super) const fn compiled<B: Body>() -> Loops {
     #[cfg(target_arch = "x86_64")]
     return [portable::<B>, avx2::<B>, avx512::<B>];
     #[cfg(not(target_arch = "x86_64"))]
@@ -224,13 +293,13 @@ fn conjure<F: Copy + 'static>() -> F {
 /// # Safety
 /// `out` must be writable for `n` elements and read by nobody else meanwhile.
 #[inline(always)]
-unsafe fn slice_mut<'a, O>(out: *mut u8, n: usize) -> &'a mut [O] {
+pub(super) unsafe fn slice_mut<'a, O>(out: *mut u8, n: usize) -> &'a mut [O] {
     // SAFETY: the caller's promise.
     unsafe { std::slice::from_raw_parts_mut(out.cast(), n) }
 }
 
 /// What a [`Loop`] does, to be compiled for each instruction set; `run` must be `#[inline(always)]`.
-trait Body {
+pub(super) trait Body {
     /// # Safety
     /// As for [`Loop`].
     unsafe fn run(operands: [*const u8; 3], out: *mut u8, n: usize);
@@ -269,7 +338,7 @@ macro_rules! body {
     ($name:ident $($kind:ident $x:ident $T:ident $k:literal),+) => {
         struct $name<$($T,)+ O, F>(std::marker::PhantomData<($($T,)+ O, F)>);
 
-        impl<$($T: Element,)+ O: Element, F: Fn($($T),+) -> O + Copy + 'static> Body for $name<$($T,)+ O, F> {
+        impl<$($T: Element,)+ O: Element, F: Apply<($($T,)+), Output = O>> Body for $name<$($T,)+ O, F> {
             #[inline(always)]
             unsafe fn run(operands: [*const u8; 3], out: *mut u8, n: usize) {
                 let f = conjure::<F>();
@@ -278,7 +347,7 @@ macro_rules! body {
                     $(body!(@bind $kind $x $T $k operands n);)+
                     let out: &mut [O] = slice_mut(out, n);
                     for i in 0..n {
-                        out[i] = f($(body!(@at $kind $x i)),+);
+                        out[i] = f.apply(($(body!(@at $kind $x i),)+));
                     }
                 }
             }
@@ -290,6 +359,38 @@ body!(Binary slice x T 0, slice y U 1);
 body!(First single x T 0, slice y U 1);
 body!(Second slice x T 0, single y U 1);
 body!(Ternary slice x T 0, slice y U 1, slice z V 2);
+
+/// A function of two elements, and one that computes most of it.
+struct Quick<T, F, Q>(std::marker::PhantomData<(T, F, Q)>);
+
+impl<T: Element, F: Fn(T, T) -> T + Copy + 'static, Q: Fn(T, T) -> (T, bool) + Copy + 'static> Body for Quick<T, F, Q> {
+    #[inline(always)]
+    unsafe fn run(operands: [*const u8; 3], out: *mut u8, n: usize) {
+        /// A few vectors.
+        const GROUP: usize = 64;
+        let (f, quick) = (conjure::<F>(), conjure::<Q>());
+        // SAFETY: the caller's promise.
+        let (x, y, out): (&[T], &[T], &mut [T]) = unsafe {
+            (
+                std::slice::from_raw_parts(operands[0].cast(), n),
+                std::slice::from_raw_parts(operands[1].cast(), n),
+                slice_mut(out, n),
+            )
+        };
+        for ((x, y), out) in x.chunks(GROUP).zip(y.chunks(GROUP)).zip(out.chunks_mut(GROUP)) {
+            let (x, y) = (&x[..out.len()], &y[..out.len()]);
+            let mut suits = true;
+            for i in 0..out.len() {
+                let (value, good) = quick(x[i], y[i]);
+                out[i] = value;
+                suits &= good;
+            }
+            if !suits {
+                (0..out.len()).for_each(|i| out[i] = f(x[i], y[i]));
+            }
+        }
+    }
+}
 
 /// A function of whole runs.
 struct Runs<T, O, F>(std::marker::PhantomData<(T, O, F)>);

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::isa::{Work, dispatch};
+use super::runs::{copy_run, copy_short_runs};
 use crate::{Array, DType, c128};
 
 /// Sizes and strides without axes of size 1 and with mergeable neighbours merged, outermost first.
@@ -61,23 +61,8 @@ impl Layout {
 
     /// Calls `body(offset, count)` for the runs along the innermost axis that make up elements `start..start + len`.
     #[inline(always)]
-    pub fn for_runs(&self, start: usize, len: usize, mut body: impl FnMut(isize, usize)) {
-        if len == 0 {
-            return;
-        }
-        let (size, stride) = self.inner;
-        let mut walk = Walk::at(&self.outer, start / size);
-        let (mut at, mut left) = (start % size, len);
-        loop {
-            let count = (size - at).min(left);
-            body(walk.offset + at as isize * stride, count);
-            left -= count;
-            if left == 0 {
-                return;
-            }
-            at = 0;
-            walk.advance(&self.outer);
-        }
+    pub fn for_runs(&self, start: usize, len: usize, body: impl FnMut(isize, usize)) {
+        for_runs(&self.outer, self.inner, start, len, body);
     }
 
     /// The offset of element `start` if the `len` elements from there on lie side by side.
@@ -85,6 +70,13 @@ impl Layout {
         let (size, stride) = self.inner;
         let at = start % size;
         (stride == 1 && at + len <= size).then(|| Walk::at(&self.outer, start / size).offset + at as isize)
+    }
+
+    /// The offset of element `start`, and how many lie side by side from there on, if any do.
+    pub fn run_from(&self, start: usize) -> Option<(isize, usize)> {
+        let (size, stride) = self.inner;
+        let at = start % size;
+        (stride == 1).then(|| (Walk::at(&self.outer, start / size).offset + at as isize, size - at))
     }
 }
 
@@ -123,6 +115,32 @@ impl Walk {
     }
 }
 
+/// See [`Layout::for_runs`].
+#[inline(always)]
+fn for_runs(
+    outer: &[(usize, isize)],
+    (size, stride): (usize, isize),
+    start: usize,
+    len: usize,
+    mut body: impl FnMut(isize, usize),
+) {
+    if len == 0 {
+        return;
+    }
+    let mut walk = Walk::at(outer, start / size);
+    let (mut at, mut left) = (start % size, len);
+    loop {
+        let count = (size - at).min(left);
+        body(walk.offset + at as isize * stride, count);
+        left -= count;
+        if left == 0 {
+            return;
+        }
+        at = 0;
+        walk.advance(outer);
+    }
+}
+
 /// Copies elements `start..start + len` of the sequence at `src` to `dst`.
 ///
 /// # Safety
@@ -140,40 +158,42 @@ pub(crate) unsafe fn gather(src: *const u8, dtype: DType, layout: &Layout, start
     }
 }
 
-/// So many equal elements are written by vector instructions.
-const WIDE: usize = 64;
-
-/// Fills a slice.
-struct Fill<'a, T>(&'a mut [T], T);
-
-impl<T: Copy> Work for Fill<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        for x in self.0 {
-            *x = self.1;
-        }
-    }
-}
+/// Runs of up to so many elements are copied many in one loop.
+const SHORT: usize = 8;
 
 /// See [`gather`].
 unsafe fn gather_as<T: Copy>(src: *const u8, layout: &Layout, start: usize, len: usize, dst: *mut u8) {
-    let src = src.cast::<T>();
-    let mut dst = dst.cast::<T>();
-    let stride = layout.inner().1;
-    layout.for_runs(start, len, |offset, count| {
-        // SAFETY: the run lies in the sequence, and the counts of all runs add up to `len`.
-        unsafe {
-            let from = src.offset(offset);
-            match stride {
-                1 => std::ptr::copy_nonoverlapping(from, dst, count),
-                0 if count >= WIDE => dispatch(Fill(std::slice::from_raw_parts_mut(dst, count), *from)),
-                0 => std::slice::from_raw_parts_mut(dst, count).fill(*from),
-                _ => (0..count).for_each(|i| *dst.add(i) = *from.offset(i as isize * stride)),
+    if len == 0 {
+        return;
+    }
+    let (src, dst) = (src.cast::<T>(), dst.cast::<T>());
+    let (size, stride) = layout.inner();
+    let copy = |start: usize, len: usize, mut dst: *mut T| {
+        layout.for_runs(start, len, |offset, count| {
+            // SAFETY: the run lies in the sequence, and the counts of all runs add up to `len`.
+            unsafe {
+                copy_run(src.offset(offset), stride, dst, count);
+                dst = dst.add(count);
             }
-            dst = dst.add(count);
+        });
+    };
+    let head = start.next_multiple_of(size) - start;
+    let rows = len.saturating_sub(head) / size;
+    let Some((&line, outer)) = layout.outer().split_last().filter(|_| size <= SHORT && rows > 1) else {
+        return copy(start, len, dst);
+    };
+    // Whole runs one axis at a time, and what is no whole run before and behind them.
+    copy(start, head, dst);
+    let mut to = dst.wrapping_add(head);
+    for_runs(outer, line, (start + head) / size, rows, |offset, rows| {
+        // SAFETY: as above.
+        unsafe {
+            copy_short_runs(src.offset(offset), (rows, line.1), (size, stride), to);
+            to = to.add(rows * size);
         }
     });
+    let done = head + rows * size;
+    copy(start + done, len - done, to);
 }
 
 /// A pointer that may be handed to other threads, which write disjoint elements through it.

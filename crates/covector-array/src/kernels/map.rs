@@ -61,11 +61,14 @@ pub(crate) fn map_runs(kernel: Kernel, half: Option<DType>, mut inputs: Inputs) 
     let readers: SmallVec<[Reader; 3]> =
         inputs.iter().enumerate().map(|(i, x)| Reader::new(x, TILE, 1, half, reused == Some(i))).collect();
     let row = readers.iter().filter_map(Reader::row).min().unwrap_or(usize::MAX);
+    let single =
+        readers.iter().position(|r| kernel.spreads() && r.row().is_some_and(|own| own % row == 0) && r.is_single());
     let target = Shared(target.ptr::<u8>().cast_mut());
     let narrow = (kernel.output() != out).then(|| cast_kernel(DType::F32, out).compiled());
     let widest = readers.iter().map(Reader::width).max().unwrap_or(8);
     let slot = (size.min(TILE) * widest.next_multiple_of(8)).div_ceil(size_of::<Line>());
-    let job = Job { run: kernel.compiled(), readers, out, narrow, target, slot, row };
+    let run = single.map_or_else(|| kernel.compiled(), |i| kernel.spreading(i));
+    let job = Job { run, readers, single, out, narrow, target, slot, row };
     threads::for_each(size.div_ceil(CHUNK), size, |i| job.run(i * CHUNK..(i * CHUNK + CHUNK).min(size)));
     drop(job);
     fresh.unwrap_or_else(|| inputs.swap_remove(reused.expect("fresh or reused")))
@@ -99,6 +102,8 @@ fn map_run<'a>(kernel: &Kernel, inputs: impl Iterator<Item = &'a Array>, shape: 
 struct Job {
     run: Loop,
     readers: SmallVec<[Reader; 3]>,
+    /// The operand of which a tile has one element only.
+    single: Option<usize>,
     out: DType,
     /// Rounds the kernel's results to the output.
     narrow: Option<Loop>,
@@ -120,8 +125,9 @@ impl Job {
             let len = TILE.min(range.end - start).min(self.row - start % self.row);
             let mut used = usize::from(self.narrow.is_some());
             let mut x = [std::ptr::null::<u8>(); 3];
-            for (x, reader) in x.iter_mut().zip(&self.readers) {
-                *x = reader.fetch(start..start + len, slot(used), slot(used + 1));
+            for (i, (x, reader)) in x.iter_mut().zip(&self.readers).enumerate() {
+                let count = if self.single == Some(i) { 1 } else { len };
+                *x = reader.fetch(start..start + count, slot(used), slot(used + 1));
                 used += reader.slots();
             }
             // SAFETY: chunks and tiles are disjoint parts of the output; an input that shares its memory was copied to

@@ -70,8 +70,23 @@ impl Work for Fill<'_> {
 /// `0, 1, … len - 1` in `dtype`; what does not fit wraps in integers and rounds in floats.
 pub fn iota(len: usize, dtype: DType) -> Array {
     with_dtype!(dtype, T => Array::build::<T>(Shape::from(len), |out| {
-        par_chunks(out, CHUNK, len, |start, piece| {
-            piece.iter_mut().enumerate().for_each(|(i, o)| *o = T::from_i64((start + i) as i64));
-        });
+        par_chunks(out, CHUNK, len, |start, out| dispatch(Count { out, start }));
     }))
+}
+
+/// Writes the numbers from `start` on.
+struct Count<'a, T> {
+    out: &'a mut [T],
+    start: usize,
+}
+
+impl<T: Element> Work for Count<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (i, o) in self.out.iter_mut().enumerate() {
+            *o = T::from_i64((self.start + i) as i64);
+        }
+    }
 }

@@ -7,6 +7,7 @@ use super::cast::cast_kernel;
 use super::copy;
 use super::kernel::{Loop, TILE};
 use super::layout::{Layout, Shared, gather};
+use super::runs::copy_bytes;
 use super::stream::Line;
 use crate::{Array, DType};
 
@@ -90,6 +91,11 @@ impl Reader {
         }
     }
 
+    /// True if what runs are made of is one element again and again, as the kernel sees it.
+    pub(super) fn is_single(&self) -> bool {
+        matches!(&self.form, Form::Gathered(layout) if layout.inner().1 == 0) && self.widen.is_none()
+    }
+
     /// Scratch slots a tile of this reader needs.
     pub(super) fn slots(&self) -> usize {
         match self.form {
@@ -131,7 +137,7 @@ impl Reader {
                 Form::Direct | Form::Widened => {}
                 Form::Splat(tile) => return tile.as_ptr().cast(),
                 Form::Aliased => {
-                    std::ptr::copy_nonoverlapping(here, slot, len * width);
+                    copy_bytes(here, slot, len * width);
                     here = slot;
                 }
                 Form::Gathered(layout) => match layout.run(range.start, len) {

@@ -7,21 +7,24 @@
 
 mod arg;
 mod columns;
+mod few;
 mod fold;
 mod lanes;
 mod partial;
 mod rows;
+mod source;
 
 pub use arg::arg_reduce;
 pub(super) use partial::Partial;
 
 use fold::{Fold, Max, Min, Prod, Sum};
 use smallvec::SmallVec;
+use source::Source;
 
 use super::layout::{Layout, Shared};
 use super::{cast, complex, copy};
 use crate::math::Num;
-use crate::{Array, DType, threads};
+use crate::{Array, DType, bf16, f16, threads};
 
 /// Elements combined in lanes before the pairwise tree begins.
 pub(super) const BLOCK: usize = 256;
@@ -52,7 +55,6 @@ pub fn reduce(op: Reduction, x: &Array, axes: &[usize]) -> Array {
     assert!(count > 0 || !extreme || shape.size() == 0, "{op:?} of no elements: {} over axes {axes:?}", x.shape());
     match x.dtype() {
         DType::C64 | DType::C128 => return complex::reduce(op, x, axes),
-        half @ (DType::F16 | DType::BF16) => return cast(&reduce(op, &cast(x, DType::F32), axes), half),
         DType::Bool => {
             assert!(extreme, "{op:?} of bool: cast first");
             return cast(&reduce(op, &cast(x, DType::U8), axes), DType::Bool);
@@ -63,7 +65,8 @@ pub fn reduce(op: Reduction, x: &Array, axes: &[usize]) -> Array {
         let empty = if op == Reduction::Prod { 1.0 } else { 0.0 };
         return Array::full(shape, empty, x.dtype()).contiguous();
     }
-    let out = Array::uninit(shape, x.dtype());
+    let half = matches!(x.dtype(), DType::F16 | DType::BF16);
+    let out = Array::uninit(shape, if half { DType::F32 } else { x.dtype() });
     // Wrapping sums and products do not depend on the sign.
     macro_rules! run {
         ($($d:ident $t:ident $u:ident),*) => {
@@ -78,9 +81,9 @@ pub fn reduce(op: Reduction, x: &Array, axes: &[usize]) -> Array {
     }
     run!(
         U8 u8 u8, U16 u16 u16, U32 u32 u32, U64 u64 u64, I8 i8 u8, I16 i16 u16, I32 i32 u32, I64 i64 u64,
-        F32 f32 f32, F64 f64 f64
+        F16 f16 f16, BF16 bf16 bf16, F32 f32 f32, F64 f64 f64
     );
-    out
+    cast(&out, x.dtype())
 }
 
 /// Evaluates an expression with `$T` the element type (f32 or f64) and `$F` the fold.
@@ -149,9 +152,9 @@ struct Kept {
 }
 
 /// One reduction of a non-empty array, ready to be cut into pieces.
-struct Job<T> {
-    x: Shared<T>,
-    out: Shared<T>,
+struct Job<S: Source> {
+    x: Shared<S>,
+    out: Shared<S::Seen>,
     /// The axes that stay, outermost first, without those of size 1.
     kept: SmallVec<[Kept; 6]>,
     /// The logical sequence behind each output.
@@ -173,7 +176,7 @@ const GRAIN: usize = 1 << 15;
 const TOGETHER: usize = 1 << 18;
 const CHUNKS: usize = 64;
 
-fn run<T: Num, F: Fold<T>>(x: &Array, axes: &[usize], out: &Array) {
+fn run<S: Source, F: Fold<S::Seen>>(x: &Array, axes: &[usize], out: &Array) {
     let strides = out.shape().contiguous_strides();
     let mut kept: SmallVec<[Kept; 6]> = SmallVec::new();
     let stays = (0..x.ndim()).filter(|i| !axes.contains(i));
@@ -188,6 +191,11 @@ fn run<T: Num, F: Fold<T>>(x: &Array, axes: &[usize], out: &Array) {
         }
     }
     let reduced = (0..x.ndim()).filter(|i| axes.contains(i)).map(|i| (x.shape()[i], x.strides()[i]));
+    let mut reduced: SmallVec<[(usize, isize); 6]> = reduced.collect();
+    if S::DTYPE.is_int() {
+        // Whatever the order, integers combine to the same: as they lie in memory.
+        reduced.sort_by_key(|&(_, stride)| std::cmp::Reverse(stride.unsigned_abs()));
+    }
     let sequence = Layout::new(reduced);
     let (outputs, count) = (out.size(), x.size() / out.size());
     let step = sequence.inner().1.unsigned_abs();
@@ -199,11 +207,11 @@ fn run<T: Num, F: Fold<T>>(x: &Array, axes: &[usize], out: &Array) {
     });
     if across.is_none() && step > 16 && sequence.outer().iter().any(|o| o.1.unsigned_abs() < step) && x.size() > GRAIN {
         // A sequence that jumps about in memory: straighten it first.
-        return run::<T, F>(&copy(x), axes, out);
+        return run::<S, F>(&copy(x), axes, out);
     }
     let mut job = Job {
-        x: Shared(x.ptr::<T>().cast_mut()),
-        out: Shared(out.ptr::<T>().cast_mut()),
+        x: Shared(x.ptr::<S>().cast_mut()),
+        out: Shared(out.ptr::<S::Seen>().cast_mut()),
         kept,
         sequence,
         count,
@@ -212,25 +220,28 @@ fn run<T: Num, F: Fold<T>>(x: &Array, axes: &[usize], out: &Array) {
     };
     // Few long sequences are cut, so that there is work for many threads.
     if outputs < 1024 && count >= 4 * GRAIN / outputs.min(GRAIN / BLOCK) {
-        job.piece = (GRAIN / outputs).max(count / PIECES).next_power_of_two().max(BLOCK);
+        job.piece = (GRAIN / outputs).max(count / PIECES).next_power_of_two().max(rows::SPAN);
     }
     let pieces = count.div_ceil(job.piece);
+    if pieces == 1 && few::suits(&job, across.is_some()) {
+        return few::run::<S, F>(&job);
+    }
     if pieces == 1 {
         return job.all::<F>(1, across.map(|(i, _)| i));
     }
-    let mut partial = vec![T::ZERO; pieces * outputs];
+    let mut partial = vec![Num::ZERO; pieces * outputs];
     job.out = Shared(partial.as_mut_ptr());
     job.all::<F>(pieces, across.map(|(i, _)| i));
     for i in 0..outputs {
-        let mut tree = fold::Tree::<T, F>::new();
+        let mut tree = fold::Tree::<S::Seen, F>::new();
         (0..pieces).for_each(|p| tree.push(partial[p * outputs + i]));
         // SAFETY: the output is a fresh contiguous array of `outputs` elements.
-        unsafe { *out.ptr::<T>().cast_mut().add(i) = tree.finish() };
+        unsafe { *out.ptr::<S::Seen>().cast_mut().add(i) = tree.finish() };
     }
 }
 
-impl<T: Num> Job<T> {
-    fn all<F: Fold<T>>(&self, pieces: usize, across: Option<usize>) {
+impl<S: Source> Job<S> {
+    fn all<F: Fold<S::Seen>>(&self, pieces: usize, across: Option<usize>) {
         let total = self.outputs * self.count;
         match across {
             None => {
@@ -239,7 +250,7 @@ impl<T: Num> Job<T> {
                 let chunks = self.outputs.div_ceil(rows);
                 threads::for_each(chunks * pieces, total, |i| {
                     let (piece, start) = (i / chunks, i % chunks * rows);
-                    rows::run::<T, F>(self, start..(start + rows).min(self.outputs), piece);
+                    rows::run::<S, F>(self, start..(start + rows).min(self.outputs), piece);
                 });
             }
             Some(axis) => {
@@ -253,7 +264,7 @@ impl<T: Num> Job<T> {
                 let groups = tasks.div_ceil(group);
                 threads::for_each(groups * pieces, total, |i| {
                     let (piece, start) = (i / groups, i % groups * group);
-                    columns::run::<T, F>(self, &others, columns, start..(start + group).min(tasks), piece);
+                    columns::run::<S, F>(self, &others, columns, start..(start + group).min(tasks), piece);
                 });
             }
         }

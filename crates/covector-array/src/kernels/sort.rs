@@ -1,6 +1,7 @@
-//! Order: stable argsort and binary search.
+//! Order: stable argsort, the largest few, and binary search.
 
 use super::strided::{CHUNK, Reader, Source, Walk, par_chunks};
+use crate::isa::{Work, dispatch};
 use crate::{Array, Element, bf16, f16, with_real_dtype};
 
 /// The indices (i64) that sort `x` along `axis`, stable in both directions; NaN comes last always. Shapes: `x -> x`.
@@ -8,13 +9,7 @@ use crate::{Array, Element, bf16, f16, with_real_dtype};
 /// `-0.0` and `0.0` are equal. Source: `numpy.argsort(kind="stable")`, `torch.argsort(stable=True)`.
 pub fn argsort(x: &Array, axis: usize, descending: bool) -> Array {
     if axis + 1 != x.ndim() {
-        // Sort along the last axis of a permuted view, and permute the result back.
-        let mut axes: Vec<usize> = (0..x.ndim()).filter(|&a| a != axis).collect();
-        axes.push(axis);
-        let sorted = argsort(&x.permute(&axes), x.ndim() - 1, descending);
-        let mut back: Vec<usize> = (0..x.ndim() - 1).collect();
-        back.insert(axis, x.ndim() - 1);
-        return sorted.permute(&back).contiguous();
+        return along_last(x, axis, |x, last| argsort(x, last, descending));
     }
     let n = x.shape()[axis];
     let x = &x.contiguous();
@@ -32,20 +27,145 @@ pub fn argsort(x: &Array, axis: usize, descending: bool) -> Array {
     })
 }
 
+/// What `f` makes of a permuted view along its last axis, permuted back.
+fn along_last(x: &Array, axis: usize, f: impl Fn(&Array, usize) -> Array) -> Array {
+    let last = x.ndim() - 1;
+    let mut axes: Vec<usize> = (0..last).collect();
+    axes.insert(axis, last);
+    let there: Vec<usize> = (0..=last).filter(|&a| a != axis).chain([axis]).collect();
+    f(&x.permute(&there), last).permute(&axes).contiguous()
+}
+
+/// The indices (i64) of the `k` largest elements along `axis`, the largest first: the first `k` of [`argsort`], descending.
+/// Shapes: `[.., n, ..] -> [.., k, ..]`.
+///
+/// # Panics
+/// If the axis has fewer than `k` elements. Source: `torch.topk`.
+pub fn arg_largest(x: &Array, k: usize, axis: usize) -> Array {
+    if axis + 1 != x.ndim() {
+        return along_last(x, axis, |x, last| arg_largest(x, k, last));
+    }
+    let n = x.shape()[axis];
+    assert!(k <= n, "the {k} largest of {n} elements");
+    let x = &x.contiguous();
+    Array::build::<i64>(x.shape().with_axis(axis, k), |out| {
+        with_real_dtype!(x.dtype(), T => {
+            let values = x.as_slice::<T>().expect("contiguous");
+            let rows = (CHUNK / n.max(1)).max(1);
+            par_chunks(out, rows * k, x.size().saturating_mul(2), |start, piece| {
+                let mut scratch = Scratch::default();
+                for (r, out) in piece.chunks_exact_mut(k).enumerate() {
+                    largest_of_row(&values[(start / k + r) * n..][..n], &mut scratch, out);
+                }
+            });
+        });
+    })
+}
+
+/// Below this number of elements for each that is wanted, all are sorted.
+const SELECT_FROM: usize = 8;
+
+/// See [`arg_largest`].
+fn largest_of_row<T: Key>(values: &[T], scratch: &mut Scratch, out: &mut [i64]) {
+    if values.len() < 2 * RUN || values.len() / SELECT_FROM < out.len() {
+        let mut order = vec![0; values.len()];
+        sort_row(values, true, scratch, &mut order);
+        return out.copy_from_slice(&order[..out.len()]);
+    }
+    if T::KEY_BITS <= 32 && values.len() <= u32::MAX as usize {
+        select(values, &mut scratch.narrow, out);
+    } else {
+        select(values, &mut scratch.wide, out);
+    }
+}
+
+/// Goes through the values with those that may be among the first `k`, and the key that has to be undercut to join them.
+fn select<T: Key, P: Pair>(values: &[T], pairs: &mut Vec<P>, out: &mut [i64]) {
+    let k = out.len();
+    let room = (4 * k).max(2 * RUN);
+    pairs.clear();
+    let keep_first = |pairs: &mut Vec<P>| {
+        pairs.select_nth_unstable(k - 1);
+        pairs.truncate(k);
+    };
+    dispatch(Select { values, pairs, k, room, keep_first });
+    if pairs.len() > k {
+        keep_first(pairs);
+    }
+    pairs.sort_unstable();
+    out.iter_mut().zip(pairs.iter()).for_each(|(o, pair)| *o = pair.index() as i64);
+}
+
+/// Values looked at together.
+const RUN: usize = 32;
+
+/// See [`select`].
+struct Select<'a, T, P, F> {
+    values: &'a [T],
+    pairs: &'a mut Vec<P>,
+    k: usize,
+    room: usize,
+    keep_first: F,
+}
+
+impl<T: Key, P: Pair, F: Fn(&mut Vec<P>)> Work for Select<'_, T, P, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(mut self) {
+        // The first ones all come in.
+        let (head, rest) = self.values.split_at(self.room - RUN);
+        self.pairs.extend(head.iter().enumerate().map(|(i, v)| P::new(v.directed_key(true), i)));
+        (self.keep_first)(self.pairs);
+        let mut least = self.values[self.pairs[self.k - 1].index()].rank();
+        let (runs, tail) = rest.as_chunks::<RUN>();
+        for (r, run) in runs.iter().enumerate() {
+            // Of equal ones those that came first stay.
+            let mut any = false;
+            for v in run {
+                any |= v.rank() > least;
+            }
+            if !any {
+                continue;
+            }
+            self.join(run, head.len() + r * RUN, least);
+            if self.pairs.len() > self.room - RUN {
+                (self.keep_first)(self.pairs);
+                least = self.values[self.pairs[self.k - 1].index()].rank();
+            }
+        }
+        self.join(tail, head.len() + runs.len() * RUN, least);
+    }
+}
+
+impl<T: Key, P: Pair, F> Select<'_, T, P, F> {
+    /// Takes in what comes before `least`.
+    #[inline(always)]
+    fn join(&mut self, run: &[T], first: usize, least: T::Bits) {
+        for (i, v) in run.iter().enumerate().filter(|(_, v)| v.rank() > least) {
+            self.pairs.push(P::new(v.directed_key(true), first + i));
+        }
+    }
+}
+
 /// Sorts packed pairs of a key (high bits) and an index (low bits). All pairs differ, so that any sort is a stable one.
 fn sort_row<T: Key>(values: &[T], descending: bool, scratch: &mut Scratch, out: &mut [i64]) {
-    let keys = values.iter().map(|v| v.directed_key(descending)).enumerate();
     if T::KEY_BITS <= 32 && values.len() <= u32::MAX as usize {
-        scratch.narrow.clear();
-        scratch.narrow.extend(keys.map(|(i, key)| key << 32 | i as u64));
-        sort_pairs(&mut scratch.narrow, &mut scratch.spare_narrow, T::KEY_BITS);
-        out.iter_mut().zip(&scratch.narrow).for_each(|(o, &pair)| *o = i64::from(pair as u32));
+        sort_row_as(values, descending, (&mut scratch.narrow, &mut scratch.spare_narrow), out);
     } else {
-        scratch.wide.clear();
-        scratch.wide.extend(keys.map(|(i, key)| u128::from(key) << 64 | i as u128));
-        sort_pairs(&mut scratch.wide, &mut scratch.spare_wide, T::KEY_BITS);
-        out.iter_mut().zip(&scratch.wide).for_each(|(o, &pair)| *o = pair as u64 as i64);
+        sort_row_as(values, descending, (&mut scratch.wide, &mut scratch.spare_wide), out);
     }
+}
+
+fn sort_row_as<T: Key, P: Pair>(
+    values: &[T],
+    descending: bool,
+    (pairs, spare): (&mut Vec<P>, &mut Vec<P>),
+    out: &mut [i64],
+) {
+    pairs.clear();
+    pairs.extend(values.iter().enumerate().map(|(i, v)| P::new(v.directed_key(descending), i)));
+    sort_pairs(pairs, spare, T::KEY_BITS);
+    out.iter_mut().zip(pairs.iter()).for_each(|(o, pair)| *o = pair.index() as i64);
 }
 
 /// Buffers that the rows of a task share.
@@ -59,26 +179,31 @@ struct Scratch {
 
 /// A key of at most half its bits above an index in the lower half.
 trait Pair: Copy + Default + Ord {
-    const INDEX_BITS: u32;
+    fn new(key: u64, index: usize) -> Self;
+    fn index(self) -> usize;
     /// Byte `digit` of the key, the lowest first.
     fn digit(self, digit: u32) -> usize;
 }
 
-impl Pair for u64 {
-    const INDEX_BITS: u32 = 32;
-    #[inline(always)]
-    fn digit(self, digit: u32) -> usize {
-        (self >> (Self::INDEX_BITS + 8 * digit)) as usize & 255
-    }
+macro_rules! pairs {
+    ($($pair:ident of $half:ident),*) => {$(
+        impl Pair for $pair {
+            #[inline(always)]
+            fn new(key: u64, index: usize) -> Self {
+                $pair::from(key) << $half::BITS | index as $pair
+            }
+            #[inline(always)]
+            fn index(self) -> usize {
+                self as $half as usize
+            }
+            #[inline(always)]
+            fn digit(self, digit: u32) -> usize {
+                (self >> ($half::BITS + 8 * digit)) as usize & 255
+            }
+        }
+    )*};
 }
-
-impl Pair for u128 {
-    const INDEX_BITS: u32 = 64;
-    #[inline(always)]
-    fn digit(self, digit: u32) -> usize {
-        (self >> (Self::INDEX_BITS + 8 * digit)) as usize & 255
-    }
-}
+pairs!(u64 of u32, u128 of u64);
 
 /// Rows shorter than this are sorted by comparison.
 const RADIX_FROM: usize = 512;
@@ -186,7 +311,7 @@ fn search(n: usize, before: impl Fn(usize) -> bool) -> i64 {
 /// Values in an order that unsigned integers can express.
 trait Key: Element {
     /// An unsigned integer as wide as the value.
-    type Bits: Copy + Ord + Into<u64> + Send + Sync;
+    type Bits: Copy + Default + Ord + Into<u64> + Send + Sync;
 
     /// How many bits a key has.
     const KEY_BITS: u32 = 8 * Self::DTYPE.size() as u32;
@@ -195,6 +320,9 @@ trait Key: Element {
 
     /// Larger for larger values.
     fn key(self) -> Self::Bits;
+
+    /// Larger for what comes earlier in descending order: the key, but NaN comes last.
+    fn rank(self) -> Self::Bits;
 
     #[inline(always)]
     fn directed_key(self, descending: bool) -> u64 {
@@ -210,6 +338,8 @@ macro_rules! int_keys {
             type Bits = $bits;
             #[inline(always)]
             fn key(self) -> $bits { self as $bits ^ $sign }
+            #[inline(always)]
+            fn rank(self) -> $bits { self.key() }
         }
     )*};
 }
@@ -227,6 +357,10 @@ macro_rules! float_keys {
                 let bits = if self.to_bits() == sign { 0 } else { self.to_bits() };
                 let key = bits ^ ((bits as $signed >> (<$bits>::BITS - 1)) as $bits | sign);
                 if self.is_nan() { <$bits>::MAX } else { key }
+            }
+            #[inline(always)]
+            fn rank(self) -> $bits {
+                if self.is_nan() { 0 } else { self.key() }
             }
         }
     )*};

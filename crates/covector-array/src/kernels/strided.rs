@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::runs::copy_run;
 use crate::shape::Strides;
 use crate::{Array, DType, Element, Shape, threads};
 
@@ -82,6 +83,17 @@ impl<'a, T: Element> Source<'a, T> {
     pub(super) fn run(&self, offset: isize, len: usize) -> &'a [T] {
         let start = (self.origin + offset) as usize;
         &self.data[start..start + len]
+    }
+
+    /// Fills `out` with elements that lie `stride` apart.
+    #[inline(always)]
+    pub(super) fn read(&self, offset: isize, stride: isize, out: &mut [T]) {
+        let Some(last) = out.len().checked_sub(1) else { return };
+        let first = self.origin + offset;
+        let last = first + last as isize * stride;
+        assert!(first.min(last) >= 0 && (first.max(last) as usize) < self.data.len());
+        // SAFETY: both ends lie in the slice, hence all between them; nobody else sees `out`.
+        unsafe { copy_run(self.data.as_ptr().offset(first), stride, out.as_mut_ptr(), out.len()) };
     }
 
     /// Where an element lies, or would lie if it existed.
@@ -178,7 +190,7 @@ impl<'a, T: Element> Reader<'a, T> {
         while !out.is_empty() {
             let n = out.len().min(size - self.index[last]);
             let (now, later) = out.split_at_mut(n);
-            copy_run(self.source, self.offset, stride, now);
+            self.source.read(self.offset, stride, now);
             out = later;
             self.advance(last, n);
         }
@@ -213,15 +225,6 @@ impl<'a, T: Element> Reader<'a, T> {
             self.index[axis] += 1;
             self.offset += self.walk.strides[axis];
         }
-    }
-}
-
-#[inline]
-fn copy_run<T: Element>(source: &Source<T>, offset: isize, stride: isize, out: &mut [T]) {
-    match stride {
-        1 if out.len() > 1 => out.copy_from_slice(source.run(offset, out.len())),
-        0 => out.fill(source.at(offset)),
-        _ => out.iter_mut().enumerate().for_each(|(i, o)| *o = source.at(offset + i as isize * stride)),
     }
 }
 
@@ -287,6 +290,13 @@ impl<T> Columns<'_, T> {
     /// Number of columns.
     pub(super) fn width(&self) -> usize {
         self.width
+    }
+
+    /// The elements of all rows, if the matrix has no other columns than one.
+    #[inline(always)]
+    pub(super) fn only_column(&mut self) -> Option<&mut [T]> {
+        // SAFETY: rows of one element lie side by side, and all belong to this task, borrowed through `&mut self`.
+        (self.pitch == 1).then(|| unsafe { std::slice::from_raw_parts_mut(self.first, self.rows) })
     }
 
     /// Where a row begins, or would begin if it existed.

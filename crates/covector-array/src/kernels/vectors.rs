@@ -1,6 +1,49 @@
-//! Loops of the functions that are written for the lanes of AVX-512 (`math/avx512.rs`).
+//! Loops for which the compiler does not make the best: of functions for the lanes of AVX-512 (`math/avx512.rs`), of those that only
+//! rare numbers need a branch for, and of conversions of f16, for which there are instructions that it does not find.
 
-use super::kernel::Loop;
+use std::slice::{from_raw_parts, from_raw_parts_mut};
+
+use half::slice::HalfFloatSliceExt;
+
+use super::kernel::{Body, Kernel, Loop, Loops, compiled, slice_mut};
+use crate::math::angle::Near;
+use crate::math::{Division, Num, Real};
+use crate::{DType, f16};
+
+/// From f16 to f32.
+pub(super) fn widen() -> Kernel {
+    Kernel::by_hand(&WIDEN, DType::F16, DType::F32)
+}
+
+/// From f32 to f16, to nearest even.
+pub(super) fn narrow() -> Kernel {
+    Kernel::by_hand(&NARROW, DType::F32, DType::F16)
+}
+
+#[cfg(target_arch = "x86_64")]
+static WIDEN: Loops = [widen_portably, x86::widen_256, x86::widen_512];
+#[cfg(target_arch = "x86_64")]
+static NARROW: Loops = [narrow_portably, x86::narrow_256, x86::narrow_512];
+#[cfg(not(target_arch = "x86_64"))]
+static WIDEN: Loops = [widen_portably; 3];
+#[cfg(not(target_arch = "x86_64"))]
+static NARROW: Loops = [narrow_portably; 3];
+
+/// # Safety
+/// As [`Loop`].
+unsafe fn widen_portably(x: *const u8, _: *const u8, _: *const u8, out: *mut u8, n: usize) {
+    // SAFETY: the caller's promise.
+    let (x, out) = unsafe { (from_raw_parts(x.cast::<f16>(), n), from_raw_parts_mut(out.cast(), n)) };
+    x.convert_to_f32_slice(out);
+}
+
+/// # Safety
+/// As [`Loop`].
+unsafe fn narrow_portably(x: *const u8, _: *const u8, _: *const u8, out: *mut u8, n: usize) {
+    // SAFETY: the caller's promise.
+    let (x, out) = unsafe { (from_raw_parts(x.cast(), n), from_raw_parts_mut(out.cast::<f16>(), n)) };
+    out.convert_from_f32_slice(x);
+}
 
 /// A function of one number for which there are such loops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,11 +56,43 @@ pub enum Function {
     Log1p,
     /// `1 / (1 + e^-x)`
     Sigmoid,
+    /// `sin x`
+    Sin,
+    /// `cos x`
+    Cos,
+    /// `tan x`
+    Tan,
     /// `tanh x`
     Tanh,
+    /// The quotient rounded down
+    FloorDivide,
+    /// The remainder with the sign of the divisor
+    Remainder,
 }
 
 impl Function {
+    /// The kernel for floats whose branches only the rare elements take, if there is one.
+    pub(super) fn kernel(self, dtype: DType) -> Option<Kernel> {
+        macro_rules! division {
+            ($t:ident $function:ident $finish:ident) => {
+                Kernel::binary_by_quick(
+                    |x: $t, y: $t| Num::$function(x, y),
+                    |x: $t, y: $t| {
+                        let (rest, good) = x.rest(y);
+                        (x.$finish(y, rest), good)
+                    },
+                )
+            };
+        }
+        match (self, dtype) {
+            (Function::FloorDivide, DType::F32) => Some(division!(f32 floor_div floored)),
+            (Function::FloorDivide, DType::F64) => Some(division!(f64 floor_div floored)),
+            (Function::Remainder, DType::F32) => Some(division!(f32 remainder remaining)),
+            (Function::Remainder, DType::F64) => Some(division!(f64 remainder remaining)),
+            _ => None,
+        }
+    }
+
     /// The loop in f32.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn vectors(self) -> Option<Loop> {
@@ -27,6 +102,7 @@ impl Function {
             Function::Log1p => x86::log1p,
             Function::Sigmoid => x86::sigmoid,
             Function::Tanh => x86::tanh,
+            Function::Sin | Function::Cos | Function::Tan | Function::FloorDivide | Function::Remainder => return None,
         })
     }
 
@@ -35,7 +111,42 @@ impl Function {
     pub(super) fn vectors(self) -> Option<Loop> {
         None
     }
+
+    /// Loops for every instruction set in f32 or f64.
+    pub(super) fn loops<T: Near>(self) -> Option<&'static Loops> {
+        Some(match self {
+            Function::Sin => const { &compiled::<Sin<T>>() },
+            Function::Cos => const { &compiled::<Cos<T>>() },
+            Function::Tan => const { &compiled::<Tan<T>>() },
+            _ => return None,
+        })
+    }
 }
+
+/// Bodies that take all numbers for small, and go over a run again if one is not.
+macro_rules! near_first {
+    ($($name:ident $near:ident $f:ident)*) => {$(
+        struct $name<T>(std::marker::PhantomData<T>);
+
+        impl<T: Near> Body for $name<T> {
+            #[inline(always)]
+            unsafe fn run(operands: [*const u8; 3], out: *mut u8, n: usize) {
+                // SAFETY: the caller's promise.
+                let (x, out): (&[T], &mut [T]) =
+                    unsafe { (from_raw_parts(operands[0].cast(), n), slice_mut(out, n)) };
+                let mut all_near = true;
+                for i in 0..n {
+                    out[i] = x[i].$near();
+                    all_near &= Num::abs(x[i]) <= T::NEAR;
+                }
+                if !all_near {
+                    out.iter_mut().zip(x).for_each(|(out, x)| *out = Real::$f(*x));
+                }
+            }
+        }
+    )*};
+}
+near_first!(Sin sin_near sin Cos cos_near cos Tan tan_near tan);
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -66,4 +177,32 @@ mod x86 {
         )*};
     }
     loops!(exp ln log1p sigmoid tanh);
+
+    /// A loop of a conversion of `$width` elements; the last ones go by way of a whole vector.
+    macro_rules! conversion {
+        ($name:ident, $features:literal, $width:literal, $from:ident to $to:ident, $load:expr, $convert:expr, $store:expr) => {
+            /// # Safety
+            /// As [`super::Loop`].
+            #[target_feature(enable = $features)]
+            pub unsafe fn $name(x: *const u8, _: *const u8, _: *const u8, out: *mut u8, n: usize) {
+                let (x, out): (*const $from, *mut $to) = (x.cast(), out.cast());
+                let (whole, rest) = (n - n % $width, n % $width);
+                // SAFETY: the caller's promise; of the last vector only the elements that are there are read and written.
+                unsafe {
+                    let vector = |x: *const $from, out: *mut $to| $store(out.cast(), $convert($load(x.cast())));
+                    (0..whole).step_by($width).for_each(|i| vector(x.add(i), out.add(i)));
+                    if rest > 0 {
+                        let (mut last, mut converted) = ([0 as $from; $width], [0 as $to; $width]);
+                        std::ptr::copy_nonoverlapping(x.add(whole), last.as_mut_ptr(), rest);
+                        vector(last.as_ptr(), converted.as_mut_ptr());
+                        std::ptr::copy_nonoverlapping(converted.as_ptr(), out.add(whole), rest);
+                    }
+                }
+            }
+        };
+    }
+    conversion!(widen_512, "avx512f", 16, u16 to f32, _mm256_loadu_si256, _mm512_cvtph_ps, _mm512_storeu_ps);
+    conversion!(widen_256, "avx2,f16c", 8, u16 to f32, _mm_loadu_si128, _mm256_cvtph_ps, _mm256_storeu_ps);
+    conversion!(narrow_512, "avx512f", 16, f32 to u16, _mm512_loadu_ps, _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>, _mm256_storeu_si256);
+    conversion!(narrow_256, "avx2,f16c", 8, f32 to u16, _mm256_loadu_ps, _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>, _mm_storeu_si128);
 }

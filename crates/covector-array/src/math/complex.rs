@@ -18,6 +18,7 @@ pub trait Narrow {
 
 impl Narrow for c128 {
     type To = c64;
+    #[inline(always)]
     fn narrow(self) -> c64 {
         c64::new(self.re as f32, self.im as f32)
     }
@@ -25,6 +26,7 @@ impl Narrow for c128 {
 
 impl Narrow for f64 {
     type To = f32;
+    #[inline(always)]
     fn narrow(self) -> f32 {
         self as f32
     }
@@ -32,12 +34,14 @@ impl Narrow for f64 {
 
 impl Narrow for bool {
     type To = bool;
+    #[inline(always)]
     fn narrow(self) -> bool {
         self
     }
 }
 
 /// The same number in c128.
+#[inline(always)]
 pub fn widen(z: c64) -> c128 {
     c128::new(z.re.into(), z.im.into())
 }
@@ -75,6 +79,7 @@ pub fn round(z: c128) -> c128 {
 }
 
 /// The product, by the schoolbook's formula.
+#[inline(always)]
 pub fn multiply(a: c128, b: c128) -> c128 {
     new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re)
 }

@@ -1,9 +1,11 @@
 //! f32: branch-free functions without calls, so that loops over them vectorise.
 //!
 //! What networks use most (exp, ln, log1p, tanh, expm1, erf) is computed in f32, with at most 1.5 units in the last place of error
-//! (the normal distribution: 5); the rest in f64 by the functions of [`super::wide`], rounded once (0.51 units). Only lgamma, digamma, polygamma, erfinv
-//! and the remainder are scalar. The tests at the end state and check the bounds.
+//! (the normal distribution: 5); the rest in f64 by the functions of [`super::wide`], rounded once (0.51 units). Only lgamma, digamma, polygamma
+//! and the remainders of large quotients are scalar. The tests at the end state and check the bounds.
 
+use super::angle::Near;
+use super::division::Division;
 use super::float64::float_num;
 use super::poly::poly;
 use super::{Num, Real, wide};
@@ -90,14 +92,38 @@ fn ln_reduced(e: f32, f: f32) -> f32 {
     e.mul_add(LN2_HI, f + low)
 }
 
-/// Sine (`shift` 0) or cosine (1) of `x >= 0`.
+/// Sine (`shift` 0) or cosine (1) of a number of quarter turns and the angle left.
 #[inline(always)]
-fn wave(x: f32, shift: u32) -> f32 {
-    let (turns, r) = wide::quarter_turns(f64::from(x));
+fn wave((turns, r): (u32, f64), shift: u32) -> f32 {
     let turns = turns.wrapping_add(shift);
     let (sin, cos) = (wide::sin_reduced(r), wide::cos_reduced(r));
     let value = (if turns & 1 == 0 { sin } else { cos }) as f32;
     f32::from_bits(value.to_bits() ^ ((turns & 2) << 30))
+}
+
+/// The tangent.
+#[inline(always)]
+fn slope((turns, r): (u32, f64)) -> f32 {
+    let (sin, cos) = (wide::sin_reduced(r), wide::cos_reduced(r));
+    let (up, down) = if turns & 1 == 0 { (sin, cos) } else { (-cos, sin) };
+    (up / down) as f32
+}
+
+impl Near for f32 {
+    const NEAR: f32 = 268435456.0; // 2^28
+
+    #[inline(always)]
+    fn sin_near(self) -> f32 {
+        flip(wave(wide::quarter_turns_near(f64::from(self.abs())), 0), self)
+    }
+    #[inline(always)]
+    fn cos_near(self) -> f32 {
+        wave(wide::quarter_turns_near(f64::from(self.abs())), 1)
+    }
+    #[inline(always)]
+    fn tan_near(self) -> f32 {
+        flip(slope(wide::quarter_turns_near(f64::from(self.abs()))), self)
+    }
 }
 
 /// The logarithm in f64 of any f32, specials included.
@@ -130,7 +156,7 @@ macro_rules! from_f64 {
 
 impl Real for f32 {
     from_std!(floor, ceil, trunc, sqrt);
-    from_f64!(erfinv, lgamma, digamma);
+    from_f64!(lgamma, digamma);
 
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
@@ -231,6 +257,13 @@ impl Real for f32 {
     }
 
     #[inline(always)]
+    fn erfinv(self) -> Self {
+        let value = wide::erfinv(f64::from(self)) as f32;
+        let value = if self.abs() == 1.0 { self * f32::INFINITY } else { value };
+        if self.abs() <= 1.0 { value } else { f32::NAN }
+    }
+
+    #[inline(always)]
     fn normal(self) -> (Self, Self) {
         let a = hold(self.abs(), 0.0, 14.5);
         let z = a * a;
@@ -279,18 +312,18 @@ impl Real for f32 {
 
     #[inline(always)]
     fn sin(self) -> Self {
-        flip(wave(self.abs(), 0), self)
+        let far = || flip(wave(wide::quarter_turns(f64::from(self.abs())), 0), self);
+        if self.abs() <= Self::NEAR { self.sin_near() } else { far() }
     }
     #[inline(always)]
     fn cos(self) -> Self {
-        wave(self.abs(), 1)
+        let far = || wave(wide::quarter_turns(f64::from(self.abs())), 1);
+        if self.abs() <= Self::NEAR { self.cos_near() } else { far() }
     }
     #[inline(always)]
     fn tan(self) -> Self {
-        let (turns, r) = wide::quarter_turns(f64::from(self.abs()));
-        let (sin, cos) = (wide::sin_reduced(r), wide::cos_reduced(r));
-        let (up, down) = if turns & 1 == 0 { (sin, cos) } else { (-cos, sin) };
-        flip((up / down) as f32, self)
+        let far = || flip(slope(wide::quarter_turns(f64::from(self.abs()))), self);
+        if self.abs() <= Self::NEAR { self.tan_near() } else { far() }
     }
 
     #[inline(always)]

@@ -1,6 +1,11 @@
-//! f64: the C library's functions through `std`, the rest from `libm` or [`super::special`].
+//! f64: branch-free functions of [`super::exponential`], [`super::logarithm`], [`super::angle`] and [`super::power`]; what is rare
+//! comes from the C library through `std`, from `libm` or [`super::special`].
+//!
+//! The former are off by at most one unit in the last place (sinh and cosh 1.1, asinh and acosh 1.6).
 
-use super::{Num, Real, special};
+use super::angle::{self, Near};
+use super::division::Division;
+use super::{Num, Real, exponential, logarithm, power, special};
 
 /// The arithmetic f32 and f64 share.
 macro_rules! float_num {
@@ -50,30 +55,11 @@ macro_rules! float_num {
         }
         #[inline(always)]
         fn floor_div(self, other: Self) -> Self {
-            let r = self % other;
-            let q = (self - r) / other;
-            let q = if r != 0.0 && (r < 0.0) != (other < 0.0) { q - 1.0 } else { q };
-            // The quotient is an integer up to one rounding; a zero keeps the sign of the exact quotient.
-            let nearest = $t::floor(q);
-            let nearest = if q - nearest > 0.5 { nearest + 1.0 } else { nearest };
-            if other == 0.0 {
-                self / other
-            } else if q == 0.0 {
-                $t::copysign(0.0, self / other)
-            } else {
-                nearest
-            }
+            Division::floored(self, other, self % other)
         }
         #[inline(always)]
         fn remainder(self, other: Self) -> Self {
-            let r = self % other;
-            if r == 0.0 {
-                $t::copysign(r, other)
-            } else if (r < 0.0) != (other < 0.0) {
-                r + other
-            } else {
-                r
-            }
+            Division::remaining(self, other, self % other)
         }
         #[inline(always)]
         fn pow(self, exponent: Self) -> Self {
@@ -82,6 +68,40 @@ macro_rules! float_num {
     };
 }
 pub(super) use float_num;
+
+/// Borges' corrected formula (2019) without a branch, which has the bits of glibc's function.
+#[inline(always)]
+fn hypot(x: f64, y: f64) -> f64 {
+    /// Powers of two: squares beyond the first overflow, those below the second lose digits, and both are scaled by the third.
+    const LARGE: f64 = f64::from_bits((1023 + 511) << 52);
+    const TINY: f64 = f64::from_bits((1023 - 459) << 52);
+    const SCALE: f64 = f64::from_bits((1023 - 600) << 52);
+    /// A number so much smaller adds less than half a unit.
+    const NOTHING: f64 = f64::EPSILON / 4.0;
+    let (x, y) = (x.abs(), y.abs());
+    let (long, short) = if x < y { (y, x) } else { (x, y) };
+    let (large, tiny) = (long > LARGE, short < TINY);
+    let scale = |down: f64, up: f64| {
+        if large {
+            down
+        } else if tiny {
+            up
+        } else {
+            1.0
+        }
+    };
+    let (there, back) = (scale(SCALE, 1.0 / SCALE), scale(1.0 / SCALE, SCALE));
+    let (a, b) = (long * there, short * there);
+    let h = (a * a + b * b).sqrt();
+    let near = h <= 2.0 * b;
+    let d = h - if near { b } else { a };
+    let first = if near { a * (2.0 * d - a) } else { 2.0 * d * (a - 2.0 * b) };
+    let second = if near { (d - 2.0 * (a - b)) * d } else { (4.0 * d - b) * b + d * d };
+    let value = (h - (first + second) / (2.0 * h)) * back;
+    let alone = if tiny { long >= short / NOTHING } else { short <= long * NOTHING };
+    let value = if alone { long + short } else { value };
+    if x == f64::INFINITY || y == f64::INFINITY { f64::INFINITY } else { value }
+}
 
 impl Num for f64 {
     float_num!(f64);
@@ -96,10 +116,34 @@ macro_rules! from_std {
     )*};
 }
 
+macro_rules! from {
+    ($from:ident: $($name:ident),*) => {$(
+        #[inline(always)]
+        fn $name(self) -> Self {
+            $from::$name(self)
+        }
+    )*};
+}
+
 impl Real for f64 {
-    from_std!(
-        floor, ceil, trunc, sqrt, cbrt, exp, ln, log2, log10, sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, exp2
-    );
+    from_std!(floor, ceil, trunc, sqrt, cbrt);
+    from!(exponential: exp, exp2, expm1, sinh, cosh, tanh);
+    from!(logarithm: ln, log2, log10, log1p, asinh, acosh, atanh);
+    from!(angle: asin, acos, atan);
+
+    // The C library knows how to take the turns off large numbers.
+    #[inline(always)]
+    fn sin(self) -> Self {
+        if self.abs() <= Self::NEAR { self.sin_near() } else { f64::sin(self) }
+    }
+    #[inline(always)]
+    fn cos(self) -> Self {
+        if self.abs() <= Self::NEAR { self.cos_near() } else { f64::cos(self) }
+    }
+    #[inline(always)]
+    fn tan(self) -> Self {
+        if self.abs() <= Self::NEAR { self.tan_near() } else { f64::tan(self) }
+    }
 
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
@@ -138,36 +182,16 @@ impl Real for f64 {
         f64::round_ties_even(self)
     }
     #[inline(always)]
-    fn expm1(self) -> Self {
-        f64::exp_m1(self)
-    }
-    #[inline(always)]
-    fn log1p(self) -> Self {
-        f64::ln_1p(self)
-    }
-    #[inline(always)]
     fn atan2(self, x: Self) -> Self {
-        f64::atan2(self, x)
-    }
-    #[inline(always)]
-    fn asinh(self) -> Self {
-        libm::asinh(self)
-    }
-    #[inline(always)]
-    fn acosh(self) -> Self {
-        if self >= 1.0 { libm::acosh(self) } else { f64::NAN }
-    }
-    #[inline(always)]
-    fn atanh(self) -> Self {
-        libm::atanh(self)
+        angle::atan2(self, x)
     }
     #[inline(always)]
     fn hypot(self, other: Self) -> Self {
-        f64::hypot(self, other)
+        hypot(self, other)
     }
     #[inline(always)]
     fn powf(self, exponent: Self) -> Self {
-        f64::powf(self, exponent)
+        power::pow(self, exponent)
     }
     #[inline(always)]
     fn erf(self) -> Self {

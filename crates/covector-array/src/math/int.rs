@@ -1,5 +1,6 @@
 //! Integers: wrapping arithmetic, division that rounds down, bits.
 
+use super::division::floor_div;
 use super::{Int, Num};
 
 macro_rules! shared {
@@ -69,8 +70,39 @@ macro_rules! power {
     }};
 }
 
+/// Divisions of narrow integers, which vectors do, and of wide ones.
+macro_rules! division {
+    ($t:ident narrow) => {
+        #[inline(always)]
+        fn floor_div(self, other: Self) -> Self {
+            floor_div!($t, self, other)
+        }
+        division!($t);
+    };
+    ($t:ident wide) => {
+        #[inline(always)]
+        #[allow(unused_comparisons, reason = "of signed integers")]
+        fn floor_div(self, other: Self) -> Self {
+            if other == 0 {
+                return 0;
+            }
+            let quotient = self.wrapping_div(other);
+            let rest = self.wrapping_sub(quotient.wrapping_mul(other));
+            quotient - (rest != 0 && (rest < 0) != (other < 0)) as $t
+        }
+        division!($t);
+    };
+    ($t:ident) => {
+        #[inline(always)]
+        fn remainder(self, other: Self) -> Self {
+            let rest = self.wrapping_sub(Num::floor_div(self, other).wrapping_mul(other));
+            if other == 0 { 0 } else { rest }
+        }
+    };
+}
+
 macro_rules! unsigned {
-    ($($t:ident),*) => {$(
+    ($($t:ident $width:ident),*) => {$(
         impl Num for $t {
             shared!();
             #[inline(always)]
@@ -81,14 +113,7 @@ macro_rules! unsigned {
             fn sign(self) -> Self {
                 (self != 0) as $t
             }
-            #[inline(always)]
-            fn floor_div(self, other: Self) -> Self {
-                self.checked_div(other).unwrap_or(0)
-            }
-            #[inline(always)]
-            fn remainder(self, other: Self) -> Self {
-                self.checked_rem(other).unwrap_or(0)
-            }
+            division!($t $width);
             #[inline(always)]
             fn pow(self, exponent: Self) -> Self {
                 power!(self, exponent, $t)
@@ -107,10 +132,10 @@ macro_rules! unsigned {
         }
     )*};
 }
-unsigned!(u8, u16, u32, u64);
+unsigned!(u8 narrow, u16 narrow, u32 narrow, u64 wide);
 
 macro_rules! signed {
-    ($($t:ident $u:ident),*) => {$(
+    ($($t:ident $u:ident $width:ident),*) => {$(
         impl Num for $t {
             shared!();
             #[inline(always)]
@@ -121,22 +146,7 @@ macro_rules! signed {
             fn sign(self) -> Self {
                 self.signum()
             }
-            #[inline(always)]
-            fn floor_div(self, other: Self) -> Self {
-                if other == 0 {
-                    return 0;
-                }
-                let (q, r) = (self.wrapping_div(other), self.wrapping_rem(other));
-                q - (r != 0 && (r < 0) != (other < 0)) as $t
-            }
-            #[inline(always)]
-            fn remainder(self, other: Self) -> Self {
-                if other == 0 {
-                    return 0;
-                }
-                let r = self.wrapping_rem(other);
-                if r != 0 && (r < 0) != (other < 0) { r + other } else { r }
-            }
+            division!($t $width);
             #[inline(always)]
             fn pow(self, exponent: Self) -> Self {
                 match (exponent < 0, self) {
@@ -158,7 +168,7 @@ macro_rules! signed {
         }
     )*};
 }
-signed!(i8 u8, i16 u16, i32 u32, i64 u64);
+signed!(i8 u8 narrow, i16 u16 narrow, i32 u32 narrow, i64 u64 wide);
 
 impl Int for bool {
     bits!();

@@ -1,20 +1,27 @@
 //! Scalar functions, as traits over the element types: what elementwise kernels are made of.
 //!
-//! Everything is `#[inline(always)]`, so that a loop over a slice is vectorised with the function inside it. The f32
-//! functions are branch-free and fused (`mul_add`), with their largest error stated and tested; f64 follows the platform's C
-//! library.
+//! Everything is `#[inline(always)]`, so that a loop over a slice is vectorised with the function inside it. The functions
+//! are branch-free and fused (`mul_add`), with their largest error stated and tested. Those of f32 stand in `float32.rs`, those of
+//! f64 in a file per family.
 
+pub(crate) mod angle;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 pub mod complex;
+mod division;
+mod exponential;
 mod float32;
 mod float64;
 mod int;
+mod logarithm;
 mod poly;
+mod power;
 mod special;
 mod wide;
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
+
+pub use division::Division;
 
 use crate::Element;
 

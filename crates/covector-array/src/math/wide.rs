@@ -3,12 +3,15 @@
 //! Branch-free and without calls, so that loops vectorise; coefficients are minimax fits (Remez) made for this file. Arguments are
 //! those an f32 function needs: finite, unless said otherwise.
 
-use std::f64::consts::{FRAC_PI_2, LN_2, LOG2_E};
+use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, LN_2, LOG2_E};
 
 use super::poly::poly;
 
 /// Adding it to a small number rounds that to an integer, found in the low bits of the sum.
-const MAGIC: f64 = 6755399441055744.0; // 1.5 * 2^52
+pub(super) const MAGIC: f64 = 6755399441055744.0; // 1.5 * 2^52
+
+/// What π/2 is more than its nearest number.
+pub(super) const FRAC_PI_2_LO: f64 = 6.123233995736766e-17;
 
 /// `e^x` for |x| < 700; relative error 2^-39.
 #[inline(always)]
@@ -97,6 +100,14 @@ pub(super) fn quarter_turns(x: f64) -> (u32, f64) {
     (t.to_bits() as u32, rest * FRAC_PI_2)
 }
 
+/// [`quarter_turns`] for an f32 up to 2^28, where the multiples of two parts of π/2 are exact enough.
+#[inline(always)]
+pub(super) fn quarter_turns_near(x: f64) -> (u32, f64) {
+    let t = x.mul_add(FRAC_2_PI, MAGIC);
+    let n = t - MAGIC;
+    (t.to_bits() as u32, n.mul_add(-FRAC_PI_2_LO, n.mul_add(-FRAC_PI_2, x)))
+}
+
 /// `sin(r)` for |r| <= π/4; relative error 2^-37.
 #[inline(always)]
 pub(super) fn sin_reduced(r: f64) -> f64 {
@@ -144,4 +155,23 @@ pub(super) fn erfc_positive(x: f64) -> f64 {
         0.10896309584960803, -0.06310833302690777, 0.03129979947730716, -0.012839747261966102,
         0.004058708124265713, -0.0008151097075629618, -2.8263469652513552e-05, 0.0001015065669856195);
     exp(-x * x) * p
+}
+
+/// The inverse of erf for |x| < 1, in f64 too; relative error 2^-31.
+///
+/// Divided by x it is a smooth function of `w = -ln(1 - x²)` (Giles, 2010), and further out of its root.
+#[inline(always)]
+pub(super) fn erfinv(x: f64) -> f64 {
+    let w = -ln((1.0 - x) * (1.0 + x));
+    let (near, far) = (w - 2.5, w.sqrt() - 4.0);
+    let center = poly!(near;
+        1.5014093516916356, 0.2466402757866228, -0.004177324633730031, -0.0012527048755230012, 0.00021826355575180138,
+        -4.998761495309853e-06, -3.4260118269979884e-06, 4.796993879649643e-07, 1.6457236151194017e-08,
+        -1.1023274103260253e-08, 4.3702707884824753e-10, 1.3286097737005776e-10);
+    let tail = poly!(far;
+        3.8397837962415733, 1.0094932590466645, 0.0012598973525339541, -0.000869067119356055, 0.0003206094307824854,
+        -0.00011755942779166437, 5.657853916085848e-05, -3.3149065844108734e-05, 1.751352497774427e-05,
+        -8.205951074082132e-06, 3.8186812419166205e-06, -8.758520687002557e-07, -5.763941052730957e-07,
+        4.3029187917278123e-07, -4.2682783646437095e-08, -3.0262360417726274e-08, 6.6878194612170435e-09);
+    x * if w < 5.0 { center } else { tail }
 }

@@ -1,6 +1,6 @@
-//! take, take_along, scatter, scatter_along.
+//! take, take_along, scatter, scatter_along, nonzero.
 
-use covector_array::kernels::{IndexError, Scatter, scatter, scatter_along, take, take_along};
+use covector_array::kernels::{IndexError, Scatter, nonzero, scatter, scatter_along, take, take_along};
 use covector_array::{Array, DType, Shape};
 
 use crate::oracle::{Plain, constant_along, indices, position};
@@ -247,4 +247,32 @@ fn nan_wins_in_scattered_extremes_and_halves_are_summed_in_f32() {
     let ones = Array::full(3000, 1.0, DType::BF16);
     let sums = scatter(Array::full(1, 0.0, DType::BF16), &Array::full(3000, 0.0, DType::I64), &ones, 0, Scatter::Add);
     assert_eq!(sums.expect("in range").to_f64_vec(), [3008.0]);
+}
+
+#[test]
+fn the_first_of_many_indices_out_of_range_is_named() {
+    let mut indices = vec![1i64; 200_000];
+    (indices[70_000], indices[70_001], indices[150_000]) = (-5, 9, 8);
+    let (x, indices) = (Plain::counting(&[4]).array(DType::F32), Array::from_slice(&indices, [200_000]));
+    assert_eq!(take(&x, &indices, 0).unwrap_err(), IndexError { index: -5, size: 4, axis: 0 });
+}
+
+#[test]
+fn nonzero_finds_what_is_true_in_every_layout() {
+    for shape in [&[7][..], &[0], &[3, 5], &[2, 3, 4], &[3, 0, 2], &[2, 70, 300], &[70_000], &[30_000, 3], &[1, 600, 1]]
+    {
+        for modulus in [1, 2, 5, 1_000_000] {
+            let x = Plain::new(shape, |i| f64::from((position(shape, i) * 7 + 1).is_multiple_of(modulus)));
+            let hits: Vec<_> = indices(shape).into_iter().filter(|i| x.at(i) == 1.0).collect();
+            for (name, a) in x.layouts(DType::Bool) {
+                let found = nonzero(&a);
+                assert_eq!(found.len(), shape.len());
+                for (axis, found) in found.iter().enumerate() {
+                    let want: Vec<i64> = hits.iter().map(|i| i[axis] as i64).collect();
+                    assert!(found.to_vec::<i64>() == want, "{name} {shape:?} {modulus} axis {axis}");
+                }
+            }
+        }
+    }
+    assert!(nonzero(&Array::scalar(true)).is_empty());
 }

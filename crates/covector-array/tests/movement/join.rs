@@ -57,6 +57,22 @@ fn concat_of_many_columns_interleaves_them() {
 }
 
 #[test]
+fn concat_of_few_columns_interleaves_them() {
+    for (rows, dtype) in
+        [(1, DType::F32), (50, DType::U8), (50, DType::C128), (70_001, DType::F16), (70_001, DType::I64)]
+    {
+        for n in 2..6 {
+            let columns: Vec<Plain> =
+                (0..n).map(|c| Plain::new(&[rows, 1], |i| ((i[0] * n + c) % 120) as f64)).collect();
+            let dense: Vec<Array> = columns.iter().map(|c| c.array(dtype)).collect();
+            assert_eq!(Plain::of(&concat(&dense, 1)), joined(&columns, 1), "{n} of {rows} {dtype}");
+            let spaced: Vec<Array> = columns.iter().map(|c| c.layouts(dtype)[2].1.clone()).collect();
+            assert_eq!(Plain::of(&concat(&spaced, 1)), joined(&columns, 1), "{n} of {rows} {dtype}, spaced");
+        }
+    }
+}
+
+#[test]
 #[should_panic(expected = "shapes [2, 3] and [2, 4] differ elsewhere")]
 fn concat_of_unequal_shapes_panics() {
     concat(&[Plain::counting(&[2, 3]).array(DType::F32), Plain::counting(&[2, 4]).array(DType::F32)], 0);

@@ -1,8 +1,8 @@
-//! argsort, searchsorted.
+//! argsort, arg_largest, searchsorted.
 
 use std::cmp::Ordering;
 
-use covector_array::kernels::{argsort, searchsorted};
+use covector_array::kernels::{arg_largest, argsort, searchsorted};
 use covector_array::{Array, DType, Shape};
 
 use crate::oracle::{Plain, SHAPES, constant_along};
@@ -77,6 +77,30 @@ fn nan_comes_last_and_zeros_are_equal() {
         let x = values.array(dtype);
         assert_eq!(argsort(&x, 0, false).to_i64_vec(), [2, 7, 1, 3, 6, 5, 0, 4], "{dtype}");
         assert_eq!(argsort(&x, 0, true).to_i64_vec(), [5, 1, 3, 6, 7, 2, 0, 4], "{dtype}");
+    }
+}
+
+#[test]
+fn the_largest_few_are_the_first_of_all_in_descending_order() {
+    for shape in [&[7][..], &[3, 5], &[300], &[2, 90], &[70, 3], &[5, 700], &[20_000], &[0, 4], &[4, 0]] {
+        let x = Plain::new(shape, |i| {
+            let h = i.iter().fold(1u64, |h, &k| (h + k as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)) >> 40;
+            if h % 11 == 0 { f64::NAN } else { (h % 5000) as f64 - 2500.0 }
+        });
+        for axis in 0..shape.len() {
+            for dtype in DType::ALL.into_iter().filter(|d| !d.is_complex()) {
+                let all = Plain::of(&argsort(&x.array(dtype), axis, true));
+                for k in [0, 1, 2, 10, 50, 300].into_iter().filter(|&k| k <= shape[axis]) {
+                    let mut few = shape.to_vec();
+                    few[axis] = k;
+                    let want = Plain::new(&few, |i| all.at(i));
+                    for (name, a) in x.layouts(dtype) {
+                        let got = arg_largest(&a, k, axis);
+                        assert!(Plain::of(&got) == want, "{name} {dtype} {shape:?} axis {axis}, {k}");
+                    }
+                }
+            }
+        }
     }
 }
 

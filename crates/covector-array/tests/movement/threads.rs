@@ -1,8 +1,8 @@
 //! The same bits whatever the number of threads.
 
 use covector_array::kernels::{
-    Reduction, Scatter, argsort, concat, iota, overlap_add, pad, random_bits, scan, scatter, scatter_along,
-    searchsorted, take, take_along,
+    Reduction, Scatter, arg_largest, argsort, cast, concat, iota, nonzero, overlap_add, pad, random_bits, scan,
+    scatter, scatter_along, searchsorted, take, take_along,
 };
 use covector_array::{Array, DType, Shape, threads};
 
@@ -44,6 +44,13 @@ fn results() -> Vec<(&'static str, Vec<u8>)> {
         ("scatter single", onto(noise(&[90], 7), &[])),
         ("scatter_along", along(&noise(&[40, 70, 50], 8), Scatter::Add)),
         ("scatter_along set", along(&noise(&[40, 70, 50], 8), Scatter::Set)),
+        ("scatter_along rows", {
+            let updates = noise(&[3600, 70], 10);
+            let base = noise(&[3600, 90], 11);
+            scatter_along(base, &picks(&[3600, 70], 90), &updates, 1, Scatter::Add).expect("in range")
+        }),
+        ("arg_largest", arg_largest(&x, 7, 1)),
+        ("nonzero", nonzero(&cast(&cells, DType::Bool))[0].clone()),
         ("random_bits", random_bits([3, 4], Shape::from(300_001))),
         ("iota", iota(200_000, DType::F32)),
     ]

@@ -16,7 +16,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
-use covector_array::kernels::{Arithmetic, Function, Kernel};
+use covector_array::kernels::{Apply, Arithmetic, Function, Kernel, apply_fused};
 use covector_array::math::complex::{self, Narrow};
 use covector_array::math::{Int, Num, Real};
 use covector_array::{DType, bf16, c64, c128, f16};
@@ -119,6 +119,7 @@ elementwise! {
     /// Source: NumPy's `remainder`.
     remainder(x1, x2) = y {
         numeric: Num::remainder(x1, x2);
+        vectors: Remainder;
         derivative: [1.0, -x1.floor_divide(x2)];
         samples: [(real([2, 3]), positive([2, 3])), (real([2, 1]), positive([3])), (ints(-9, 9, [4]), 4)];
     }
@@ -136,6 +137,7 @@ elementwise! {
     /// Source: NumPy's `floor_divide`.
     floor_divide(x1, x2) = y {
         numeric: Num::floor_div(x1, x2);
+        vectors: FloorDivide;
         derivative: ("it is piecewise constant");
         samples: [(real([2, 3]), positive([2, 3])), (ints(-9, 9, [4]), 4)];
     }
@@ -495,6 +497,7 @@ elementwise! {
     /// Source: NumPy's `sin`.
     sin(x) = y {
         real: Real::sin(x);
+        vectors: Sin;
         complex: complex::sin(x);
         derivative: [x.cos()];
         samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
@@ -511,6 +514,7 @@ elementwise! {
     /// Source: NumPy's `cos`.
     cos(x) = y {
         real: Real::cos(x);
+        vectors: Cos;
         complex: complex::cos(x);
         derivative: [-x.sin()];
         samples: [(real([2, 3]),), (real(()),), (complex([2, 3]),), (complex(()),)];
@@ -527,6 +531,7 @@ elementwise! {
     /// Source: NumPy's `tan`.
     tan(x) = y {
         real: Real::tan(x);
+        vectors: Tan;
         complex: complex::tan(x);
         derivative: [y.square() + 1.0];
         samples: [(between(-1.2, 1.2, [2, 3]),), (positive(()),), (complex([2, 3]),), (complex(()),)];

@@ -43,16 +43,8 @@ fn aligned(x: &Tensor, indices: &Tensor, axis: usize) -> Result<Tensor> {
 }
 
 /// The positions at which a mask is true, one i64 vector per axis. Reads the mask.
-fn positions(mask: &Tensor) -> Result<Vec<Tensor>> {
-    let shape = mask.shape().clone();
-    let hits: Vec<usize> =
-        mask.try_to_vec::<bool>()?.iter().enumerate().filter(|(_, hit)| **hit).map(|(i, _)| i).collect();
-    let strides = shape.contiguous_strides();
-    let along = |axis: usize| {
-        let at = |&i: &usize| (i / strides[axis].max(1) as usize % shape[axis].max(1)) as i64;
-        Tensor::from(hits.iter().map(at).collect::<Vec<i64>>())
-    };
-    Ok((0..shape.len()).map(along).collect())
+pub(super) fn positions(mask: &Tensor) -> Result<Vec<Tensor>> {
+    Ok(kernels::nonzero(&mask.try_value()?).into_iter().map(Tensor::from_array).collect())
 }
 
 /// One index into the flattened leading axes of `shape`, from one index per axis.

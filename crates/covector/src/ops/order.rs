@@ -49,6 +49,42 @@ impl Primitive for ArgSort {
     }
 }
 
+/// The indices of the largest elements along an axis.
+#[derive(Clone, Debug, Hash)]
+struct ArgLargest {
+    axis: usize,
+    k: usize,
+}
+
+impl Primitive for ArgLargest {
+    fn name(&self) -> &'static str {
+        "arg_largest"
+    }
+    fn class(&self) -> Class {
+        Class::Opaque
+    }
+    fn infer(&self, x: &[&Spec]) -> Result<Spec> {
+        require_order(x[0])?;
+        Ok(Spec::new(DType::I64, x[0].shape.with_axis(self.axis, self.k)))
+    }
+    fn label(&self, flow: &mut Flow<'_>) {
+        let x = flow.shape(0);
+        flow.carried(0, (0..x.len()).map(|a| (a != self.axis || x[a] == self.k).then_some(a)));
+    }
+    fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
+        Ok(kernels::arg_largest(&x[0], self.k, self.axis))
+    }
+    fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
+        Cost { flops: size(x[0]), ..Cost::moving(x, out) }
+    }
+    fn derivative(&self) -> Derivative<'_> {
+        Derivative::Zero("the result is an integer")
+    }
+    fn batch(&self, x: &[Tensor], _: &[bool], _: usize) -> Result<Tensor> {
+        Tensor::apply(ArgLargest { axis: self.axis + 1, ..*self }, [x[0].clone()])
+    }
+}
+
 /// Where values belong in sorted rows; operands: the rows, the values.
 #[derive(Clone, Debug, Hash)]
 struct SearchSorted {
@@ -149,7 +185,7 @@ pub fn topk(x: &Tensor, k: usize, axis: Axis) -> Result<(Tensor, Tensor)> {
     if k > n {
         return Err(Error::new(format!("the {k} largest were asked for, and axis {along} has {n} elements")));
     }
-    let indices = piece(&x.try_argsort(axis, true)?, along, 0, k);
+    let indices = Tensor::apply(ArgLargest { axis: along, k }, [x.clone()])?;
     Ok((x.take_along_axis(&indices, axis), indices))
 }
 

@@ -6,16 +6,11 @@
 use covector_array::{DType, kernels};
 use covector_derive::{op, op_list};
 
+use super::index::positions;
 use super::order::order;
 use super::scan::{padded, piece};
 use super::view::reshaped;
 use crate::{Axes, Axis, Error, Result, Tensor, keep};
-
-/// The positions at which a vector is true. Reads it.
-fn hits(mask: &Tensor) -> Result<Tensor> {
-    let found = mask.try_to_vec::<bool>()?;
-    Ok(Tensor::from(found.iter().enumerate().filter(|(_, hit)| **hit).map(|(i, _)| i as i64).collect::<Vec<i64>>()))
-}
 
 /// Where elements differ from 0: for each axis the indices along it, in row-major order.
 ///
@@ -36,10 +31,7 @@ pub fn nonzero(x: &Tensor) -> Result<Vec<Tensor>> {
     if x.ndim() == 0 {
         return Err(Error::new("a scalar has no axes along which to look").hint("for its truth use `x.not_equal(0)`"));
     }
-    let flat = hits(&reshaped(&x.cast(DType::Bool), [x.size()]))?;
-    let strides = x.shape().contiguous_strides();
-    let along = |axis: usize| (flat.floor_divide(strides[axis].max(1) as i64)).remainder(x.shape()[axis].max(1) as i64);
-    Ok((0..x.ndim()).map(along).collect())
+    positions(&x.cast(DType::Bool))
 }
 
 /// The number of elements over `axes` that differ from 0.
@@ -128,7 +120,7 @@ impl Distinct {
             // NaN differs from NaN, so each counts as a value of its own.
             Tensor::from([true]).followed_by(&differs(&sorted))
         };
-        let begins = hits(&new)?;
+        let begins = positions(&new)?.swap_remove(0);
         let rank = new.cast(DType::I64).cumsum(0) - 1;
         Ok(Distinct { first: order.take(&begins, 0), rank, order, begins })
     }

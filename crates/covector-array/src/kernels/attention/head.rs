@@ -7,7 +7,7 @@ use super::weights::{Slopes, Weights};
 use super::{Job, Mask, Matrix};
 use crate::isa::dispatch;
 use crate::kernels::matmul::streamed::CHAINS;
-use crate::kernels::matmul::tile::{Tile, Tiled};
+use crate::kernels::matmul::{Chains, SPAN, Tile, Tiled};
 use crate::kernels::reduce::LANES;
 use crate::{Array, Shape, threads};
 
@@ -195,7 +195,7 @@ impl<T: Tiled> Job<T> {
         queries.fold(0, |most, query| (most..limit).rev().find(|&key| seen(query, key)).map_or(most, |key| key + 1))
     }
 
-    /// `out (+)= a · b`, of `[rows, columns, depth]`.
+    /// `out (+)= a · b`, of `[rows, columns, depth]`: the chains of `matmul`, or the continuation of the last ones.
     fn product(&self, a: Left<T>, b: Right<T>, out: *mut T, pitch: isize, size: [usize; 3], fresh: bool) {
         let [rows, columns, depth] = size;
         let wide = self.kernel.columns;
@@ -203,21 +203,29 @@ impl<T: Tiled> Job<T> {
             let width = wide.min(columns - column);
             let tall = self.kernel.rows_for(width);
             for row in (0..rows).step_by(tall) {
-                let tile = Tile {
-                    a: a.0.wrapping_offset(row as isize * a.1),
-                    a_row: a.1,
-                    a_depth: a.2,
-                    b: b.0.wrapping_offset((column / wide) as isize * b.1),
-                    b_depth: b.2,
-                    out: out.wrapping_offset(row as isize * pitch).wrapping_add(column),
-                    out_row: pitch,
-                    rows: tall.min(rows - row),
-                    columns: width,
-                    depth,
-                    fresh,
-                };
-                // SAFETY: callers name elements of scratch memory, of the operands and of their own part of the result.
-                unsafe { (self.kernel.run)(&tile) };
+                // No steps are one chain, too, whose result is zero.
+                for start in (0..depth.max(1)).step_by(SPAN) {
+                    let at = start as isize;
+                    let tile = Tile {
+                        a: a.0.wrapping_offset(row as isize * a.1 + at * a.2),
+                        a_row: a.1,
+                        a_depth: a.2,
+                        b: b.0.wrapping_offset((column / wide) as isize * b.1 + at * b.2),
+                        b_depth: b.2,
+                        out: out.wrapping_offset(row as isize * pitch).wrapping_add(column),
+                        out_row: pitch,
+                        rows: tall.min(rows - row),
+                        columns: width,
+                        depth: SPAN.min(depth - start),
+                        chains: match (fresh, start) {
+                            (true, 0) => Chains::Fresh,
+                            (true, _) => Chains::Added,
+                            (false, _) => Chains::Continued,
+                        },
+                    };
+                    // SAFETY: callers name elements of scratch memory, of the operands and of their own part of the result.
+                    unsafe { (self.kernel.run)(&tile) };
+                }
             }
         }
     }
@@ -235,16 +243,22 @@ impl<T: Tiled> Job<T> {
                 }
                 // A short group repeats its last key.
                 let keys: [*const T; CHAINS] = std::array::from_fn(|i| k.at((key + i).min(seen - 1), 0).cast_const());
-                let mut sums = [T::ZERO; CHAINS];
                 // SAFETY: rows of keys and the scaled query have `d` elements; the row of scores has room for all keys.
                 unsafe {
-                    let done = run.map_or(0, |run| run(&keys, left, 1, self.d, &mut sums));
-                    for depth in done..self.d {
-                        let x = *left.add(depth);
-                        sums.iter_mut().zip(&keys).for_each(|(s, key)| *s = x.mul_add(*key.add(depth), *s));
-                    }
                     let to = std::slice::from_raw_parts_mut(out.add(row * pitch + key), CHAINS.min(seen - key));
-                    to.copy_from_slice(&sums[..to.len()]);
+                    for steps in threads::chunks(self.d, SPAN) {
+                        let (left, keys) = (left.add(steps.start), keys.map(|key| key.add(steps.start)));
+                        let mut sums = [T::ZERO; CHAINS];
+                        let size = [steps.len(), self.d - steps.end];
+                        let done = run.map_or(0, |run| run(&keys, left, 1, size, &mut sums));
+                        for depth in done..steps.len() {
+                            let x = *left.add(depth);
+                            sums.iter_mut().zip(&keys).for_each(|(s, key)| *s = x.mul_add(*key.add(depth), *s));
+                        }
+                        to.iter_mut()
+                            .zip(sums)
+                            .for_each(|(to, sum)| *to = if steps.start > 0 { *to + sum } else { sum });
+                    }
                 }
             }
         }

@@ -9,7 +9,7 @@ use super::planes::{SLACK, copy_run};
 use super::scattered::{PIECES, Scatter, Scattered};
 use crate::isa::{Work, dispatch};
 use crate::kernels::layout::{Layout, Shared};
-use crate::kernels::matmul::{Kernel, Tile};
+use crate::kernels::matmul::{Chains, Kernel, Tile};
 use crate::math::Num;
 use crate::{Array, Shape, threads};
 
@@ -194,7 +194,7 @@ impl<T: Scatter> Product<T> {
                         rows,
                         columns: width,
                         depth: steps.len(),
-                        fresh,
+                        chains: if fresh { Chains::Fresh } else { Chains::Continued },
                     };
                     // SAFETY: weights and windows hold these rows and steps; the results are the caller's promise.
                     unsafe {

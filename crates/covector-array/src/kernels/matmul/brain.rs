@@ -1,7 +1,7 @@
 //! Products of bf16 numbers.
 //!
-//! As with f32, every element of a result is one chain of fused multiply-adds in f32 along the shared axis, in order, from
-//! zero, but denormal factors and denormal sums count as zeros of their sign: so does the instruction of AVX-512 that takes
+//! Every element of a result is one chain of fused multiply-adds in f32 along the shared axis, in order, from zero, however
+//! long; denormal factors and denormal sums count as zeros of their sign: so does the instruction of AVX-512 that takes
 //! two steps at once. The result is rounded to bf16 once, and a NaN has one form.
 //!
 //! Elsewhere the chain of f32 gives the same, unless the factors are so small that a sum could be denormal; those rare
@@ -30,13 +30,13 @@ pub(super) fn product(a: &Array, b: &Array) -> Array {
     {
         let pairs_of_b = (b.strides()[2] != 1).then(|| pairs(&b.t(), NEGATIVE_ZERO).t());
         let b = pairs_of_b.as_ref().map_or(Right::Halves(b), Right::Plain);
-        tiles(kernel, &pairs(a, 0), b, Target::Rounded(&out, round));
+        tiles(kernel, &pairs(a, 0), b, Target::Rounded(&out, round), usize::MAX);
         return out;
     }
     let ((a, least_a), (b, least_b)) = (widened(a), widened(b));
     // Every product is a multiple of the product of the least digits, so every sum is one.
     let sum_is_normal = least_a + least_b >= 2 * 127 + 2 * 7 - 126;
-    let sums = if sum_is_normal { floats::<f32>(&a, &b) } else { flushing(&a, &b) };
+    let sums = if sum_is_normal { floats::<f32>(&a, &b, usize::MAX) } else { flushing(&a, &b) };
     let (from, to) = (Shared(sums.ptr::<f32>().cast_mut()), Shared(out.ptr::<u16>().cast_mut()));
     each_chunk(sums.size(), |start, len| {
         // SAFETY: the chunk lies in both arrays, which are contiguous; chunks of the fresh output are disjoint.
@@ -67,7 +67,7 @@ fn computes_as_known(kernel: Kernel<f32>) -> bool {
     let left = Array::from_slice(&left, [n, 1, 2]);
     let right = Array::from_slice(&[join(1.0, 1.0), join(1.0, 0.75)], [1, 2, 1]).broadcast_to(&Shape::from([n, 2, 1]));
     let out = Array::uninit(Shape::from([n, 1, 1]), DType::F32);
-    tiles(kernel, &left, Right::Plain(&right), Target::Sums(&out));
+    tiles(kernel, &left, Right::Plain(&right), Target::Sums(&out), usize::MAX);
     out.to_vec::<f32>().iter().map(|x| x.to_bits()).eq(want)
 }
 

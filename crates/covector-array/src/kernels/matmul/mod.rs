@@ -1,14 +1,17 @@
 //! Products of matrices, batched.
 //!
-//! Every element of a result is one chain of fused multiply-adds along the shared axis, in order, from zero. So the bits
-//! depend neither on the number of threads nor on the instruction set, the layout or the sizes of the other axes, and a
-//! product of one row has the bits of that row in a product of many.
+//! Every element of a result is a sum of chains, in order: each is [`SPAN`] fused multiply-adds along the shared axis, in
+//! order, from zero. So the bits depend neither on the number of threads nor on the instruction set, the layout or the
+//! sizes of the other axes, and a product of one row has the bits of that row in a product of many.
 //!
 //! The right factor is copied into panels as wide as a register tile ([`panels`]) unless it is read too seldom to pay for
 //! that; the left factor is read where it lies. Work is cut by rows, then by columns ([`tile`]: the innermost loops;
-//! [`thin`] and [`streamed`]: products of a few rows, which stream the right factor once).
+//! [`thin`] and [`streamed`]: products of a few rows, which stream the right factor once), or, where results are few, by
+//! chains ([`deep`]).
 
 mod brain;
+mod deep;
+mod integers;
 mod panels;
 pub(super) mod streamed;
 mod thin;
@@ -21,10 +24,9 @@ use smallvec::SmallVec;
 
 use super::layout::Shared;
 use super::{cast, complex, copy};
-use crate::math::Num;
 use crate::{Array, DType, Element, Shape, threads};
 use panels::{Panel, Panels};
-pub(super) use tile::{Kernel, Tile, Tiled};
+pub(super) use tile::{Chains, Kernel, Tile, Tiled};
 
 /// `[b, m, k] @ [b, k, n] -> [b, m, n]`, any strides (a batch stride may be 0).
 ///
@@ -41,17 +43,17 @@ pub fn matmul(a: &Array, b: &Array) -> Array {
     );
     assert_eq!(a.dtype(), b.dtype(), "a matrix product needs one dtype");
     match a.dtype() {
-        DType::F32 => floats::<f32>(a, b),
-        DType::F64 => floats::<f64>(a, b),
+        DType::F32 => floats::<f32>(a, b, SPAN),
+        DType::F64 => floats::<f64>(a, b, SPAN),
         DType::F16 => cast(&matmul(&cast(a, DType::F32), &cast(b, DType::F32)), DType::F16),
         DType::BF16 => brain::product(a, b),
         DType::C64 | DType::C128 => complex::matmul(a, b),
         DType::Bool => panic!("no matrix product of bool: cast first"),
         // Wrapping products do not depend on the sign.
-        DType::U8 | DType::I8 => integers::<u8>(a, b),
-        DType::U16 | DType::I16 => integers::<u16>(a, b),
-        DType::U32 | DType::I32 => integers::<u32>(a, b),
-        DType::U64 | DType::I64 => integers::<u64>(a, b),
+        DType::U8 | DType::I8 => integers::product::<u8>(a, b),
+        DType::U16 | DType::I16 => integers::product::<u16>(a, b),
+        DType::U32 | DType::I32 => integers::product::<u32>(a, b),
+        DType::U64 | DType::I64 => integers::product::<u64>(a, b),
     }
 }
 
@@ -79,8 +81,13 @@ impl<T: Element> Factor<T> {
 
 type Ranges = SmallVec<[Range<usize>; 16]>;
 
+/// Steps of a chain: few enough for the chains of a long dot product to run side by side, and so many that tiles seldom end one.
+/// No power of two, or all chains would use the same few places of the first-level cache.
+pub(super) const SPAN: usize = 528;
 /// Multiply-adds per piece of parallel work, at least.
 const WORK: usize = 1 << 19;
+/// Multiply-adds that take as long as to begin a tile, about.
+const TILE_WORK: usize = 1 << 10;
 /// Pieces the whole is cut into at most, unless the caches ask for more.
 const PIECES: usize = 32;
 /// Rows that share a panel, and steps along the depth before the next rows come, at most: the panel stays in the second-level
@@ -170,31 +177,43 @@ struct Job<T> {
     size: [usize; 4],
     /// Rows of a piece, and steps along the depth before the next rows come, at most.
     block: [usize; 2],
+    /// Steps of a chain.
+    span: usize,
 }
 
 /// Results of a tile that are rounded at once, at most.
 const TILE: usize = 384;
 
-fn floats<T: Tiled>(a: &Array, b: &Array) -> Array {
+/// `a @ b` by chains of so many steps.
+fn floats<T: Tiled>(a: &Array, b: &Array, span: usize) -> Array {
     let (batch, m, k, n) = (a.shape()[0], a.shape()[1], a.shape()[2], b.shape()[2]);
     let out = Array::uninit(Shape::from([batch, m, n]), T::DTYPE);
     if out.size() == 0 || k == 0 {
         return if out.size() == 0 { out } else { Array::full([batch, m, n], 0.0, T::DTYPE).contiguous() };
     }
-    if !thin::product::<T>(a, b, &out) {
-        tiles(T::kernel(), a, Right::Plain(b), Target::Sums(&out));
+    if !deep::product::<T>(a, b, &out, span) && !thin::product::<T>(a, b, &out, span) {
+        // A tile of one column has one lane, a tile of one row has as many as there are columns.
+        if n == 1 && a.strides()[1] == 1 {
+            let turned = out.reshape(&Shape::from([batch, 1, m]));
+            tiles(T::kernel(), &b.t(), Right::Plain(&a.t()), Target::Sums(&turned), span);
+        } else {
+            tiles(T::kernel(), a, Right::Plain(b), Target::Sums(&out), span);
+        }
     }
     out
 }
 
-/// Computes `a @ b` into what is fresh; there is something to add up.
-fn tiles<T: Tiled>(kernel: Kernel<T>, a: &Array, b: Right, to: Target<T>) {
+/// Computes `a @ b` into what is fresh, by chains of so many steps; there is something to add up.
+fn tiles<T: Tiled>(kernel: Kernel<T>, a: &Array, b: Right, to: Target<T>, span: usize) {
     let (batch, m, k, n) = (a.shape()[0], a.shape()[1], a.shape()[2], b.array().shape()[2]);
     // Rows or columns without gaps are read where they lie.
     let a = if a.strides()[1] == 1 || a.strides()[2] == 1 { a.clone() } else { a.contiguous() };
     let far = a.strides()[2].unsigned_abs() >= FAR_STEP;
     let [rows, depth] = if far { FAR_BLOCK } else { NEAR_BLOCK };
-    let block = [rows, k.div_ceil(k.div_ceil(depth))];
+    // As many steps in each block, about, but whole chains.
+    let unit = if k > span { span } else { 1 };
+    let units = k.div_ceil(unit);
+    let block = [rows, units.div_ceil(units.div_ceil((depth / unit).max(1))) * unit];
     let (sums, rounded) = match to {
         Target::Sums(out) => (Some(out.clone()), None),
         Target::Rounded(out, round) => {
@@ -203,8 +222,15 @@ fn tiles<T: Tiled>(kernel: Kernel<T>, a: &Array, b: Right, to: Target<T>) {
             ((k > block[1]).then(waiting), Some((Factor::of(out), round)))
         }
     };
-    let job =
-        Job { kernel, a: Factor::of(&a), sums: sums.as_ref().map(Factor::of), rounded, size: [batch, m, k, n], block };
+    let job = Job {
+        kernel,
+        a: Factor::of(&a),
+        sums: sums.as_ref().map(Factor::of),
+        rounded,
+        size: [batch, m, k, n],
+        block,
+        span,
+    };
     let left = m * k * size_of::<T>();
     if b.dense() && (b.pitch() <= 2 * kernel.columns || m <= 4 * kernel.rows || k * n * size_of::<T>() <= SMALL) {
         job.with(&Panels::in_place(&b.whole()));
@@ -221,8 +247,8 @@ impl<T: Tiled> Job<T> {
         let [batch, m, k, n] = self.size;
         let (rows, columns) = self.cut();
         let pieces = rows.len() * columns.len();
-        let group = (WORK * pieces / (m * n * k)).clamp(1, batch * pieces);
-        threads::for_each((batch * pieces).div_ceil(group), batch * m * n * k, |i| {
+        let group = (WORK * pieces / self.work(m, n)).clamp(1, batch * pieces);
+        threads::for_each((batch * pieces).div_ceil(group), batch * self.work(m, n), |i| {
             for i in i * group..(i * group + group).min(batch * pieces) {
                 let (batch, piece) = (i / pieces, i % pieces);
                 let (rows, columns) = (rows[piece / columns.len()].clone(), columns[piece % columns.len()].clone());
@@ -264,15 +290,21 @@ impl<T: Tiled> Job<T> {
         });
     }
 
+    /// What so many rows and columns of results take, in multiply-adds.
+    fn work(&self, rows: usize, columns: usize) -> usize {
+        let tiles = rows.div_ceil(self.kernel.rows_for(columns)) * columns.div_ceil(self.kernel.columns);
+        rows * columns * self.size[2] + tiles * TILE_WORK
+    }
+
     /// Rows and columns of the pieces of one product: as many rows as the caches bear, and enough for every thread.
     fn cut(&self) -> (Ranges, Ranges) {
-        let [batch, m, k, n] = self.size;
+        let [batch, m, _, n] = self.size;
         let wide = self.kernel.columns;
-        let pieces = (batch * m * n * k / WORK).clamp(1, PIECES).div_ceil(batch);
+        let pieces = (batch * self.work(m, n) / WORK).clamp(1, PIECES).div_ceil(batch);
         let panels = n.div_ceil(wide);
         let tall =
             m.div_ceil(m.div_ceil(self.block[0]).max(pieces.div_ceil(panels))).next_multiple_of(self.kernel.tall);
-        let group = (WORK / (tall.min(m) * k * wide)).clamp(1, panels);
+        let group = (WORK / self.work(tall.min(m), wide)).clamp(1, panels);
         let group = panels.div_ceil(panels.div_ceil(group));
         (threads::chunks(m, tall).collect(), threads::chunks(n, group * wide).collect())
     }
@@ -285,55 +317,42 @@ impl<T: Tiled> Job<T> {
         let mut passing = MaybeUninit::<[T; TILE]>::uninit();
         for depth in threads::chunks(k, self.block[1]) {
             threads::pause();
-            let panel = panel(depth.start);
             for row in rows.clone().step_by(tall) {
                 let (out, out_row) = match &self.sums {
                     Some(sums) => (sums.at(batch, row, column), sums.rows),
                     None => (passing.as_mut_ptr().cast(), columns as isize),
                 };
-                let tile = Tile {
-                    a: self.a.at(batch, row, depth.start),
-                    a_row: self.a.rows,
-                    a_depth: self.a.columns,
-                    b: panel.ptr,
-                    b_depth: panel.depth,
-                    out,
-                    out_row,
-                    rows: tall.min(rows.end - row),
-                    columns,
-                    depth: depth.len(),
-                    fresh: depth.start == 0,
-                };
-                // SAFETY: the tile lies within the three arrays, which are alive; pieces of the output are disjoint; the
-                // kernel is the one for this processor.
-                unsafe { (self.kernel.run)(&tile) };
+                let rows = tall.min(rows.end - row);
+                for start in depth.clone().step_by(self.span) {
+                    let panel = panel(start);
+                    let tile = Tile {
+                        a: self.a.at(batch, row, start),
+                        a_row: self.a.rows,
+                        a_depth: self.a.columns,
+                        b: panel.ptr,
+                        b_depth: panel.depth,
+                        out,
+                        out_row,
+                        rows,
+                        columns,
+                        depth: self.span.min(depth.end - start),
+                        chains: match start {
+                            0 => Chains::Fresh,
+                            _ if start.is_multiple_of(self.span) => Chains::Added,
+                            _ => Chains::Continued,
+                        },
+                    };
+                    // SAFETY: the tile lies within the three arrays, which are alive; pieces of the output are disjoint;
+                    // the kernel is the one for this processor.
+                    unsafe { (self.kernel.run)(&tile) };
+                }
                 if let Some((to, round)) = &self.rounded
                     && depth.end == k
                 {
                     // SAFETY: sums that are there now, and as many elements of the fresh output, which are this call's.
-                    unsafe { round([tile.rows, columns], (out, out_row), (to.at(batch, row, column), to.rows)) };
+                    unsafe { round([rows, columns], (out, out_row), (to.at(batch, row, column), to.rows)) };
                 }
             }
         }
     }
-}
-
-fn integers<T: Num>(a: &Array, b: &Array) -> Array {
-    let (batch, m, k, n) = (a.shape()[0], a.shape()[1], a.shape()[2], b.shape()[2]);
-    let (fa, dense) = (Factor::<T>::of(a), b.contiguous());
-    let (fb, out) = (Factor::<T>::of(&dense), Array::uninit(Shape::from([batch, m, n]), a.dtype()));
-    let fo = Factor::<T>::of(&out);
-    threads::for_each(batch * m, batch * m * k * n, |i| {
-        let (batch, row) = (i / m, i % m);
-        // SAFETY: the rows of the fresh output are contiguous, and each call writes its own.
-        let line = unsafe { std::slice::from_raw_parts_mut(fo.at(batch, row, 0), n) };
-        line.fill(T::ZERO);
-        for depth in 0..k {
-            // SAFETY: the element lies in `a`; rows of the dense `b` are contiguous.
-            let (x, right) =
-                unsafe { (*fa.at(batch, row, depth), std::slice::from_raw_parts(fb.at(batch, depth, 0), n)) };
-            line.iter_mut().zip(right).for_each(|(o, &y)| *o = Num::add(*o, Num::mul(x, y)));
-        }
-    });
-    out
 }

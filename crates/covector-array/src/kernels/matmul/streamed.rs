@@ -1,6 +1,6 @@
 //! Where a large factor is streamed: the innermost loops of products of a few rows.
 //!
-//! As in [`super::tile`], each sum is one chain of fused multiply-adds along the depth, in order.
+//! As in [`super::tile`], each sum is a chain of fused multiply-adds along the depth, in order.
 
 use crate::isa::{Isa, isa};
 use crate::math::Real;
@@ -8,12 +8,19 @@ use crate::math::Real;
 /// Columns that [`Columns`] run down side by side.
 pub(in crate::kernels) const CHAINS: usize = 16;
 
-/// Continues the chains of contiguous columns times `a` (with its step), and returns how far along the depth it came.
+/// Continues the chains of contiguous columns times `a` (with its step), and returns how far along the depth it came. After the
+/// depth, the columns have so many elements more.
 ///
 /// # Safety
 /// The processor must have the instruction set; `a` and the columns must have as many elements as the depth given.
 pub(in crate::kernels) type Columns<T> =
-    unsafe fn(&[*const T; CHAINS], *const T, isize, usize, &mut [T; CHAINS]) -> usize;
+    unsafe fn(&[*const T; CHAINS], *const T, isize, [usize; 2], &mut [T; CHAINS]) -> usize;
+
+/// Continues the chains of contiguous columns times contiguous rows, each times its own, and returns how far it came.
+///
+/// # Safety
+/// The processor must have the instruction set; all must have as many elements as the depth given.
+pub(super) type Pairs<T> = unsafe fn(&[*const T; CHAINS], &[*const T; CHAINS], usize, &mut [T; CHAINS]) -> usize;
 
 /// Rows that [`AddRows`] adds together: that many are read side by side.
 pub(super) const STEPS: usize = 8;
@@ -29,17 +36,27 @@ pub(super) type AddRows<T> = unsafe fn(&[*const T; STEPS], &[T; STEPS], &[*const
 pub(in crate::kernels) trait Streamed: Real {
     /// For the instruction set in use, if it has one.
     fn columns() -> Option<Columns<Self>>;
+    /// For the instruction set in use, if it has one.
+    fn pairs() -> Option<Pairs<Self>>;
     /// For the instruction set in use.
     fn add_rows() -> AddRows<Self>;
 }
 
 macro_rules! streamed {
-    ($($t:ident $columns:ident $avx512:ident $avx2:ident),*) => {$(
+    ($($t:ident $columns:ident $pairs:ident $avx512:ident $avx2:ident),*) => {$(
         impl Streamed for $t {
             fn columns() -> Option<Columns<$t>> {
                 match isa() {
                     #[cfg(target_arch = "x86_64")]
                     Isa::Avx512 => Some(x86::$columns),
+                    _ => None,
+                }
+            }
+
+            fn pairs() -> Option<Pairs<$t>> {
+                match isa() {
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => Some(x86::$pairs),
                     _ => None,
                 }
             }
@@ -56,7 +73,7 @@ macro_rules! streamed {
         }
     )*};
 }
-streamed!(f32 columns_f32 rows_f32_512 rows_f32_256, f64 columns_f64 rows_f64_512 rows_f64_256);
+streamed!(f32 columns_f32 pairs_f32 rows_f32_512 rows_f32_256, f64 columns_f64 pairs_f64 rows_f64_512 rows_f64_256);
 
 /// The rows in plain Rust.
 ///
@@ -98,8 +115,58 @@ mod x86 {
         }
     }
 
-    /// Four steps at a time: column `4 l + r` comes to lane `l` of register `r`; turning 4 by 4 within the lanes makes a
-    /// register of each step.
+    /// Asks for the lines that come next in a quarter of as many columns beyond these, a line of all in four calls.
+    #[inline(always)]
+    fn ask_for_next<T>(columns: &[*const T; CHAINS], depth: usize, steps: usize) {
+        let beyond = columns[1].addr().wrapping_sub(columns[0].addr()).wrapping_mul(CHAINS);
+        let first = depth / steps % 4 * 4;
+        for column in &columns[first..first + 4] {
+            prefetch(column.wrapping_add(depth).cast::<i8>().wrapping_add(beyond));
+        }
+    }
+
+    /// Four steps of all columns, a register for each: column `4 l + r` comes to lane `l` of register `r`; turning 4 by 4
+    /// within the lanes makes a register of each step.
+    ///
+    /// # Safety
+    /// Four elements must be readable from each column on.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn four_steps(columns: &[*const f32; CHAINS], depth: usize) -> [__m512; 4] {
+        // SAFETY: the caller's promise.
+        let four = |i: usize| unsafe { _mm_loadu_ps(columns[i].add(depth)) };
+        let x: [__m512; 4] = std::array::from_fn(|r| {
+            let lanes = _mm512_insertf32x4::<1>(_mm512_castps128_ps512(four(r)), four(4 + r));
+            _mm512_insertf32x4::<3>(_mm512_insertf32x4::<2>(lanes, four(8 + r)), four(12 + r))
+        });
+        let (lo, hi) = (_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
+        let (lo2, hi2) = (_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
+        let pairs = |a: __m512, b: __m512| {
+            let (a, b) = (_mm512_castps_pd(a), _mm512_castps_pd(b));
+            [_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b))]
+        };
+        let ([first, second], [third, fourth]) = (pairs(lo, lo2), pairs(hi, hi2));
+        [first, second, third, fourth]
+    }
+
+    /// Two steps of eight columns from `half` on, a register for each: as [`four_steps`].
+    ///
+    /// # Safety
+    /// Two elements must be readable from each column on.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq")]
+    unsafe fn two_steps(columns: &[*const f64; CHAINS], half: usize, depth: usize) -> [__m512d; 2] {
+        // SAFETY: the caller's promise.
+        let two = |i: usize| unsafe { _mm_loadu_pd(columns[i].add(depth)) };
+        let [x, y]: [__m512d; 2] = std::array::from_fn(|r| {
+            let at = 8 * half + r;
+            let lanes = _mm512_insertf64x2::<1>(_mm512_castpd128_pd512(two(at)), two(at + 2));
+            _mm512_insertf64x2::<3>(_mm512_insertf64x2::<2>(lanes, two(at + 4)), two(at + 6))
+        });
+        [_mm512_unpacklo_pd(x, y), _mm512_unpackhi_pd(x, y)]
+    }
+
+    /// Four steps at a time.
     ///
     /// # Safety
     /// As [`super::Columns`].
@@ -108,7 +175,7 @@ mod x86 {
         columns: &[*const f32; CHAINS],
         a: *const f32,
         step: isize,
-        k: usize,
+        [k, more]: [usize; 2],
         sums: &mut [f32; CHAINS],
     ) -> usize {
         let whole = k / 4 * 4;
@@ -117,22 +184,9 @@ mod x86 {
             let mut sum = _mm512_loadu_ps(sums.as_ptr());
             for depth in (0..whole).step_by(4) {
                 if depth % 16 == 0 {
-                    ask_for_columns(columns, depth / 16, k / 16);
+                    ask_for_columns(columns, depth / 16, (k + more) / 16);
                 }
-                let four = |i: usize| _mm_loadu_ps(columns[i].add(depth));
-                let mut x: [__m512; 4] = std::array::from_fn(|r| {
-                    let lanes = _mm512_insertf32x4::<1>(_mm512_castps128_ps512(four(r)), four(4 + r));
-                    _mm512_insertf32x4::<3>(_mm512_insertf32x4::<2>(lanes, four(8 + r)), four(12 + r))
-                });
-                let (lo, hi) = (_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
-                let (lo2, hi2) = (_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
-                let pairs = |a: __m512, b: __m512| {
-                    let (a, b) = (_mm512_castps_pd(a), _mm512_castps_pd(b));
-                    (_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)))
-                };
-                (x[0], x[1]) = pairs(lo, lo2);
-                (x[2], x[3]) = pairs(hi, hi2);
-                for (j, x) in x.into_iter().enumerate() {
+                for (j, x) in four_steps(columns, depth).into_iter().enumerate() {
                     let left = _mm512_set1_ps(*a.offset((depth + j) as isize * step));
                     sum = _mm512_fmadd_ps(left, x, sum);
                 }
@@ -142,7 +196,7 @@ mod x86 {
         whole
     }
 
-    /// Two steps at a time, in two registers of eight columns each: as [`columns_f32`].
+    /// Two steps at a time, in two registers of eight columns each.
     ///
     /// # Safety
     /// As [`super::Columns`].
@@ -151,7 +205,7 @@ mod x86 {
         columns: &[*const f64; CHAINS],
         a: *const f64,
         step: isize,
-        k: usize,
+        [k, more]: [usize; 2],
         sums: &mut [f64; CHAINS],
     ) -> usize {
         let whole = k / 2 * 2;
@@ -160,18 +214,70 @@ mod x86 {
             let mut sum = [_mm512_loadu_pd(sums.as_ptr()), _mm512_loadu_pd(sums.as_ptr().add(8))];
             for depth in (0..whole).step_by(2) {
                 if depth % 8 == 0 {
-                    ask_for_columns(columns, depth / 8, k / 8);
+                    ask_for_columns(columns, depth / 8, (k + more) / 8);
                 }
-                let two = |i: usize| _mm_loadu_pd(columns[i].add(depth));
                 let left = [0, 1].map(|j| _mm512_set1_pd(*a.offset((depth + j) as isize * step)));
                 for (half, sum) in sum.iter_mut().enumerate() {
-                    let [x, y]: [__m512d; 2] = std::array::from_fn(|r| {
-                        let at = 8 * half + r;
-                        let lanes = _mm512_insertf64x2::<1>(_mm512_castpd128_pd512(two(at)), two(at + 2));
-                        _mm512_insertf64x2::<3>(_mm512_insertf64x2::<2>(lanes, two(at + 4)), two(at + 6))
-                    });
-                    *sum = _mm512_fmadd_pd(left[0], _mm512_unpacklo_pd(x, y), *sum);
-                    *sum = _mm512_fmadd_pd(left[1], _mm512_unpackhi_pd(x, y), *sum);
+                    let x = two_steps(columns, half, depth);
+                    *sum = _mm512_fmadd_pd(left[0], x[0], *sum);
+                    *sum = _mm512_fmadd_pd(left[1], x[1], *sum);
+                }
+            }
+            _mm512_storeu_pd(sums.as_mut_ptr(), sum[0]);
+            _mm512_storeu_pd(sums.as_mut_ptr().add(8), sum[1]);
+        }
+        whole
+    }
+
+    /// Four steps at a time.
+    ///
+    /// # Safety
+    /// As [`super::Pairs`].
+    #[target_feature(enable = "avx512f,fma")]
+    pub(super) unsafe fn pairs_f32(
+        columns: &[*const f32; CHAINS],
+        rows: &[*const f32; CHAINS],
+        k: usize,
+        sums: &mut [f32; CHAINS],
+    ) -> usize {
+        let whole = k / 4 * 4;
+        // SAFETY: the caller's promise: four more elements of every column and row from each `depth` on.
+        unsafe {
+            let mut sum = _mm512_loadu_ps(sums.as_ptr());
+            for depth in (0..whole).step_by(4) {
+                ask_for_next(columns, depth, 4);
+                ask_for_next(rows, depth, 4);
+                for (x, y) in four_steps(rows, depth).into_iter().zip(four_steps(columns, depth)) {
+                    sum = _mm512_fmadd_ps(x, y, sum);
+                }
+            }
+            _mm512_storeu_ps(sums.as_mut_ptr(), sum);
+        }
+        whole
+    }
+
+    /// Two steps at a time, in two registers of eight pairs each.
+    ///
+    /// # Safety
+    /// As [`super::Pairs`].
+    #[target_feature(enable = "avx512f,avx512dq,fma")]
+    pub(super) unsafe fn pairs_f64(
+        columns: &[*const f64; CHAINS],
+        rows: &[*const f64; CHAINS],
+        k: usize,
+        sums: &mut [f64; CHAINS],
+    ) -> usize {
+        let whole = k / 2 * 2;
+        // SAFETY: the caller's promise: two more elements of every column and row from each `depth` on.
+        unsafe {
+            let mut sum = [_mm512_loadu_pd(sums.as_ptr()), _mm512_loadu_pd(sums.as_ptr().add(8))];
+            for depth in (0..whole).step_by(2) {
+                ask_for_next(columns, depth, 2);
+                ask_for_next(rows, depth, 2);
+                for (half, sum) in sum.iter_mut().enumerate() {
+                    let (x, y) = (two_steps(rows, half, depth), two_steps(columns, half, depth));
+                    *sum = _mm512_fmadd_pd(x[0], y[0], *sum);
+                    *sum = _mm512_fmadd_pd(x[1], y[1], *sum);
                 }
             }
             _mm512_storeu_pd(sums.as_mut_ptr(), sum[0]);

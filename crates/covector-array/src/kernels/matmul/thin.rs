@@ -1,5 +1,5 @@
 //! Products of a few rows (or, seen the other way, of a few columns): every element of the large factor is used once or
-//! twice, so it is streamed from where it lies. Products of depth 1 only write.
+//! twice, so it is streamed from where it lies. Products of depth 1 only write; products of one result are computed side by side.
 
 use std::ops::Range;
 
@@ -13,6 +13,8 @@ use crate::{Array, threads};
 const ROWS: usize = 4;
 /// Below this size of the large factor, in bytes, other ways are as good.
 const LARGE: usize = 1 << 16;
+/// Contiguous columns from which on their lanes are worth it.
+const COLUMNS: usize = 4;
 /// Columns per piece of work at least, when rows are contiguous: memory is read fastest in long stretches. The second is for more
 /// threads than there would be such pieces.
 const NARROW: [usize; 2] = [384, 128];
@@ -23,22 +25,25 @@ const WORK: usize = 1 << 17;
 const PIECES: usize = 2;
 /// Columns per piece of work, when columns are contiguous.
 const TALL: usize = 64;
+/// Chains from which on they are faster in lanes.
+const FEW: usize = 3;
 
 /// Computes `a @ b` into the fresh `out` if it is such a product, else does nothing and returns false.
-pub(super) fn product<T: Tiled>(a: &Array, b: &Array, out: &Array) -> bool {
+pub(super) fn product<T: Tiled>(a: &Array, b: &Array, out: &Array, span: usize) -> bool {
+    if a.shape()[1] * b.shape()[2] == 1 {
+        dots::<T>(a, b, out, span);
+        return true;
+    }
     let (left, right, result) = (Factor::<T>::of(a), Factor::<T>::of(b), Factor::<T>::of(out));
     let [batch, m, k, n] = [a.shape()[0], a.shape()[1], a.shape()[2], b.shape()[2]];
     if k == 1 && right.columns == 1 && n >= TALL {
         outer(left, right, result, [batch, m, n]);
         return true;
     }
-    let streams = |rows: usize, large: usize| rows <= ROWS && large * size_of::<T>() >= LARGE;
-    if streams(m, k * n) {
-        stream(left, right, result, [batch, m, k, n])
-    } else if streams(n, m * k) {
-        stream(right.turned(), left.turned(), result.turned(), [batch, n, k, m])
+    if m <= n {
+        stream(left, right, result, [batch, m, k, n], span)
     } else {
-        false
+        stream(right.turned(), left.turned(), result.turned(), [batch, n, k, m], span)
     }
 }
 
@@ -88,10 +93,12 @@ impl<T: Tiled> Work for Outer<'_, T> {
     }
 }
 
-/// `m` rows times a large matrix, if its rows or its columns are contiguous.
-fn stream<T: Tiled>(a: Factor<T>, b: Factor<T>, out: Factor<T>, [batch, m, k, n]: [usize; 4]) -> bool {
+/// `m` rows times a large matrix, if its rows or, in a batch of them, its columns are contiguous.
+fn stream<T: Tiled>(a: Factor<T>, b: Factor<T>, out: Factor<T>, [batch, m, k, n]: [usize; 4], span: usize) -> bool {
     let in_rows = b.columns == 1 && n >= 16;
-    if !in_rows && b.rows != 1 {
+    let (one, all) = (k * n * size_of::<T>(), batch * k * n * size_of::<T>());
+    // Tiles would have to copy columns.
+    if m > ROWS || if in_rows { one < LARGE } else { b.rows != 1 || n < COLUMNS || k < STEPS || all < LARGE } {
         return false;
     }
     let width = if in_rows {
@@ -105,7 +112,7 @@ fn stream<T: Tiled>(a: Factor<T>, b: Factor<T>, out: Factor<T>, [batch, m, k, n]
     threads::for_each(batch * pieces, batch * m * n * k, |i| {
         let (batch, start) = (i / pieces, i % pieces * width);
         let columns = start..(start + width).min(n);
-        let part = Part { a: &a, b: &b, out: &out, batch, m, k, columns };
+        let part = Part { a: &a, b: &b, out: &out, batch, m, k, columns, span };
         if in_rows { dispatch(Axpy(part)) } else { dispatch(Dots(part)) }
     });
     true
@@ -120,15 +127,19 @@ struct Part<'a, T> {
     m: usize,
     k: usize,
     columns: Range<usize>,
+    span: usize,
 }
 
 impl<T: Tiled> Part<'_, T> {
-    /// Writes sums of a row, from a column of this part on.
+    /// Writes the first chains of a row, from a column of this part on, or adds later ones.
     #[inline(always)]
-    fn write(&self, row: usize, first: usize, sums: &[T]) {
+    fn write(&self, row: usize, first: usize, sums: &[T], later: bool) {
         for (column, &sum) in (self.columns.start + first..).zip(sums) {
-            // SAFETY: these elements of the fresh output belong to this part.
-            unsafe { *self.out.at(self.batch, row, column) = sum };
+            // SAFETY: these elements of the fresh output belong to this part, which has written them before it adds to them.
+            unsafe {
+                let to = self.out.at(self.batch, row, column);
+                *to = if later { *to + sum } else { sum };
+            }
         }
     }
 
@@ -156,30 +167,32 @@ impl<T: Tiled> Work for Axpy<'_, T> {
         let n = part.columns.len();
         let mut sums = [T::ZERO; WIDE];
         let sums = &mut sums[..n * part.m];
-        let mut depth = 0;
-        while depth + STEPS <= part.k {
-            let row = |at: usize| part.right(at.min(part.k - 1)).as_ptr();
-            let rows = std::array::from_fn(|step| row(depth + step));
-            let soon = std::array::from_fn(|step| row(depth + STEPS + step));
-            for (i, sums) in sums.chunks_exact_mut(n).enumerate() {
-                let numbers = std::array::from_fn(|step| part.left(i, depth + step));
-                // SAFETY: rows and sums have as many elements as this part has columns.
-                unsafe { add_rows(&rows, &numbers, &soon, sums.as_mut_ptr(), n) };
+        for steps in threads::chunks(part.k, part.span) {
+            sums.fill(T::ZERO);
+            let mut depth = steps.start;
+            while depth + STEPS <= steps.end {
+                let row = |at: usize| part.right(at.min(part.k - 1)).as_ptr();
+                let rows = std::array::from_fn(|step| row(depth + step));
+                let soon = std::array::from_fn(|step| row(depth + STEPS + step));
+                for (i, sums) in sums.chunks_exact_mut(n).enumerate() {
+                    let numbers = std::array::from_fn(|step| part.left(i, depth + step));
+                    // SAFETY: rows and sums have as many elements as this part has columns.
+                    unsafe { add_rows(&rows, &numbers, &soon, sums.as_mut_ptr(), n) };
+                }
+                depth += STEPS;
             }
-            depth += STEPS;
-        }
-        while depth < part.k {
-            let y = part.right(depth);
-            for (i, sums) in sums.chunks_exact_mut(n).enumerate() {
-                let x = part.left(i, depth);
-                for j in 0..n {
-                    sums[j] = x.mul_add(y[j], sums[j]);
+            for depth in depth..steps.end {
+                let y = part.right(depth);
+                for (i, sums) in sums.chunks_exact_mut(n).enumerate() {
+                    let x = part.left(i, depth);
+                    for j in 0..n {
+                        sums[j] = x.mul_add(y[j], sums[j]);
+                    }
                 }
             }
-            depth += 1;
-        }
-        for (i, sums) in sums.chunks_exact(n).enumerate() {
-            part.write(i, 0, sums);
+            for (i, sums) in sums.chunks_exact(n).enumerate() {
+                part.write(i, 0, sums, steps.start > 0);
+            }
         }
     }
 }
@@ -200,18 +213,87 @@ impl<T: Tiled> Work for Dots<'_, T> {
                 // A short group repeats its last column.
                 let columns: [*const T; CHAINS] =
                     std::array::from_fn(|i| part.b.at(part.batch, 0, first + i.min(width - 1)).cast_const());
-                let mut acc = [T::ZERO; CHAINS];
-                // SAFETY: the elements lie in `a` and `b`, whose columns are contiguous; `wide` fits the processor.
+                for steps in threads::chunks(part.k, part.span) {
+                    let (a, columns) = (
+                        a.wrapping_offset(steps.start as isize * part.a.columns),
+                        columns.map(|c| c.wrapping_add(steps.start)),
+                    );
+                    let mut acc = [T::ZERO; CHAINS];
+                    // SAFETY: the elements lie in `a` and `b`, whose columns are contiguous; `wide` fits the processor.
+                    unsafe {
+                        let size = [steps.len(), part.k - steps.end];
+                        let done = wide.map_or(0, |run| run(&columns, a, part.a.columns, size, &mut acc));
+                        for depth in done..steps.len() {
+                            let x = *a.offset(depth as isize * part.a.columns);
+                            for i in 0..CHAINS {
+                                acc[i] = x.mul_add(*columns[i].add(depth), acc[i]);
+                            }
+                        }
+                    }
+                    part.write(i, first - part.columns.start, &acc[..width], steps.start > 0);
+                }
+            }
+        }
+    }
+}
+
+/// One result for each of a batch.
+fn dots<T: Tiled>(a: &Array, b: &Array, out: &Array, span: usize) {
+    let dense = |x: &Array, axis: usize| if x.strides()[axis] == 1 { x.clone() } else { x.contiguous() };
+    let (a, b) = (dense(a, 2), dense(b, 1));
+    let (batch, k) = (a.shape()[0], a.shape()[2]);
+    let (left, right, to) = (Factor::<T>::of(&a), Factor::<T>::of(&b), Factor::<T>::of(out));
+    let group = (WORK / k).next_multiple_of(CHAINS);
+    threads::for_each(batch.div_ceil(group), batch * k, |i| {
+        let range = i * group..(i * group + group).min(batch);
+        dispatch(SideBySide { a: &left, b: &right, out: &to, range, k, span });
+    });
+}
+
+/// Products of a contiguous row and a contiguous column.
+struct SideBySide<'a, T> {
+    a: &'a Factor<T>,
+    b: &'a Factor<T>,
+    out: &'a Factor<T>,
+    /// Of the batch.
+    range: Range<usize>,
+    k: usize,
+    span: usize,
+}
+
+impl<T: Tiled> Work for SideBySide<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let wide = T::pairs();
+        for first in self.range.clone().step_by(CHAINS) {
+            let width = CHAINS.min(self.range.end - first);
+            for steps in threads::chunks(self.k, self.span) {
+                // A short group repeats its last pair.
+                let at = |i: usize| first + i.min(width - 1);
+                let rows: [*const T; CHAINS] = std::array::from_fn(|i| self.a.at(at(i), 0, steps.start).cast_const());
+                let columns: [*const T; CHAINS] =
+                    std::array::from_fn(|i| self.b.at(at(i), steps.start, 0).cast_const());
+                let mut sums = [T::ZERO; CHAINS];
+                // SAFETY: so many elements lie side by side in `a` and `b`; `wide` fits the processor.
                 unsafe {
-                    let done = wide.map_or(0, |run| run(&columns, a, part.a.columns, part.k, &mut acc));
-                    for depth in done..part.k {
-                        let x = *a.offset(depth as isize * part.a.columns);
-                        for i in 0..CHAINS {
-                            acc[i] = x.mul_add(*columns[i].add(depth), acc[i]);
+                    let done = match wide {
+                        Some(run) if width >= FEW => run(&columns, &rows, steps.len(), &mut sums),
+                        _ => 0,
+                    };
+                    for depth in done..steps.len() {
+                        for i in 0..width {
+                            sums[i] = (*rows[i].add(depth)).mul_add(*columns[i].add(depth), sums[i]);
                         }
                     }
                 }
-                part.write(i, first - part.columns.start, &acc[..width]);
+                for (i, &sum) in sums.iter().enumerate().take(width) {
+                    // SAFETY: these elements of the fresh output belong to this call.
+                    unsafe {
+                        let to = self.out.at(first + i, 0, 0);
+                        *to = if steps.start > 0 { *to + sum } else { sum };
+                    }
+                }
             }
         }
     }

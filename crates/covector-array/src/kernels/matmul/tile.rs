@@ -1,7 +1,7 @@
 //! Register tiles: the innermost loops of a matrix product.
 //!
-//! Each element of the result is one chain of fused multiply-adds along the shared axis, in order, from zero: the bits do not
-//! depend on the instruction set, on how the work is cut, or on the layout of the factors.
+//! Each element of the result is a chain of fused multiply-adds along the shared axis, in order ([`Chains`] says from what and
+//! to what end): the bits do not depend on the instruction set, on how the work is cut, or on the layout of the factors.
 //!
 //! What a tile asks for ahead is a few lines, mostly in the second-level cache by then, so it is asked into the first;
 //! whoever streams memory asks into the second ([`prefetch`](crate::kernels::stream::prefetch)).
@@ -9,6 +9,17 @@
 use super::streamed::Streamed;
 use crate::isa::{Isa, isa};
 use crate::math::Real;
+
+/// Where the chains of a tile begin and what becomes of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::kernels) enum Chains {
+    /// From zero; the results are the chains.
+    Fresh,
+    /// From the results, of which they are the continuation.
+    Continued,
+    /// From zero; each is added to its result at its end.
+    Added,
+}
 
 /// A block of `out (+)= a · b` for one call: at most [`Kernel::rows`] by [`Kernel::columns`], or [`Kernel::tall`] rows by half
 /// as many columns.
@@ -27,8 +38,7 @@ pub(in crate::kernels) struct Tile<T> {
     pub rows: usize,
     pub columns: usize,
     pub depth: usize,
-    /// True if the chains start from zero, false if they go on from what `out` holds.
-    pub fresh: bool,
+    pub chains: Chains,
 }
 
 /// A register tile for one element type and instruction set.
@@ -95,7 +105,7 @@ unsafe fn portable<T: Real>(t: &Tile<T>) {
     let mut sum = [[T::ZERO; 16]; 4];
     // SAFETY: the caller's promise.
     unsafe {
-        if !t.fresh {
+        if t.chains == Chains::Continued {
             for (i, row) in sum.iter_mut().enumerate().take(t.rows) {
                 for (j, s) in row.iter_mut().enumerate().take(t.columns) {
                     *s = *t.out.offset(i as isize * t.out_row + j as isize);
@@ -113,7 +123,8 @@ unsafe fn portable<T: Real>(t: &Tile<T>) {
         }
         for (i, row) in sum.iter().enumerate().take(t.rows) {
             for (j, &s) in row.iter().enumerate().take(t.columns) {
-                *t.out.offset(i as isize * t.out_row + j as isize) = s;
+                let to = t.out.offset(i as isize * t.out_row + j as isize);
+                *to = if t.chains == Chains::Added { *to + s } else { s };
             }
         }
     }
@@ -130,10 +141,10 @@ mod x86 {
         (
             $name:ident, $features:literal, $t:ident, lanes $lanes:literal,
             rows [$($row:literal)*] vectors [$($wide:literal)*], tall [$($tall:literal)*] vectors [$($narrow:literal)*],
-            $zero:ident $one:ident $fma:ident $load:ident $store:ident, $mask:expr, $masked_load:expr, $masked_store:expr
+            $zero:ident $one:ident $fma:ident $add:ident $load:ident $store:ident, $mask:expr, $masked_load:expr, $masked_store:expr
         ) => {
             pub(in super::super) mod $name {
-                use super::super::{Kernel, Tile};
+                use super::super::{Chains, Kernel, Tile};
                 use super::*;
 
                 const VECTORS: usize = [$($wide),*][0];
@@ -197,12 +208,14 @@ mod x86 {
                             if WHOLE || v + 1 < WIDE { $load(at) } else { $masked_load(mask, at) }
                         };
                         let mut sum = [[$zero(); WIDE]; ROWS];
-                        if !t.fresh {
+                        if t.chains == Chains::Continued {
                             for i in 0..ROWS {
                                 for v in 0..WIDE {
                                     sum[i][v] = load(t.out.offset(i as isize * t.out_row), v);
                                 }
                             }
+                        }
+                        if t.chains != Chains::Fresh {
                             // The rows below come next: their sums are asked for while these grow.
                             for i in 0..ROWS {
                                 let below = t.out.wrapping_offset((ROWS + i) as isize * t.out_row);
@@ -245,6 +258,14 @@ mod x86 {
                                 b = b.wrapping_offset(t.b_depth);
                             }
                         }
+                        if t.chains == Chains::Added {
+                            for i in 0..ROWS {
+                                for v in 0..WIDE {
+                                    let before = load(t.out.offset(i as isize * t.out_row), v);
+                                    sum[i][v] = $add(before, sum[i][v]);
+                                }
+                            }
+                        }
                         for i in 0..ROWS {
                             let to = t.out.offset(i as isize * t.out_row);
                             for v in 0..WIDE {
@@ -265,14 +286,14 @@ mod x86 {
     tile!(
         avx512_f32, "avx512f,fma", f32, lanes 16,
         rows [1 2 3 4 5 6] vectors [4 3], tall [1 2 3 4 5 6 7 8 9 10 11 12] vectors [2 1],
-        _mm512_setzero_ps _mm512_set1_ps _mm512_fmadd_ps _mm512_loadu_ps _mm512_storeu_ps,
+        _mm512_setzero_ps _mm512_set1_ps _mm512_fmadd_ps _mm512_add_ps _mm512_loadu_ps _mm512_storeu_ps,
         |n: usize| ((1u32 << n.min(16)) - 1) as __mmask16, |m, p| _mm512_maskz_loadu_ps(m, p),
         |p, m, v| _mm512_mask_storeu_ps(p, m, v)
     );
     tile!(
         avx512_f64, "avx512f,fma", f64, lanes 8,
         rows [1 2 3 4 5 6] vectors [4 3], tall [1 2 3 4 5 6 7 8 9 10 11 12] vectors [2 1],
-        _mm512_setzero_pd _mm512_set1_pd _mm512_fmadd_pd _mm512_loadu_pd _mm512_storeu_pd,
+        _mm512_setzero_pd _mm512_set1_pd _mm512_fmadd_pd _mm512_add_pd _mm512_loadu_pd _mm512_storeu_pd,
         |n: usize| ((1u32 << n.min(8)) - 1) as __mmask8, |m, p| _mm512_maskz_loadu_pd(m, p),
         |p, m, v| _mm512_mask_storeu_pd(p, m, v)
     );
@@ -280,21 +301,21 @@ mod x86 {
         // A step is a pair of bf16 numbers: the one in the upper half goes first.
         avx512_bf16, "avx512f,avx512bf16,fma", f32, lanes 16,
         rows [1 2 3 4 5 6] vectors [4 3], tall [1 2 3 4 5 6 7 8 9 10 11 12] vectors [2 1],
-        _mm512_setzero_ps _mm512_set1_ps pairs _mm512_loadu_ps _mm512_storeu_ps,
+        _mm512_setzero_ps _mm512_set1_ps pairs _mm512_add_ps _mm512_loadu_ps _mm512_storeu_ps,
         |n: usize| ((1u32 << n.min(16)) - 1) as __mmask16, |m, p| _mm512_maskz_loadu_ps(m, p),
         |p, m, v| _mm512_mask_storeu_ps(p, m, v)
     );
     tile!(
         avx2_f32, "avx2,fma", f32, lanes 8,
         rows [1 2 3 4 5 6] vectors [2], tall [1 2 3 4 5 6 7 8 9 10 11 12] vectors [1],
-        _mm256_setzero_ps _mm256_set1_ps _mm256_fmadd_ps _mm256_loadu_ps _mm256_storeu_ps,
+        _mm256_setzero_ps _mm256_set1_ps _mm256_fmadd_ps _mm256_add_ps _mm256_loadu_ps _mm256_storeu_ps,
         |n: usize| _mm256_loadu_si256(MASK_32[8 - n.min(8)..].as_ptr().cast()), |m, p| _mm256_maskload_ps(p, m),
         |p, m, v| _mm256_maskstore_ps(p, m, v)
     );
     tile!(
         avx2_f64, "avx2,fma", f64, lanes 4,
         rows [1 2 3 4 5 6] vectors [2], tall [1 2 3 4 5 6 7 8 9 10 11 12] vectors [1],
-        _mm256_setzero_pd _mm256_set1_pd _mm256_fmadd_pd _mm256_loadu_pd _mm256_storeu_pd,
+        _mm256_setzero_pd _mm256_set1_pd _mm256_fmadd_pd _mm256_add_pd _mm256_loadu_pd _mm256_storeu_pd,
         |n: usize| _mm256_loadu_si256(MASK_64[4 - n.min(4)..].as_ptr().cast()), |m, p| _mm256_maskload_pd(p, m),
         |p, m, v| _mm256_maskstore_pd(p, m, v)
     );

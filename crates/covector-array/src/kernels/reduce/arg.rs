@@ -9,6 +9,8 @@ use crate::{Array, DType, threads};
 
 /// Columns looked at together.
 const WIDTH: usize = 256;
+/// Sequences of up to so many elements are looked at many together.
+const SHORT: usize = 32;
 
 /// The index of the largest (or smallest) element along `axis`, which is dropped: the first of equals; NaN wins. i64.
 ///
@@ -28,7 +30,8 @@ pub fn arg_reduce(max: bool, x: &Array, axis: usize) -> Array {
                 DType::F16 | DType::BF16 => return arg_reduce(max, &cast(x, DType::F32), axis),
                 DType::C64 | DType::C128 => panic!("complex numbers have no order"),
                 DType::Bool => return arg_reduce(max, &cast(x, DType::U8), axis),
-                $(DType::$d => run::<$t>(max, x, axis, &out),)*
+                $(DType::$d if max => run::<$t, true>(x, axis, &out),
+                DType::$d => run::<$t, false>(x, axis, &out),)*
             }
         };
     }
@@ -36,14 +39,14 @@ pub fn arg_reduce(max: bool, x: &Array, axis: usize) -> Array {
     out
 }
 
-fn run<T: Num>(max: bool, x: &Array, axis: usize, out: &Array) {
+fn run<T: Num, const MAX: bool>(x: &Array, axis: usize, out: &Array) {
     let (count, step) = (x.shape()[axis], x.strides()[axis]);
     let others = (0..x.ndim()).filter(|&i| i != axis).map(|i| (x.shape()[i], x.strides()[i]));
     let kept = Layout::new(others);
     let (columns, stride) = kept.inner();
     let (src, dst) = (Shared(x.ptr::<T>().cast_mut()), Shared(out.ptr::<i64>().cast_mut()));
-    // Tiles of neighbouring columns if that is the way memory runs, else one sequence at a time.
-    let width = if step == 1 || columns < 8 { 1 } else { columns.min(WIDTH) };
+    // Tiles of neighbouring columns if that is the way memory runs or sequences are short, else one sequence at a time.
+    let width = if columns < 8 || (step == 1 && count > SHORT) { 1 } else { columns.min(WIDTH) };
     let tiles = columns.div_ceil(width);
     let sequence = Layout::new([(count, step)]);
     let group = ((1 << 15) / (count * width)).max(1);
@@ -68,10 +71,10 @@ fn run<T: Num>(max: bool, x: &Array, axis: usize, out: &Array) {
                     unsafe { gather(x.cast(), T::DTYPE, &sequence, 0, count, best.as_mut_ptr().cast()) };
                     &best[..count]
                 };
-                out[0] = dispatch_common::<T, _>(First { row, max }) as i64;
+                out[0] = dispatch_common::<T, _>(First::<T, MAX> { row }) as i64;
             } else {
                 let (best, row) = best.split_at_mut(width);
-                dispatch_common::<T, _>(Columns { x, count, step, stride, max, best, row, out });
+                dispatch_common::<T, _>(Columns::<T, MAX> { x, count, step, stride, best, row, out });
             }
         }
     });
@@ -80,66 +83,66 @@ fn run<T: Num>(max: bool, x: &Array, axis: usize, out: &Array) {
 /// True if `x` displaces `best`: NaN displaces numbers, and nothing displaces NaN.
 #[inline(always)]
 #[allow(clippy::eq_op)]
-fn displaces<T: Num>(max: bool, x: T, best: T) -> bool {
-    let better = if max { x > best } else { x < best };
+fn displaces<T: Num, const MAX: bool>(x: T, best: T) -> bool {
+    let better = if MAX { x > best } else { x < best };
     better | ((x != x) & (best == best))
 }
 
-/// The index of the extreme of a slice.
-struct First<'a, T> {
-    row: &'a [T],
-    max: bool,
+/// The one of two that stays; of equals the second.
+#[inline(always)]
+fn better<T: Num, const MAX: bool>(x: T, best: T) -> T {
+    if displaces::<T, MAX>(x, best) { x } else { best }
 }
 
-impl<T: Num> Work for First<'_, T> {
+/// The index of the extreme of a slice.
+struct First<'a, T, const MAX: bool> {
+    row: &'a [T],
+}
+
+impl<T: Num, const MAX: bool> Work for First<'_, T, MAX> {
     type Output = usize;
     #[inline(always)]
     #[allow(clippy::eq_op)]
     fn run(self) -> usize {
         const LANES: usize = 32;
-        let mut lanes = [self.row[0]; LANES];
-        let whole = self.row.len() / LANES * LANES;
-        let mut at = 0;
-        while at < whole {
-            let chunk = &self.row[at..at + LANES];
-            for i in 0..LANES {
-                lanes[i] = if displaces(self.max, chunk[i], lanes[i]) { chunk[i] } else { lanes[i] };
-            }
-            at += LANES;
-        }
+        let (chunks, rest) = self.row.as_chunks::<LANES>();
         let mut best = self.row[0];
-        for &x in lanes.iter().chain(&self.row[whole..]) {
-            best = if displaces(self.max, x, best) { x } else { best };
+        if let Some((first, chunks)) = chunks.split_first() {
+            let mut lanes = *first;
+            for chunk in chunks {
+                for i in 0..LANES {
+                    lanes[i] = better::<T, MAX>(chunk[i], lanes[i]);
+                }
+            }
+            let mut half = LANES / 2;
+            while half > 0 {
+                for i in 0..half {
+                    lanes[i] = better::<T, MAX>(lanes[i + half], lanes[i]);
+                }
+                half /= 2;
+            }
+            best = lanes[0];
         }
+        best = rest.iter().fold(best, |best, &x| better::<T, MAX>(x, best));
         let is_best = |x: T| (x == best) | ((x != x) & (best != best));
-        let mut at = 0;
-        while at < whole {
-            let mut found = false;
-            for &x in &self.row[at..at + LANES] {
-                found |= is_best(x);
-            }
-            if found {
-                break;
-            }
-            at += LANES;
-        }
+        let holds = |chunk: &&[T; LANES]| chunk.iter().fold(false, |found, &x| found | is_best(x));
+        let at = LANES * chunks.iter().take_while(|chunk| !holds(chunk)).count();
         at + self.row[at..].iter().position(|&x| is_best(x)).expect("the extreme is one of the elements")
     }
 }
 
 /// The indices of the extremes of neighbouring columns.
-struct Columns<'a, T> {
+struct Columns<'a, T, const MAX: bool> {
     x: *const T,
     count: usize,
     step: isize,
     stride: isize,
-    max: bool,
     best: &'a mut [T],
     row: &'a mut [T],
     out: &'a mut [i64],
 }
 
-impl<T: Num> Work for Columns<'_, T> {
+impl<T: Num, const MAX: bool> Work for Columns<'_, T, MAX> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -163,7 +166,7 @@ impl<T: Num> Work for Columns<'_, T> {
                 continue;
             }
             for i in 0..n {
-                let wins = displaces(self.max, line[i], best[i]);
+                let wins = displaces::<T, MAX>(line[i], best[i]);
                 best[i] = if wins { line[i] } else { best[i] };
                 out[i] = if wins { index as i64 } else { out[i] };
             }

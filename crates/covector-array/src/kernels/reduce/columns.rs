@@ -6,7 +6,9 @@ use smallvec::SmallVec;
 
 use super::fold::{Fold, dispatch_common};
 use super::lanes::Lanes;
+use super::source::Source;
 use super::{BLOCK, Job, Kept, LANES};
+use crate::Element;
 use crate::isa::Work;
 use crate::kernels::layout::{Layout, Walk, gather};
 use crate::kernels::stream::ask_for;
@@ -19,7 +21,13 @@ pub(super) const WIDTH: usize = 512;
 const AHEAD: isize = 4;
 
 /// Writes the results of `piece` of the sequences of `tasks`: tiles of the axis `columns` at each place of `others`.
-pub(super) fn run<T: Num, F: Fold<T>>(job: &Job<T>, others: &[Kept], columns: Kept, tasks: Range<usize>, piece: usize) {
+pub(super) fn run<S: Source, F: Fold<S::Seen>>(
+    job: &Job<S>,
+    others: &[Kept],
+    columns: Kept,
+    tasks: Range<usize>,
+    piece: usize,
+) {
     let start = piece * job.piece.min(job.count);
     let rows = start..(start + job.piece.min(job.count)).min(job.count);
     let inputs: SmallVec<[(usize, isize); 6]> = others.iter().map(|k| (k.size, k.stride)).collect();
@@ -27,14 +35,15 @@ pub(super) fn run<T: Num, F: Fold<T>>(job: &Job<T>, others: &[Kept], columns: Ke
     let tiles = columns.size.div_ceil(WIDTH);
     let width = columns.size.min(WIDTH);
     let levels = (rows.len().div_ceil(BLOCK)).ilog2() as usize + 2;
-    let mut scratch = vec![T::ZERO; (LANES + levels + 1) * width];
+    let mut scratch = vec![S::Seen::ZERO; (LANES + levels + 1) * width];
+    let mut gathered = vec![S::default(); width];
     for task in tasks {
         let (place, first) = (task / tiles, task % tiles * WIDTH);
         let width = width.min(columns.size - first);
         let offset = Walk::at(&inputs, place).offset + first as isize * columns.stride;
         let (lanes, rest) = scratch.split_at_mut(LANES * width);
         let (row, stack) = rest.split_at_mut(width);
-        let tile = Tile::<T, F> {
+        let tile = Tile::<S, F> {
             // SAFETY: the offset is that of an element of the array.
             x: unsafe { job.x.get().offset(offset) },
             sequence: &job.sequence,
@@ -43,10 +52,11 @@ pub(super) fn run<T: Num, F: Fold<T>>(job: &Job<T>, others: &[Kept], columns: Ke
             stride: columns.stride,
             lanes,
             row,
+            gathered: &mut gathered[..width],
             stack,
             fold: Default::default(),
         };
-        let result = dispatch_common::<T, _>(tile);
+        let result = dispatch_common::<S::Seen, _>(tile);
         let base = (piece * job.outputs) as isize + Walk::at(&outputs, place).offset + first as isize * columns.out;
         for (i, &value) in result.iter().enumerate() {
             // SAFETY: each output of each piece has its own element, and only this task writes these.
@@ -55,26 +65,28 @@ pub(super) fn run<T: Num, F: Fold<T>>(job: &Job<T>, others: &[Kept], columns: Ke
     }
 }
 
-struct Tile<'a, T, F> {
-    x: *const T,
+struct Tile<'a, S: Source, F> {
+    x: *const S,
     sequence: &'a Layout,
     rows: Range<usize>,
     width: usize,
     /// From one column to the next.
     stride: isize,
     /// `LANES` rows of partial results.
-    lanes: &'a mut [T],
+    lanes: &'a mut [S::Seen],
+    /// A row of halves as it is combined.
+    row: &'a mut [S::Seen],
     /// A row that had to be gathered.
-    row: &'a mut [T],
+    gathered: &'a mut [S],
     /// Rows of the pairwise tree, as in `Tree`.
-    stack: &'a mut [T],
+    stack: &'a mut [S::Seen],
     fold: std::marker::PhantomData<F>,
 }
 
-impl<'a, T: Num, F: Fold<T>> Work for Tile<'a, T, F> {
-    type Output = &'a [T];
+impl<'a, S: Source, F: Fold<S::Seen>> Work for Tile<'a, S, F> {
+    type Output = &'a [S::Seen];
     #[inline(always)]
-    fn run(mut self) -> &'a [T] {
+    fn run(mut self) -> &'a [S::Seen] {
         let mut depth = 0;
         let mut start = self.rows.start;
         let (mut count, end) = (0usize, self.rows.end);
@@ -84,7 +96,10 @@ impl<'a, T: Num, F: Fold<T>> Work for Tile<'a, T, F> {
             let mut carry = count;
             while carry & 1 == 1 {
                 depth -= 1;
-                combine_rows::<T, F>(&self.stack[depth * self.width..][..self.width], &mut self.lanes[..self.width]);
+                combine_rows::<S::Seen, F>(
+                    &self.stack[depth * self.width..][..self.width],
+                    &mut self.lanes[..self.width],
+                );
                 carry >>= 1;
             }
             self.stack[depth * self.width..][..self.width].copy_from_slice(&self.lanes[..self.width]);
@@ -93,7 +108,7 @@ impl<'a, T: Num, F: Fold<T>> Work for Tile<'a, T, F> {
         let (head, top) = self.stack.split_at_mut((depth - 1) * self.width);
         let top = &mut top[..self.width];
         for below in head.chunks_exact(self.width).rev() {
-            combine_rows::<T, F>(below, top);
+            combine_rows::<S::Seen, F>(below, top);
         }
         top
     }
@@ -141,7 +156,7 @@ pub(super) fn combine_lanes<T: Num, F: Fold<T>>(lanes: &mut [T], width: usize, f
     }
 }
 
-impl<T: Num, F: Fold<T>> Tile<'_, T, F> {
+impl<S: Source, F: Fold<S::Seen>> Tile<'_, S, F> {
     /// Leaves the result of rows `start..start + len` in the first lane.
     #[inline(always)]
     fn block(&mut self, start: usize, len: usize) {
@@ -152,11 +167,12 @@ impl<T: Num, F: Fold<T>> Tile<'_, T, F> {
         let mut inner = start % size;
         if self.stride == 1
             && inner + len <= size
-            && let Some(lanes) = Lanes::of(T::DTYPE, F::OP)
+            && let Some(lanes) = Lanes::of(S::Seen::DTYPE, F::OP)
+            && let Some(x) = S::place(x)
         {
             // SAFETY: row `start` of the tile lies in the array, and those after it are `step` apart.
             unsafe { self.block_by_lanes(x.offset(walk.offset + inner as isize * step), step, len, lanes) };
-            return combine_lanes::<T, F>(self.lanes, width, len.min(LANES));
+            return combine_lanes::<S::Seen, F>(self.lanes, width, len.min(LANES));
         }
         for index in 0..len {
             // SAFETY: row `start + index` of the tile lies in the array.
@@ -169,17 +185,17 @@ impl<T: Num, F: Fold<T>> Tile<'_, T, F> {
             } else {
                 let layout = Layout::new([(width, self.stride)]);
                 // SAFETY: as above; `row` has room for all columns.
-                unsafe { gather(first.cast(), T::DTYPE, &layout, 0, width, self.row.as_mut_ptr().cast()) };
-                &self.row[..width]
+                unsafe { gather(first.cast(), S::DTYPE, &layout, 0, width, self.gathered.as_mut_ptr().cast()) };
+                &*self.gathered
             };
-            append_to_lane::<T, F>(self.lanes, index, row);
+            append_to_lane::<S::Seen, F>(self.lanes, index, S::see(row, self.row));
             inner += 1;
             if inner == size {
                 inner = 0;
                 walk.advance(self.sequence.outer());
             }
         }
-        combine_lanes::<T, F>(self.lanes, width, len.min(LANES));
+        combine_lanes::<S::Seen, F>(self.lanes, width, len.min(LANES));
     }
 
     /// Fills the lanes from `len` rows that are `step` apart, lane after lane: what a lane holds stays in registers.
@@ -187,7 +203,7 @@ impl<T: Num, F: Fold<T>> Tile<'_, T, F> {
     /// # Safety
     /// The rows must be readable.
     #[inline(always)]
-    unsafe fn block_by_lanes(&mut self, first: *const T, step: isize, len: usize, lanes: Lanes) {
+    unsafe fn block_by_lanes(&mut self, first: *const S::Seen, step: isize, len: usize, lanes: Lanes) {
         let pitch = LANES as isize * step;
         for (lane, out) in self.lanes.chunks_exact_mut(self.width).enumerate().take(len) {
             let (x, rows) = (first.wrapping_offset(lane as isize * step), (len - lane).div_ceil(LANES));
@@ -195,7 +211,7 @@ impl<T: Num, F: Fold<T>> Tile<'_, T, F> {
                 if lane + 1 < LANES { x.wrapping_offset(step) } else { first.wrapping_offset(BLOCK as isize * step) };
             // SAFETY: the caller's promise; a lane is as long as a row.
             unsafe {
-                let bytes = pitch * size_of::<T>() as isize;
+                let bytes = pitch * size_of::<S::Seen>() as isize;
                 let to = out.as_mut_ptr().cast();
                 let done = (lanes.down)(x.cast(), bytes, rows, to, out.len(), next.cast());
                 for (column, out) in out.iter_mut().enumerate().skip(done) {

@@ -104,9 +104,12 @@ pub(super) fn combine_lanes<T: Num, F: Fold<T>>(mut acc: [T; LANES]) -> T {
 
 /// The result of at most [`BLOCK`] elements.
 pub(super) fn block<T: Num, F: Fold<T>>(x: &[T], lanes: Option<Lanes>) -> T {
+    if T::DTYPE.is_int() {
+        return any_order::<T, F>(x);
+    }
     let whole = x.len() / LANES * LANES;
     let Some(lanes) = lanes.filter(|_| whole > 0) else {
-        return vectorised::<T, _>(Block::<T, F>(x, PhantomData), x.len());
+        return by_loop::<T, F>(x);
     };
     let mut acc = [F::identity(); LANES];
     // SAFETY: whole rows, and an accumulator of the dtype the loops are for.
@@ -117,7 +120,7 @@ pub(super) fn block<T: Num, F: Fold<T>>(x: &[T], lanes: Option<Lanes>) -> T {
 
 /// The results of four blocks.
 pub(super) fn four_blocks<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<Lanes>) -> [T; 4] {
-    let Some(lanes) = lanes else { return vectorised::<T, _>(Four::<T, F>(x, PhantomData), x.len()) };
+    let Some(lanes) = lanes else { return std::array::from_fn(|i| by_loop::<T, F>(&x[i * BLOCK..(i + 1) * BLOCK])) };
     let mut results = [T::ZERO; 4];
     // SAFETY: four whole blocks, and results of the dtype the loops are for.
     unsafe { (lanes.four)(x.as_ptr().cast(), results.as_mut_ptr().cast()) };
@@ -126,6 +129,9 @@ pub(super) fn four_blocks<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<
 
 /// What four blocks combine to in the tree.
 pub(super) fn span<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<Lanes>) -> T {
+    if T::DTYPE.is_int() {
+        return any_order::<T, F>(x);
+    }
     if let Some(span) = lanes.and_then(|lanes| lanes.span) {
         let mut result = T::ZERO;
         // SAFETY: four whole blocks, and a result of the dtype the loop is for.
@@ -147,41 +153,34 @@ fn append_rest<T: Num, F: Fold<T>>(acc: &mut [T; LANES], rest: &[T]) {
 }
 
 /// A block by a plain loop.
-struct Block<'a, T, F>(&'a [T], PhantomData<F>);
+fn by_loop<T: Num, F: Fold<T>>(x: &[T]) -> T {
+    let mut acc = [F::identity(); LANES];
+    let (rows, rest) = x.as_chunks::<LANES>();
+    for row in rows {
+        for i in 0..LANES {
+            acc[i] = F::combine(acc[i], row[i]);
+        }
+    }
+    append_rest::<T, F>(&mut acc, rest);
+    combine_lanes::<T, F>(acc)
+}
 
-impl<T: Num, F: Fold<T>> Work for Block<'_, T, F> {
+/// What integers combine to: all orders give the same, so the compiler may choose the best for the processor.
+pub(super) fn any_order<T: Num, F: Fold<T>>(x: &[T]) -> T {
+    /// Fewer are combined at once where they are.
+    const FEW: usize = 4 * LANES;
+    let work = AnyOrder::<T, F>(x, PhantomData);
+    if x.len() < FEW { work.run() } else { dispatch(work) }
+}
+
+struct AnyOrder<'a, T, F>(&'a [T], PhantomData<F>);
+
+impl<T: Num, F: Fold<T>> Work for AnyOrder<'_, T, F> {
     type Output = T;
     #[inline(always)]
     fn run(self) -> T {
-        let mut acc = [F::identity(); LANES];
-        let (rows, rest) = self.0.as_chunks::<LANES>();
-        for row in rows {
-            for i in 0..LANES {
-                acc[i] = F::combine(acc[i], row[i]);
-            }
-        }
-        append_rest::<T, F>(&mut acc, rest);
-        combine_lanes::<T, F>(acc)
+        self.0.iter().fold(F::identity(), |acc, &x| F::combine(acc, x))
     }
-}
-
-/// Four blocks by plain loops.
-struct Four<'a, T, F>(&'a [T; 4 * BLOCK], PhantomData<F>);
-
-impl<T: Num, F: Fold<T>> Work for Four<'_, T, F> {
-    type Output = [T; 4];
-    #[inline(always)]
-    fn run(self) -> [T; 4] {
-        std::array::from_fn(|i| Block::<T, F>(&self.0[i * BLOCK..(i + 1) * BLOCK], PhantomData).run())
-    }
-}
-
-/// Runs a loop over so many elements, compiled for each instruction set if they are the common integers: floats have loops of their
-/// own ([`Lanes`]), and other dtypes and short runs gain little.
-#[inline(always)]
-fn vectorised<T: Num, W: Work>(work: W, elements: usize) -> W::Output {
-    use DType::*;
-    if matches!(T::DTYPE, I32 | U32 | I64 | U64) && elements >= 4 * LANES { dispatch(work) } else { work.run() }
 }
 
 /// The pairwise tree over blocks, as a binary counter: two subtrees of equal size are combined as soon as both exist.
