@@ -479,7 +479,8 @@ fn own_signature(op: &OpDef) -> String {
     let elementwise = op.family() == "elementwise";
     let mut all: Vec<String> = Vec::new();
     for param in op.params {
-        let default = DEFAULTS.iter().find(|(name, _)| *name == param.name).map(|(_, d)| *d);
+        let named = |wanted: &str| DEFAULTS.iter().find(|(name, _)| *name == wanted).map(|(_, d)| *d);
+        let default = named(&format!("{}.{}", op.family(), param.name)).or_else(|| named(param.name));
         let default = if param.optional { Some("None") } else { default };
         let axes = param.name == "axes" && param.kind == "Axes";
         let name = if axes { "axis" } else { param.name };

@@ -148,11 +148,12 @@ pub const NAMES: &[(&str, &str)] = &[
     ("ge", "greater_equal"),
 ];
 
-/// Defaults by the name of the parameter, for the ops that are called by their own parameters.
+/// Defaults by the name of the parameter, or of family and parameter, for the ops that are called by their own parameters.
 pub const DEFAULTS: &[(&str, &str)] = &[
     ("reduction", "'mean'"),
     ("eps", "1e-05"),
     ("stride", "1"),
+    ("pool.stride", "None"),
     ("padding", "0"),
     ("output_padding", "0"),
     ("dilation", "1"),

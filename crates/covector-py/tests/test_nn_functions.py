@@ -135,3 +135,11 @@ def test_wrong_options_are_refused():
     ):
         with pytest.raises(ValueError, match=error):
             wrong()
+
+
+def test_pools_step_by_their_kernel_unless_told():
+    x = cv.reshape(cv.arange(36.0), (1, 1, 6, 6))
+    for pool in (cv.max_pool2d, cv.avg_pool2d):
+        assert pool(x, 2).shape == pool(x, 2, None).shape == (1, 1, 3, 3)
+        assert pool(x, 2, 1).shape == (1, 1, 5, 5)
+    assert cv.conv2d(x, cv.ones((1, 1, 2, 2))).shape == (1, 1, 5, 5)

@@ -5,7 +5,7 @@ use covector_derive::{op, op_list};
 
 use super::create::{addressable, room};
 use super::reduce::{Extreme, sum_axes};
-use super::view::reshaped;
+use super::view::{permuted, reshaped};
 use super::window::{Slide, joined, padded, windows, windows_along, with_examples, without_examples};
 use crate::{Error, Ints, Result, Tensor};
 
@@ -36,7 +36,9 @@ fn max_pool(
         let everywhere = Tensor::from_array(Array::full(&x.shape()[2..], 1.0, DType::Bool));
         filled = padded(&everywhere, &slides)?.where_(filled, lowest(x.dtype()));
     }
-    let y = largest(&windows(&filled, &slides), 2 + spatial..2 + 2 * spatial)?;
+    // Places before positions: what the gradient computes in windows runs along rows of the image.
+    let order: Vec<usize> = (0..2).chain(2 + spatial..2 + 2 * spatial).chain(2..2 + spatial).collect();
+    let y = largest(&permuted(&windows(&filled, &slides), &order), 2..2 + spatial)?;
     Ok(without_examples(&y, single))
 }
 
