@@ -166,8 +166,61 @@ mod x86 {
         [_mm512_unpacklo_pd(x, y), _mm512_unpackhi_pd(x, y)]
     }
 
-    /// Four steps at a time.
+    /// Chains in the lanes of a register, four steps at a time; `left` gives the left factors of the steps from a depth on.
     ///
+    /// # Safety
+    /// As [`super::Columns`], of the columns; `left` is asked for whole groups of steps below `k`.
+    #[inline]
+    #[target_feature(enable = "avx512f,fma")]
+    unsafe fn chains_f32(
+        columns: &[*const f32; CHAINS],
+        k: usize,
+        sums: &mut [f32; CHAINS],
+        left: impl Fn(usize) -> [__m512; 4],
+    ) -> usize {
+        let whole = k / 4 * 4;
+        // SAFETY: the caller's promise: four more elements of every column from each `depth` on.
+        unsafe {
+            let mut sum = _mm512_loadu_ps(sums.as_ptr());
+            for depth in (0..whole).step_by(4) {
+                for (x, y) in left(depth).into_iter().zip(four_steps(columns, depth)) {
+                    sum = _mm512_fmadd_ps(x, y, sum);
+                }
+            }
+            _mm512_storeu_ps(sums.as_mut_ptr(), sum);
+        }
+        whole
+    }
+
+    /// [`chains_f32`] two steps at a time, in two registers of eight chains each, for each of which `left` is asked.
+    ///
+    /// # Safety
+    /// As [`chains_f32`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,fma")]
+    unsafe fn chains_f64(
+        columns: &[*const f64; CHAINS],
+        k: usize,
+        sums: &mut [f64; CHAINS],
+        left: impl Fn(usize, usize) -> [__m512d; 2],
+    ) -> usize {
+        let whole = k / 2 * 2;
+        // SAFETY: the caller's promise: two more elements of every column from each `depth` on.
+        unsafe {
+            let mut sum = [_mm512_loadu_pd(sums.as_ptr()), _mm512_loadu_pd(sums.as_ptr().add(8))];
+            for depth in (0..whole).step_by(2) {
+                for (half, sum) in sum.iter_mut().enumerate() {
+                    for (x, y) in left(half, depth).into_iter().zip(two_steps(columns, half, depth)) {
+                        *sum = _mm512_fmadd_pd(x, y, *sum);
+                    }
+                }
+            }
+            _mm512_storeu_pd(sums.as_mut_ptr(), sum[0]);
+            _mm512_storeu_pd(sums.as_mut_ptr().add(8), sum[1]);
+        }
+        whole
+    }
+
     /// # Safety
     /// As [`super::Columns`].
     #[target_feature(enable = "avx512f,fma")]
@@ -178,26 +231,17 @@ mod x86 {
         [k, more]: [usize; 2],
         sums: &mut [f32; CHAINS],
     ) -> usize {
-        let whole = k / 4 * 4;
-        // SAFETY: the caller's promise: four more elements of every column, and of `a`, from each `depth` on.
-        unsafe {
-            let mut sum = _mm512_loadu_ps(sums.as_ptr());
-            for depth in (0..whole).step_by(4) {
-                if depth % 16 == 0 {
-                    ask_for_columns(columns, depth / 16, (k + more) / 16);
-                }
-                for (j, x) in four_steps(columns, depth).into_iter().enumerate() {
-                    let left = _mm512_set1_ps(*a.offset((depth + j) as isize * step));
-                    sum = _mm512_fmadd_ps(left, x, sum);
-                }
+        let left = |depth: usize| {
+            if depth.is_multiple_of(16) {
+                ask_for_columns(columns, depth / 16, (k + more) / 16);
             }
-            _mm512_storeu_ps(sums.as_mut_ptr(), sum);
-        }
-        whole
+            // SAFETY: the caller's promise: `a` has `k` elements.
+            [0, 1, 2, 3].map(|j| _mm512_set1_ps(unsafe { *a.offset((depth + j) as isize * step) }))
+        };
+        // SAFETY: the caller's promise.
+        unsafe { chains_f32(columns, k, sums, left) }
     }
 
-    /// Two steps at a time, in two registers of eight columns each.
-    ///
     /// # Safety
     /// As [`super::Columns`].
     #[target_feature(enable = "avx512f,avx512dq,fma")]
@@ -208,29 +252,17 @@ mod x86 {
         [k, more]: [usize; 2],
         sums: &mut [f64; CHAINS],
     ) -> usize {
-        let whole = k / 2 * 2;
-        // SAFETY: the caller's promise: two more elements of every column, and of `a`, from each `depth` on.
-        unsafe {
-            let mut sum = [_mm512_loadu_pd(sums.as_ptr()), _mm512_loadu_pd(sums.as_ptr().add(8))];
-            for depth in (0..whole).step_by(2) {
-                if depth % 8 == 0 {
-                    ask_for_columns(columns, depth / 8, (k + more) / 8);
-                }
-                let left = [0, 1].map(|j| _mm512_set1_pd(*a.offset((depth + j) as isize * step)));
-                for (half, sum) in sum.iter_mut().enumerate() {
-                    let x = two_steps(columns, half, depth);
-                    *sum = _mm512_fmadd_pd(left[0], x[0], *sum);
-                    *sum = _mm512_fmadd_pd(left[1], x[1], *sum);
-                }
+        let left = |half: usize, depth: usize| {
+            if half == 0 && depth.is_multiple_of(8) {
+                ask_for_columns(columns, depth / 8, (k + more) / 8);
             }
-            _mm512_storeu_pd(sums.as_mut_ptr(), sum[0]);
-            _mm512_storeu_pd(sums.as_mut_ptr().add(8), sum[1]);
-        }
-        whole
+            // SAFETY: the caller's promise: `a` has `k` elements.
+            [0, 1].map(|j| _mm512_set1_pd(unsafe { *a.offset((depth + j) as isize * step) }))
+        };
+        // SAFETY: the caller's promise.
+        unsafe { chains_f64(columns, k, sums, left) }
     }
 
-    /// Four steps at a time.
-    ///
     /// # Safety
     /// As [`super::Pairs`].
     #[target_feature(enable = "avx512f,fma")]
@@ -240,24 +272,16 @@ mod x86 {
         k: usize,
         sums: &mut [f32; CHAINS],
     ) -> usize {
-        let whole = k / 4 * 4;
-        // SAFETY: the caller's promise: four more elements of every column and row from each `depth` on.
-        unsafe {
-            let mut sum = _mm512_loadu_ps(sums.as_ptr());
-            for depth in (0..whole).step_by(4) {
-                ask_for_next(columns, depth, 4);
-                ask_for_next(rows, depth, 4);
-                for (x, y) in four_steps(rows, depth).into_iter().zip(four_steps(columns, depth)) {
-                    sum = _mm512_fmadd_ps(x, y, sum);
-                }
-            }
-            _mm512_storeu_ps(sums.as_mut_ptr(), sum);
-        }
-        whole
+        let left = |depth: usize| {
+            ask_for_next(columns, depth, 4);
+            ask_for_next(rows, depth, 4);
+            // SAFETY: the caller's promise: rows have `k` elements.
+            unsafe { four_steps(rows, depth) }
+        };
+        // SAFETY: the caller's promise.
+        unsafe { chains_f32(columns, k, sums, left) }
     }
 
-    /// Two steps at a time, in two registers of eight pairs each.
-    ///
     /// # Safety
     /// As [`super::Pairs`].
     #[target_feature(enable = "avx512f,avx512dq,fma")]
@@ -267,23 +291,16 @@ mod x86 {
         k: usize,
         sums: &mut [f64; CHAINS],
     ) -> usize {
-        let whole = k / 2 * 2;
-        // SAFETY: the caller's promise: two more elements of every column and row from each `depth` on.
-        unsafe {
-            let mut sum = [_mm512_loadu_pd(sums.as_ptr()), _mm512_loadu_pd(sums.as_ptr().add(8))];
-            for depth in (0..whole).step_by(2) {
+        let left = |half: usize, depth: usize| {
+            if half == 0 {
                 ask_for_next(columns, depth, 2);
                 ask_for_next(rows, depth, 2);
-                for (half, sum) in sum.iter_mut().enumerate() {
-                    let (x, y) = (two_steps(rows, half, depth), two_steps(columns, half, depth));
-                    *sum = _mm512_fmadd_pd(x[0], y[0], *sum);
-                    *sum = _mm512_fmadd_pd(x[1], y[1], *sum);
-                }
             }
-            _mm512_storeu_pd(sums.as_mut_ptr(), sum[0]);
-            _mm512_storeu_pd(sums.as_mut_ptr().add(8), sum[1]);
-        }
-        whole
+            // SAFETY: the caller's promise: rows have `k` elements.
+            unsafe { two_steps(rows, half, depth) }
+        };
+        // SAFETY: the caller's promise.
+        unsafe { chains_f64(columns, k, sums, left) }
     }
 
     /// A line of columns at a time, and of the rows that come next: asked for one by one, they leave the processor
