@@ -128,6 +128,25 @@ fn sums_have_the_same_bits_for_any_layout_threads_and_instructions() {
     }
 }
 
+#[test]
+fn sequences_in_runs_have_the_bits_of_those_without_gaps() {
+    for run in [31, 32, 33, 48, 49, 100, 196, 255, 256, 300, 784, 1024, 1500, 3136] {
+        let mut x = noise(6 * 19 * run).to_vec::<f32>();
+        // A few zeros of both signs, and sequences of nothing else, in which an infinity or no number stands.
+        x.iter_mut().enumerate().filter(|(i, _)| i % 7 == 0 || i / run % 19 < 4).for_each(|(i, v)| {
+            *v = if i % 3 == 0 { 0.0 } else { -0.0 };
+        });
+        (x[run + 5], x[2 * run + run / 2]) = (f32::NAN, f32::NEG_INFINITY);
+        let x = Array::from_slice(&x, [6, 19, run]);
+        for (dtype, op) in [DType::F32, DType::F64].into_iter().flat_map(|dtype| OPS.map(|op| (dtype, op))) {
+            let x = cast(&x, dtype);
+            let want = reduce(op, &copy(&x.permute(&[1, 0, 2])).reshape(&Shape::from([19, 6 * run])), &[1]);
+            let got = same_everywhere(|| reduce(op, &x, &[0, 2]));
+            assert_eq!(got.to_bytes(), want.to_bytes(), "{op:?} {dtype}, runs of {run}");
+        }
+    }
+}
+
 const LARGE: [[usize; 3]; 7] =
     [[1000, 1, 37], [3, 5000, 7], [40, 9, 300], [1, 1, 100_003], [2, 700, 90], [9, 33, 256], [5000, 3, 4]];
 

@@ -133,17 +133,14 @@ impl Kernel {
         kernel
     }
 
-    /// [`binary`](Self::binary) for a function that `quick` computes where it says so: of groups of elements it does not suit, `f`
-    /// computes all.
-    pub(super) const fn binary_by_quick<
-        T: Element,
-        F: Fn(T, T) -> T + Copy + 'static,
-        Q: Fn(T, T) -> (T, bool) + Copy + 'static,
-    >(
-        _: F,
-        _: Q,
-    ) -> Kernel {
-        Kernel::new(const { &compiled::<Quick<T, F, Q>>() }, &[T::DTYPE; 2], T::DTYPE)
+    /// The loop of a function that is [`Quick`]: of groups of elements with one it is not quick for, all are computed exactly.
+    pub(super) const fn unary_by_quick<T: Element, Q: Quick<T, 1>>() -> Kernel {
+        Kernel::new(const { &compiled::<ByQuick1<T, Q>>() }, &[T::DTYPE], T::DTYPE)
+    }
+
+    /// [`unary_by_quick`](Self::unary_by_quick) for a function of two elements.
+    pub(super) const fn binary_by_quick<T: Element, Q: Quick<T, 2>>() -> Kernel {
+        Kernel::new(const { &compiled::<ByQuick2<T, Q>>() }, &[T::DTYPE; 2], T::DTYPE)
     }
 
     /// [`unary`](Self::unary) for a function of three elements.
@@ -205,11 +202,7 @@ impl Kernel {
             return kernel;
         }
         match (self.inputs(), self.output) {
-            ([DType::F32], DType::F32) => {
-                let loops = function.loops::<f32>().unwrap_or(self.loops);
-                Kernel { loops, vectors: function.vectors(), ..self }
-            }
-            ([DType::F64], DType::F64) => Kernel { loops: function.loops::<f64>().unwrap_or(self.loops), ..self },
+            ([DType::F32], DType::F32) => Kernel { vectors: function.vectors(), ..self },
             _ => self,
         }
     }
@@ -360,37 +353,47 @@ body!(First single x T 0, slice y U 1);
 body!(Second slice x T 0, single y U 1);
 body!(Ternary slice x T 0, slice y U 1, slice z V 2);
 
-/// A function of two elements, and one that computes most of it.
-struct Quick<T, F, Q>(std::marker::PhantomData<(T, F, Q)>);
+/// A function of some elements, most of which another one computes without a branch.
+pub(super) trait Quick<T, const N: usize>: 'static {
+    /// The number of elements that are computed again if the other one does not suit one of them.
+    const GROUP: usize;
+    /// The function.
+    fn exact(x: [T; N]) -> T;
+    /// The other one, and whether it suits these elements.
+    fn quick(x: [T; N]) -> (T, bool);
+}
 
-impl<T: Element, F: Fn(T, T) -> T + Copy + 'static, Q: Fn(T, T) -> (T, bool) + Copy + 'static> Body for Quick<T, F, Q> {
-    #[inline(always)]
-    unsafe fn run(operands: [*const u8; 3], out: *mut u8, n: usize) {
-        /// A few vectors.
-        const GROUP: usize = 64;
-        let (f, quick) = (conjure::<F>(), conjure::<Q>());
-        // SAFETY: the caller's promise.
-        let (x, y, out): (&[T], &[T], &mut [T]) = unsafe {
-            (
-                std::slice::from_raw_parts(operands[0].cast(), n),
-                std::slice::from_raw_parts(operands[1].cast(), n),
-                slice_mut(out, n),
-            )
-        };
-        for ((x, y), out) in x.chunks(GROUP).zip(y.chunks(GROUP)).zip(out.chunks_mut(GROUP)) {
-            let (x, y) = (&x[..out.len()], &y[..out.len()]);
-            let mut suits = true;
-            for i in 0..out.len() {
-                let (value, good) = quick(x[i], y[i]);
-                out[i] = value;
-                suits &= good;
-            }
-            if !suits {
-                (0..out.len()).for_each(|i| out[i] = f(x[i], y[i]));
+macro_rules! by_quick {
+    ($name:ident $n:literal: $($x:ident $k:literal),+) => {
+        /// A loop of a function that is [`Quick`].
+        struct $name<T, Q>(std::marker::PhantomData<(T, Q)>);
+
+        impl<T: Element, Q: Quick<T, $n>> Body for $name<T, Q> {
+            #[inline(always)]
+            unsafe fn run(operands: [*const u8; 3], out: *mut u8, n: usize) {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    $(let $x: &[T] = std::slice::from_raw_parts(operands[$k].cast(), n);)+
+                    let out: &mut [T] = slice_mut(out, n);
+                    for (group, out) in out.chunks_mut(Q::GROUP).enumerate() {
+                        $(let $x = &$x[group * Q::GROUP..][..out.len()];)+
+                        let mut suits = true;
+                        for i in 0..out.len() {
+                            let (value, good) = Q::quick([$($x[i]),+]);
+                            out[i] = value;
+                            suits &= good;
+                        }
+                        if !suits {
+                            (0..out.len()).for_each(|i| out[i] = Q::exact([$($x[i]),+]));
+                        }
+                    }
+                }
             }
         }
-    }
+    };
 }
+by_quick!(ByQuick1 1: x 0);
+by_quick!(ByQuick2 2: x 0, y 1);
 
 /// A function of whole runs.
 struct Runs<T, O, F>(std::marker::PhantomData<(T, O, F)>);

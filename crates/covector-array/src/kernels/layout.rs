@@ -71,13 +71,6 @@ impl Layout {
         let at = start % size;
         (stride == 1 && at + len <= size).then(|| Walk::at(&self.outer, start / size).offset + at as isize)
     }
-
-    /// The offset of element `start`, and how many lie side by side from there on, if any do.
-    pub fn run_from(&self, start: usize) -> Option<(isize, usize)> {
-        let (size, stride) = self.inner;
-        let at = start % size;
-        (stride == 1).then(|| (Walk::at(&self.outer, start / size).offset + at as isize, size - at))
-    }
 }
 
 /// A position in a row-major walk over axes, with its offset in memory.

@@ -246,7 +246,10 @@ impl<S: Source> Job<S> {
         match across {
             None => {
                 let grain = (total / CHUNKS).clamp(GRAIN, TOGETHER);
-                let rows = (grain / self.count.min(self.piece)).max(1);
+                let mut rows = (grain / self.count.min(self.piece)).max(1);
+                if !self.sequence.outer().is_empty() {
+                    rows = rows.max(rows::INTERLEAVED.min(self.outputs.div_ceil(4)));
+                }
                 let chunks = self.outputs.div_ceil(rows);
                 threads::for_each(chunks * pieces, total, |i| {
                     let (piece, start) = (i / chunks, i % chunks * rows);

@@ -5,7 +5,7 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 
 use half::slice::HalfFloatSliceExt;
 
-use super::kernel::{Body, Kernel, Loop, Loops, compiled, slice_mut};
+use super::kernel::{Kernel, Loop, Loops, Quick, TILE};
 use crate::math::angle::Near;
 use crate::math::{Division, Num, Real};
 use crate::{DType, f16};
@@ -73,24 +73,22 @@ pub enum Function {
 impl Function {
     /// The kernel for floats whose branches only the rare elements take, if there is one.
     pub(super) fn kernel(self, dtype: DType) -> Option<Kernel> {
-        macro_rules! division {
-            ($t:ident $function:ident $finish:ident) => {
-                Kernel::binary_by_quick(
-                    |x: $t, y: $t| Num::$function(x, y),
-                    |x: $t, y: $t| {
-                        let (rest, good) = x.rest(y);
-                        (x.$finish(y, rest), good)
-                    },
-                )
-            };
-        }
-        match (self, dtype) {
-            (Function::FloorDivide, DType::F32) => Some(division!(f32 floor_div floored)),
-            (Function::FloorDivide, DType::F64) => Some(division!(f64 floor_div floored)),
-            (Function::Remainder, DType::F32) => Some(division!(f32 remainder remaining)),
-            (Function::Remainder, DType::F64) => Some(division!(f64 remainder remaining)),
+        match dtype {
+            DType::F32 => self.kernel_of::<f32>(),
+            DType::F64 => self.kernel_of::<f64>(),
             _ => None,
         }
+    }
+
+    fn kernel_of<T: Near + Division>(self) -> Option<Kernel> {
+        Some(match self {
+            Function::Sin => Kernel::unary_by_quick::<T, Sin>(),
+            Function::Cos => Kernel::unary_by_quick::<T, Cos>(),
+            Function::Tan => Kernel::unary_by_quick::<T, Tan>(),
+            Function::FloorDivide => Kernel::binary_by_quick::<T, FloorDivide>(),
+            Function::Remainder => Kernel::binary_by_quick::<T, Remainder>(),
+            _ => return None,
+        })
     }
 
     /// The loop in f32.
@@ -111,42 +109,42 @@ impl Function {
     pub(super) fn vectors(self) -> Option<Loop> {
         None
     }
-
-    /// Loops for every instruction set in f32 or f64.
-    pub(super) fn loops<T: Near>(self) -> Option<&'static Loops> {
-        Some(match self {
-            Function::Sin => const { &compiled::<Sin<T>>() },
-            Function::Cos => const { &compiled::<Cos<T>>() },
-            Function::Tan => const { &compiled::<Tan<T>>() },
-            _ => return None,
-        })
-    }
 }
 
-/// Bodies that take all numbers for small, and go over a run again if one is not.
-macro_rules! near_first {
-    ($($name:ident $near:ident $f:ident)*) => {$(
-        struct $name<T>(std::marker::PhantomData<T>);
+/// A few vectors: of angles hardly any is far off, but any quotient may be large.
+const FEW: usize = 64;
 
-        impl<T: Near> Body for $name<T> {
+/// What [`Function::kernel`] computes.
+macro_rules! quick {
+    ($($name:ident<$T:ident: $Bound:ident, $n:literal>($($x:ident),+) = $exact:expr, $group:ident by $quick:expr;)*) => {$(
+        struct $name;
+
+        impl<$T: $Bound> Quick<$T, $n> for $name {
+            const GROUP: usize = $group;
             #[inline(always)]
-            unsafe fn run(operands: [*const u8; 3], out: *mut u8, n: usize) {
-                // SAFETY: the caller's promise.
-                let (x, out): (&[T], &mut [T]) =
-                    unsafe { (from_raw_parts(operands[0].cast(), n), slice_mut(out, n)) };
-                let mut all_near = true;
-                for i in 0..n {
-                    out[i] = x[i].$near();
-                    all_near &= Num::abs(x[i]) <= T::NEAR;
-                }
-                if !all_near {
-                    out.iter_mut().zip(x).for_each(|(out, x)| *out = Real::$f(*x));
-                }
+            fn exact([$($x),+]: [$T; $n]) -> $T {
+                $exact
+            }
+            #[inline(always)]
+            fn quick([$($x),+]: [$T; $n]) -> ($T, bool) {
+                $quick
             }
         }
     )*};
 }
-near_first!(Sin sin_near sin Cos cos_near cos Tan tan_near tan);
+quick! {
+    Sin<T: Near, 1>(x) = Real::sin(x), TILE by (x.sin_near(), Num::abs(x) <= T::NEAR);
+    Cos<T: Near, 1>(x) = Real::cos(x), TILE by (x.cos_near(), Num::abs(x) <= T::NEAR);
+    Tan<T: Near, 1>(x) = Real::tan(x), TILE by (x.tan_near(), Num::abs(x) <= T::NEAR);
+    FloorDivide<T: Division, 2>(x, y) = Num::floor_div(x, y), FEW by {
+        let (rest, good) = x.rest(y);
+        (x.floored(y, rest), good)
+    };
+    Remainder<T: Division, 2>(x, y) = Num::remainder(x, y), FEW by {
+        let (rest, good) = x.rest(y);
+        (x.remaining(y, rest), good)
+    };
+}
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {

@@ -1,7 +1,9 @@
 //! Quotients rounded down and their remainders, of floats and of integers of up to 32 bits, without a branch.
 
+use super::Num;
+
 /// The remainder of a division of floats that is rounded towards 0, and what is made of it.
-pub trait Division: Sized {
+pub trait Division: Num {
     /// The remainder that `%` gives, and true: if the quotient is a moderate number, else neither is of use.
     fn rest(self, other: Self) -> (Self, bool);
     /// The quotient rounded down, where `rest` is `self % other`.

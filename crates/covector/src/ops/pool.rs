@@ -148,7 +148,17 @@ fn adaptive_bins(spatial: usize, x: &Tensor, output_size: &Ints) -> Result<Vec<B
 fn adaptive_avg_pool(spatial: usize, x: &Tensor, output_size: &Ints) -> Result<Tensor> {
     let (x, single) = with_examples(&x.cast(x.dtype().to_float()), spatial)?;
     let bins = adaptive_bins(spatial, &x, output_size)?;
-    let y = bins.iter().enumerate().try_fold(x, |y, (i, bins)| bins.mean(&y, 2 + i))?;
+    // Axes of a single bin first, and together: there is less to do along the others then.
+    let whole: Vec<usize> = (0..spatial).filter(|&i| bins[i].starts.len() == 1).map(|i| 2 + i).collect();
+    let count: usize = whole.iter().map(|&axis| x.shape()[axis]).product();
+    let single_bins = match whole.is_empty() {
+        true => x,
+        false => {
+            reshaped(&(sum_axes(&x, &whole) / count), whole.iter().fold(x.shape().clone(), |s, &a| s.with_axis(a, 1)))
+        }
+    };
+    let cut = bins.iter().enumerate().filter(|(_, bins)| bins.starts.len() > 1);
+    let y = cut.into_iter().try_fold(single_bins, |y, (i, bins)| bins.mean(&y, 2 + i))?;
     Ok(without_examples(&y, single))
 }
 

@@ -94,6 +94,8 @@ const MOST_TINY_ELEMENTS: usize = 1 << 18;
 const MOST_TINY_MEMBERS: usize = 8192;
 /// Longer rows are folded by themselves: their tiles would leave the second-level cache.
 pub(super) const LONGEST_ROW: usize = 8192;
+/// A fold of fewer elements is not worth a step of its own.
+const LEAST_ALONE: usize = 4096;
 /// Shorter rows are folded into one by themselves.
 const SHORTEST_FINAL_ROW: usize = 32;
 
@@ -358,6 +360,9 @@ impl Groups {
                     self.of[m as usize] = ALONE;
                 }
             }
+            if let Some(fold) = self.lone_fold(list, g, &members) {
+                self.of[fold as usize] = ALONE;
+            }
             members.retain(|&m| self.of[m as usize] != ALONE);
             let in_rows =
                 |&m: &u32| !matches!(self.roles[m as usize], Some(Role::Link(_, 1) | Role::Final(_, 1) | Role::Same));
@@ -370,6 +375,16 @@ impl Groups {
             }
             self.groups[g].members = members;
         }
+    }
+
+    /// The member that folds the rows of a value from outside, if nobody else in the group sees whole rows: it is faster by itself.
+    fn lone_fold(&self, list: &Listing, g: usize, members: &[u32]) -> Option<u32> {
+        let is_fold = |&&m: &&u32| matches!(self.roles[m as usize], Some(Role::Link(LinkOp::Fold(_), _)));
+        let mut folds = members.iter().filter(is_fold);
+        let (&fold, None) = (folds.next()?, folds.next()) else { return None };
+        let from_outside = list.operands[fold as usize].iter().all(|&x| self.of[x as usize] != g as u32);
+        let alone = members.iter().all(|&m| self.narrow[m as usize]) && self.groups[g].size >= LEAST_ALONE;
+        (from_outside && alone).then_some(fold)
     }
 }
 

@@ -28,7 +28,7 @@ use super::layout::Shared;
 use crate::{Array, DType, Shape, threads};
 use dot::Dotted;
 use planes::{Axis, Merge, Split};
-use product::Product;
+use product::{Product, Step};
 use scattered::Scatter;
 
 /// One number per spatial axis.
@@ -220,10 +220,7 @@ struct Pass<T> {
     cost: usize,
 }
 
-/// Calls a function for `0..n`, of so many element operations in all.
-type Each = dyn Fn(usize, usize, &(dyn Fn(usize) + Sync));
-
-/// From this many pieces of whole examples on, each is one task; fewer are cut.
+/// From this many pieces of whole examples on, each is one task; fewer are cut into about so many.
 const TASKS: usize = 8;
 /// Positions in a task, at least, if there are as many.
 const PIECE: usize = 256;
@@ -231,12 +228,12 @@ const PIECE: usize = 256;
 impl<T: Scatter> Pass<T> {
     fn forward(call: &Call, x: &Array, w: &Array, out: &Array) -> Pass<T> {
         let (split, taps) = call.windows(x);
-        let depth = (0..call.inputs).flat_map(|c| taps.iter().map(move |&at| (c, at)));
-        let offsets: Vec<usize> = depth.map(|(c, at)| c * split.channel + at).collect();
-        let (w, depth) = (w.contiguous(), offsets.len());
-        let w = w.as_slice::<T>().expect("contiguous");
-        let at = |group: usize, row: usize, d: usize| w[(group * call.outputs + row) * depth + d];
-        let product = Product::new(call.groups, call.outputs, offsets, &call.out, &split.pitch, at);
+        let windows = (0..call.inputs).flat_map(|c| taps.iter().map(move |&at| (c, at)));
+        let steps: Vec<Step> =
+            (windows.enumerate()).map(|(weight, (c, at))| Step { window: c * split.channel + at, weight }).collect();
+        let sizes = [call.groups, call.outputs, call.examples];
+        let strides = [call.outputs * steps.len(), steps.len()];
+        let product = Product::new(sizes, &steps, (&call.out, &split.pitch), &w.contiguous(), strides);
         Pass::new(call, x, call.inputs, split, vec![product], None, out, call.outputs)
     }
 
@@ -263,7 +260,6 @@ impl<T: Scatter> Pass<T> {
         };
         let split = Split::new((0..spatial).map(axis).collect(), &y.strides()[2..]);
         let (w, taps) = (w.contiguous(), call.kernel.iter().product::<usize>());
-        let w = w.as_slice::<T>().expect("contiguous");
         let product = |e: usize| {
             let e = unravel(e, &residues);
             let meets = |tap: Sizes| -> Option<usize> {
@@ -272,13 +268,12 @@ impl<T: Scatter> Pass<T> {
             };
             let met: Vec<(usize, usize)> =
                 call.taps().enumerate().filter_map(|(k, tap)| Some((k, meets(tap)?))).collect();
-            let depth = (0..call.outputs).flat_map(|o| met.iter().map(move |&(_, at)| (o, at)));
-            let offsets: Vec<usize> = depth.map(|(o, at)| o * split.channel + at).collect();
-            let at = |group: usize, row: usize, d: usize| {
-                let (o, k) = (d / met.len(), met[d % met.len()].0);
-                w[((group * call.outputs + o) * call.inputs + row) * taps + k]
-            };
-            Product::new(call.groups, call.inputs, offsets, &grid, &split.pitch, at)
+            let windows = (0..call.outputs).flat_map(|o| met.iter().map(move |&(k, at)| (o, k, at)));
+            let by_output = call.inputs * taps;
+            let step = |(o, k, at)| Step { window: o * split.channel + at, weight: o * by_output + k };
+            let steps: Vec<Step> = windows.map(step).collect();
+            let sizes = [call.groups, call.inputs, call.examples];
+            Product::new(sizes, &steps, (&grid, &split.pitch), &w, [call.outputs * by_output, taps])
         };
         let products = (0..residues.iter().product()).map(product).collect();
         let merge = (residues.iter().any(|&r| r > 1)).then(|| Merge::new(&call.len, &residues, &grid));
@@ -316,24 +311,27 @@ impl<T: Scatter> Pass<T> {
         let area = self.products[0].positions();
         let together = PIECE.div_ceil(area).min(all);
         let pieces = all.div_ceil(together) * groups;
-        let piece = |i: usize, chunk: usize, each: &Each| {
+        let piece = |i: usize, cut: bool| {
             let (first, group) = (i / groups * together, i % groups);
-            self.piece(group, first..(first + together).min(all), chunk, each);
+            self.piece(group, first..(first + together).min(all), cut);
         };
         if pieces >= TASKS {
             // Small pieces share a task.
             let share = (threads::SERIAL_BELOW * pieces / self.cost.max(1)).clamp(1, pieces);
             threads::for_each(pieces.div_ceil(share), self.cost, |task| {
-                (task * share..((task + 1) * share).min(pieces))
-                    .for_each(|i| piece(i, usize::MAX, &|n, _, f| (0..n).for_each(f)));
+                (task * share..((task + 1) * share).min(pieces)).for_each(|i| piece(i, false));
             });
         } else {
-            (0..pieces).for_each(|i| piece(i, PIECE, &|n, cost, f| threads::for_each(n, cost, f)));
+            (0..pieces).for_each(|i| piece(i, true));
         }
     }
 
-    /// Some examples of one group, as many positions at a time as `chunk` says.
-    fn piece(&self, group: usize, examples: Range<usize>, chunk: usize, each: &Each) {
+    /// Some examples of one group, cut into tasks or not.
+    fn piece(&self, group: usize, examples: Range<usize>, cut: bool) {
+        let each = |n: usize, cost: usize, work: &(dyn Fn(usize) + Sync)| match cut {
+            true => threads::for_each(n, cost, work),
+            false => (0..n).for_each(work),
+        };
         let (n, channels) = (examples.len(), self.channels);
         let planes = self.split.buffer::<T>(n * channels);
         let to = Shared(planes.ptr::<T>().cast_mut());
@@ -355,10 +353,15 @@ impl<T: Scatter> Pass<T> {
             .merge
             .as_ref()
             .map(|_| Array::uninit(Shape::from([self.products.len() * n * self.rows * positions]), T::DTYPE));
-        let chunk = chunk.min(columns).next_multiple_of(self.products[0].wide());
+        let chunk = if cut { PIECE.min(columns).next_multiple_of(self.products[0].wide()) } else { columns };
         let chunks = columns.div_ceil(chunk);
-        each(self.products.len() * chunks, self.cost, &|i| {
-            let (which, columns) = (i / chunks, i % chunks * chunk..((i % chunks + 1) * chunk).min(columns));
+        // Where there are few columns, rows are cut as well.
+        let wanted = if cut { TASKS.div_ceil(self.products.len() * chunks) } else { 1 };
+        let rows = |which: usize| self.products[which].row_parts(wanted).map(move |rows| (which, rows));
+        let parts: SmallVec<[(usize, Range<usize>); TASKS]> = (0..self.products.len()).flat_map(rows).collect();
+        each(parts.len() * chunks, self.cost, &|i| {
+            let columns = i % chunks * chunk..((i % chunks + 1) * chunk).min(columns);
+            let (which, rows) = parts[i / chunks].clone();
             let (to, example) = match &merged {
                 None => (out.get(), rows_of_out * self.area),
                 Some(planes) => {
@@ -368,7 +371,9 @@ impl<T: Scatter> Pass<T> {
             };
             let place = product::Place { ptr: to, row: positions, example };
             // SAFETY: the planes are filled, and calls write disjoint columns.
-            unsafe { self.products[which].run(group, planes.ptr(), channels * self.split.channel, columns, &place) };
+            unsafe {
+                self.products[which].run(group, planes.ptr(), channels * self.split.channel, (rows, columns), &place)
+            };
         });
         if let (Some(merge), Some(from)) = (&self.merge, &merged) {
             each(n * self.rows, n * self.rows * self.area, &|i| {

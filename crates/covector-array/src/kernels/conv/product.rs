@@ -15,6 +15,12 @@ use crate::{Array, Shape, threads};
 
 /// Steps along the depth at a time: a panel of them and a register tile's rows fit the first-level cache.
 const DEPTH: usize = 320;
+/// Register tiles of rows that are worth a copy of the windows.
+const LEAST: usize = 4;
+/// Steps of weights that are laid out together.
+const STEPS: usize = 64;
+/// Up to this many register tiles of columns, weights are read where they lie: a copy would be read too seldom to pay.
+const SELDOM: usize = 8;
 /// Up to this many rows there is too little to do per element of a panel to fill one.
 const FEW: usize = 2;
 
@@ -24,8 +30,9 @@ const SHARED: usize = 6;
 /// For each group, `out[row, position] = Σ weights[row, d] · planes[offsets[d] + place of the position]`.
 pub(super) struct Product<T> {
     kernel: Kernel<T>,
-    /// Group by group, a register tile's rows after another, step by step along the depth.
+    /// Group by group, a register tile's rows after another, step by step along the depth; or row by row, in place.
     weights: Array,
+    in_place: bool,
     pub rows: usize,
     /// Rows of a register tile.
     tall: usize,
@@ -52,31 +59,34 @@ pub(super) struct Run {
     pub len: usize,
 }
 
+/// What stands for a step along the depth: the place of its window at position 0 in the planes, and of its weight in a row.
+#[derive(Clone, Copy)]
+pub(super) struct Step {
+    pub window: usize,
+    pub weight: usize,
+}
+
 impl<T: Scatter> Product<T> {
-    /// `weight(group, row, d)` are the weights; positions are those of `grid`, `pitch` apart in the planes.
+    /// The weights of groups and rows begin `strides` apart; positions are those of `grid`, `pitch` apart in the planes, for so
+    /// many examples.
     pub fn new(
-        groups: usize,
-        rows: usize,
-        offsets: Vec<usize>,
-        grid: &[usize],
-        pitch: &[usize],
-        weight: impl Fn(usize, usize, usize) -> T + Sync,
+        [groups, rows, examples]: [usize; 3],
+        steps: &[Step],
+        (grid, pitch): (&[usize], &[usize]),
+        w: &Array,
+        strides: [usize; 2],
     ) -> Product<T> {
-        let (kernel, depth) = (T::kernel(), offsets.len());
+        let (kernel, depth) = (T::kernel(), steps.len());
         // High tiles of half the columns: weights have many rows, and panels cost a copy for each column.
         let (wide, tall) = (kernel.columns / 2, rows.div_ceil(rows.div_ceil(kernel.tall)));
-        let weights = Array::uninit(Shape::from([groups, rows, depth]), T::DTYPE);
-        let (to, tiles) = (Shared(weights.ptr::<T>().cast_mut()), rows.div_ceil(tall));
-        threads::for_each(groups * tiles, groups * rows * depth, |i| {
-            let (group, row) = (i / tiles, i % tiles * tall);
-            let (high, first) = (tall.min(rows - row), (group * rows + row) * depth);
-            for (d, r) in (0..depth).flat_map(|d| (0..high).map(move |r| (d, r))) {
-                // SAFETY: the element lies in the fresh array, in a part that only this call writes.
-                unsafe { *to.get().add(first + d * high + r) = weight(group, row + r, d) };
-            }
-        });
+        let positions = grid.iter().product();
+        let as_they_lie =
+            strides == [rows * depth, depth] && steps.iter().enumerate().all(|(d, step)| step.weight == d);
+        let in_place = as_they_lie && rows > FEW && examples * positions <= SELDOM * wide;
+        let weights = if in_place { w.clone() } else { laid_out::<T>([groups, rows, tall], steps, w, strides) };
         let layout = Layout::new(grid.iter().zip(pitch).map(|(&size, &pitch)| (size, pitch as isize)));
-        Product { kernel, weights, rows, tall, wide, offsets, layout, positions: grid.iter().product() }
+        let offsets = steps.iter().map(|step| step.window).collect();
+        Product { kernel, weights, in_place, rows, tall, wide, offsets, layout, positions }
     }
 
     /// The positions of an example.
@@ -84,23 +94,40 @@ impl<T: Scatter> Product<T> {
         self.positions
     }
 
+    /// The rows cut into so many parts of whole register tiles, or fewer.
+    pub fn row_parts(&self, parts: usize) -> impl ExactSizeIterator<Item = Range<usize>> {
+        let tiles = self.rows.div_ceil(self.tall);
+        threads::chunks(self.rows, tiles.div_ceil(parts.clamp(1, (tiles / LEAST).max(1))) * self.tall)
+    }
+
     /// The columns of a register tile.
     pub fn wide(&self) -> usize {
         self.wide
     }
 
-    /// The weights of a group from a register tile's first row and a step of the depth on, and the tile's rows.
-    pub fn tile(&self, group: usize, row: usize, step: usize) -> (*const T, usize) {
+    /// The weights of a group from a register tile's first row and a step of the depth on, the tile's rows, and from one row and
+    /// step to the next.
+    pub fn tile(&self, group: usize, row: usize, step: usize) -> (*const T, usize, [usize; 2]) {
         let (depth, high) = (self.offsets.len(), self.tall.min(self.rows - row));
-        (self.weights.ptr::<T>().wrapping_add((group * self.rows + row) * depth + step * high), high)
+        let strides = if self.in_place { [depth, 1] } else { [1, high] };
+        let first = (group * self.rows + row) * depth + step * strides[1];
+        (self.weights.ptr::<T>().wrapping_add(first), high, strides)
     }
 
-    /// Computes some columns, which run over the positions of one example after another, `example` apart in the planes.
+    /// Computes some rows, from a register tile's first on, of some columns, which run over the positions of one example after
+    /// another, `example` apart in the planes.
     ///
     /// # Safety
     /// The planes must be filled for these columns, with [`SLACK`] behind them; the results must be writable, by this
     /// call alone.
-    pub unsafe fn run(&self, group: usize, planes: *const T, example: usize, columns: Range<usize>, place: &Place<T>) {
+    pub unsafe fn run(
+        &self,
+        group: usize,
+        planes: *const T,
+        example: usize,
+        (rows, columns): (Range<usize>, Range<usize>),
+        place: &Place<T>,
+    ) {
         let mut runs: SmallVec<[Run; 64]> = SmallVec::new();
         let mut at = columns.start;
         while at < columns.end {
@@ -116,13 +143,13 @@ impl<T: Scatter> Product<T> {
         // SAFETY: the caller's promise.
         unsafe {
             if self.offsets.is_empty() {
-                for (row, run) in (0..self.rows).flat_map(|row| runs.iter().map(move |run| (row, run))) {
+                for (row, run) in rows.flat_map(|row| runs.iter().map(move |run| (row, run))) {
                     std::slice::from_raw_parts_mut(place.ptr.add(row * place.row + run.to), run.len).fill(T::ZERO);
                 }
             } else if self.rows <= FEW && self.layout.inner().1 == 1 {
                 direct::run(self, self.tile(group, 0, 0).0, planes, &runs, place);
             } else {
-                self.panels(group, planes, &runs, place);
+                self.panels(group, planes, rows, &runs, place);
             }
         }
     }
@@ -144,10 +171,10 @@ impl<T: Scatter> Product<T> {
 
     /// # Safety
     /// As [`run`](Self::run).
-    unsafe fn panels(&self, group: usize, planes: *const T, runs: &[Run], place: &Place<T>) {
+    unsafe fn panels(&self, group: usize, planes: *const T, rows: Range<usize>, runs: &[Run], place: &Place<T>) {
         let (wide, depth) = (self.wide, self.offsets.len());
         let steps = depth.div_ceil(depth.div_ceil(DEPTH));
-        let room = Array::uninit(Shape::from([(steps + self.rows) * wide + SLACK]), T::DTYPE);
+        let room = Array::uninit(Shape::from([(steps + rows.len()) * wide + SLACK]), T::DTYPE);
         let panel = room.ptr::<T>().cast_mut();
         let aside = panel.wrapping_add(steps * wide + SLACK);
         let stride = self.layout.inner().1;
@@ -170,28 +197,30 @@ impl<T: Scatter> Product<T> {
             // Results of several examples are not side by side: they are computed aside.
             let last = parts[parts.len() - 1];
             let together = last.to + last.len == parts[0].to + width;
-            let (out, out_row) =
-                if together { (place.ptr.wrapping_add(parts[0].to), place.row) } else { (aside, wide) };
+            let (out, out_row) = match together {
+                true => (place.ptr.wrapping_add(rows.start * place.row + parts[0].to), place.row),
+                false => (aside, wide),
+            };
             // Somebody may have set another instruction set since the tile was chosen.
-            let fits = self.wide == Scattered::<T>::WIDE && self.rows <= SHARED * self.tall;
+            let fits = self.wide == Scattered::<T>::WIDE && rows.len() <= SHARED * self.tall && !self.in_place;
             let scattered = T::scattered().filter(|_| fits).zip(self.pieces(planes, &parts, width));
             for steps in threads::chunks(depth, steps) {
                 let offsets = &self.offsets[steps.clone()];
                 if scattered.is_none() {
                     dispatch(Pack { from: planes, stride, offsets, runs: &parts, to: panel, row: wide });
                 }
-                for row in (0..self.rows).step_by(self.tall) {
-                    let (a, rows) = self.tile(group, row, steps.start);
-                    let (out, fresh) = (out.wrapping_add(row * out_row), steps.start == 0);
+                for row in rows.clone().step_by(self.tall) {
+                    let (a, high, [a_row, a_depth]) = self.tile(group, row, steps.start);
+                    let (out, fresh) = (out.wrapping_add((row - rows.start) * out_row), steps.start == 0);
                     let tile = Tile {
                         a,
-                        a_row: 1,
-                        a_depth: rows as isize,
+                        a_row: a_row as isize,
+                        a_depth: a_depth as isize,
                         b: panel,
                         b_depth: wide as isize,
                         out,
                         out_row: out_row as isize,
-                        rows,
+                        rows: high,
                         columns: width,
                         depth: steps.len(),
                         chains: if fresh { Chains::Fresh } else { Chains::Continued },
@@ -199,15 +228,17 @@ impl<T: Scatter> Product<T> {
                     // SAFETY: weights and windows hold these rows and steps; the results are the caller's promise.
                     unsafe {
                         match scattered {
-                            Some((run, pieces)) => run(&Scattered { a, rows, pieces, offsets, out, out_row, fresh }),
+                            Some((run, pieces)) => {
+                                run(&Scattered { a, rows: high, pieces, offsets, out, out_row, fresh })
+                            }
                             None => (self.kernel.run)(&tile),
                         }
                     }
                 }
             }
             if !together {
-                for row in 0..self.rows {
-                    let mut from = aside.wrapping_add(row * wide).cast_const();
+                for row in rows.clone() {
+                    let mut from = aside.wrapping_add((row - rows.start) * wide).cast_const();
                     for run in &parts {
                         // SAFETY: the runs are as long together as the panel is wide; the results are the caller's promise.
                         unsafe { copy_run(from, place.ptr.add(row * place.row + run.to), run.len) };
@@ -217,6 +248,33 @@ impl<T: Scatter> Product<T> {
             }
         }
     }
+}
+
+/// The weights, a register tile's rows after another, step by step along the depth.
+fn laid_out<T: Scatter>(
+    [groups, rows, tall]: [usize; 3],
+    steps: &[Step],
+    w: &Array,
+    [by_group, by_row]: [usize; 2],
+) -> Array {
+    let depth = steps.len();
+    let weights = Array::uninit(Shape::from([groups, rows, depth]), T::DTYPE);
+    let (to, tiles) = (Shared(weights.ptr::<T>().cast_mut()), rows.div_ceil(tall));
+    let w = w.as_slice::<T>().expect("contiguous");
+    threads::for_each(groups * tiles, groups * rows * depth, |i| {
+        let (group, row) = (i / tiles, i % tiles * tall);
+        let (high, first) = (tall.min(rows - row), (group * rows + row) * depth);
+        // SAFETY: these elements lie in the fresh array, in a part that only this call writes.
+        let tile = unsafe { std::slice::from_raw_parts_mut(to.get().add(first), high * depth) };
+        // Some steps of a row after another: what is read follows one another, what is written stays in the first-level cache.
+        for (tile, steps) in tile.chunks_mut(STEPS * high).zip(steps.chunks(STEPS)) {
+            for r in 0..high {
+                let w = &w[group * by_group + (row + r) * by_row..];
+                tile[r..].iter_mut().step_by(high).zip(steps).for_each(|(to, step)| *to = w[step.weight]);
+            }
+        }
+    });
+    weights
 }
 
 /// Copies runs of elements side by side, once for every offset.

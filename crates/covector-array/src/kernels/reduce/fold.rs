@@ -107,20 +107,33 @@ pub(super) fn block<T: Num, F: Fold<T>>(x: &[T], lanes: Option<Lanes>) -> T {
     if T::DTYPE.is_int() {
         return any_order::<T, F>(x);
     }
-    let whole = x.len() / LANES * LANES;
-    let Some(lanes) = lanes.filter(|_| whole > 0) else {
-        return by_loop::<T, F>(x);
-    };
     let mut acc = [F::identity(); LANES];
-    // SAFETY: whole rows, and an accumulator of the dtype the loops are for.
-    unsafe { (lanes.one)(x.as_ptr().cast(), whole / LANES, acc.as_mut_ptr().cast()) };
-    append_rest::<T, F>(&mut acc, &x[whole..]);
+    append::<T, F>(&mut acc, x, 0, lanes);
     combine_lanes::<T, F>(acc)
+}
+
+/// Combines elements of a block with its lanes, the first with the lane of that number.
+pub(super) fn append<T: Num, F: Fold<T>>(acc: &mut [T; LANES], x: &[T], first: usize, lanes: Option<Lanes>) {
+    if let Some(lanes) = lanes {
+        // SAFETY: elements and lanes of the dtype the loops are for.
+        return unsafe { (lanes.part)(x.as_ptr().cast(), first, x.len(), acc.as_mut_ptr().cast()) };
+    }
+    let (head, rest) = x.split_at(x.len().min((LANES - first) % LANES));
+    let (rows, tail) = rest.as_chunks::<LANES>();
+    append_few::<T, F>(&mut acc[first..], head);
+    for row in rows {
+        for i in 0..LANES {
+            acc[i] = F::combine(acc[i], row[i]);
+        }
+    }
+    append_few::<T, F>(acc, tail);
 }
 
 /// The results of four blocks.
 pub(super) fn four_blocks<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<Lanes>) -> [T; 4] {
-    let Some(lanes) = lanes else { return std::array::from_fn(|i| by_loop::<T, F>(&x[i * BLOCK..(i + 1) * BLOCK])) };
+    let Some(lanes) = lanes else {
+        return std::array::from_fn(|i| block::<T, F>(&x[i * BLOCK..(i + 1) * BLOCK], None));
+    };
     let mut results = [T::ZERO; 4];
     // SAFETY: four whole blocks, and results of the dtype the loops are for.
     unsafe { (lanes.four)(x.as_ptr().cast(), results.as_mut_ptr().cast()) };
@@ -142,27 +155,10 @@ pub(super) fn span<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<Lanes>)
     F::combine(F::combine(a, b), F::combine(c, d))
 }
 
-/// Combines what is no whole row of lanes.
+/// Combines each element with a lane.
 #[inline(always)]
-fn append_rest<T: Num, F: Fold<T>>(acc: &mut [T; LANES], rest: &[T]) {
-    for i in 0..LANES {
-        if i < rest.len() {
-            acc[i] = F::combine(acc[i], rest[i]);
-        }
-    }
-}
-
-/// A block by a plain loop.
-fn by_loop<T: Num, F: Fold<T>>(x: &[T]) -> T {
-    let mut acc = [F::identity(); LANES];
-    let (rows, rest) = x.as_chunks::<LANES>();
-    for row in rows {
-        for i in 0..LANES {
-            acc[i] = F::combine(acc[i], row[i]);
-        }
-    }
-    append_rest::<T, F>(&mut acc, rest);
-    combine_lanes::<T, F>(acc)
+fn append_few<T: Num, F: Fold<T>>(lanes: &mut [T], x: &[T]) {
+    lanes.iter_mut().zip(x).for_each(|(lane, x)| *lane = F::combine(*lane, *x));
 }
 
 /// What integers combine to: all orders give the same, so the compiler may choose the best for the processor.
@@ -184,6 +180,7 @@ impl<T: Num, F: Fold<T>> Work for AnyOrder<'_, T, F> {
 }
 
 /// The pairwise tree over blocks, as a binary counter: two subtrees of equal size are combined as soon as both exist.
+#[derive(Clone)]
 pub(super) struct Tree<T, F> {
     stack: [T; 48],
     depth: usize,
@@ -216,13 +213,14 @@ impl<T: Num, F: Fold<T>> Tree<T, F> {
         self.count += leaves;
     }
 
-    /// The result; at least one value must have been pushed.
+    /// The result; at least one value must have been pushed. Nothing is left.
     #[inline(always)]
-    pub fn finish(&self) -> T {
+    pub fn finish(&mut self) -> T {
         let mut value = self.stack[self.depth - 1];
         for i in (0..self.depth - 1).rev() {
             value = F::combine(self.stack[i], value);
         }
+        (self.depth, self.count) = (0, 0);
         value
     }
 }

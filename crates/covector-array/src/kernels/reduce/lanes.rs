@@ -9,11 +9,11 @@ use crate::DType;
 /// The loops for one dtype and reduction on this processor. Pointers are to elements of that dtype.
 #[derive(Clone, Copy)]
 pub(super) struct Lanes {
-    /// Combines so many (at least 1) rows of [`LANES`] elements lane by lane into `LANES` results.
+    /// Combines so many elements of a block with its lanes, of which the first element goes to the one of that number.
     ///
     /// # Safety
-    /// The rows must be readable and the results writable.
-    pub one: unsafe fn(*const u8, usize, *mut u8),
+    /// The elements must be readable and the lanes writable.
+    pub part: unsafe fn(*const u8, usize, usize, *mut u8),
     /// The results of four whole blocks, one after another: their lanes are combined pairwise as well.
     ///
     /// # Safety
@@ -186,10 +186,16 @@ mod x86 {
         }
     }
 
+    /// A bit for each of the elements `from..to` of a register.
+    fn mask(from: usize, to: usize) -> u32 {
+        (1 << to) - (1 << from.min(to))
+    }
+
     macro_rules! lanes {
         (
             $name:ident, $features:literal, $t:ident, $vector:ident of $width:literal,
-            $load:ident $store:ident $add:ident $mul:ident $max:ident $min:ident, $or_nan:expr, $narrowed:expr
+            $load:ident $store:ident $add:ident $mul:ident $max:ident $min:ident, $or_nan:expr,
+            $spread:ident $some:expr, $narrowed:expr
         ) => {
             mod $name {
                 use super::*;
@@ -198,15 +204,45 @@ mod x86 {
                 const PER: usize = LANES / $width;
 
                 pub(super) fn lanes<const OP: u8>() -> Lanes {
-                    Lanes { one: one::<OP>, four: four::<OP>, span: None, lines: lines::<OP>, down: down::<OP> }
+                    Lanes {
+                        part: part::<OP>,
+                        four: four::<OP>,
+                        span: None,
+                        lines: lines::<OP>,
+                        down: down::<OP>,
+                    }
                 }
 
                 #[target_feature(enable = $features)]
-                unsafe fn one<const OP: u8>(x: *const u8, rows: usize, out: *mut u8) {
+                #[allow(clippy::needless_range_loop)] // unrolled: registers, not a collection
+                unsafe fn part<const OP: u8>(x: *const u8, first: usize, count: usize, lanes: *mut u8) {
+                    let none = $spread([-0.0, 1.0, $t::NEG_INFINITY, $t::INFINITY][usize::from(OP)]);
+                    let (x, lanes, end) = (x.cast::<$t>().wrapping_sub(first), lanes.cast::<$t>(), first + count);
+                    let at = |row: usize, j: usize| row * LANES + j * $width;
                     // SAFETY: the caller's promise.
                     unsafe {
-                        let [acc] = run::<OP, 1>(x.cast(), 0, rows);
-                        (0..PER).for_each(|j| $store(out.cast::<$t>().add(j * $width), acc[j]));
+                        let mut acc: [$vector; PER] = std::array::from_fn(|j| $load(lanes.add(j * $width)));
+                        // In the place of elements that are not there stands one that changes none.
+                        let begun = |row: usize, acc: &mut [$vector; PER]| {
+                            for j in 0..PER {
+                                let within = |element: usize| element.saturating_sub(at(row, j)).min($width);
+                                let some = $some(none, x.wrapping_add(at(row, j)), within(first), within(end));
+                                acc[j] = combine::<OP>(acc[j], some);
+                            }
+                        };
+                        let whole = first.div_ceil(LANES)..end / LANES;
+                        if first > 0 {
+                            begun(0, &mut acc);
+                        }
+                        for row in whole.clone() {
+                            for j in 0..PER {
+                                acc[j] = combine::<OP>(acc[j], $load(x.add(at(row, j))));
+                            }
+                        }
+                        if whole.start <= whole.end && !end.is_multiple_of(LANES) {
+                            begun(whole.end, &mut acc);
+                        }
+                        (0..PER).for_each(|j| $store(lanes.add(j * $width), acc[j]));
                     }
                 }
 
@@ -319,12 +355,14 @@ mod x86 {
         avx512_f32, "avx512f,avx512dq,avx2", f32, __m512 of 16,
         _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_mul_ps _mm512_max_ps _mm512_min_ps,
         |a, m| _mm512_mask_mov_ps(m, _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a),
+        _mm512_set1_ps |none, x, from, to| _mm512_mask_loadu_ps(none, mask(from, to) as u16, x),
         |[x]: [__m512; 1]| halves::ps_8::<OP>(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps::<1>(x))
     );
     lanes!(
         avx512_f64, "avx512f,avx512dq,avx2", f64, __m512d of 8,
         _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd _mm512_mul_pd _mm512_max_pd _mm512_min_pd,
         |a, m| _mm512_mask_mov_pd(m, _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(a, a), a),
+        _mm512_set1_pd |none, x, from, to| _mm512_mask_loadu_pd(none, mask(from, to) as u8, x),
         |[x, y]: [__m512d; 2]| {
             let x = combine::<OP>(x, y);
             halves::pd_4::<OP>(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd::<1>(x))
@@ -334,12 +372,22 @@ mod x86 {
         avx2_f32, "avx2", f32, __m256 of 8,
         _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_mul_ps _mm256_max_ps _mm256_min_ps,
         |a, m| _mm256_blendv_ps(m, a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)),
+        _mm256_set1_ps |none, x, from, to| {
+            let (mask, places) = (mask(from, to) as i32, _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128));
+            let mask = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(mask), places), places);
+            _mm256_blendv_ps(none, _mm256_maskload_ps(x, mask), _mm256_castsi256_ps(mask))
+        },
         |[x, y]: [__m256; 2]| combine::<OP>(x, y)
     );
     lanes!(
         avx2_f64, "avx2", f64, __m256d of 4,
         _mm256_loadu_pd _mm256_storeu_pd _mm256_add_pd _mm256_mul_pd _mm256_max_pd _mm256_min_pd,
         |a, m| _mm256_blendv_pd(m, a, _mm256_cmp_pd::<_CMP_UNORD_Q>(a, a)),
+        _mm256_set1_pd |none, x, from, to| {
+            let (mask, places) = (mask(from, to) as i64, _mm256_setr_epi64x(1, 2, 4, 8));
+            let mask = _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(mask), places), places);
+            _mm256_blendv_pd(none, _mm256_maskload_pd(x, mask), _mm256_castsi256_pd(mask))
+        },
         |[w, x, y, z]: [__m256d; 4]| combine::<OP>(combine::<OP>(w, y), combine::<OP>(x, z))
     );
 }

@@ -3,16 +3,20 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::columns::combine_lanes;
-use super::fold::{Fold, Tree, any_order, block, dispatch_common, four_blocks, span};
+use smallvec::SmallVec;
+
+use super::columns;
+use super::fold::{Fold, Tree, any_order, append, block, combine_lanes, dispatch_common, four_blocks, span};
 use super::lanes::Lanes;
 use super::source::Source;
 use super::{BLOCK, Job, LANES};
-use crate::Element;
 use crate::isa::Work;
 use crate::kernels::layout::{Walk, gather};
 use crate::kernels::runs::copy_run;
 use crate::math::Num;
+
+/// So many sequences that jump about in memory are taken together, if there are enough.
+pub(super) const INTERLEAVED: usize = 16;
 
 /// Elements looked at together.
 pub(super) const SPAN: usize = 4 * BLOCK;
@@ -21,8 +25,7 @@ pub(super) const SPAN: usize = 4 * BLOCK;
 pub(super) fn run<S: Source, F: Fold<S::Seen>>(job: &Job<S>, outputs: Range<usize>, piece: usize) {
     let start = piece * job.piece.min(job.count);
     let range = start..(start + job.piece.min(job.count)).min(job.count);
-    let axes: smallvec::SmallVec<[(usize, isize); 6]> = job.kept.iter().map(|k| (k.size, k.stride)).collect();
-    let mut walk = Walk::at(&axes, outputs.start);
+    let axes: SmallVec<[(usize, isize); 6]> = job.kept.iter().map(|k| (k.size, k.stride)).collect();
     // SAFETY: each output of each piece has its own element, and only this call writes these.
     let out = unsafe {
         std::slice::from_raw_parts_mut(job.out.get().add(piece * job.outputs + outputs.start), outputs.len())
@@ -39,40 +42,47 @@ pub(super) fn run<S: Source, F: Fold<S::Seen>>(job: &Job<S>, outputs: Range<usiz
     {
         // SAFETY: these sequences lie in the array, each so far from the one before.
         return unsafe {
-            let first = job.x.get().offset(walk.offset).add(range.start);
+            let first = job.x.get().offset(Walk::at(&axes, outputs.start).offset).add(range.start);
             match S::place(first) {
                 Some(first) => lines::<S::Seen, F>(first, pitch, range.len(), out),
                 None => seen_lines::<S, F>(first, pitch, range.len(), out),
             }
         };
     }
+    let x = job.x.get().cast_const();
     let mut gathered = [S::default(); SPAN];
-    let mut blocks = Blocks::<S, F>::new();
-    for o in out {
-        let mut at = range.start;
-        while at < range.end {
-            // SAFETY: the sequence lies in the array.
-            let src = unsafe { job.x.get().cast_const().offset(walk.offset) };
-            let (offset, run) = job.sequence.run_from(at).unwrap_or_default();
-            let mut len = run.min(range.end - at);
-            if at + len < range.end {
-                len -= len % SPAN;
-            }
-            // SAFETY: so many elements lie side by side, or the scratch has room for them.
-            let x = unsafe {
-                if len > 0 {
-                    std::slice::from_raw_parts(src.offset(offset), len)
-                } else {
-                    len = SPAN.min(range.end - at);
-                    gather(src.cast(), S::DTYPE, &job.sequence, at, len, gathered.as_mut_ptr().cast());
-                    &gathered[..len]
-                }
-            };
-            blocks.push(x);
-            at += len;
+    let mut scratch = [S::Seen::ZERO; SPAN];
+    let mut walk = Walk::at(&axes, outputs.start);
+    let mut sequences = vec![Sequence::<S::Seen, F>::new(); INTERLEAVED.min(out.len())];
+    for out in out.chunks_mut(INTERLEAVED) {
+        let sequences = &mut sequences[..out.len()];
+        for sequence in &mut *sequences {
+            sequence.offset = walk.offset;
+            walk.advance(&axes);
         }
-        *o = blocks.finish();
-        walk.advance(&axes);
+        // One after another takes its next elements: those of neighbours follow one another in memory.
+        if stride == 1 && size >= 2 * LANES {
+            job.sequence.for_runs(range.start, range.len(), |offset, run| {
+                for sequence in &mut *sequences {
+                    // SAFETY: elements of a sequence, which lies in the array, side by side.
+                    let x = unsafe { std::slice::from_raw_parts(x.offset(sequence.offset + offset), run) };
+                    sequence.push_seen(x, &mut scratch);
+                }
+            });
+        } else {
+            for at in range.clone().step_by(SPAN) {
+                let gathered = &mut gathered[..SPAN.min(range.end - at)];
+                for sequence in &mut *sequences {
+                    let to = gathered.as_mut_ptr().cast();
+                    // SAFETY: elements of a sequence, and room for them.
+                    unsafe {
+                        gather(x.offset(sequence.offset).cast(), S::DTYPE, &job.sequence, at, gathered.len(), to)
+                    };
+                    sequence.push_seen(gathered, &mut scratch);
+                }
+            }
+        }
+        sequences.iter_mut().zip(out).for_each(|(sequence, out)| *out = sequence.finish());
     }
 }
 
@@ -81,46 +91,97 @@ pub(super) fn run<S: Source, F: Fold<S::Seen>>(job: &Job<S>, outputs: Range<usiz
 /// # Safety
 /// The sequences must be readable.
 unsafe fn seen_lines<S: Source, F: Fold<S::Seen>>(x: *const S, pitch: usize, len: usize, out: &mut [S::Seen]) {
-    let mut blocks = Blocks::<S, F>::new();
+    let mut scratch = [S::Seen::ZERO; SPAN];
     let together = if pitch == len { (SPAN / len).max(1) } else { 1 };
     for (i, out) in out.chunks_mut(together).enumerate() {
         // SAFETY: the caller's promise.
         let x = unsafe { std::slice::from_raw_parts(x.add(i * together * pitch), (out.len() - 1) * pitch + len) };
         if len > SPAN {
-            blocks.push(x);
-            out[0] = blocks.finish();
+            let mut sequence = Sequence::<S::Seen, F>::new();
+            sequence.push_seen(x, &mut scratch);
+            out[0] = sequence.finish();
         } else {
             // SAFETY: lines in a slice.
-            unsafe { lines::<S::Seen, F>(S::see(x, &mut blocks.scratch).as_ptr(), pitch, len, out) };
+            unsafe { lines::<S::Seen, F>(S::see(x, &mut scratch).as_ptr(), pitch, len, out) };
         }
     }
 }
 
-/// The tree of the blocks of a sequence that comes piece by piece, of which all but the last are whole spans.
-struct Blocks<S: Source, F> {
-    tree: Tree<S::Seen, F>,
-    scratch: [S::Seen; SPAN],
+/// A sequence whose elements come run by run.
+#[derive(Clone)]
+struct Sequence<T, F> {
+    /// Where it begins.
+    offset: isize,
+    tree: Tree<T, F>,
+    /// The lanes of the blocks of a span that is not yet whole.
+    acc: [[T; LANES]; SPAN / BLOCK],
+    /// Its elements so far.
+    seen: usize,
     lanes: Option<Lanes>,
 }
 
-impl<S: Source, F: Fold<S::Seen>> Blocks<S, F> {
+impl<T: Num, F: Fold<T>> Sequence<T, F> {
+    const EMPTY: fn() -> [[T; LANES]; SPAN / BLOCK] = || [[F::identity(); LANES]; SPAN / BLOCK];
+
     fn new() -> Self {
-        Blocks { tree: Tree::new(), scratch: [S::Seen::ZERO; SPAN], lanes: Lanes::of(S::Seen::DTYPE, F::OP) }
+        Sequence { offset: 0, tree: Tree::new(), acc: Self::EMPTY(), seen: 0, lanes: Lanes::of(T::DTYPE, F::OP) }
     }
 
-    fn push(&mut self, x: &[S]) {
+    /// The next elements, as they are combined.
+    fn push_seen<S: Source<Seen = T>>(&mut self, x: &[S], scratch: &mut [T; SPAN]) {
         match S::place(x.as_ptr()) {
             // SAFETY: the same elements.
-            Some(first) => {
-                push_blocks(unsafe { std::slice::from_raw_parts(first, x.len()) }, &mut self.tree, self.lanes)
-            }
-            None => x.chunks(SPAN).for_each(|x| push_blocks(S::see(x, &mut self.scratch), &mut self.tree, self.lanes)),
+            Some(first) => self.push(unsafe { std::slice::from_raw_parts(first, x.len()) }),
+            None => x.chunks(SPAN).for_each(|x| self.push(S::see(x, scratch))),
         }
     }
 
-    /// The result; the next sequence begins.
-    fn finish(&mut self) -> S::Seen {
-        std::mem::replace(&mut self.tree, Tree::new()).finish()
+    /// The next elements.
+    fn push(&mut self, mut x: &[T]) {
+        if T::DTYPE.is_int() {
+            self.acc[0][0] = F::combine(self.acc[0][0], any_order::<T, F>(x));
+            self.seen = 1;
+            return;
+        }
+        loop {
+            if self.seen == 0 {
+                let (spans, rest) = x.as_chunks::<SPAN>();
+                spans.iter().for_each(|x| self.tree.push_subtree(span::<T, F>(x, self.lanes), SPAN / BLOCK));
+                x = rest;
+            }
+            if x.is_empty() {
+                return;
+            }
+            let (block, first) = (self.seen / BLOCK, self.seen % BLOCK);
+            let (part, rest) = x.split_at(x.len().min(BLOCK - first));
+            append::<T, F>(&mut self.acc[block], part, first % LANES, self.lanes);
+            self.seen += part.len();
+            x = rest;
+            if self.seen == SPAN {
+                let [a, b, c, d] = self.four_blocks();
+                self.tree.push_subtree(F::combine(F::combine(a, b), F::combine(c, d)), SPAN / BLOCK);
+                (self.acc, self.seen) = (Self::EMPTY(), 0);
+            }
+        }
+    }
+
+    /// The results of the blocks of a span.
+    fn four_blocks(&self) -> [T; SPAN / BLOCK] {
+        let Some(lanes) = self.lanes else { return self.acc.map(combine_lanes::<T, F>) };
+        let mut results = [T::ZERO; SPAN / BLOCK];
+        // SAFETY: four sequences of a row each, and as many results, of the dtype the loops are for.
+        unsafe { (lanes.lines)(self.acc.as_ptr().cast(), LANES, 1, results.as_mut_ptr().cast()) };
+        results
+    }
+
+    /// The result; another sequence begins.
+    fn finish(&mut self) -> T {
+        if self.seen > 0 {
+            let blocks = self.four_blocks();
+            blocks[..self.seen.div_ceil(BLOCK)].iter().for_each(|block| self.tree.push(*block));
+            (self.acc, self.seen) = (Self::EMPTY(), 0);
+        }
+        self.tree.finish()
     }
 }
 
@@ -202,7 +263,7 @@ impl<T: Num, F: Fold<T>> Work for ShortLines<'_, T, F> {
                 // SAFETY: the promise made to `lines`; a lane has room for an element of each line.
                 unsafe { copy_run(first, self.pitch as isize, lane.as_mut_ptr(), width) };
             }
-            combine_lanes::<T, F>(lanes, width, self.len);
+            columns::combine_lanes::<T, F>(lanes, width, self.len);
             out.copy_from_slice(&lanes[..width]);
         }
     }
