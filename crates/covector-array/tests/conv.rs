@@ -185,6 +185,8 @@ fn the_bits_depend_on_neither_threads_nor_the_instruction_set() {
         case(5, 6, 1, 1, &[[30, 3, 1, 1, 1], [29, 3, 1, 1, 1]]),
         case(10, 1, 50, 30, &[[7, 1, 1, 0, 1], [7, 1, 1, 0, 1]]),
         case(1, 1, 2, 3, &[[20000, 7, 1, 3, 1]]),
+        case(1, 1, 20, 150, &[[7, 3, 1, 1, 1], [7, 3, 1, 1, 1]]),
+        case(2, 1, 130, 90, &[[8, 3, 2, 1, 1], [9, 3, 2, 1, 1]]),
     ] {
         for dtype in [DType::F32, DType::F64] {
             let all = PARTS.map(|part| noise(&case.shape(part), 9, dtype));

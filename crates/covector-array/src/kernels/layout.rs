@@ -69,7 +69,8 @@ impl Layout {
     pub fn run(&self, start: usize, len: usize) -> Option<isize> {
         let (size, stride) = self.inner;
         let at = start % size;
-        (stride == 1 && at + len <= size).then(|| Walk::at(&self.outer, start / size).offset + at as isize)
+        let side_by_side = len == 1 || stride == 1 && at + len <= size;
+        side_by_side.then(|| Walk::at(&self.outer, start / size).offset + at as isize * stride)
     }
 }
 
@@ -86,9 +87,14 @@ impl Walk {
         let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, axes.len());
         let mut offset = 0;
         for (i, &(size, stride)) in index.iter_mut().zip(axes).rev() {
-            *i = linear % size;
-            linear /= size;
+            // Divisions take long, and most walks begin within the innermost axes.
+            let rest = if linear < size { 0 } else { linear / size };
+            *i = linear - rest * size;
             offset += *i as isize * stride;
+            linear = rest;
+            if linear == 0 {
+                break;
+            }
         }
         Walk { index, offset }
     }

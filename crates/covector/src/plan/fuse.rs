@@ -362,6 +362,13 @@ impl Groups {
             }
             if let Some(fold) = self.lone_fold(list, g, &members) {
                 self.of[fold as usize] = ALONE;
+                // What shows it in another form goes with it.
+                for &m in &members {
+                    let is_form = matches!(self.roles[m as usize], Some(Role::Same));
+                    if is_form && list.operands[m as usize].iter().all(|&x| self.of[x as usize] != g as u32) {
+                        self.of[m as usize] = ALONE;
+                    }
+                }
             }
             members.retain(|&m| self.of[m as usize] != ALONE);
             let in_rows =
@@ -382,8 +389,10 @@ impl Groups {
         let is_fold = |&&m: &&u32| matches!(self.roles[m as usize], Some(Role::Link(LinkOp::Fold(_), _)));
         let mut folds = members.iter().filter(is_fold);
         let (&fold, None) = (folds.next()?, folds.next()) else { return None };
-        let from_outside = list.operands[fold as usize].iter().all(|&x| self.of[x as usize] != g as u32);
-        let alone = members.iter().all(|&m| self.narrow[m as usize]) && self.groups[g].size >= LEAST_ALONE;
+        let group = &self.groups[g];
+        let is_outside = |x: &u32| self.of[*x as usize] != g as u32 && group.guests.binary_search(x).is_err();
+        let from_outside = list.operands[fold as usize].iter().all(is_outside);
+        let alone = members.iter().all(|&m| self.narrow[m as usize]) && group.size >= LEAST_ALONE;
         (from_outside && alone).then_some(fold)
     }
 }
