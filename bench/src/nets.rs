@@ -4,7 +4,7 @@ use covector::ops::concat::concat;
 use covector::ops::loss::cross_entropy;
 use covector::{DType, Key, Tensor, Tree, compile_owned, eval, grad, hvp, trim_pool, value_and_grad, vmap};
 use covector_nn::optim::{Optimizer, State};
-use covector_nn::{AdamW, Cache, Dropout, Embedding, Gpt, GptConfig, Linear};
+use covector_nn::{AdamW, Cache, Dropout, Embedding, Gpt, GptConfig, Linear, clip_grad_norm};
 
 use crate::fill::{check, fill32, labels, parameter};
 use crate::protocol::Prepared;
@@ -44,27 +44,58 @@ fn leaves_check<M: Tree>(tree: &M) -> Vec<f64> {
     tree.leaves().iter().flat_map(|t| check(t.to_vec::<f32>().into_iter().map(f64::from))).collect()
 }
 
-/// A training step, compiled as a whole, as a function that gives the loss. Matrices decay, vectors do not.
-fn adam<M: Tree, B: Tree + Clone>(
+/// A training by AdamW, whose step is compiled as a whole. Matrices decay, vectors do not.
+pub struct Adam<M, B> {
+    step: Box<Step<M, B>>,
+    /// The model and the optimiser's state, but for while a step runs.
+    trained: Option<(M, State)>,
+}
+
+/// What goes into a step: the model, the optimiser's state and the rate, and a batch.
+type Given<M, B> = ((M, State, Tensor), B);
+
+type Step<M, B> = dyn Fn(Given<M, B>) -> (Tensor, (M, State));
+
+impl<M: Tree + 'static, B: Tree + 'static> Adam<M, B> {
+    /// A training from this model on, with gradients of at most this norm.
+    pub fn new(model: M, adam: AdamW, clip: Option<f64>, loss: impl Fn(&M, &B) -> Tensor + 'static) -> Self {
+        let plain = AdamW { weight_decay: 0.0, ..adam };
+        let optimizer = Optimizer::new(adam).group(|_, p| p.ndim() < 2, plain, 1.0);
+        let state = optimizer.start(&model);
+        let step = compile_owned(move |((model, state, rate), batch): &Given<M, B>| {
+            let (loss, gradients) = value_and_grad(|model: &M| loss(model, batch))(model);
+            let gradients = match clip {
+                Some(limit) => clip_grad_norm(&gradients, limit).0,
+                None => gradients,
+            };
+            (loss, optimizer.step(model, &gradients, state, rate))
+        });
+        Adam { step: Box::new(step), trained: Some((model, state)) }
+    }
+
+    /// One step; gives the loss before it.
+    pub fn step(&mut self, rate: f64, batch: B) -> f64 {
+        let (model, state) = self.trained.take().expect("the last step put it back");
+        let (loss, next) = (self.step)(((model, state, Tensor::from(rate)), batch));
+        self.trained = Some(next);
+        loss.to_f64()
+    }
+
+    /// The model as it is now.
+    pub fn model(&self) -> &M {
+        &self.trained.as_ref().expect("the last step put it back").0
+    }
+}
+
+/// Steps of [`Adam`] on one batch.
+fn adam<M: Tree + 'static, B: Tree + Clone + 'static>(
     model: M,
     adam: AdamW,
     batch: B,
-    loss: impl Fn(&M, &B) -> Tensor,
+    loss: impl Fn(&M, &B) -> Tensor + 'static,
 ) -> impl FnMut() -> f64 {
-    let plain = AdamW { weight_decay: 0.0, ..adam };
-    let optimizer = Optimizer::new(adam).group(|_, p| p.ndim() < 2, plain, 1.0);
-    let (state, rate) = (optimizer.start(&model), Tensor::from(3e-4f64));
-    let step = compile_owned(move |((model, state, rate), batch): &((M, State, Tensor), B)| {
-        let (loss, gradients) = value_and_grad(|model: &M| loss(model, batch))(model);
-        (loss, optimizer.step(model, &gradients, state, rate))
-    });
-    let mut trained = Some((model, state));
-    move || {
-        let (model, state) = trained.take().expect("the last step put it back");
-        let (loss, next) = step(((model, state, rate.clone()), batch.clone()));
-        trained = Some(next);
-        loss.to_f64()
-    }
+    let mut training = Adam::new(model, adam, None, loss);
+    move || training.step(3e-4, batch.clone())
 }
 
 /// The same without an optimiser's state.

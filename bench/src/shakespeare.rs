@@ -1,14 +1,14 @@
-//! A whole training on a text, as `covector train` does it, from weights and batches that PyTorch can repeat.
+//! A whole training on a text, with a compiled step, from weights and batches that PyTorch can repeat.
 
 use std::time::Instant;
 
 use covector::{Tensor, Tree};
 use covector_nn::data::pieces;
-use covector_nn::train::{Training, held_out_loss};
+use covector_nn::train::held_out_loss;
 use covector_nn::{AdamW, Dropout, Gpt, GptConfig, Vocabulary, WarmupCosine};
 
 use crate::fill::labels;
-use crate::nets::filled;
+use crate::nets::{Adam, filled};
 
 const LAYERS: usize = 4;
 const HEADS: usize = 4;
@@ -28,21 +28,21 @@ pub fn run(file: &str, steps: usize) -> Result<String, String> {
     let [learned, held_out] = [learned, held_out].map(|part| Tensor::from(part.to_vec()));
 
     let adam = AdamW { beta2: 0.99, weight_decay: 0.1, ..AdamW::default() };
-    let mut training = Training::new(model(vocabulary.len()), adam, Some(1.0));
+    let loss = |model: &Gpt, (x, y): &(Tensor, Tensor)| model.loss(x, y, &Dropout::off());
+    let mut training = Adam::new(model(vocabulary.len()), adam, Some(1.0), loss);
     let schedule = WarmupCosine { peak: 1e-3, floor: 1e-4, warmup: 100, steps };
     let start = Instant::now();
     for step in 0..steps {
         let starts = labels(BATCH, 1000 + step as u32, (learned.size() - BLOCK) as i64);
-        let (x, y) = pieces(&learned, &Tensor::from_slice(&starts, [BATCH, 1]), BLOCK);
-        let loss = training.step(schedule.at(step), |m: &Gpt| m.loss(&x, &y, &Dropout::off()));
-        let loss = loss.map_err(|e| e.to_string())?.to_f64();
+        let batch = pieces(&learned, &Tensor::from_slice(&starts, [BATCH, 1]), BLOCK);
+        let loss = training.step(schedule.at(step), batch);
         if (step + 1) % 500 == 0 {
             eprintln!("step {}: loss {loss:.4}", step + 1);
         }
     }
     let trained = start.elapsed().as_secs_f64();
     let start = Instant::now();
-    let loss = held_out_loss(&training.model, &held_out, 4 * BATCH, None).map_err(|e| e.to_string())?;
+    let loss = held_out_loss(training.model(), &held_out, 4 * BATCH, None).map_err(|e| e.to_string())?;
     let evaluated = start.elapsed().as_secs_f64();
     Ok(format!(r#"{{"trained": {trained}, "evaluated": {evaluated}, "loss": {loss}}}"#))
 }
