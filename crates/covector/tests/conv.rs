@@ -140,6 +140,16 @@ fn equal_elements_of_a_window_share_the_derivative() {
 }
 
 #[test]
+fn means_of_windows_of_halves_do_not_overflow_on_the_way() {
+    let hundreds = |sizes: [usize; 4]| Tensor::scalar(100.0, DType::F16).broadcast_to(sizes);
+    let (x, two) = (hundreds([1, 1, 64, 64]), hundreds([1, 1, 64, 65]));
+    for y in [x.avg_pool2d(64, 64, 0), x.adaptive_avg_pool2d(1), two.adaptive_avg_pool2d([1, 2])] {
+        assert_eq!(y.dtype(), DType::F16);
+        assert!(y.cast(DType::F64).to_vec::<f64>().iter().all(|&y| y == 100.0), "{y:?}");
+    }
+}
+
+#[test]
 fn infinities_stay_where_they_are() {
     let x = Tensor::from([[[f64::INFINITY, 1.0, 2.0, 3.0, 4.0]]]);
     let y = x.adaptive_avg_pool1d(3).to_vec::<f64>();

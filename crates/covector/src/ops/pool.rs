@@ -4,10 +4,10 @@ use covector_array::{Array, DType};
 use covector_derive::{op, op_list};
 
 use super::create::{addressable, room};
-use super::reduce::{Extreme, sum_axes};
+use super::reduce::{Extreme, sum_axes, widened};
 use super::view::{permuted, reshaped};
 use super::window::{Slide, joined, padded, windows, windows_along, with_examples, without_examples};
-use crate::{Error, Ints, Result, Tensor};
+use crate::{Error, Ints, Result, Tensor, keep};
 
 /// What stands where there is no element, so that it is never the largest.
 fn lowest(dtype: DType) -> Tensor {
@@ -44,14 +44,16 @@ fn max_pool(
 
 /// The mean over windows, axis by axis, zeros of the padding included.
 fn avg_pool(spatial: usize, x: &Tensor, kernel: &Ints, stride: &Ints, padding: &Ints) -> Result<Tensor> {
-    let (x, single) = with_examples(&x.cast(x.dtype().to_float()), spatial)?;
+    let float = x.dtype().to_float();
+    // The sum of a window of halves need not be one.
+    let (x, single) = with_examples(&widened(&x.cast(float)), spatial)?;
     let slides = pool_slides(spatial, &x, kernel, stride, padding, &Ints::default())?;
     let mut y = padded(&x, &slides)?;
     for (i, slide) in slides.iter().enumerate() {
         y = sum_axes(&windows_along(&y, 2 + i, slide), &[2 + spatial]);
     }
     let elements: f64 = slides.iter().map(|s| s.size as f64).product();
-    Ok(without_examples(&(y / elements), single))
+    Ok(without_examples(&(y / elements).cast(float), single))
 }
 
 /// The slides of a pool, by default side by side.
@@ -146,20 +148,15 @@ fn adaptive_bins(spatial: usize, x: &Tensor, output_size: &Ints) -> Result<Vec<B
 }
 
 fn adaptive_avg_pool(spatial: usize, x: &Tensor, output_size: &Ints) -> Result<Tensor> {
-    let (x, single) = with_examples(&x.cast(x.dtype().to_float()), spatial)?;
+    let float = x.dtype().to_float();
+    let (x, single) = with_examples(&widened(&x.cast(float)), spatial)?;
     let bins = adaptive_bins(spatial, &x, output_size)?;
     // Axes of a single bin first, and together: there is less to do along the others then.
-    let whole: Vec<usize> = (0..spatial).filter(|&i| bins[i].starts.len() == 1).map(|i| 2 + i).collect();
-    let count: usize = whole.iter().map(|&axis| x.shape()[axis]).product();
-    let single_bins = match whole.is_empty() {
-        true => x,
-        false => {
-            reshaped(&(sum_axes(&x, &whole) / count), whole.iter().fold(x.shape().clone(), |s, &a| s.with_axis(a, 1)))
-        }
-    };
-    let cut = bins.iter().enumerate().filter(|(_, bins)| bins.starts.len() > 1);
-    let y = cut.into_iter().try_fold(single_bins, |y, (i, bins)| bins.mean(&y, 2 + i))?;
-    Ok(without_examples(&y, single))
+    let (whole, cut): (Vec<usize>, Vec<usize>) = (0..spatial).partition(|&i| bins[i].starts.len() == 1);
+    let whole: Vec<usize> = whole.iter().map(|i| 2 + i).collect();
+    let first = if whole.is_empty() { x } else { x.try_mean(keep(whole))? };
+    let y = cut.into_iter().try_fold(first, |y, i| bins[i].mean(&y, 2 + i))?;
+    Ok(without_examples(&y.cast(float), single))
 }
 
 fn adaptive_max_pool(spatial: usize, x: &Tensor, output_size: &Ints) -> Result<Tensor> {
