@@ -360,16 +360,7 @@ impl Groups {
                     self.of[m as usize] = ALONE;
                 }
             }
-            if let Some(fold) = self.lone_fold(list, g, &members) {
-                self.of[fold as usize] = ALONE;
-                // What shows it in another form goes with it.
-                for &m in &members {
-                    let is_form = matches!(self.roles[m as usize], Some(Role::Same));
-                    if is_form && list.operands[m as usize].iter().all(|&x| self.of[x as usize] != g as u32) {
-                        self.of[m as usize] = ALONE;
-                    }
-                }
-            }
+            self.release_lone_fold(list, g, &members);
             members.retain(|&m| self.of[m as usize] != ALONE);
             let in_rows =
                 |&m: &u32| !matches!(self.roles[m as usize], Some(Role::Link(_, 1) | Role::Final(_, 1) | Role::Same));
@@ -384,16 +375,25 @@ impl Groups {
         }
     }
 
-    /// The member that folds the rows of a value from outside, if nobody else in the group sees whole rows: it is faster by itself.
-    fn lone_fold(&self, list: &Listing, g: usize, members: &[u32]) -> Option<u32> {
+    /// Lets the member go that folds the rows of a value from outside, if nobody else in the group sees whole rows: it is faster by
+    /// itself. What shows it in another form goes with it.
+    fn release_lone_fold(&mut self, list: &Listing, g: usize, members: &[u32]) {
         let is_fold = |&&m: &&u32| matches!(self.roles[m as usize], Some(Role::Link(LinkOp::Fold(_), _)));
         let mut folds = members.iter().filter(is_fold);
-        let (&fold, None) = (folds.next()?, folds.next()) else { return None };
+        let (Some(&fold), None) = (folds.next(), folds.next()) else { return };
         let group = &self.groups[g];
         let is_outside = |x: &u32| self.of[*x as usize] != g as u32 && group.guests.binary_search(x).is_err();
         let from_outside = list.operands[fold as usize].iter().all(is_outside);
-        let alone = members.iter().all(|&m| self.narrow[m as usize]) && group.size >= LEAST_ALONE;
-        (from_outside && alone).then_some(fold)
+        let all_narrow = members.iter().all(|&m| self.narrow[m as usize]);
+        if !from_outside || !all_narrow || group.size < LEAST_ALONE {
+            return;
+        }
+        self.of[fold as usize] = ALONE;
+        for &m in members.iter().filter(|&&m| matches!(self.roles[m as usize], Some(Role::Same))) {
+            if list.operands[m as usize].iter().all(|&x| self.of[x as usize] != g as u32) {
+                self.of[m as usize] = ALONE;
+            }
+        }
     }
 }
 
