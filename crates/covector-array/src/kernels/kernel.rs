@@ -268,7 +268,7 @@ impl Kernel {
 }
 
 /// The loops of a body.
-pub(super) const fn compiled<B: Body>() -> Loops {
+const fn compiled<B: Body>() -> Loops {
     #[cfg(target_arch = "x86_64")]
     return [portable::<B>, avx2::<B>, avx512::<B>];
     #[cfg(not(target_arch = "x86_64"))]
@@ -286,13 +286,13 @@ fn conjure<F: Copy + 'static>() -> F {
 /// # Safety
 /// `out` must be writable for `n` elements and read by nobody else meanwhile.
 #[inline(always)]
-pub(super) unsafe fn slice_mut<'a, O>(out: *mut u8, n: usize) -> &'a mut [O] {
+unsafe fn slice_mut<'a, O>(out: *mut u8, n: usize) -> &'a mut [O] {
     // SAFETY: the caller's promise.
     unsafe { std::slice::from_raw_parts_mut(out.cast(), n) }
 }
 
 /// What a [`Loop`] does, to be compiled for each instruction set; `run` must be `#[inline(always)]`.
-pub(super) trait Body {
+trait Body {
     /// # Safety
     /// As for [`Loop`].
     unsafe fn run(operands: [*const u8; 3], out: *mut u8, n: usize);
@@ -363,9 +363,9 @@ pub(super) trait Quick<T, const N: usize>: 'static {
     fn quick(x: [T; N]) -> (T, bool);
 }
 
+/// A loop of a function that is [`Quick`]. Operands are named slices: the compiler knows that they do not overlap the result.
 macro_rules! by_quick {
     ($name:ident $n:literal: $($x:ident $k:literal),+) => {
-        /// A loop of a function that is [`Quick`].
         struct $name<T, Q>(std::marker::PhantomData<(T, Q)>);
 
         impl<T: Element, Q: Quick<T, $n>> Body for $name<T, Q> {

@@ -45,7 +45,7 @@ unsafe fn narrow_portably(x: *const u8, _: *const u8, _: *const u8, out: *mut u8
     out.convert_from_f32_slice(x);
 }
 
-/// A function of one number for which there are such loops.
+/// A function for which there are such loops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Function {
     /// `e^x`
@@ -100,7 +100,7 @@ impl Function {
             Function::Log1p => x86::log1p,
             Function::Sigmoid => x86::sigmoid,
             Function::Tanh => x86::tanh,
-            Function::Sin | Function::Cos | Function::Tan | Function::FloorDivide | Function::Remainder => return None,
+            _ => return None,
         })
     }
 
@@ -114,7 +114,8 @@ impl Function {
 /// A few vectors: of angles hardly any is far off, but any quotient may be large.
 const FEW: usize = 64;
 
-/// What [`Function::kernel`] computes.
+/// What [`Function::kernel`] computes: a function, the number of elements that are computed again together, and by what most are
+/// computed, beside whether that suits them.
 macro_rules! quick {
     ($($name:ident<$T:ident: $Bound:ident, $n:literal>($($x:ident),+) = $exact:expr, $group:ident by $quick:expr;)*) => {$(
         struct $name;

@@ -223,7 +223,7 @@ mod x86 {
                     unsafe {
                         let mut acc: [$vector; PER] = std::array::from_fn(|j| $load(lanes.add(j * $width)));
                         // In the place of elements that are not there stands one that changes none.
-                        let begun = |row: usize, acc: &mut [$vector; PER]| {
+                        let partial = |row: usize, acc: &mut [$vector; PER]| {
                             for j in 0..PER {
                                 let within = |element: usize| element.saturating_sub(at(row, j)).min($width);
                                 let some = $some(none, x.wrapping_add(at(row, j)), within(first), within(end));
@@ -232,7 +232,7 @@ mod x86 {
                         };
                         let whole = first.div_ceil(LANES)..end / LANES;
                         if first > 0 {
-                            begun(0, &mut acc);
+                            partial(0, &mut acc);
                         }
                         for row in whole.clone() {
                             for j in 0..PER {
@@ -240,7 +240,7 @@ mod x86 {
                             }
                         }
                         if whole.start <= whole.end && !end.is_multiple_of(LANES) {
-                            begun(whole.end, &mut acc);
+                            partial(whole.end, &mut acc);
                         }
                         (0..PER).for_each(|j| $store(lanes.add(j * $width), acc[j]));
                     }
