@@ -7,6 +7,7 @@ use common::same_everywhere;
 use covector_array::kernels::{
     Arithmetic, Chain, Kernel, Link, LinkOp, Reduction, Source, run_chain, write_code_after,
 };
+use covector_array::math::Num;
 use covector_array::{Array, DType, Shape};
 
 macro_rules! kernel {
@@ -17,6 +18,9 @@ macro_rules! kernel {
             Subtract => Kernel::binary(|x: $t, y: $t| x - y),
             Multiply => Kernel::binary(|x: $t, y: $t| x * y),
             Divide => Kernel::binary(|x: $t, y: $t| x / y),
+            Maximum => Kernel::binary(|x: $t, y: $t| Num::max(x, y)),
+            Minimum => Kernel::binary(|x: $t, y: $t| Num::min(x, y)),
+            Rectify => Kernel::unary(|x: $t| Num::max(x, 0.0)),
             Negative => Kernel::unary(|x: $t| -x),
             Absolute => Kernel::unary(|x: $t| x.abs()),
             Square => Kernel::unary(|x: $t| x * x),

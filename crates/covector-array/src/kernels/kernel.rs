@@ -73,12 +73,18 @@ pub enum Arithmetic {
     Multiply,
     /// `x / y`
     Divide,
+    /// The larger one: NaN wins, and 0 is larger than -0
+    Maximum,
+    /// The smaller one: NaN wins, and -0 is smaller than 0
+    Minimum,
     /// `-x`
     Negative,
     /// `|x|`
     Absolute,
     /// `x²`
     Square,
+    /// `max(x, 0)`
+    Rectify,
     /// `√x`
     SquareRoot,
     /// `1 / x`
@@ -91,7 +97,7 @@ impl Arithmetic {
     /// The number of operands.
     pub fn operands(self) -> usize {
         use Arithmetic::*;
-        if matches!(self, Add | Subtract | Multiply | Divide) { 2 } else { 1 }
+        if matches!(self, Add | Subtract | Multiply | Divide | Maximum | Minimum) { 2 } else { 1 }
     }
 
     /// True if it costs less than reading the result would.

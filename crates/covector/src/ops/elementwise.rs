@@ -850,6 +850,7 @@ elementwise! {
     /// Source: PyTorch's `relu`.
     relu(x) = y {
         numeric: activation::relu(x);
+        arithmetic: Rectify;
         derivative: [Factor::When(x.greater(0.0))];
         samples: [(real([2, 3]),), (real(()),), (ints(-3, 4, [4]),)];
     }
@@ -970,6 +971,7 @@ elementwise! {
     /// Source: NumPy's `maximum`.
     maximum(x1, x2) = y {
         numeric: Num::max(x1, x2);
+        arithmetic: Maximum;
         derivative: [Factor::Share(x1.clone(), x2.clone()), Factor::Share(x2.clone(), x1.clone())];
         samples: [(real([2, 3]), real2([2, 3])), (real([2, 3]), real2([3])), (real([4]), 0.25)];
     }
@@ -987,6 +989,7 @@ elementwise! {
     /// Source: NumPy's `minimum`.
     minimum(x1, x2) = y {
         numeric: Num::min(x1, x2);
+        arithmetic: Minimum;
         derivative: [Factor::Share(x2.clone(), x1.clone()), Factor::Share(x1.clone(), x2.clone())];
         samples: [(real([2, 3]), real2([2, 3])), (real([2, 3]), real2([3])), (real([4]), 0.25)];
     }

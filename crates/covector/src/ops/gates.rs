@@ -56,7 +56,7 @@ pub fn glu(x: &Tensor, axis: Axis) -> Result<Tensor> {
 /// Source: PyTorch's `hardsigmoid`.
 #[op(samples = [(real([2, 3]),), (exactly(&[-3.5, -2.0, 0.25, 2.5, 4.0], [5]),), (real(()),)])]
 pub fn hardsigmoid(x: &Tensor) -> Result<Tensor> {
-    Ok((float(x)? + 3.0).clip(Some(0.0), Some(6.0)) / 6.0)
+    Ok((float(x)? + 3.0).clip(Some(0.0), Some(6.0)) * (1.0 / 6.0))
 }
 
 /// `x · hardsigmoid(x)`.

@@ -12,6 +12,8 @@ pub(super) enum General {
     Rcx = 1,
     Rdx = 2,
     Rbx = 3,
+    /// In the place of an index none at all.
+    None = 4,
     Rbp = 5,
     Rsi = 6,
     Rdi = 7,
@@ -56,12 +58,18 @@ impl Opcode {
     /// Of the first element.
     const STORE_ONE: Opcode = Opcode { number: 0x11, map: 1, prefixes: [2, 3] };
     pub const SQRT: Opcode = Opcode::packed(0x51);
+    pub const AND: Opcode = Opcode::packed(0x54);
     pub const ANDN: Opcode = Opcode::packed(0x55);
+    pub const OR: Opcode = Opcode::packed(0x56);
     pub const XOR: Opcode = Opcode::packed(0x57);
     pub const ADD: Opcode = Opcode::packed(0x58);
     pub const MUL: Opcode = Opcode::packed(0x59);
     pub const SUB: Opcode = Opcode::packed(0x5C);
+    /// The second operand if one is NaN, or both are zeros.
+    pub const MIN: Opcode = Opcode::packed(0x5D);
     pub const DIV: Opcode = Opcode::packed(0x5E);
+    /// As the minimum.
+    pub const MAX: Opcode = Opcode::packed(0x5F);
 }
 
 /// An instruction that moves elements.
@@ -72,6 +80,9 @@ pub(super) enum Shuffle {
     /// Elements within each run of 128 bits, of one operand (`left` is 0).
     Within,
 }
+
+/// The mask register that is used.
+const FOUND: u8 = 1;
 
 /// Writes instructions for vectors of one width and dtype.
 pub(super) struct Assembler {
@@ -95,6 +106,38 @@ impl Assembler {
     pub fn arithmetic(&mut self, op: Opcode, to: u8, left: u8, right: Operand) {
         let prefix = op.prefixes[usize::from(self.double)];
         self.vector_instruction(op.number, op.map, prefix, self.vector(), to, left, right);
+    }
+
+    /// [`arithmetic`](Self::arithmetic) for the elements that [`find_nan`](Self::find_nan) has found; the others stay. Wide vectors only.
+    pub fn arithmetic_where_found(&mut self, op: Opcode, to: u8, left: u8, right: Operand) {
+        assert!(self.wide, "masks are those of the EVEX encoding");
+        let start = self.code.len();
+        self.arithmetic(op, to, left, right);
+        self.code[start + 3] |= FOUND;
+    }
+
+    /// Finds the elements at which one of two registers at least is NaN: in wide vectors for
+    /// [`arithmetic_where_found`](Self::arithmetic_where_found), else as ones in all bits of `to`.
+    pub fn find_nan(&mut self, to: u8, left: u8, right: u8) {
+        const UNORDERED: u8 = 3;
+        let to = if self.wide { FOUND } else { to };
+        self.vector_instruction(0xC2, 1, u8::from(self.double), self.vector(), to, left, Operand::Register(right));
+        self.code.push(UNORDERED);
+    }
+
+    /// `to` = `chosen` where `mask` has ones, else `left`. Narrow vectors only.
+    pub fn blend(&mut self, to: u8, left: u8, chosen: u8, mask: u8) {
+        assert!(!self.wide, "there are masks for wide vectors");
+        let number = 0x4A + u8::from(self.double);
+        self.vector_instruction(number, 3, 1, self.vector(), to, left, Operand::Register(chosen));
+        self.code.push(mask << 4);
+    }
+
+    /// `to` = the larger or the smaller of two numbers, of zeros too, or the one that is not NaN. Wide vectors only.
+    pub fn range(&mut self, largest: bool, to: u8, left: u8, right: u8) {
+        assert!(self.wide, "an instruction of the EVEX encoding");
+        self.vector_instruction(0x50, 3, 1, self.vector(), to, left, Operand::Register(right));
+        self.code.push(0b0100 | u8::from(largest));
     }
 
     /// `to` = places of `left` and `right` by a number, as the instruction says.

@@ -9,13 +9,13 @@ use crate::kernels::kernel::Arithmetic;
 use crate::kernels::reduce::LANES;
 
 /// Bytes of the constants that lie before the code of a stretch.
-pub(super) const CONSTANTS: usize = 2 * size_of::<u64>();
+pub(super) const CONSTANTS: usize = 3 * size_of::<u64>();
 
-/// 1, and a number of which only the sign bit is set.
-pub(super) fn constants(dtype: DType) -> [u64; 2] {
+/// 1, a number of which only the sign bit is set, and 0.
+pub(super) fn constants(dtype: DType) -> [u64; 3] {
     match dtype {
-        DType::F64 => [1.0f64.to_bits(), (-0.0f64).to_bits()],
-        _ => [1.0f32.to_bits().into(), (-0.0f32).to_bits().into()],
+        DType::F64 => [1.0f64.to_bits(), (-0.0f64).to_bits(), 0],
+        _ => [1.0f32.to_bits().into(), (-0.0f32).to_bits().into(), 0],
     }
 }
 
@@ -162,10 +162,10 @@ fn read(assembler: &mut Assembler, register: u8, value: Value) {
             let from = Operand::Memory { base: General::Rax, index: General::R8, displacement: 0 };
             assembler.broadcast(register, from);
         }
-        // As good as any element: the one that the loop comes to next, which lies where it reads others.
+        // As good as any element: the first one.
         Value::Same(cell) => {
             assembler.load_address(General::Rax, address(cell));
-            let from = Operand::Memory { base: General::Rax, index: General::Rsi, displacement: 0 };
+            let from = Operand::Memory { base: General::Rax, index: General::None, displacement: 0 };
             assembler.broadcast(register, from);
         }
     }
@@ -176,6 +176,7 @@ fn constant_of(op: Arithmetic) -> Option<(Opcode, usize)> {
     match op {
         Arithmetic::Negative => Some((Opcode::XOR, 1)),
         Arithmetic::Absolute => Some((Opcode::ANDN, 1)),
+        Arithmetic::Rectify => Some((Opcode::MAX, 2)),
         Arithmetic::Reciprocal | Arithmetic::ReciprocalSquareRoot => Some((Opcode::DIV, 0)),
         _ => None,
     }
@@ -371,6 +372,10 @@ impl<'a> Body<'a> {
                         _ => {
                             let (opcode, constant) = constant_of(op).expect("an op of one operand");
                             self.with_constant(opcode, constant, to, x);
+                            // The maximum of 0 and -0 is the second, of which the sum with 0 is 0.
+                            if op == Rectify {
+                                self.with_constant(Opcode::ADD, constant, to, Operand::Register(to));
+                            }
                         }
                     }
                 }
@@ -383,6 +388,7 @@ impl<'a> Body<'a> {
                     self.assembler.arithmetic(Opcode::ADD, to, to, from);
                 }
             }
+            Instruction::Binary(op @ (Maximum | Minimum), to, x, y) => self.extreme(op == Maximum, to, x, y),
             Instruction::Binary(op, to, x, y) => {
                 let opcode = match op {
                     Add => Opcode::ADD,
@@ -405,6 +411,38 @@ impl<'a> Body<'a> {
                     }
                     _ => unreachable!("one operand is in a register"),
                 }
+            }
+        }
+    }
+
+    /// The larger or the smaller of two values, to a register that holds neither.
+    fn extreme(&mut self, largest: bool, to: u8, x: Place, y: Place) {
+        let (x, y) = (self.operand(x), self.operand(y));
+        let [brought, spare] = self.spare();
+        for v in 0..self.vectors {
+            // One of them at least is in a register.
+            let [x, y] = [x(v, self), y(v, self)].map(|operand| match operand {
+                Operand::Register(register) => register,
+                memory => {
+                    self.assembler.arithmetic(Opcode::LOAD, brought, 0, memory);
+                    brought
+                }
+            });
+            let to = self.register(to, v);
+            if self.shape.wide {
+                self.assembler.range(largest, to, x, y);
+                self.assembler.find_nan(spare, x, y);
+                self.assembler.arithmetic_where_found(Opcode::ADD, to, x, Operand::Register(y));
+                continue;
+            }
+            // Of zeros each instruction gives the second one.
+            let (opcode, tie) = if largest { (Opcode::MAX, Opcode::AND) } else { (Opcode::MIN, Opcode::OR) };
+            self.assembler.arithmetic(opcode, to, x, Operand::Register(y));
+            self.assembler.arithmetic(opcode, spare, y, Operand::Register(x));
+            self.assembler.arithmetic(tie, to, to, Operand::Register(spare));
+            for operand in [y, x] {
+                self.assembler.find_nan(spare, operand, operand);
+                self.assembler.blend(to, to, operand, spare);
             }
         }
     }

@@ -185,6 +185,7 @@ mod tests {
     use crate::isa::{Isa, set_isa};
     use crate::kernels::kernel::Arithmetic;
     use crate::kernels::{Kernel, Reduction};
+    use crate::math::Num;
 
     /// Random numbers, by xorshift.
     struct Dice(u64);
@@ -198,9 +199,23 @@ mod tests {
         }
     }
 
-    const OPS: [Arithmetic; 10] = {
+    const OPS: [Arithmetic; 13] = {
         use Arithmetic::*;
-        [Add, Subtract, Multiply, Divide, Negative, Absolute, Square, SquareRoot, Reciprocal, ReciprocalSquareRoot]
+        [
+            Add,
+            Subtract,
+            Multiply,
+            Divide,
+            Maximum,
+            Minimum,
+            Negative,
+            Absolute,
+            Square,
+            Rectify,
+            SquareRoot,
+            Reciprocal,
+            ReciprocalSquareRoot,
+        ]
     };
 
     macro_rules! of_dtype {
@@ -215,6 +230,9 @@ mod tests {
                         Arithmetic::Subtract => Kernel::binary(|a: $t, b: $t| a - b),
                         Arithmetic::Multiply => Kernel::binary(|a: $t, b: $t| a * b),
                         Arithmetic::Divide => Kernel::binary(|a: $t, b: $t| a / b),
+                        Arithmetic::Maximum => Kernel::binary(|a: $t, b: $t| Num::max(a, b)),
+                        Arithmetic::Minimum => Kernel::binary(|a: $t, b: $t| Num::min(a, b)),
+                        Arithmetic::Rectify => Kernel::unary(|a: $t| Num::max(a, 0.0)),
                         Arithmetic::Negative => Kernel::unary(|a: $t| -a),
                         Arithmetic::Absolute => Kernel::unary(|a: $t| a.abs()),
                         Arithmetic::Square => Kernel::unary(|a: $t| a * a),
@@ -231,6 +249,9 @@ mod tests {
                         Arithmetic::Subtract => x - y,
                         Arithmetic::Multiply => x * y,
                         Arithmetic::Divide => x / y,
+                        Arithmetic::Maximum => Num::max(x, y),
+                        Arithmetic::Minimum => Num::min(x, y),
+                        Arithmetic::Rectify => Num::max(x, 0.0),
                         Arithmetic::Negative => -x,
                         Arithmetic::Absolute => x.abs(),
                         Arithmetic::Square => x * x,
@@ -292,7 +313,10 @@ mod tests {
                             // In every second round, what nobody reads is written past the caches.
                             let number = |k: usize, i: usize| {
                                 let i = if has_number && k == chain.registers.len() + 2 { 5 } else { i };
-                                ((i * 7 + k * 3) as $t).sin() * 3.0
+                                // Among others zeros of both signs, infinities and NaN.
+                                let rare = [0.0, -0.0, <$t>::NAN, <$t>::INFINITY, -<$t>::INFINITY];
+                                let at = (i * 7 + k * 3) % 23;
+                                rare.get(at).copied().unwrap_or(((i * 7 + k * 3) as $t).sin() * 3.0)
                             };
                             let tile = |k: usize| {
                                 let fill = |o: &mut [$t]| o.iter_mut().enumerate().for_each(|(i, v)| *v = number(k, i));
@@ -390,8 +414,8 @@ mod tests {
                             map(Add, known, &[From(21), From(16)], true),
                             map(Add, known, &[From(22), From(17)], true),
                             map(Add, known, &[From(23), From(18)], true),
-                            map(Add, known, &[From(24), From(14)], true),
-                            map(Add, known, &[From(25), From(12)], true),
+                            map(Minimum, known, &[From(24), From(14)], true),
+                            map(Maximum, known, &[From(25), From(12)], true),
                             other(LinkOp::Repeat, From(26), false),
                             map(Multiply, known, &[From(8), From(27)], false),
                             other(LinkOp::Fold(Reduction::Sum), Input(1), true),

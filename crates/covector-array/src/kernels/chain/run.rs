@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use smallvec::SmallVec;
 
-use super::native::{self, Native};
+use super::native::{self, Kind, Native};
 use super::programs::Surroundings;
 use super::tiles::{Job, LARGE};
 use super::{Call, Chain, LinkOp, Source, height};
@@ -109,7 +109,7 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     };
     let partials = (0..shapes.len()).map(partial).collect();
     let slot = (tile * widest).next_multiple_of(size_of::<Line>());
-    let copied = (0..shapes.len()).map(|i| streamed[i] && !chain.is_past(native, i)).collect();
+    let copied: SmallVec<[bool; 2]> = (0..shapes.len()).map(|i| streamed[i] && !chain.is_past(native, i)).collect();
     let prepared = || Ready::all(chain);
     let other: Box<[Ready]>;
     let calls = match chain.ready.get_or_init(|| (isa(), prepared())) {
@@ -119,7 +119,8 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
             &other
         }
     };
-    let job = Job { chain, calls, native, readers, targets, partials, copied, slot, tall, rows };
+    let flat = native.is_some_and(|native| chain.is_flat(native, &readers, &copied));
+    let job = Job { chain, calls, native, readers, targets, partials, copied, flat, slot, tall, rows };
     let cost = (rows * chain.row).saturating_mul(chain.links.len());
     threads::for_each(rows.div_ceil(chunk), cost, |i| job.run(i, i * chunk, (i * chunk + chunk).min(rows)));
     for (partial, result) in job.partials.into_iter().zip(&results) {
@@ -151,6 +152,17 @@ impl Chain {
     /// True if this code writes an output past the caches.
     pub(super) fn is_past(&self, native: Option<&Native>, output: usize) -> bool {
         native.is_some_and(|native| native.past.contains(&self.cell(output)))
+    }
+
+    /// True if one program does all, and reads and writes nothing but arrays where they lie: then it needs no tiles.
+    fn is_flat(&self, native: &Native, readers: &[Reader], copied: &[bool]) -> bool {
+        let ([program], [stretch]) = (&native.programs[..], &self.stretches[..]) else { return false };
+        let lies = |cell: u16| match usize::from(cell).checked_sub(self.registers.len()) {
+            Some(k) => readers.get(k).is_none_or(|reader| reader.pitch().is_some_and(|pitch| pitch > 0)),
+            None => false,
+        };
+        let all = program.kind == Kind::Elements && program.calls == self.calls.len();
+        all && !copied.contains(&true) && stretch.touched().all(lies)
     }
 
     /// The cells of results that code writes, and nobody reads, among those that are written past the caches.

@@ -129,6 +129,21 @@ impl Stretch {
     }
 }
 
+impl Stretch {
+    /// The cells whose elements are read or written where they lie.
+    pub fn touched(&self) -> impl Iterator<Item = u16> {
+        let places = |instruction: &Instruction| match *instruction {
+            Instruction::Load(_, x) | Instruction::Unary(_, _, x) | Instruction::Sum(_, x) => [x, x],
+            Instruction::Store(_, cell) => [Place::Memory(cell); 2],
+            Instruction::Binary(_, _, x, y) => [x, y],
+        };
+        self.program.iter().flat_map(places).filter_map(|place| match place {
+            Place::Memory(cell) => Some(cell),
+            _ => None,
+        })
+    }
+}
+
 /// What is where while a program is written.
 struct Writer<'a> {
     members: &'a [Member],
@@ -166,7 +181,11 @@ impl Writer<'_> {
             self.held[usize::from(to)] = None;
         }
         member.made_by.into_iter().flatten().for_each(|j| self.left[j] -= 1);
-        let to = self.target(op, &places);
+        // An extreme reads its operands more than once.
+        let to = match op {
+            Arithmetic::Maximum | Arithmetic::Minimum => self.free(&places),
+            _ => self.target(op, &places),
+        };
         self.program.push(match op.operands() {
             1 => Instruction::Unary(op, to, places[0]),
             _ => Instruction::Binary(op, to, places[0], places[1]),

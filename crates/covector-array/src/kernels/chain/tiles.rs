@@ -78,6 +78,8 @@ pub(super) struct Job<'a> {
     pub partials: SmallVec<[Option<Partial>; 2]>,
     /// For each output whether it is copied past the caches from a tile of scratch.
     pub copied: SmallVec<[bool; 2]>,
+    /// True if a piece is one tile, because nothing of it is kept in between.
+    pub flat: bool,
     /// Bytes per scratch tile, whole lines.
     pub slot: usize,
     /// Rows per tile.
@@ -106,10 +108,11 @@ impl Job<'_> {
                     unsafe { partial.begin(cell, piece) };
                 }
             }
-            let mut ahead = self.ahead(&cells.at[outputs..], start);
+            let mut ahead = if self.flat { Ahead::default() } else { self.ahead(&cells.at[outputs..], start) };
             let pace = self.pace(ahead.lines());
-            for at in (start..end).step_by(self.tall) {
-                let rows = self.tall.min(end - at);
+            let tall = if self.flat { end - start } else { self.tall };
+            for at in (start..end).step_by(tall) {
+                let rows = tall.min(end - at);
                 for &(input, slot) in &cells.fetched {
                     let range = self.span(self.chain.narrow_inputs[input], at, rows);
                     let tile = self.readers[input].fetch(range, slot, slot.wrapping_add(self.slot));
@@ -329,10 +332,11 @@ impl Job<'_> {
         match program.kind {
             Kind::Elements => {
                 let all = rows * row * program.dtype.size();
-                for at in (0..all).step_by(native::SPAN) {
+                let span = if self.flat { all } else { native::SPAN };
+                for at in (0..all).step_by(span) {
                     ahead.fetch_lines(lines);
                     // SAFETY: the caller's promise; the code was written for the instruction set in use, and these are whole vectors.
-                    unsafe { native.run(program, &cells.at, at..(at + native::SPAN).min(all)) };
+                    unsafe { native.run(program, &cells.at, at..(at + span).min(all)) };
                 }
             }
             Kind::Row => {
