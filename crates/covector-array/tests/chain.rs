@@ -27,6 +27,7 @@ macro_rules! kernel {
             SquareRoot => Kernel::unary(|x: $t| x.sqrt()),
             Reciprocal => Kernel::unary(|x: $t| 1.0 / x),
             ReciprocalSquareRoot => Kernel::unary(|x: $t| 1.0 / x.sqrt()),
+            _ => unreachable!("none of this norm"),
         };
         kernel.known_as($op)
     }};

@@ -58,7 +58,7 @@ fn program(seed: u64, steps: usize, given: Option<&[Tensor]>) -> Program {
         let j = dice.roll(p.all.len());
         let (x, other) = (p.all[i].clone(), p.all[j].clone());
         let axis = x.ndim().saturating_sub(1) as isize;
-        let made = match dice.roll(30) {
+        let made = match dice.roll(36) {
             0..=2 => x.try_add(&other).map(|y| ("add", y)),
             3..=4 => x.try_multiply(&other).map(|y| ("mul", y)),
             5 => x.try_subtract(&other).map(|y| ("sub", y)),
@@ -92,6 +92,12 @@ fn program(seed: u64, steps: usize, given: Option<&[Tensor]>) -> Program {
             27 => Ok(("sqrt", x.sqrt())),
             28 => Ok(("reciprocal", x.reciprocal())),
             29 => x.try_divide(&other).map(|y| ("div", y)),
+            30 => Ok(("relu", x.relu())),
+            31 => x.try_minimum(&other).map(|y| ("minimum", y)),
+            32 => x.try_less(&other).map(|y| ("less", y)),
+            33 => x.try_greater_equal(&other).and_then(|c| c.try_where_(&x, &other)).map(|y| ("the larger", y)),
+            34 => x.greater(0.25).try_where_(&x, &other).map(|y| ("where above a number", y)),
+            35 => x.cast(DType::Bool).try_where_(&other, 0.5).map(|y| ("where not zero", y)),
             _ => continue,
         };
         // What does not fit together is no part of the program.

@@ -62,7 +62,7 @@ pub fn apply_fused<Args, F: Apply<Args>>(function: F, args: Args) -> F::Output {
 /// By [`Isa`].
 pub(super) type Loops = [Loop; 3];
 
-/// Plain arithmetic: what processors have an instruction for.
+/// Plain arithmetic: what processors have an instruction for, or a few.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arithmetic {
     /// `x + y`
@@ -77,6 +77,20 @@ pub enum Arithmetic {
     Maximum,
     /// The smaller one: NaN wins, and -0 is smaller than 0
     Minimum,
+    /// `x == y`
+    Equal,
+    /// `x != y`
+    NotEqual,
+    /// `x < y`
+    Less,
+    /// `x <= y`
+    LessEqual,
+    /// `x > y`
+    Greater,
+    /// `x >= y`
+    GreaterEqual,
+    /// `x` where a bool is true, `y` elsewhere
+    Select,
     /// `-x`
     Negative,
     /// `|x|`
@@ -97,13 +111,26 @@ impl Arithmetic {
     /// The number of operands.
     pub fn operands(self) -> usize {
         use Arithmetic::*;
-        if matches!(self, Add | Subtract | Multiply | Divide | Maximum | Minimum) { 2 } else { 1 }
+        match self {
+            Select => 3,
+            Add | Subtract | Multiply | Divide | Maximum | Minimum => 2,
+            _ if self.is_comparison() => 2,
+            _ => 1,
+        }
+    }
+
+    /// True if the result is a bool.
+    pub fn is_comparison(self) -> bool {
+        use Arithmetic::*;
+        matches!(self, Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual)
     }
 
     /// True if it costs less than reading the result would.
     pub fn is_cheap(self) -> bool {
         use Arithmetic::*;
-        !matches!(self, Divide | SquareRoot | Reciprocal | ReciprocalSquareRoot)
+        let is_slow = matches!(self, Divide | SquareRoot | Reciprocal | ReciprocalSquareRoot);
+        // Bools take little memory, and what is chosen by them needs them too.
+        !is_slow && !self.is_comparison() && self != Select
     }
 }
 
@@ -195,9 +222,12 @@ impl Kernel {
     /// The same kernel, known to do this (on floats as IEEE 754 says), so that it can run in registers with others.
     ///
     /// # Panics
-    /// If it has another number of operands, or another dtype comes out than goes in.
+    /// If it has another number of operands, or other dtypes go in and come out.
     pub fn known_as(self, arithmetic: Arithmetic) -> Kernel {
-        let fits = arithmetic.operands() == self.inputs().len() && self.inputs().iter().all(|&d| d == self.output);
+        let numbers = if arithmetic == Arithmetic::Select { 1.. } else { 0.. };
+        let alike = |d: DType| self.inputs().get(numbers).is_some_and(|inputs| inputs.iter().all(|&x| x == d));
+        let result = if arithmetic.is_comparison() { self.inputs[0] } else { self.output };
+        let fits = arithmetic.operands() == self.inputs().len() && alike(result);
         assert!(fits, "a kernel that does {arithmetic:?}");
         Kernel { arithmetic: Some(arithmetic), ..self }
     }

@@ -1187,6 +1187,7 @@ elementwise! {
     /// Source: NumPy's `equal`.
     equal(x1, x2) = y {
         comparison: x1 == x2;
+        arithmetic: Equal;
         complex: x1 == x2;
         derivative: ("the result is bool");
         samples: [(ints(0, 3, [2, 3]), ints(0, 3, [3])), (real([2, 3]), real2([2, 3])), (complex([3]), complex([3])), (complex([2]), complex2([2]))];
@@ -1205,6 +1206,7 @@ elementwise! {
     /// Source: NumPy's `not_equal`.
     not_equal(x1, x2) = y {
         comparison: x1 != x2;
+        arithmetic: NotEqual;
         complex: x1 != x2;
         derivative: ("the result is bool");
         samples: [(ints(0, 3, [2, 3]), ints(0, 3, [3])), (real([2, 3]), real2([2, 3])), (complex([3]), complex([3])), (complex([2]), complex2([2]))];
@@ -1223,6 +1225,7 @@ elementwise! {
     /// Source: NumPy's `less`.
     less(x1, x2) = y {
         comparison: x1 < x2;
+        arithmetic: Less;
         derivative: ("the result is bool");
         samples: [(ints(0, 3, [2, 3]), ints(0, 3, [3])), (real([2, 3]), real2([2, 3]))];
     }
@@ -1240,6 +1243,7 @@ elementwise! {
     /// Source: NumPy's `less_equal`.
     less_equal(x1, x2) = y {
         comparison: x1 <= x2;
+        arithmetic: LessEqual;
         derivative: ("the result is bool");
         samples: [(ints(0, 3, [2, 3]), ints(0, 3, [3])), (real([2, 3]), real2([2, 3]))];
     }
@@ -1257,6 +1261,7 @@ elementwise! {
     /// Source: NumPy's `greater`.
     greater(x1, x2) = y {
         comparison: x1 > x2;
+        arithmetic: Greater;
         derivative: ("the result is bool");
         samples: [(ints(0, 3, [2, 3]), ints(0, 3, [3])), (real([2, 3]), real2([2, 3]))];
     }
@@ -1274,6 +1279,7 @@ elementwise! {
     /// Source: NumPy's `greater_equal`.
     greater_equal(x1, x2) = y {
         comparison: x1 >= x2;
+        arithmetic: GreaterEqual;
         derivative: ("the result is bool");
         samples: [(ints(0, 3, [2, 3]), ints(0, 3, [3])), (real([2, 3]), real2([2, 3]))];
     }
@@ -1468,6 +1474,7 @@ elementwise! {
     /// Source: NumPy's `where`.
     where_(condition, x1, x2) = y {
         any: if condition { x1 } else { x2 };
+        arithmetic: Select;
         complex: if condition { x1 } else { x2 };
         derivative: [0.0, Factor::When(condition.clone()), Factor::Unless(condition.clone())];
         samples: [(bools([2, 3]), real([2, 3]), real2([2, 3])), (bools([3]), real([2, 1]), 0.5), (bools([2, 3]), complex([2, 3]), complex2([3])), (bools([3]), complex([3]), 0.5)];

@@ -81,6 +81,19 @@ pub(super) enum Shuffle {
     Within,
 }
 
+/// What is asked of two elements; all but the last two are false if one is NaN.
+#[derive(Clone, Copy)]
+pub(super) enum Predicate {
+    Equal = 0x00,
+    Less = 0x11,
+    LessEqual = 0x12,
+    GreaterEqual = 0x1D,
+    Greater = 0x1E,
+    NotEqual = 0x04,
+    /// True if one is NaN.
+    Unordered = 0x03,
+}
+
 /// The mask register that is used.
 const FOUND: u8 = 1;
 
@@ -108,7 +121,7 @@ impl Assembler {
         self.vector_instruction(op.number, op.map, prefix, self.vector(), to, left, right);
     }
 
-    /// [`arithmetic`](Self::arithmetic) for the elements that [`find_nan`](Self::find_nan) has found; the others stay. Wide vectors only.
+    /// [`arithmetic`](Self::arithmetic) for the elements that [`find`](Self::find) has found; the others stay. Wide vectors only.
     pub fn arithmetic_where_found(&mut self, op: Opcode, to: u8, left: u8, right: Operand) {
         assert!(self.wide, "masks are those of the EVEX encoding");
         let start = self.code.len();
@@ -116,21 +129,37 @@ impl Assembler {
         self.code[start + 3] |= FOUND;
     }
 
-    /// Finds the elements at which one of two registers at least is NaN: in wide vectors for
+    /// Finds the elements for which a predicate is true: in wide vectors for
     /// [`arithmetic_where_found`](Self::arithmetic_where_found), else as ones in all bits of `to`.
-    pub fn find_nan(&mut self, to: u8, left: u8, right: u8) {
-        const UNORDERED: u8 = 3;
+    pub fn find(&mut self, predicate: Predicate, to: u8, left: u8, right: Operand) {
         let to = if self.wide { FOUND } else { to };
-        self.vector_instruction(0xC2, 1, u8::from(self.double), self.vector(), to, left, Operand::Register(right));
-        self.code.push(UNORDERED);
+        self.vector_instruction(0xC2, 1, u8::from(self.double), self.vector(), to, left, right);
+        self.code.push(predicate as u8);
     }
 
-    /// `to` = `chosen` where `mask` has ones, else `left`. Narrow vectors only.
-    pub fn blend(&mut self, to: u8, left: u8, chosen: u8, mask: u8) {
-        assert!(!self.wide, "there are masks for wide vectors");
+    /// `to` = ones in all bits of the elements for which a predicate is true, zeros elsewhere.
+    pub fn compare(&mut self, predicate: Predicate, to: u8, left: u8, right: Operand) {
+        self.find(predicate, to, left, right);
+        if self.wide {
+            self.vector_instruction(0x38, 2, 2, self.vector(), to, 0, Operand::Register(FOUND));
+        }
+    }
+
+    /// `to` = `chosen` where `mask` has ones, else `other`. Narrow vectors only.
+    pub fn blend(&mut self, to: u8, mask: u8, chosen: Operand, other: u8) {
+        assert!(!self.wide, "wide vectors have an instruction for bits");
         let number = 0x4A + u8::from(self.double);
-        self.vector_instruction(number, 3, 1, self.vector(), to, left, Operand::Register(chosen));
+        self.vector_instruction(number, 3, 1, self.vector(), to, other, chosen);
         self.code.push(mask << 4);
+    }
+
+    /// A mask = `chosen` where it has ones, else `other`. Wide vectors only.
+    pub fn choose(&mut self, mask: u8, chosen: u8, other: Operand) {
+        assert!(self.wide, "an instruction of the EVEX encoding");
+        // By the bits of the three as a number: 7, 6, 3 and 1 give a one.
+        const FIRST_CHOOSES: u8 = 0b1100_1010;
+        self.vector_instruction(0x25, 3, 1, self.vector(), mask, chosen, other);
+        self.code.push(FIRST_CHOOSES);
     }
 
     /// `to` = the larger or the smaller of two numbers, of zeros too, or the one that is not NaN. Wide vectors only.
@@ -281,14 +310,14 @@ impl Assembler {
     }
 
     /// Compares `rsi` with another register.
-    fn compare(&mut self, with: General) {
+    fn compare_place(&mut self, with: General) {
         let with = with as u8;
         self.code.extend([0x48 | (with >> 3) << 2, 0x39, 0b11 << 6 | (with & 7) << 3 | General::Rsi as u8]);
     }
 
     /// Jumps to a place if `rsi` is less than the register.
     pub fn jump_if_less(&mut self, than: General, to: usize) {
-        self.compare(than);
+        self.compare_place(than);
         self.jump_back(to);
     }
 
@@ -307,7 +336,7 @@ impl Assembler {
 
     /// Jumps ahead if `rsi` is not less than the register; [`land`](Self::land) says where to.
     pub fn jump_unless_less(&mut self, than: General) -> usize {
-        self.compare(than);
+        self.compare_place(than);
         self.code.extend([0x0F, 0x83, 0, 0, 0, 0]);
         self.code.len()
     }

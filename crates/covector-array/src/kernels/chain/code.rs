@@ -1,6 +1,6 @@
 //! The machine code of a stretch: a loop over groups of vectors, and one over what is left; or blocks of sums.
 
-use super::assembler::{Assembler, General, Opcode, Operand};
+use super::assembler::{Assembler, General, Opcode, Operand, Predicate};
 use super::programs::Surroundings;
 use super::stretch::{Instruction, Place, REGISTERS, RowSum, Stretch};
 use super::sums;
@@ -79,6 +79,8 @@ enum Value {
 pub(super) struct Held {
     pub addresses: Vec<(u16, General)>,
     values: Vec<(Value, u8)>,
+    /// The index of an element of cells that have equal ones.
+    any: General,
 }
 
 /// Registers for addresses; all but the first are somebody else's and given back.
@@ -86,7 +88,8 @@ pub(super) const BASES: [General; 7] =
     [General::R11, General::Rbx, General::Rbp, General::R12, General::R13, General::R14, General::R15];
 
 impl Held {
-    pub fn of(stretch: &Stretch, wide: bool) -> Held {
+    /// For a stretch in which rows do not matter, or else for one that does them in turn.
+    pub fn of(stretch: &Stretch, wide: bool, by_rows: bool) -> Held {
         let (mut cells, mut values, mut used) = (Vec::new(), Vec::new(), 0);
         // What is written is not what was read before.
         let written = |cell: u16| stretch.program.iter().any(|i| matches!(*i, Instruction::Store(_, to) if to == cell));
@@ -103,12 +106,15 @@ impl Held {
                 Instruction::Store(_, cell) => place(Place::Memory(cell)),
                 Instruction::Unary(_, _, x) => place(x),
                 Instruction::Binary(_, _, x, y) => [x, y].into_iter().for_each(&mut place),
+                Instruction::Select(_, _, x, y) => [x, y].into_iter().for_each(&mut place),
                 Instruction::Sum(_, from) => place(from),
             }
-            if let Instruction::Load(to, _) | Instruction::Unary(_, to, _) | Instruction::Binary(_, to, _, _) =
-                instruction
-            {
-                used = used.max(to + 1);
+            match instruction {
+                Instruction::Load(to, _)
+                | Instruction::Unary(_, to, _)
+                | Instruction::Binary(_, to, _, _)
+                | Instruction::Select(to, ..) => used = used.max(to + 1),
+                Instruction::Store(..) | Instruction::Sum(..) => {}
             }
         }
         let constant = |instruction: &Instruction| match *instruction {
@@ -123,6 +129,8 @@ impl Held {
         Held {
             addresses: distinct(cells).into_iter().zip(BASES).collect(),
             values: distinct(values).into_iter().zip(free).collect(),
+            // Cells of rows that are all the same stay behind, and lie where the others are read.
+            any: if by_rows { General::Rsi } else { General::None },
         }
     }
 
@@ -133,7 +141,20 @@ impl Held {
 
     /// Fills the registers of values.
     pub fn bring_values(&self, assembler: &mut Assembler) {
-        self.values.iter().for_each(|&(value, register)| read(assembler, register, value));
+        self.values.iter().for_each(|&(value, register)| self.read(assembler, register, value));
+    }
+
+    /// Brings a value into all elements of a register.
+    fn read(&self, assembler: &mut Assembler, register: u8, value: Value) {
+        let (cell, index) = match value {
+            Value::Constant(constant) => {
+                return assembler.broadcast(register, Operand::Here(constant * size_of::<u64>()));
+            }
+            Value::Repeated(cell) => (cell, General::R8),
+            Value::Same(cell) => (cell, self.any),
+        };
+        assembler.load_address(General::Rax, address(cell));
+        assembler.broadcast(register, Operand::Memory { base: General::Rax, index, displacement: 0 });
     }
 
     /// The register a value is in.
@@ -151,24 +172,6 @@ fn distinct<T: PartialEq>(all: Vec<T>) -> Vec<T> {
         }
     }
     kept
-}
-
-/// Brings a value into all elements of a register.
-fn read(assembler: &mut Assembler, register: u8, value: Value) {
-    match value {
-        Value::Constant(constant) => assembler.broadcast(register, Operand::Here(constant * size_of::<u64>())),
-        Value::Repeated(cell) => {
-            assembler.load_address(General::Rax, address(cell));
-            let from = Operand::Memory { base: General::Rax, index: General::R8, displacement: 0 };
-            assembler.broadcast(register, from);
-        }
-        // As good as any element: the first one.
-        Value::Same(cell) => {
-            assembler.load_address(General::Rax, address(cell));
-            let from = Operand::Memory { base: General::Rax, index: General::None, displacement: 0 };
-            assembler.broadcast(register, from);
-        }
-    }
 }
 
 /// The instruction and the first operand, a constant, of what is one operation with one.
@@ -389,6 +392,8 @@ impl<'a> Body<'a> {
                 }
             }
             Instruction::Binary(op @ (Maximum | Minimum), to, x, y) => self.extreme(op == Maximum, to, x, y),
+            Instruction::Binary(op, to, x, y) if op.is_comparison() => self.comparison(op, to, x, y),
+            Instruction::Select(to, mask, x, y) => self.select(to, mask, x, y),
             Instruction::Binary(op, to, x, y) => {
                 let opcode = match op {
                     Add => Opcode::ADD,
@@ -421,17 +426,11 @@ impl<'a> Body<'a> {
         let [brought, spare] = self.spare();
         for v in 0..self.vectors {
             // One of them at least is in a register.
-            let [x, y] = [x(v, self), y(v, self)].map(|operand| match operand {
-                Operand::Register(register) => register,
-                memory => {
-                    self.assembler.arithmetic(Opcode::LOAD, brought, 0, memory);
-                    brought
-                }
-            });
+            let [x, y] = [x(v, self), y(v, self)].map(|operand| self.brought(operand, brought));
             let to = self.register(to, v);
             if self.shape.wide {
                 self.assembler.range(largest, to, x, y);
-                self.assembler.find_nan(spare, x, y);
+                self.assembler.find(Predicate::Unordered, spare, x, Operand::Register(y));
                 self.assembler.arithmetic_where_found(Opcode::ADD, to, x, Operand::Register(y));
                 continue;
             }
@@ -441,8 +440,66 @@ impl<'a> Body<'a> {
             self.assembler.arithmetic(opcode, spare, y, Operand::Register(x));
             self.assembler.arithmetic(tie, to, to, Operand::Register(spare));
             for operand in [y, x] {
-                self.assembler.find_nan(spare, operand, operand);
-                self.assembler.blend(to, to, operand, spare);
+                self.assembler.find(Predicate::Unordered, spare, operand, Operand::Register(operand));
+                self.assembler.blend(to, spare, Operand::Register(operand), to);
+            }
+        }
+    }
+
+    /// The register of an operand, which is brought into this one if it has none.
+    fn brought(&mut self, operand: Operand, register: u8) -> u8 {
+        match operand {
+            Operand::Register(its) => its,
+            memory => {
+                self.assembler.arithmetic(Opcode::LOAD, register, 0, memory);
+                register
+            }
+        }
+    }
+
+    /// The mask of where a comparison of two values is true, of which one at least is in a register.
+    fn comparison(&mut self, op: Arithmetic, to: u8, x: Place, y: Place) {
+        let (left, right, swaps) = match (x, y) {
+            (Place::Register(x), y) => (x, y, false),
+            (x, Place::Register(y)) => (y, x, true),
+            _ => unreachable!("one operand is in a register"),
+        };
+        let predicate = match op {
+            Arithmetic::Equal => Predicate::Equal,
+            Arithmetic::NotEqual => Predicate::NotEqual,
+            Arithmetic::Less if swaps => Predicate::Greater,
+            Arithmetic::LessEqual if swaps => Predicate::GreaterEqual,
+            Arithmetic::Greater if swaps => Predicate::Less,
+            Arithmetic::GreaterEqual if swaps => Predicate::LessEqual,
+            Arithmetic::Less => Predicate::Less,
+            Arithmetic::LessEqual => Predicate::LessEqual,
+            Arithmetic::Greater => Predicate::Greater,
+            Arithmetic::GreaterEqual => Predicate::GreaterEqual,
+            _ => unreachable!("a comparison"),
+        };
+        let right = self.operand(right);
+        for v in 0..self.vectors {
+            let (to, left, right) = (self.register(to, v), self.register(left, v), right(v, self));
+            self.assembler.compare(predicate, to, left, right);
+        }
+    }
+
+    /// `x` where a mask has ones, `y` elsewhere, to a register that holds neither; one of them at least is in a register.
+    fn select(&mut self, to: u8, mask: u8, x: Place, y: Place) {
+        let (x, y) = (self.operand(x), self.operand(y));
+        let [_, spare] = self.spare();
+        for v in 0..self.vectors {
+            let [to, mask] = [to, mask].map(|register| self.register(register, v));
+            let (x, y) = (x(v, self), y(v, self));
+            if self.shape.wide {
+                if to != mask {
+                    self.assembler.arithmetic(Opcode::LOAD, to, 0, Operand::Register(mask));
+                }
+                let x = self.brought(x, spare);
+                self.assembler.choose(to, x, y);
+            } else {
+                let y = self.brought(y, spare);
+                self.assembler.blend(to, mask, x, y);
             }
         }
     }
@@ -461,7 +518,7 @@ impl<'a> Body<'a> {
         let constant = Value::Constant(constant);
         let first = self.held.register(constant).unwrap_or(spare);
         if first == spare {
-            read(self.assembler, spare, constant);
+            self.held.read(self.assembler, spare, constant);
         }
         self.assembler.arithmetic(opcode, to, first, x);
     }
@@ -470,7 +527,7 @@ impl<'a> Body<'a> {
     fn value(&mut self, value: Value) -> u8 {
         let [spare, _] = self.spare();
         self.held.register(value).unwrap_or_else(|| {
-            read(self.assembler, spare, value);
+            self.held.read(self.assembler, spare, value);
             spare
         })
     }

@@ -3,7 +3,7 @@
 
 use smallvec::SmallVec;
 
-use super::stretch::{MOST_SUMS, arithmetic, is_fold, sum_block};
+use super::stretch::{MOST_SUMS, arithmetic, is_comparison, is_fold, lanes, sum_block};
 use super::{Link, LinkOp, Source};
 use crate::kernels::kernel::Arithmetic;
 use crate::kernels::reduce::Reduction;
@@ -30,8 +30,32 @@ pub(super) fn implied_repetitions(links: &[Link], outputs: &[usize], row: usize)
 }
 
 /// Which links run as one program: arithmetic of one dtype, one link after another, on whole rows, with sums of its results, or on
-/// what has one element for each row.
-pub(super) fn stretches(links: &[Link], implied: &[bool], row: usize) -> Vec<Vec<usize>> {
+/// what has one element for each row. Comparisons are among them only with all that reads them: masks stay in registers.
+pub(super) fn stretches(links: &[Link], implied: &[bool], outputs: &[usize], row: usize) -> Vec<Vec<usize>> {
+    let mut stored: Vec<bool> = links.iter().map(|link| !is_comparison(link.op)).collect();
+    outputs.iter().for_each(|&i| stored[i] = true);
+    loop {
+        let groups = grouped(links, implied, &stored, row);
+        let mut group_of: Vec<Option<usize>> = vec![None; links.len()];
+        groups.iter().enumerate().for_each(|(g, group)| group.iter().for_each(|&i| group_of[i] = Some(g)));
+        let mut changed = false;
+        for (i, link) in links.iter().enumerate() {
+            for source in &link.sources {
+                if let Source::Link(j) = *source {
+                    let apart = !stored[j] && (group_of[j].is_none() || group_of[i] != group_of[j]);
+                    stored[j] |= apart;
+                    changed |= apart;
+                }
+            }
+        }
+        if !changed {
+            return groups;
+        }
+    }
+}
+
+/// [`stretches`], if it is known which results are `stored` for others.
+fn grouped(links: &[Link], implied: &[bool], stored: &[bool], row: usize) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut open = false;
     for (i, link) in links.iter().enumerate().filter(|(i, _)| !implied[*i]) {
@@ -49,18 +73,27 @@ pub(super) fn stretches(links: &[Link], implied: &[bool], row: usize) -> Vec<Vec
         let joins = |group: &&mut Vec<usize>| {
             let mut made = link.sources.iter().filter_map(made_by);
             let sums = group.iter().filter(|&&j| is_fold(links[j].op)).count();
-            let alike = links[group[0]].dtype == link.dtype && is_narrow(&links[group[0]]) == is_narrow(link);
+            let first = &links[group[0]];
+            let alike =
+                lanes(first.op, first.dtype) == lanes(link.op, link.dtype) && is_narrow(first) == is_narrow(link);
+            // What is chosen by a mask that is not in a register is read from memory, like what functions give.
+            let chooses = arithmetic(link.op) == Some(Arithmetic::Select);
+            let has_mask =
+                || matches!(link.sources[0], Source::Link(j) if is_comparison(links[j].op) && within(group, j));
             alike
+                && (!chooses || has_mask())
                 && if is_sum {
                     sums < MOST_SUMS && made.all(|j| within(group, j) && !is_fold(links[j].op))
                 } else {
                     !made.any(|j| is_fold(links[j].op) && within(group, j))
                 }
         };
-        if arithmetic(link.op).is_some() || is_sum {
+        let op = arithmetic(link.op).filter(|op| !(op.is_comparison() && stored[i]));
+        if op.is_some() || is_sum {
             match groups.last_mut().filter(|_| open).filter(joins) {
                 Some(group) => group.push(i),
-                None => groups.push(vec![i]),
+                None if op != Some(Arithmetic::Select) => groups.push(vec![i]),
+                None => {}
             }
         }
         open = groups.last().is_some_and(|group| group.last() == Some(&i));
@@ -77,7 +110,7 @@ fn is_narrow(link: &Link) -> bool {
 /// inputs and of what is repeated along rows.
 pub(super) fn again(links: Vec<Link>, outputs: &mut [usize], row: usize) -> Vec<Link> {
     let implied = implied_repetitions(&links, outputs, row);
-    let groups = stretches(&links, &implied, row);
+    let groups = stretches(&links, &implied, outputs, row);
     let mut group_of: Vec<Option<usize>> = vec![None; links.len()];
     groups.iter().enumerate().for_each(|(g, group)| group.iter().for_each(|&i| group_of[i] = Some(g)));
     let is_base = |source: &Source| match *source {

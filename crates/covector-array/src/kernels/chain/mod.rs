@@ -173,7 +173,7 @@ impl Chain {
             Source::Link(j) if implied[j] => links[j].sources[0],
             other => other,
         };
-        let groups = stretches(&links, &implied, row);
+        let groups = stretches(&links, &implied, &outputs, row);
         // What a stretch repeats along rows is read until its end.
         let mut group_of: Vec<Option<usize>> = vec![None; links.len()];
         groups.iter().enumerate().for_each(|(g, group)| group.iter().for_each(|&i| group_of[i] = Some(g)));
@@ -207,13 +207,16 @@ impl Chain {
             cells.push(match output_of[i] {
                 _ if implied => OUTPUTS,
                 Some(output) => OUTPUTS + output,
-                None => match free.iter().rposition(|&r| registers[r] == Room::of(&links[i])) {
-                    Some(at) => free.remove(at),
-                    None => {
-                        registers.push(Room::of(&links[i]));
-                        registers.len() - 1
+                None => {
+                    let room = Room::of(&links[i], group_of[i].is_some());
+                    match free.iter().rposition(|&r| registers[r] == room) {
+                        Some(at) => free.remove(at),
+                        None => {
+                            registers.push(room);
+                            registers.len() - 1
+                        }
                     }
-                },
+                }
             });
             // Each operand once, and the result itself if nobody reads it.
             let mut done: SmallVec<[usize; 4]> = SmallVec::from_elem(i, 1);

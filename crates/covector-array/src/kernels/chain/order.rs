@@ -90,7 +90,7 @@ struct Costs {
 impl Costs {
     fn of(links: &[Link], outputs: &[usize], row: usize) -> Costs {
         let implied = implied_repetitions(links, outputs, row);
-        let groups = stretches(links, &implied, row);
+        let groups = stretches(links, &implied, outputs, row);
         let mut goes_on = vec![false; links.len()];
         groups.iter().for_each(|group| group[1..].iter().for_each(|&i| goes_on[i] = true));
         // For each link the number of its call.

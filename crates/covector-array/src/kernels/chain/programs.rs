@@ -25,7 +25,7 @@ pub(super) struct Surroundings<'a> {
 /// and from there to `rcx`.
 pub(super) fn flat(stretch: &Stretch, shape: &Shape, around: &Surroundings) -> Vec<u8> {
     let mut assembler = begin(stretch.dtype, shape.wide);
-    let held = Held::of(stretch, shape.wide);
+    let held = Held::of(stretch, shape.wide, false);
     let borrowed: Vec<General> = held.addresses.iter().skip(1).map(|&(_, base)| base).collect();
     borrowed.iter().for_each(|&base| assembler.push(base));
     held.bring_addresses(&mut assembler);
@@ -44,7 +44,7 @@ pub(super) fn by_rows(stretches: &[(&Stretch, &Shape)], around: &Surroundings) -
     BASES[1..].iter().for_each(|&base| assembler.push(base));
     // Where the rows begin in wide cells and in narrow ones, and where they end there.
     [General::Rcx, General::Rdx, General::Rsi].iter().for_each(|&register| assembler.push(register));
-    let all_held: Vec<Held> = stretches.iter().map(|(stretch, shape)| Held::of(stretch, shape.wide)).collect();
+    let all_held: Vec<Held> = stretches.iter().map(|(stretch, shape)| Held::of(stretch, shape.wide, true)).collect();
     let touched = |cell: &u16| all_held.iter().any(|held| held.addresses.iter().any(|(held, _)| held == cell));
     let wide = stretches.iter().filter(|(stretch, _)| !stretch.narrow).count();
     let asked: Vec<u16> = around.ahead.iter().copied().filter(touched).collect();

@@ -1,7 +1,7 @@
 //! What registers of a chain take of scratch: no more than their values need, so that tiles stay in the first-level cache.
 
 use super::Link;
-use super::stretch::sum_block;
+use super::stretch::{lanes, sum_block};
 use crate::kernels::reduce::{BLOCK, LANES};
 use crate::kernels::stream::Line;
 
@@ -17,9 +17,10 @@ pub(super) enum Room {
 }
 
 impl Room {
-    /// For a link's results.
-    pub fn of(link: &Link) -> Room {
-        if link.narrow { Room::Rows(link.dtype.size()) } else { Room::Tile(link.dtype.size()) }
+    /// For a link's results, of which masks may leave the registers as wide as they are there.
+    pub fn of(link: &Link, in_stretch: bool) -> Room {
+        let width = if in_stretch { lanes(link.op, link.dtype).size() } else { link.dtype.size() };
+        if link.narrow { Room::Rows(width) } else { Room::Tile(width) }
     }
 
     /// Bytes for so many rows of so many elements: whole lines.

@@ -4,6 +4,8 @@
 //! A stretch is a program of three-address instructions on a few registers, which [`super::native`] makes machine code of. It does
 //! what the links' kernels do, in their order, so the bits are the same.
 
+use std::ops::Range;
+
 use super::{Call, LinkOp};
 use crate::DType;
 use crate::kernels::kernel::Arithmetic;
@@ -36,6 +38,8 @@ pub(super) enum Instruction {
     Unary(Arithmetic, u8, Place),
     /// Computes a result of two operands, of which one at least is in a register.
     Binary(Arithmetic, u8, Place, Place),
+    /// Chooses by the mask in the second register, as a comparison leaves it; one operand at least is in a register.
+    Select(u8, u8, Place, Place),
     /// Adds the operand to the register, which keeps the lanes of a sum.
     Sum(u8, Place),
 }
@@ -72,7 +76,7 @@ pub(super) struct Stretch {
 pub(super) struct Member {
     pub call: Call,
     /// For each operand the member that computes it.
-    pub made_by: [Option<usize>; 2],
+    pub made_by: [Option<usize>; 3],
     /// True if somebody reads the result after the stretch.
     pub kept: bool,
 }
@@ -98,8 +102,21 @@ pub(super) fn is_fold(op: LinkOp) -> bool {
 /// The arithmetic a link does, if it may stand in a stretch.
 pub(super) fn arithmetic(op: LinkOp) -> Option<Arithmetic> {
     let LinkOp::Map(kernel) = op else { return None };
-    let float = matches!(kernel.output(), DType::F32 | DType::F64);
+    let float = matches!(lanes(op, kernel.output()), DType::F32 | DType::F64);
     kernel.arithmetic().filter(|_| float)
+}
+
+/// The dtype that vector registers hold for an op with results of this dtype: comparisons leave masks as wide as their operands.
+pub(super) fn lanes(op: LinkOp, dtype: DType) -> DType {
+    match op {
+        LinkOp::Map(kernel) => kernel.inputs()[kernel.inputs().len() - 1],
+        _ => dtype,
+    }
+}
+
+/// True if a link compares.
+pub(super) fn is_comparison(op: LinkOp) -> bool {
+    arithmetic(op).is_some_and(Arithmetic::is_comparison)
 }
 
 impl Stretch {
@@ -125,7 +142,8 @@ impl Stretch {
         let by_rows = members.iter().any(|m| m.call.spread.is_some() || m.is_sum());
         let (program, sums) = (writer.program, writer.sums);
         let block = sum_block(row).unwrap_or(BLOCK);
-        Stretch { first, calls: members.len(), dtype: members[0].call.dtype, program, sums, block, by_rows, narrow }
+        let dtype = lanes(members[0].call.op, members[0].call.dtype);
+        Stretch { first, calls: members.len(), dtype, program, sums, block, by_rows, narrow }
     }
 }
 
@@ -135,7 +153,7 @@ impl Stretch {
         let places = |instruction: &Instruction| match *instruction {
             Instruction::Load(_, x) | Instruction::Unary(_, _, x) | Instruction::Sum(_, x) => [x, x],
             Instruction::Store(_, cell) => [Place::Memory(cell); 2],
-            Instruction::Binary(_, _, x, y) => [x, y],
+            Instruction::Binary(_, _, x, y) | Instruction::Select(_, _, x, y) => [x, y],
         };
         self.program.iter().flat_map(places).filter_map(|place| match place {
             Place::Memory(cell) => Some(cell),
@@ -173,28 +191,45 @@ impl Writer<'_> {
             return self.sum(member);
         }
         let op = arithmetic(member.call.op).expect("members are arithmetic");
-        let mut places = [0, 1].map(|k| self.place(member, k));
-        if op.operands() == 2 && places.iter().all(|p| !matches!(p, Place::Register(_))) {
-            let to = self.free(&places);
-            self.program.push(Instruction::Load(to, places[0]));
-            places[0] = Place::Register(to);
-            self.held[usize::from(to)] = None;
+        let mut places = [0, 1, 2].map(|k| self.place(member, k));
+        // A mask, and one of two operands.
+        if op == Arithmetic::Select {
+            self.bring(&mut places, 0..1);
+            self.bring(&mut places, 1..3);
+        } else if op.operands() == 2 {
+            self.bring(&mut places, 0..2);
         }
         member.made_by.into_iter().flatten().for_each(|j| self.left[j] -= 1);
-        // An extreme reads its operands more than once.
+        // An extreme reads its operands more than once; a selection overwrites the mask at most.
         let to = match op {
             Arithmetic::Maximum | Arithmetic::Minimum => self.free(&places),
-            _ => self.target(op, &places),
+            Arithmetic::Select => self.target(1, &places),
+            _ => self.target(op.operands(), &places),
         };
         self.program.push(match op.operands() {
             1 => Instruction::Unary(op, to, places[0]),
-            _ => Instruction::Binary(op, to, places[0], places[1]),
+            2 => Instruction::Binary(op, to, places[0], places[1]),
+            _ => {
+                let Place::Register(mask) = places[0] else { unreachable!("it was brought") };
+                Instruction::Select(to, mask, places[1], places[2])
+            }
         });
         self.held[usize::from(to)] = Some(i);
         if member.kept {
             self.save(usize::from(to));
         }
         self.forget();
+    }
+
+    /// Loads the first of these operands, if none of them is in a register.
+    fn bring(&mut self, places: &mut [Place; 3], operands: Range<usize>) {
+        let first = operands.start;
+        if places[operands].iter().all(|place| !matches!(place, Place::Register(_))) {
+            let to = self.free(places);
+            self.program.push(Instruction::Load(to, places[first]));
+            places[first] = Place::Register(to);
+            self.held[usize::from(to)] = None;
+        }
     }
 
     fn sum(&mut self, member: &Member) {
@@ -229,13 +264,13 @@ impl Writer<'_> {
         if self.narrow { Place::Repeated(cell) } else { Place::Memory(cell) }
     }
 
-    /// The register for a result: that of an operand which nobody reads again, or a free one.
-    fn target(&mut self, op: Arithmetic, places: &[Place]) -> u8 {
+    /// The register for a result: that of one of the first operands which nobody reads again, or a free one.
+    fn target(&mut self, operands: usize, places: &[Place]) -> u8 {
         let done = |place: &Place| match *place {
             Place::Register(r) if !self.is_needed(usize::from(r)) => Some(r),
             _ => None,
         };
-        places[..op.operands()].iter().find_map(done).unwrap_or_else(|| self.free(places))
+        places[..operands].iter().find_map(done).unwrap_or_else(|| self.free(places))
     }
 
     /// A register that none of these operands is in; what it held is saved if somebody reads it again.
