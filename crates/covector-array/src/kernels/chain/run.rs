@@ -87,16 +87,27 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
         lines && taken[i].is_none() && (all > HUGE || (all > LARGE_RESULT && touched() > TOUCHED))
     };
     let streamed: SmallVec<[bool; 2]> = (0..shapes.len()).map(streamed).collect();
-    let native = chain.native(&inputs, rows, &streamed, &targets);
+    let code = chain.native(&inputs, rows, &streamed, &targets);
     // An input is overwritten too early only if it is read by the link that writes there (unless in registers), or by a later one.
-    let aliased = |k: usize| {
+    let aliased = |k: usize, code: Option<&Native>| {
         let output = taken.iter().position(|&t| t == Some(k));
         output.is_some_and(|i| {
             let (reader, writer) = (chain.last_reader[k], chain.outputs[i]);
-            reader > writer || (reader == writer && !native.is_some_and(|native| native.does(chain.call_of[writer])))
+            reader > writer || (reader == writer && !code.is_some_and(|code| code.does(chain.call_of[writer])))
         })
     };
-    let reader = |(k, x): (usize, &Array)| Reader::new(x, tile, row(k), None, aliased(k));
+    let lies = |k: usize| inputs[k].is_contiguous() && !aliased(k, code);
+    let copied = |i: usize, code: Option<&Native>| streamed[i] && !chain.is_past(code, i);
+    let flat = code.filter(|code| {
+        let direct = (0..shapes.len()).all(|i| !copied(i, Some(code)));
+        direct && chain.is_flat(code, lies, |k| constant(&inputs[k]))
+    });
+    // Without rows all tiles are whole vectors, but perhaps the last one.
+    let whole = code.is_some_and(|code| chain.is_whole(code, rows));
+    let native = code.filter(|_| flat.is_none() && (whole || chain.row == 1));
+    let code = flat.or(native);
+    let does_all = code.filter(|_| flat.is_some() || whole);
+    let reader = |(k, x): (usize, &Array)| Reader::new(x, tile, row(k), None, aliased(k, does_all));
     let readers: SmallVec<[Reader; 4]> = inputs.iter().enumerate().map(reader).collect();
     let widest = inputs.iter().map(|x| x.dtype().size()).max().unwrap_or(1).max(chain.widest);
     let partial = |i: usize| match chain.output(i).op {
@@ -109,7 +120,7 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     };
     let partials = (0..shapes.len()).map(partial).collect();
     let slot = (tile * widest).next_multiple_of(size_of::<Line>());
-    let copied: SmallVec<[bool; 2]> = (0..shapes.len()).map(|i| streamed[i] && !chain.is_past(native, i)).collect();
+    let copied = (0..shapes.len()).map(|i| copied(i, code)).collect();
     let prepared = || Ready::all(chain);
     let other: Box<[Ready]>;
     let calls = match chain.ready.get_or_init(|| (isa(), prepared())) {
@@ -119,7 +130,6 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
             &other
         }
     };
-    let flat = native.is_some_and(|native| chain.is_flat(native, &readers, &copied));
     let job = Job { chain, calls, native, readers, targets, partials, copied, flat, slot, tall, rows };
     let cost = (rows * chain.row).saturating_mul(chain.links.len());
     threads::for_each(rows.div_ceil(chunk), cost, |i| job.run(i, i * chunk, (i * chunk + chunk).min(rows)));
@@ -154,15 +164,21 @@ impl Chain {
         native.is_some_and(|native| native.past.contains(&self.cell(output)))
     }
 
-    /// True if one program does all, and reads and writes nothing but arrays where they lie: then it needs no tiles.
-    fn is_flat(&self, native: &Native, readers: &[Reader], copied: &[bool]) -> bool {
+    /// True if one program does all, and reads and writes nothing but arrays where they lie and numbers: then it needs no tiles.
+    /// The inputs that do `lie` are contiguous, and not overwritten while they are read.
+    fn is_flat(&self, native: &Native, lies: impl Fn(usize) -> bool, is_number: impl Fn(usize) -> bool) -> bool {
         let ([program], [stretch]) = (&native.programs[..], &self.stretches[..]) else { return false };
-        let lies = |cell: u16| match usize::from(cell).checked_sub(self.registers.len()) {
-            Some(k) => readers.get(k).is_none_or(|reader| reader.pitch().is_some_and(|pitch| pitch > 0)),
-            None => false,
-        };
+        let (first, inputs) = (self.registers.len(), self.narrow_inputs.len());
+        let touched: SmallVec<[usize; 8]> = stretch.touched().map(usize::from).collect();
+        let good = |k: usize| if touched.contains(&(first + k)) { lies(k) } else { is_number(k) };
         let all = program.kind == Kind::Elements && program.calls == self.calls.len();
-        all && !copied.contains(&true) && stretch.touched().all(lies)
+        all && touched.iter().all(|&cell| cell >= first) && (0..inputs).all(good)
+    }
+
+    /// True if rows, or all elements if there are none, are whole vectors.
+    fn is_whole(&self, native: &Native, rows: usize) -> bool {
+        let run = if self.row == 1 { rows } else { self.row };
+        self.stretches.iter().all(|stretch| (run * stretch.dtype.size()).is_multiple_of(native.vector))
     }
 
     /// The cells of results that code writes, and nobody reads, among those that are written past the caches.
@@ -201,7 +217,7 @@ impl Chain {
         Native::of(&self.stretches, &programs, isa, &around)
     }
 
-    /// The code of the stretches, if it was or is now worth writing, and whole vectors make up rows.
+    /// The code of the stretches, if it was or is now worth writing.
     fn native(&self, inputs: &[Array], rows: usize, streamed: &[bool], targets: &[Shared<u8>]) -> Option<&Native> {
         if self.stretches.is_empty() {
             return None;
@@ -213,10 +229,6 @@ impl Chain {
             }
         }
         let (made_for, native) = self.native.get_or_init(|| (isa(), self.written(isa(), inputs, rows, streamed)));
-        let run = if self.row == 1 { rows } else { self.row };
-        let whole = |native: &&Native| {
-            self.stretches.iter().all(|stretch| (run * stretch.dtype.size()).is_multiple_of(native.vector))
-        };
         // What is written past the caches begins at lines.
         let fits = |native: &&Native| {
             let at_line = |(i, target): (usize, &Shared<u8>)| {
@@ -224,7 +236,7 @@ impl Chain {
             };
             targets.iter().enumerate().all(at_line)
         };
-        native.as_ref().filter(|_| *made_for == isa()).filter(whole).filter(fits)
+        native.as_ref().filter(|_| *made_for == isa()).filter(fits)
     }
 
     /// True if each result is one element again and again, because each input is.

@@ -70,16 +70,16 @@ impl Cells {
 pub(super) struct Job<'a> {
     pub chain: &'a Chain,
     pub calls: &'a [Ready],
-    /// The code of the stretches, if it is used.
+    /// The code of the stretches, if it is used on tiles.
     pub native: Option<&'a Native>,
+    /// The code that does all without tiles, if there is any.
+    pub flat: Option<&'a Native>,
     pub readers: SmallVec<[Reader; 4]>,
     pub targets: SmallVec<[Shared<u8>; 2]>,
     /// For each output what it is folded from, if it is final.
     pub partials: SmallVec<[Option<Partial>; 2]>,
     /// For each output whether it is copied past the caches from a tile of scratch.
     pub copied: SmallVec<[bool; 2]>,
-    /// True if a piece is one tile, because nothing of it is kept in between.
-    pub flat: bool,
     /// Bytes per scratch tile, whole lines.
     pub slot: usize,
     /// Rows per tile.
@@ -101,6 +101,9 @@ impl Job<'_> {
                 scratch.resize(lines, Line::EMPTY);
             }
             let mut cells = self.cells(scratch.as_mut_ptr().cast(), start);
+            if let Some(native) = self.flat {
+                return self.flat(native, &cells, (end - start) * self.chain.row);
+            }
             let outputs = self.chain.registers.len() + self.readers.len();
             for (&cell, partial) in cells.at[outputs..].iter().zip(&self.partials) {
                 if let Some(partial) = partial {
@@ -108,11 +111,10 @@ impl Job<'_> {
                     unsafe { partial.begin(cell, piece) };
                 }
             }
-            let mut ahead = if self.flat { Ahead::default() } else { self.ahead(&cells.at[outputs..], start) };
+            let mut ahead = self.ahead(&cells.at[outputs..], start);
             let pace = self.pace(ahead.lines());
-            let tall = if self.flat { end - start } else { self.tall };
-            for at in (start..end).step_by(tall) {
-                let rows = tall.min(end - at);
+            for at in (start..end).step_by(self.tall) {
+                let rows = self.tall.min(end - at);
                 for &(input, slot) in &cells.fetched {
                     let range = self.span(self.chain.narrow_inputs[input], at, rows);
                     let tile = self.readers[input].fetch(range, slot, slot.wrapping_add(self.slot));
@@ -266,7 +268,8 @@ impl Job<'_> {
     fn tile(&self, start: usize, rows: usize, cells: &mut Cells, ahead: &mut Ahead, pace: &[usize]) {
         let chain = self.chain;
         let length = |narrow: bool| if narrow { rows } else { rows * chain.row };
-        let mut programs = self.native.map_or(&[][..], |native| &native.programs).iter().peekable();
+        let whole = |native: &&Native| chain.row > 1 || rows.is_multiple_of(native.vector / size_of::<f32>());
+        let mut programs = self.native.filter(whole).map_or(&[][..], |native| &native.programs).iter().peekable();
         let mut at = 0;
         while let Some(call) = self.calls.get(at) {
             let lines = pace[at];
@@ -322,6 +325,39 @@ impl Job<'_> {
         }
     }
 
+    /// Runs a program that needs no tiles on so many elements. The last ones, if they are no whole vector, go by way of one.
+    fn flat(&self, native: &Native, cells: &Cells, elements: usize) {
+        let program = &native.programs[0];
+        let bytes = elements * program.dtype.size();
+        let (rest, vector) = (bytes % native.vector, 0..native.vector);
+        // SAFETY: arrays were checked to lie in order; pieces of the targets are disjoint; an input that a result overwrites is
+        // read at the same place and before.
+        unsafe { native.run(program, &cells.at, 0..bytes - rest) };
+        if rest > 0 {
+            let touched: SmallVec<[usize; 8]> = self.chain.stretches[0].touched().map(usize::from).collect();
+            let mut lines: SmallVec<[Line; 8]> = SmallVec::from_elem(Line::EMPTY, touched.len());
+            let mut at = cells.at.clone();
+            for (&cell, line) in touched.iter().zip(&mut lines) {
+                at[cell] = std::ptr::from_mut(line).cast();
+            }
+            let outputs = self.chain.registers.len() + self.readers.len();
+            let last = |cell: usize| cells.at[cell].wrapping_add(bytes - rest);
+            // SAFETY: the elements after those that are done, and lines, which are no shorter than a vector.
+            unsafe {
+                for &cell in touched.iter().filter(|&&cell| cell < outputs) {
+                    std::ptr::copy_nonoverlapping(last(cell), at[cell], rest);
+                }
+                native.run(program, &at, vector);
+                for &cell in touched.iter().filter(|&&cell| cell >= outputs) {
+                    std::ptr::copy_nonoverlapping(at[cell], last(cell), rest);
+                }
+            }
+        }
+        if !native.past.is_empty() {
+            stream::finish();
+        }
+    }
+
     /// Runs a program on a tile, and asks for so many lines of memory before each call of its code.
     ///
     /// # Safety
@@ -332,11 +368,10 @@ impl Job<'_> {
         match program.kind {
             Kind::Elements => {
                 let all = rows * row * program.dtype.size();
-                let span = if self.flat { all } else { native::SPAN };
-                for at in (0..all).step_by(span) {
+                for at in (0..all).step_by(native::SPAN) {
                     ahead.fetch_lines(lines);
                     // SAFETY: the caller's promise; the code was written for the instruction set in use, and these are whole vectors.
-                    unsafe { native.run(program, &cells.at, at..(at + span).min(all)) };
+                    unsafe { native.run(program, &cells.at, at..(at + native::SPAN).min(all)) };
                 }
             }
             Kind::Row => {

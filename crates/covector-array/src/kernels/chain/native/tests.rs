@@ -224,6 +224,47 @@ macro_rules! of_dtype {
             }
 
             #[test]
+            fn any_number_of_elements_is_the_same_with_and_without_code() {
+                // y + clip(x) and its square, with numbers for the ends; nobody else holds the inputs, so they are overwritten.
+                use Source::{Input, Link as From};
+                let chain = |known: bool| {
+                    let link = |op: Arithmetic, sources: &[Source]| Link {
+                        op: LinkOp::Map(kernel(op, known)),
+                        sources: sources.iter().copied().collect(),
+                        dtype: DType::$dtype,
+                        narrow: false,
+                    };
+                    let links = vec![
+                        link(Arithmetic::Maximum, &[Input(0), Input(1)]),
+                        link(Arithmetic::Minimum, &[From(0), Input(2)]),
+                        link(Arithmetic::Add, &[Input(3), From(1)]),
+                        link(Arithmetic::Square, &[From(2)]),
+                    ];
+                    Chain::with_numbers(links, vec![2, 3], 1, vec![false; 4], &[1, 2])
+                };
+                crate::kernels::write_code_after(0);
+                let chains = [chain(true), chain(false)];
+                for n in [1, 3, 7, 8, 15, 16, 17, 31, 64, 65, 1000, 1003, 1024, 40_001, 300_007] {
+                    let shape = crate::Shape::from([n]);
+                    let filled = |k: usize| {
+                        let number =
+                            |i: usize| [0.0, -0.0, 7.5, <$t>::NAN, -3.0][(i * i + k * i) % 13 % 5] + i as $t / 64.0;
+                        let fill = |o: &mut [$t]| o.iter_mut().enumerate().for_each(|(i, v)| *v = number(i));
+                        crate::Array::build::<$t>(shape.clone(), fill)
+                    };
+                    let same = |v: $t| crate::Array::build::<$t>([1].into(), |o| o[0] = v).broadcast_to(&shape);
+                    let results = chains.each_ref().map(|chain| {
+                        let inputs = [filled(0), same(-0.0), same(5.25), filled(1)].into_iter().collect();
+                        let results = crate::kernels::run_chain(chain, inputs, n, &[&shape; 2]);
+                        results.iter().map(crate::Array::to_bytes).collect::<Vec<_>>()
+                    });
+                    assert_eq!(results[0], results[1], "{n} elements");
+                }
+                let native = chains[0].native.get().and_then(|(_, native)| native.as_ref());
+                assert!(native.is_none_or(|native| native.programs[0].kind == Kind::Elements));
+            }
+
+            #[test]
             fn masks_are_the_same_with_and_without_code() {
                 // More masks at a time than there are registers, after one that is wanted and one that something else reads.
                 use Source::{Input, Link as From};
