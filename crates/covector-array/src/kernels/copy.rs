@@ -6,7 +6,7 @@
 
 use smallvec::SmallVec;
 
-use super::layout::{Layout, Shared, Walk, gather};
+use super::layout::{Layout, Shared, gather, offset_of};
 use super::square::Square;
 use super::stream::prefetch;
 use crate::isa::{Work, dispatch};
@@ -88,7 +88,7 @@ fn transpose<T: Copy + Default>(src: Shared<u8>, dst: Shared<u8>, layout: &Layou
         for task in i * group..(i * group + group).min(tasks) {
             let (place, first) = (task / bands, task % bands * BAND);
             let rows = Axis { size: BAND.min(rows.size - first), ..rows };
-            let (from, to) = (Walk::at(&sources, place).offset, Walk::at(&results, place).offset);
+            let (from, to) = (offset_of(&sources, place), offset_of(&results, place));
             let (skip_src, skip_dst) = (first as isize * rows.src, first as isize * rows.dst);
             // SAFETY: the first element of this band of the plane, in the view and in the fresh output.
             let (src, dst) =

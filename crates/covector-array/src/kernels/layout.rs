@@ -70,8 +70,28 @@ impl Layout {
         let (size, stride) = self.inner;
         let at = start % size;
         let side_by_side = len == 1 || stride == 1 && at + len <= size;
-        side_by_side.then(|| Walk::at(&self.outer, start / size).offset + at as isize * stride)
+        side_by_side.then(|| offset_of(&self.outer, start / size) + at as isize * stride)
     }
+}
+
+/// Where element `linear` of a row-major walk over axes lies, in elements.
+pub(super) fn offset_of(axes: &[(usize, isize)], mut linear: usize) -> isize {
+    let mut offset = 0;
+    for &(size, stride) in axes.iter().rev() {
+        if linear == 0 {
+            break;
+        }
+        let (rest, at) = split(linear, size);
+        offset += at as isize * stride;
+        linear = rest;
+    }
+    offset
+}
+
+/// Quotient and remainder: divisions take long, and most walks begin within the innermost axes.
+#[inline(always)]
+fn split(linear: usize, size: usize) -> (usize, usize) {
+    if linear < size { (0, linear) } else { (linear / size, linear % size) }
 }
 
 /// A position in a row-major walk over axes, with its offset in memory.
@@ -84,17 +104,13 @@ pub(crate) struct Walk {
 impl Walk {
     /// The position of element `linear` of the walk.
     pub fn at(axes: &[(usize, isize)], mut linear: usize) -> Walk {
+        let offset = offset_of(axes, linear);
         let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, axes.len());
-        let mut offset = 0;
-        for (i, &(size, stride)) in index.iter_mut().zip(axes).rev() {
-            // Divisions take long, and most walks begin within the innermost axes.
-            let rest = if linear < size { 0 } else { linear / size };
-            *i = linear - rest * size;
-            offset += *i as isize * stride;
-            linear = rest;
+        for (i, &(size, _)) in index.iter_mut().zip(axes).rev() {
             if linear == 0 {
                 break;
             }
+            (linear, *i) = split(linear, size);
         }
         Walk { index, offset }
     }

@@ -11,7 +11,7 @@ use super::cast::cast_kernel;
 use super::kernel::{Kernel, Loop, TILE};
 use super::layout::Shared;
 use super::reader::Reader;
-use super::stream::Line;
+use super::stream::{Line, with_scratch};
 use super::{Inputs, constant};
 use crate::{Array, DType, Shape, threads};
 
@@ -68,7 +68,10 @@ pub(crate) fn map_runs(kernel: Kernel, half: Option<DType>, mut inputs: Inputs) 
     let widest = readers.iter().map(Reader::width).max().unwrap_or(8);
     let slot = (size.min(TILE) * widest.next_multiple_of(8)).div_ceil(size_of::<Line>());
     let run = single.map_or_else(|| kernel.compiled(), |i| kernel.spreading(i));
-    let job = Job { run, readers, single, out, narrow, target, slot, row };
+    // What is read and written where it lies needs no tiles.
+    let lies = |reader: &Reader| reader.pitch().is_some_and(|pitch| pitch > 0);
+    let tile = if narrow.is_none() && readers.iter().all(lies) { CHUNK } else { TILE };
+    let job = Job { run, readers, single, out, narrow, target, slot, tile, row };
     threads::for_each(size.div_ceil(CHUNK), size, |i| job.run(i * CHUNK..(i * CHUNK + CHUNK).min(size)));
     drop(job);
     fresh.unwrap_or_else(|| inputs.swap_remove(reused.expect("fresh or reused")))
@@ -110,6 +113,8 @@ struct Job {
     target: Shared<u8>,
     /// Lines per scratch slot: room for one tile of any dtype.
     slot: usize,
+    /// Elements of a tile, at most.
+    tile: usize,
     /// Tiles end at multiples of it.
     row: usize,
 }
@@ -117,12 +122,15 @@ struct Job {
 impl Job {
     fn run(&self, range: Range<usize>) {
         let slots: usize = self.readers.iter().map(Reader::slots).sum::<usize>() + usize::from(self.narrow.is_some());
-        let mut scratch = vec![Line::EMPTY; slots * self.slot];
-        let base = scratch.as_mut_ptr();
-        let slot = |i: usize| base.wrapping_add(i * self.slot).cast::<u8>();
+        with_scratch(slots * self.slot, |scratch| self.tiles(range, scratch));
+    }
+
+    /// [`run`](Self::run) with scratch for all slots.
+    fn tiles(&self, range: Range<usize>, scratch: *mut u8) {
+        let slot = |i: usize| scratch.wrapping_add(i * self.slot * size_of::<Line>());
         let mut start = range.start;
         while start < range.end {
-            let len = TILE.min(range.end - start).min(self.row - start % self.row);
+            let len = self.tile.min(range.end - start).min(self.row - start % self.row);
             let mut used = usize::from(self.narrow.is_some());
             let mut x = [std::ptr::null::<u8>(); 3];
             for (i, (x, reader)) in x.iter_mut().zip(&self.readers).enumerate() {

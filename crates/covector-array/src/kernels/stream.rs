@@ -1,5 +1,7 @@
 //! Memory traffic by hand: asking for what comes next, and writing past the caches what they would not hold anyway.
 
+use std::cell::RefCell;
+
 use smallvec::SmallVec;
 
 #[cfg(target_arch = "x86_64")]
@@ -17,6 +19,26 @@ impl Line {
 
 /// Bytes of a cache line.
 const LINE: usize = size_of::<Line>();
+
+thread_local! {
+    /// See [`with_scratch`].
+    static SCRATCH: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lends so many lines of scratch, which hold anything: they are kept between runs, as clearing fresh ones would cost as much as a
+/// pass over them.
+///
+/// # Panics
+/// Within itself.
+pub(super) fn with_scratch<R>(lines: usize, run: impl FnOnce(*mut u8) -> R) -> R {
+    SCRATCH.with(|scratch| {
+        let mut scratch = scratch.borrow_mut();
+        if scratch.len() < lines {
+            scratch.resize(lines, Line::EMPTY);
+        }
+        run(scratch.as_mut_ptr().cast())
+    })
+}
 
 /// Memory that the next tile will use, asked for bit by bit while this one is worked on: links would otherwise wait for it.
 #[derive(Default)]

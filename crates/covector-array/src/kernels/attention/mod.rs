@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::layout::{Shared, Walk};
+use super::layout::{Shared, offset_of};
 use super::matmul::tile::{Kernel, Tiled};
 use crate::math::Real;
 use crate::{Array, DType, Element, Shape, threads};
@@ -176,7 +176,7 @@ impl<T: Element> Heads<T> {
     }
 
     fn at(&self, head: usize) -> Matrix<T> {
-        let ptr = self.ptr.get().wrapping_offset(Walk::at(&self.lead, head).offset);
+        let ptr = self.ptr.get().wrapping_offset(offset_of(&self.lead, head));
         Matrix { ptr, rows: self.rows, columns: self.columns }
     }
 }

@@ -1,6 +1,5 @@
 //! The work on a piece of rows: tile by tile, all links on one before the next.
 
-use std::cell::RefCell;
 use std::ops::Range;
 
 use smallvec::SmallVec;
@@ -11,18 +10,13 @@ use super::{Chain, Room};
 use crate::kernels::layout::Shared;
 use crate::kernels::reader::Reader;
 use crate::kernels::reduce::Partial;
-use crate::kernels::stream::{self, Ahead, Line};
+use crate::kernels::stream::{self, Ahead, Line, with_scratch};
 
 /// Arrays of fewer elements are taken to be in the second-level cache.
 pub(super) const LARGE: usize = 1 << 17;
 
 /// Elements a kernel runs over before memory is asked for again: asked for much at once, it makes the processor wait.
 const PART: usize = 512;
-
-thread_local! {
-    /// Scratch tiles, kept between runs: clearing fresh ones would cost as much as a link.
-    static SCRATCH: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
-}
 
 /// Where the cells of a tile lie: registers, inputs and outputs, as calls count them.
 #[derive(Default)]
@@ -94,13 +88,9 @@ impl Job<'_> {
         let copied = self.copied.iter().filter(|&&s| s).count();
         let registers: usize = self.chain.registers.iter().map(|room| self.bytes(room)).sum();
         let slots = self.readers.iter().map(Reader::slots).sum::<usize>() + copied;
-        SCRATCH.with(|scratch| {
-            let mut scratch = scratch.borrow_mut();
-            let lines = (registers + slots * self.slot + states).div_ceil(size_of::<Line>());
-            if scratch.len() < lines {
-                scratch.resize(lines, Line::EMPTY);
-            }
-            let mut cells = self.cells(scratch.as_mut_ptr().cast(), start);
+        let lines = (registers + slots * self.slot + states).div_ceil(size_of::<Line>());
+        with_scratch(lines, |scratch| {
+            let mut cells = self.cells(scratch, start);
             if let Some(native) = self.flat {
                 return self.flat(native, &cells, (end - start) * self.chain.row);
             }

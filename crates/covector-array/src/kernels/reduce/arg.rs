@@ -3,7 +3,7 @@
 use super::fold::dispatch_common;
 use crate::isa::Work;
 use crate::kernels::cast;
-use crate::kernels::layout::{Layout, Shared, Walk, gather};
+use crate::kernels::layout::{Layout, Shared, gather, offset_of};
 use crate::math::Num;
 use crate::{Array, DType, threads};
 
@@ -58,7 +58,7 @@ fn run<T: Num, const MAX: bool>(x: &Array, axis: usize, out: &Array) {
             let width = width.min(columns - first);
             // SAFETY: the offset is that of an element of the array; each task writes its own part of the output.
             let (x, out) = unsafe {
-                let offset = Walk::at(kept.outer(), place).offset + first as isize * stride;
+                let offset = offset_of(kept.outer(), place) + first as isize * stride;
                 let out = dst.get().add(place * columns + first);
                 (src.get().cast_const().offset(offset), std::slice::from_raw_parts_mut(out, width))
             };

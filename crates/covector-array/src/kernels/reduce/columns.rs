@@ -10,7 +10,7 @@ use super::source::Source;
 use super::{BLOCK, Job, Kept, LANES};
 use crate::Element;
 use crate::isa::Work;
-use crate::kernels::layout::{Layout, Walk, gather};
+use crate::kernels::layout::{Layout, Walk, gather, offset_of};
 use crate::kernels::stream::ask_for;
 use crate::math::Num;
 
@@ -40,7 +40,7 @@ pub(super) fn run<S: Source, F: Fold<S::Seen>>(
     for task in tasks {
         let (place, first) = (task / tiles, task % tiles * WIDTH);
         let width = width.min(columns.size - first);
-        let offset = Walk::at(&inputs, place).offset + first as isize * columns.stride;
+        let offset = offset_of(&inputs, place) + first as isize * columns.stride;
         let (lanes, rest) = scratch.split_at_mut(LANES * width);
         let (row, stack) = rest.split_at_mut(width);
         let tile = Tile::<S, F> {
@@ -57,7 +57,7 @@ pub(super) fn run<S: Source, F: Fold<S::Seen>>(
             fold: Default::default(),
         };
         let result = dispatch_common::<S::Seen, _>(tile);
-        let base = (piece * job.outputs) as isize + Walk::at(&outputs, place).offset + first as isize * columns.out;
+        let base = (piece * job.outputs) as isize + offset_of(&outputs, place) + first as isize * columns.out;
         for (i, &value) in result.iter().enumerate() {
             // SAFETY: each output of each piece has its own element, and only this task writes these.
             unsafe { *job.out.get().offset(base + i as isize * columns.out) = value };

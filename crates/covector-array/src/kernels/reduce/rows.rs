@@ -11,7 +11,7 @@ use super::lanes::Lanes;
 use super::source::Source;
 use super::{BLOCK, Job, LANES};
 use crate::isa::Work;
-use crate::kernels::layout::{Walk, gather};
+use crate::kernels::layout::{Walk, gather, offset_of};
 use crate::kernels::runs::copy_run;
 use crate::math::Num;
 
@@ -42,7 +42,7 @@ pub(super) fn run<S: Source, F: Fold<S::Seen>>(job: &Job<S>, outputs: Range<usiz
     {
         // SAFETY: these sequences lie in the array, each so far from the one before.
         return unsafe {
-            let first = job.x.get().offset(Walk::at(&axes, outputs.start).offset).add(range.start);
+            let first = job.x.get().offset(offset_of(&axes, outputs.start)).add(range.start);
             match S::place(first) {
                 Some(first) => lines::<S::Seen, F>(first, pitch, range.len(), out),
                 None => seen_lines::<S, F>(first, pitch, range.len(), out),
