@@ -7,6 +7,7 @@
 
 mod assembler;
 mod code;
+mod flat;
 mod group;
 mod native;
 mod order;

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use smallvec::SmallVec;
 
-use super::native::{self, Kind, Native};
+use super::flat::Flat;
+use super::native::{self, Native};
 use super::programs::Surroundings;
 use super::tiles::{Job, LARGE};
 use super::{Call, Chain, LinkOp, Source, height};
@@ -98,16 +99,16 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     };
     let lies = |k: usize| inputs[k].is_contiguous() && !aliased(k, code);
     let copied = |i: usize, code: Option<&Native>| streamed[i] && !chain.is_past(code, i);
-    let flat = code.filter(|code| {
-        let direct = (0..shapes.len()).all(|i| !copied(i, Some(code)));
-        direct && chain.is_flat(code, lies, |k| constant(&inputs[k]))
-    });
+    if let Some(code) = code.filter(|code| (0..shapes.len()).all(|i| !copied(i, Some(code))))
+        && let Some(flat) = Flat::of(chain, code, &inputs, &results, lies)
+    {
+        flat.run(rows * chain.row, chain.links.len());
+        return results;
+    }
     // Without rows all tiles are whole vectors, but perhaps the last one.
-    let whole = code.is_some_and(|code| chain.is_whole(code, rows));
-    let native = code.filter(|_| flat.is_none() && (whole || chain.row == 1));
-    let code = flat.or(native);
-    let does_all = code.filter(|_| flat.is_some() || whole);
-    let reader = |(k, x): (usize, &Array)| Reader::new(x, tile, row(k), None, aliased(k, does_all));
+    let whole = code.filter(|code| chain.is_whole(code, rows));
+    let native = code.filter(|_| whole.is_some() || chain.row == 1);
+    let reader = |(k, x): (usize, &Array)| Reader::new(x, tile, row(k), None, aliased(k, whole));
     let readers: SmallVec<[Reader; 4]> = inputs.iter().enumerate().map(reader).collect();
     let widest = inputs.iter().map(|x| x.dtype().size()).max().unwrap_or(1).max(chain.widest);
     let partial = |i: usize| match chain.output(i).op {
@@ -120,7 +121,7 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     };
     let partials = (0..shapes.len()).map(partial).collect();
     let slot = (tile * widest).next_multiple_of(size_of::<Line>());
-    let copied = (0..shapes.len()).map(|i| copied(i, code)).collect();
+    let copied = (0..shapes.len()).map(|i| copied(i, native)).collect();
     let prepared = || Ready::all(chain);
     let other: Box<[Ready]>;
     let calls = match chain.ready.get_or_init(|| (isa(), prepared())) {
@@ -130,7 +131,7 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
             &other
         }
     };
-    let job = Job { chain, calls, native, readers, targets, partials, copied, flat, slot, tall, rows };
+    let job = Job { chain, calls, native, readers, targets, partials, copied, slot, tall, rows };
     let cost = (rows * chain.row).saturating_mul(chain.links.len());
     threads::for_each(rows.div_ceil(chunk), cost, |i| job.run(i, i * chunk, (i * chunk + chunk).min(rows)));
     for (partial, result) in job.partials.into_iter().zip(&results) {
@@ -162,17 +163,6 @@ impl Chain {
     /// True if this code writes an output past the caches.
     pub(super) fn is_past(&self, native: Option<&Native>, output: usize) -> bool {
         native.is_some_and(|native| native.past.contains(&self.cell(output)))
-    }
-
-    /// True if one program does all, and reads and writes nothing but arrays where they lie and numbers: then it needs no tiles.
-    /// The inputs that do `lie` are contiguous, and not overwritten while they are read.
-    fn is_flat(&self, native: &Native, lies: impl Fn(usize) -> bool, is_number: impl Fn(usize) -> bool) -> bool {
-        let ([program], [stretch]) = (&native.programs[..], &self.stretches[..]) else { return false };
-        let (first, inputs) = (self.registers.len(), self.narrow_inputs.len());
-        let touched: SmallVec<[usize; 8]> = stretch.touched().map(usize::from).collect();
-        let good = |k: usize| if touched.contains(&(first + k)) { lies(k) } else { is_number(k) };
-        let all = program.kind == Kind::Elements && program.calls == self.calls.len();
-        all && touched.iter().all(|&cell| cell >= first) && (0..inputs).all(good)
     }
 
     /// True if rows, or all elements if there are none, are whole vectors.

@@ -64,10 +64,8 @@ impl Cells {
 pub(super) struct Job<'a> {
     pub chain: &'a Chain,
     pub calls: &'a [Ready],
-    /// The code of the stretches, if it is used on tiles.
+    /// The code of the stretches, if it is used.
     pub native: Option<&'a Native>,
-    /// The code that does all without tiles, if there is any.
-    pub flat: Option<&'a Native>,
     pub readers: SmallVec<[Reader; 4]>,
     pub targets: SmallVec<[Shared<u8>; 2]>,
     /// For each output what it is folded from, if it is final.
@@ -91,9 +89,6 @@ impl Job<'_> {
         let lines = (registers + slots * self.slot + states).div_ceil(size_of::<Line>());
         with_scratch(lines, |scratch| {
             let mut cells = self.cells(scratch, start);
-            if let Some(native) = self.flat {
-                return self.flat(native, &cells, (end - start) * self.chain.row);
-            }
             let outputs = self.chain.registers.len() + self.readers.len();
             for (&cell, partial) in cells.at[outputs..].iter().zip(&self.partials) {
                 if let Some(partial) = partial {
@@ -312,39 +307,6 @@ impl Job<'_> {
             unsafe {
                 stream::copy(outputs[i], self.targets[i].get().add(start * chain.row * width), rows * chain.row * width)
             };
-        }
-    }
-
-    /// Runs a program that needs no tiles on so many elements. The last ones, if they are no whole vector, go by way of one.
-    fn flat(&self, native: &Native, cells: &Cells, elements: usize) {
-        let program = &native.programs[0];
-        let bytes = elements * program.dtype.size();
-        let (rest, vector) = (bytes % native.vector, 0..native.vector);
-        // SAFETY: arrays were checked to lie in order; pieces of the targets are disjoint; an input that a result overwrites is
-        // read at the same place and before.
-        unsafe { native.run(program, &cells.at, 0..bytes - rest) };
-        if rest > 0 {
-            let touched: SmallVec<[usize; 8]> = self.chain.stretches[0].touched().map(usize::from).collect();
-            let mut lines: SmallVec<[Line; 8]> = SmallVec::from_elem(Line::EMPTY, touched.len());
-            let mut at = cells.at.clone();
-            for (&cell, line) in touched.iter().zip(&mut lines) {
-                at[cell] = std::ptr::from_mut(line).cast();
-            }
-            let outputs = self.chain.registers.len() + self.readers.len();
-            let last = |cell: usize| cells.at[cell].wrapping_add(bytes - rest);
-            // SAFETY: the elements after those that are done, and lines, which are no shorter than a vector.
-            unsafe {
-                for &cell in touched.iter().filter(|&&cell| cell < outputs) {
-                    std::ptr::copy_nonoverlapping(last(cell), at[cell], rest);
-                }
-                native.run(program, &at, vector);
-                for &cell in touched.iter().filter(|&&cell| cell >= outputs) {
-                    std::ptr::copy_nonoverlapping(at[cell], last(cell), rest);
-                }
-            }
-        }
-        if !native.past.is_empty() {
-            stream::finish();
         }
     }
 
