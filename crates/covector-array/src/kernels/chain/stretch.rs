@@ -145,9 +145,7 @@ impl Stretch {
         let dtype = lanes(members[0].call.op, members[0].call.dtype);
         Stretch { first, calls: members.len(), dtype, program, sums, block, by_rows, narrow }
     }
-}
 
-impl Stretch {
     /// The cells whose elements are read or written where they lie.
     pub fn touched(&self) -> impl Iterator<Item = u16> {
         let places = |instruction: &Instruction| match *instruction {
