@@ -93,6 +93,8 @@ pub struct Chain {
     stretches: Vec<Stretch>,
     outputs: Vec<usize>,
     narrow_inputs: Vec<bool>,
+    /// The inputs whose elements are all the same: any of them is read at any time.
+    numbers: Vec<usize>,
     /// For each input the dtype that links read it as, if any does.
     input_dtypes: Vec<Option<DType>>,
     /// For each input the last link that reads it.
@@ -299,6 +301,7 @@ impl Chain {
             links,
             outputs,
             narrow_inputs,
+            numbers: numbers.to_vec(),
             input_dtypes,
             last_reader,
             row,

@@ -243,7 +243,8 @@ impl Chain {
         // Each input is asked once: counting handles is not free.
         let mut free: SmallVec<[usize; 8]> = SmallVec::new();
         for (k, x) in inputs.iter_mut().enumerate() {
-            if results().any(|(i, shape)| fits(x, i, shape)) && x.is_reusable() {
+            let stays = x.size() > 1 && self.numbers.contains(&k);
+            if !stays && results().any(|(i, shape)| fits(x, i, shape)) && x.is_reusable() {
                 free.push(k);
             }
         }

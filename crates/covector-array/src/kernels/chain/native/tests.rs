@@ -265,6 +265,35 @@ macro_rules! of_dtype {
             }
 
             #[test]
+            fn a_number_that_is_overwritten_stays_the_same_to_the_end() {
+                // x c - c: of what the chain reads, only the number, laid out in full, belongs to nobody else.
+                use Source::{Input, Link as From};
+                crate::kernels::write_code_after(0);
+                let n = 300_007;
+                let shape = crate::Shape::from([n]);
+                let x = crate::Array::build::<$t>(shape.clone(), |o| {
+                    o.iter_mut().enumerate().for_each(|(i, v)| *v = i as $t)
+                });
+                let [code, plain] = [true, false].map(|known| {
+                    let link = |op: Arithmetic, sources: [Source; 2]| Link {
+                        op: LinkOp::Map(kernel(op, known)),
+                        sources: sources.into_iter().collect(),
+                        dtype: DType::$dtype,
+                        narrow: false,
+                    };
+                    let links = vec![
+                        link(Arithmetic::Multiply, [Input(0), Input(1)]),
+                        link(Arithmetic::Subtract, [From(0), Input(1)]),
+                    ];
+                    let chain = Chain::with_numbers(links, vec![1], 1, vec![false; 2], &[1]);
+                    let number = crate::Array::build::<$t>(shape.clone(), |o| o.fill(3.0));
+                    let inputs = [x.clone(), number].into_iter().collect();
+                    crate::kernels::run_chain(&chain, inputs, n, &[&shape])[0].to_bytes()
+                });
+                assert!(code == plain);
+            }
+
+            #[test]
             fn masks_are_the_same_with_and_without_code() {
                 // More masks at a time than there are registers, after one that is wanted and one that something else reads.
                 use Source::{Input, Link as From};
