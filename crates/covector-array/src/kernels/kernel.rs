@@ -224,10 +224,12 @@ impl Kernel {
     /// # Panics
     /// If it has another number of operands, or other dtypes go in and come out.
     pub fn known_as(self, arithmetic: Arithmetic) -> Kernel {
-        let numbers = if arithmetic == Arithmetic::Select { 1.. } else { 0.. };
-        let alike = |d: DType| self.inputs().get(numbers).is_some_and(|inputs| inputs.iter().all(|&x| x == d));
-        let result = if arithmetic.is_comparison() { self.inputs[0] } else { self.output };
-        let fits = arithmetic.operands() == self.inputs().len() && alike(result);
+        let (masks, numbers) = self.inputs().split_at(usize::from(arithmetic == Arithmetic::Select));
+        let fits = arithmetic.operands() == self.inputs().len() && {
+            let result = if arithmetic.is_comparison() { DType::Bool } else { numbers[0] };
+            let alike = numbers.iter().all(|&d| d == numbers[0]) && masks.iter().all(|&d| d == DType::Bool);
+            alike && self.output == result
+        };
         assert!(fits, "a kernel that does {arithmetic:?}");
         Kernel { arithmetic: Some(arithmetic), ..self }
     }
