@@ -88,7 +88,7 @@ pub(super) const BASES: [General; 7] =
     [General::R11, General::Rbx, General::Rbp, General::R12, General::R13, General::R14, General::R15];
 
 impl Held {
-    /// For a stretch in which rows do not matter, or else for one that does them in turn.
+    /// For code of a stretch that does rows in turn if `by_rows`, else any elements.
     pub fn of(stretch: &Stretch, wide: bool, by_rows: bool) -> Held {
         let (mut cells, mut values, mut used) = (Vec::new(), Vec::new(), 0);
         // What is written is not what was read before.

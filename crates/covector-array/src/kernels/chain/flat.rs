@@ -5,7 +5,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::native::{Kind, Native};
-use super::{CHUNK, Chain, PIECES, SMALLEST};
+use super::{Chain, piece};
 use crate::kernels::kernel::TILE;
 use crate::kernels::stream::{self, Line};
 use crate::{Array, threads};
@@ -53,7 +53,7 @@ impl<'a> Flat<'a> {
 
     /// Computes so many elements; a chain has so many links.
     pub fn run(&self, elements: usize, links: usize) {
-        let piece = (elements / PIECES).clamp(SMALLEST, CHUNK) / TILE * TILE;
+        let piece = piece(elements) / TILE * TILE;
         threads::for_each(elements.div_ceil(piece), elements.saturating_mul(links), |i| {
             self.piece(i * piece..(i * piece + piece).min(elements));
         });

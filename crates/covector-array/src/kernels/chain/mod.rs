@@ -337,7 +337,7 @@ impl Chain {
     /// Rows per tile, and per piece of work: a tile fits the first-level cache, and finals are cut where they may be.
     fn cut(&self, rows: usize) -> (usize, usize) {
         let mut tall = height(self.row);
-        let piece = (rows * self.row / PIECES).clamp(SMALLEST, CHUNK);
+        let piece = piece(rows * self.row);
         let mut chunk = (piece / (tall * self.row)).max(1) * tall;
         if self.has(|op| matches!(op, LinkOp::Rows(_))) {
             // A power of two, so that pieces are whole tiles.
@@ -351,6 +351,11 @@ impl Chain {
         }
         (tall, chunk)
     }
+}
+
+/// Elements per piece of parallel work on so many in all.
+fn piece(elements: usize) -> usize {
+    (elements / PIECES).clamp(SMALLEST, CHUNK)
 }
 
 /// Rows of so many elements in a tile.
