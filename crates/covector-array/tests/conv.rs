@@ -131,6 +131,11 @@ fn a_grid_of_options_gives_the_sums_of_a_plain_loop() {
     cases.push(case(1, 1, 40, 17, &[[33, 3, 1, 1, 1], [35, 3, 1, 1, 1]]));
     cases.push(case(70, 1, 3, 14, &[[6, 3, 1, 0, 1], [5, 3, 2, 1, 1]]));
     cases.push(case(9, 4, 1, 1, &[[14, 3, 1, 1, 1], [14, 3, 1, 1, 1]]));
+    // Channels enough to be turned, and more weights than stay in a cache.
+    cases.push(case(1, 2, 48, 49, &[[5, 3, 2, 1, 1], [4, 2, 1, 1, 2]]));
+    cases.push(case(3, 1, 60, 50, &[[9, 3, 3, 2, 1]]));
+    cases.push(case(1, 1, 48, 48, &[[2, 2, 1, 1, 1], [3, 2, 1, 0, 1], [5, 3, 2, 1, 1]]));
+    cases.push(case(2, 1, 120, 45, &[[7, 3, 1, 1, 1], [7, 3, 1, 1, 1]]));
     for case in cases {
         for dtype in [DType::F32, DType::F64, DType::I64] {
             let all = operands(&case, dtype);
@@ -149,6 +154,7 @@ fn every_layout_gives_the_same() {
         case(2, 2, 2, 3, &[[5, 3, 2, 1, 1], [6, 2, 1, 0, 1]]),
         case(2, 1, 3, 4, &[[4, 1, 1, 0, 1], [8, 1, 1, 0, 1]]),
         case(3, 2, 1, 1, &[[16, 3, 1, 1, 1]]),
+        case(1, 2, 48, 48, &[[4, 3, 1, 1, 1], [3, 2, 2, 1, 1]]),
     ] {
         for dtype in [DType::F32, DType::F64, DType::BF16, DType::I32] {
             let all = operands(&case, dtype);
@@ -187,6 +193,8 @@ fn the_bits_depend_on_neither_threads_nor_the_instruction_set() {
         case(1, 1, 2, 3, &[[20000, 7, 1, 3, 1]]),
         case(1, 1, 20, 150, &[[7, 3, 1, 1, 1], [7, 3, 1, 1, 1]]),
         case(2, 1, 130, 90, &[[8, 3, 2, 1, 1], [9, 3, 2, 1, 1]]),
+        case(1, 1, 48, 48, &[[70, 1, 1, 0, 1], [60, 1, 1, 0, 1]]),
+        case(2, 1, 50, 64, &[[20, 3, 1, 2, 2], [7, 2, 2, 1, 1]]),
     ] {
         for dtype in [DType::F32, DType::F64] {
             let all = PARTS.map(|part| noise(&case.shape(part), 9, dtype));
@@ -203,7 +211,15 @@ fn the_bits_depend_on_neither_threads_nor_the_instruction_set() {
 
 #[test]
 fn an_example_has_the_bits_it_has_in_a_batch_and_a_group_those_it_has_alone() {
-    let whole = case(11, 3, 4, 5, &[[9, 3, 2, 1, 1], [7, 3, 1, 1, 1]]);
+    for whole in [
+        case(11, 3, 4, 5, &[[9, 3, 2, 1, 1], [7, 3, 1, 1, 1]]),
+        case(3, 2, 48, 70, &[[9, 3, 2, 1, 1], [14, 3, 1, 1, 1]]),
+    ] {
+        parts_have_the_bits_of(&whole);
+    }
+}
+
+fn parts_have_the_bits_of(whole: &Case) {
     let all = PARTS.map(|part| noise(&whole.shape(part), 3, DType::F32));
     let cut = |x: &Array, axis: usize, at: usize, size: usize| {
         let mut starts = vec![0; x.ndim()];

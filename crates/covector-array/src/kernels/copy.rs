@@ -22,12 +22,22 @@ const BAND: usize = 4 * BLOCK;
 /// The same elements in a fresh row-major buffer.
 pub fn copy(x: &Array) -> Array {
     let out = Array::uninit(x.shape().clone(), x.dtype());
+    // SAFETY: the room is fresh, and for as many elements.
+    unsafe { copy_to(x, out.ptr::<u8>().cast_mut()) };
+    out
+}
+
+/// The elements in row-major order, to `dst`.
+///
+/// # Safety
+/// There must be room for all of them, in memory that is not the array's.
+pub(super) unsafe fn copy_to(x: &Array, dst: *mut u8) {
     let (size, width) = (x.size(), x.dtype().size());
     if size == 0 {
-        return out;
+        return;
     }
     let layout = Layout::of(x);
-    let (src, dst) = (Shared(x.ptr::<u8>().cast_mut()), Shared(out.ptr::<u8>().cast_mut()));
+    let (src, dst) = (Shared(x.ptr::<u8>().cast_mut()), Shared(dst));
     if let Some(dense) = dense_axis(&layout).filter(|_| size >= BLOCK * BLOCK) {
         // Elements are moved as plain bits of the same size.
         match width {
@@ -37,14 +47,13 @@ pub fn copy(x: &Array) -> Array {
             8 => transpose::<u64>(src, dst, &layout, dense),
             _ => transpose::<c128>(src, dst, &layout, dense),
         }
-        return out;
+        return;
     }
     threads::for_each(size.div_ceil(CHUNK), size, |i| {
         let (start, len) = (i * CHUNK, CHUNK.min(size - i * CHUNK));
         // SAFETY: the source is a view within its buffer; the chunks of the fresh output are disjoint.
         unsafe { gather(src.get(), x.dtype(), &layout, start, len, dst.get().add(start * width)) }
     });
-    out
 }
 
 /// The outer axis along which memory is denser than along the innermost one.

@@ -1,13 +1,16 @@
 //! Discrete Fourier transforms along an axis, by `rustfft` and `realfft`, unnormalised.
 //!
-//! Rows are transformed where they lie, in parallel; an axis that is not the last is brought there and back. The bits do
-//! not depend on the number of threads, but on the processor: the library has other loops for one with AVX.
+//! Rows are transformed where they lie, in parallel, and large ones in two passes ([`large`]); an axis that is not the last is
+//! brought there and back. The bits do not depend on the number of threads, but on the processor: the library has other loops
+//! for one with AVX.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod large;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use num_complex::Complex;
 use realfft::RealFftPlanner;
-use rustfft::{FftDirection, FftNum, FftPlanner};
+use rustfft::{Fft, FftDirection, FftNum, FftPlanner};
 
 use super::strided::par_chunks;
 use crate::{Array, DType, Element};
@@ -56,6 +59,14 @@ where
     }
 }
 
+/// The plan of a complex transform.
+fn forth<T: Part>(n: usize, direction: FftDirection) -> Arc<dyn Fft<T>>
+where
+    Complex<T>: Element,
+{
+    Planners::<T>::plan(&mut T::planners().complex, n, FftPlanner::new, |p| p.plan_fft(n, direction))
+}
+
 /// `f` of the array with `axis` last; the result has it in its place again.
 fn along(x: &Array, axis: usize, f: impl FnOnce(Array) -> Array) -> Array {
     if axis + 1 == x.ndim() {
@@ -78,28 +89,29 @@ fn rows(n: usize) -> usize {
 /// # Panics
 /// If the array is not complex.
 pub fn fft(x: &Array, axis: usize, inverse: bool) -> Array {
+    let direction = if inverse { FftDirection::Inverse } else { FftDirection::Forward };
     match x.dtype() {
-        DType::C64 => along(x, axis, |x| transform::<f32>(&x, inverse)),
-        DType::C128 => along(x, axis, |x| transform::<f64>(&x, inverse)),
+        DType::C64 => along(x, axis, |x| transform::<f32>(&x, direction)),
+        DType::C128 => along(x, axis, |x| transform::<f64>(&x, direction)),
         other => panic!("a transform of complex numbers got {other}"),
     }
 }
 
-fn transform<T: Part>(x: &Array, inverse: bool) -> Array
+fn transform<T: Part>(x: &Array, direction: FftDirection) -> Array
 where
     Complex<T>: Element,
 {
     let n = x.shape()[x.ndim() - 1];
-    let direction = if inverse { FftDirection::Inverse } else { FftDirection::Forward };
+    if let Some(factors) = large::factors(n).filter(|_| x.size() > 0) {
+        return large::transform::<T>(x, factors, direction);
+    }
     let x = x.contiguous();
     let values = x.as_slice::<Complex<T>>().expect("contiguous");
     Array::build::<Complex<T>>(x.shape().clone(), |out| {
         if out.is_empty() {
             return;
         }
-        let mut planners = T::planners();
-        let plan = Planners::<T>::plan(&mut planners.complex, n, FftPlanner::new, |p| p.plan_fft(n, direction));
-        drop(planners);
+        let plan = forth::<T>(n, direction);
         let cost = out.len().saturating_mul(16);
         par_chunks(out, rows(n) * n, cost, |start, piece| {
             piece.copy_from_slice(&values[start..start + piece.len()]);
@@ -127,6 +139,9 @@ where
 {
     let last = x.ndim() - 1;
     let n = x.shape()[last];
+    if large::is_paired(n) && x.size() > 0 {
+        return large::halved::<T>(x);
+    }
     let m = n / 2 + 1;
     let x = x.contiguous();
     let values = x.as_slice::<T>().expect("contiguous");
@@ -166,6 +181,9 @@ fn unfolded<T: Part>(x: &Array, n: usize) -> Array
 where
     Complex<T>: Element,
 {
+    if large::is_paired(n) && x.size() > 0 {
+        return large::unfolded::<T>(x, n);
+    }
     let last = x.ndim() - 1;
     let m = n / 2 + 1;
     let x = x.contiguous();

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::direct;
 use super::planes::{SLACK, copy_run};
-use super::scattered::{PIECES, Scatter, Scattered};
+use super::scattered::{self, PIECES, Scatter, Scattered};
 use crate::isa::{Work, dispatch};
 use crate::kernels::layout::{Layout, Shared};
 use crate::kernels::matmul::{Chains, Kernel, Tile};
@@ -17,10 +17,16 @@ use crate::{Array, Shape, threads};
 const DEPTH: usize = 320;
 /// Register tiles of rows that are worth a copy of the windows.
 const LEAST: usize = 4;
+/// Bytes of weights that stay in the second-level cache from one panel to the next.
+const CACHED: usize = 1 << 18;
+/// Panels that are computed together where weights do not: as many as stay there instead.
+const TOGETHER: usize = 8;
+/// Register tiles of rows whose weights for the steps of a panel stay there beside them.
+const TILES: usize = 22;
 /// Steps of weights that are laid out together.
 const STEPS: usize = 64;
 /// Up to this many register tiles of columns, weights are read where they lie: a copy would be read too seldom to pay.
-const SELDOM: usize = 8;
+const SELDOM: usize = 32;
 /// Up to this many rows there is too little to do per element of a panel to fill one.
 const FEW: usize = 2;
 
@@ -155,91 +161,98 @@ impl<T: Scatter> Product<T> {
     }
 
     /// The columns of a whole register tile as four equal pieces, each side by side in the planes.
+    #[inline]
     fn pieces(&self, planes: *const T, runs: &[Run], width: usize) -> Option<[*const T; PIECES]> {
         let size = self.wide / PIECES;
         let whole = runs.iter().all(|run| run.len.is_multiple_of(size)) && self.layout.inner().1 == 1;
         if width < self.wide || !whole {
             return None;
         }
-        let starts = |run: &Run| {
-            let from = run.from;
-            (0..run.len).step_by(size).map(move |i| planes.wrapping_offset(from + i as isize))
-        };
-        let pieces: SmallVec<[*const T; PIECES]> = runs.iter().flat_map(starts).collect();
-        pieces.as_slice().try_into().ok()
+        let mut starts = runs.iter().flat_map(|run| (0..run.len).step_by(size).map(|i| run.from + i as isize));
+        Some(std::array::from_fn(|_| planes.wrapping_offset(starts.next().expect("a whole tile has all pieces"))))
+    }
+
+    /// The runs cut where a register tile is full: their parts, and which of them make up a tile; the last may be narrower.
+    #[inline]
+    fn cut(&self, runs: &[Run]) -> (SmallVec<[Run; 64]>, SmallVec<[Range<usize>; 64]>) {
+        let (stride, mut parts, mut panels) = (self.layout.inner().1, SmallVec::new(), SmallVec::new());
+        let (mut first, mut width) = (0, 0);
+        for run in runs {
+            let mut taken = 0;
+            while taken < run.len {
+                let len = (run.len - taken).min(self.wide - width);
+                parts.push(Run { from: run.from + taken as isize * stride, to: run.to + taken, len });
+                (width, taken) = (width + len, taken + len);
+                if width == self.wide {
+                    panels.push(first..parts.len());
+                    (first, width) = (parts.len(), 0);
+                }
+            }
+        }
+        if width > 0 {
+            panels.push(first..parts.len());
+        }
+        (parts, panels)
     }
 
     /// # Safety
     /// As [`run`](Self::run).
     unsafe fn panels(&self, group: usize, planes: *const T, rows: Range<usize>, runs: &[Run], place: &Place<T>) {
+        let (parts, panels) = self.cut(runs);
         let (wide, depth) = (self.wide, self.offsets.len());
         let steps = depth.div_ceil(depth.div_ceil(DEPTH));
-        let room = Array::uninit(Shape::from([(steps + rows.len()) * wide + SLACK]), T::DTYPE);
-        let panel = room.ptr::<T>().cast_mut();
-        let aside = panel.wrapping_add(steps * wide + SLACK);
-        let stride = self.layout.inner().1;
-        let (mut rest, mut taken) = (runs, 0);
-        loop {
-            // The runs of the next panel, of which the first and the last may be parts.
-            let mut parts: SmallVec<[Run; 32]> = SmallVec::new();
-            let mut width = 0;
-            while let Some(run) = rest.first().filter(|_| width < wide) {
-                let len = (run.len - taken).min(wide - width);
-                parts.push(Run { from: run.from + taken as isize * stride, to: run.to + taken, len });
-                (width, taken) = (width + len, taken + len);
-                if taken == run.len {
-                    (rest, taken) = (&rest[1..], 0);
-                }
+        let stay = rows.len() * depth * size_of::<T>() <= CACHED;
+        let most = if stay { 1 } else { TOGETHER.min(panels.len()) };
+        // Results of several examples are not side by side: they are computed aside.
+        let asides = panels.iter().filter(|panel| !side_by_side(&parts[(*panel).clone()])).count().min(most);
+        let room = Array::uninit(Shape::from([(steps * most + rows.len() * asides) * wide + SLACK]), T::DTYPE);
+        let packed = room.ptr::<T>().cast_mut();
+        let aside = packed.wrapping_add(steps * most * wide + SLACK);
+        let masked = T::masked().filter(|_| self.layout.inner().1 == 1);
+        // Somebody may have set another instruction set since the tile was chosen.
+        let fits = self.wide == Scattered::<T>::WIDE && rows.len() <= SHARED * self.tall && !self.in_place;
+        let direct = masked.filter(|_| fits).map(|masked| masked.run);
+        let mut columns: SmallVec<[Columns<T>; TOGETHER]> = SmallVec::new();
+        for panels in panels.chunks(most) {
+            let mut taken = 0;
+            columns.clear();
+            for (i, panel) in panels.iter().enumerate() {
+                let runs = &parts[panel.clone()];
+                let width = runs.iter().map(|run| run.len).sum();
+                let (out, out_row) = if side_by_side(runs) {
+                    (place.ptr.wrapping_add(rows.start * place.row + runs[0].to), place.row)
+                } else {
+                    taken += 1;
+                    (aside.wrapping_add((taken - 1) * rows.len() * wide), wide)
+                };
+                let run = direct.zip(self.pieces(planes, runs, width));
+                columns.push(Columns { runs, width, packed: packed.wrapping_add(i * steps * wide), run, out, out_row });
             }
-            if width == 0 {
-                return;
-            }
-            // Results of several examples are not side by side: they are computed aside.
-            let last = parts[parts.len() - 1];
-            let together = last.to + last.len == parts[0].to + width;
-            let (out, out_row) = match together {
-                true => (place.ptr.wrapping_add(rows.start * place.row + parts[0].to), place.row),
-                false => (aside, wide),
-            };
-            // Somebody may have set another instruction set since the tile was chosen.
-            let fits = self.wide == Scattered::<T>::WIDE && rows.len() <= SHARED * self.tall && !self.in_place;
-            let scattered = T::scattered().filter(|_| fits).zip(self.pieces(planes, &parts, width));
             for steps in threads::chunks(depth, steps) {
-                let offsets = &self.offsets[steps.clone()];
-                if scattered.is_none() {
-                    dispatch(Pack { from: planes, stride, offsets, runs: &parts, to: panel, row: wide });
+                // Each may write beyond its end, into what the next one overwrites.
+                for columns in columns.iter().filter(|columns| columns.run.is_none()) {
+                    let (from, stride) = (planes, self.layout.inner().1);
+                    let (offsets, runs) = (&self.offsets[steps.clone()], columns.runs);
+                    let pack = Pack { from, stride, offsets, runs, to: columns.packed, row: wide };
+                    match masked {
+                        // SAFETY: the caller's promise; panels are a whole number of registers wide.
+                        Some(masked) => unsafe { (masked.pack)(&pack) },
+                        None => dispatch(pack),
+                    }
                 }
-                for row in rows.clone().step_by(self.tall) {
-                    let (a, high, [a_row, a_depth]) = self.tile(group, row, steps.start);
-                    let (out, fresh) = (out.wrapping_add((row - rows.start) * out_row), steps.start == 0);
-                    let tile = Tile {
-                        a,
-                        a_row: a_row as isize,
-                        a_depth: a_depth as isize,
-                        b: panel,
-                        b_depth: wide as isize,
-                        out,
-                        out_row: out_row as isize,
-                        rows: high,
-                        columns: width,
-                        depth: steps.len(),
-                        chains: if fresh { Chains::Fresh } else { Chains::Continued },
-                    };
-                    // SAFETY: weights and windows hold these rows and steps; the results are the caller's promise.
-                    unsafe {
-                        match scattered {
-                            Some((run, pieces)) => {
-                                run(&Scattered { a, rows: high, pieces, offsets, out, out_row, fresh })
-                            }
-                            None => (self.kernel.run)(&tile),
+                for block in threads::chunks(rows.len(), TILES * self.tall) {
+                    for columns in &columns {
+                        for row in block.clone().step_by(self.tall) {
+                            // SAFETY: the panels are filled for these steps; the results are the caller's promise.
+                            unsafe { self.product(group, rows.start, row, steps.clone(), columns) };
                         }
                     }
                 }
             }
-            if !together {
-                for row in rows.clone() {
-                    let mut from = aside.wrapping_add((row - rows.start) * wide).cast_const();
-                    for run in &parts {
+            for columns in columns.iter().filter(|columns| !side_by_side(columns.runs)) {
+                for i in 0..rows.len() {
+                    let (mut from, row) = (columns.out.wrapping_add(i * wide).cast_const(), rows.start + i);
+                    for run in columns.runs {
                         // SAFETY: the runs are as long together as the panel is wide; the results are the caller's promise.
                         unsafe { copy_run(from, place.ptr.add(row * place.row + run.to), run.len) };
                         from = from.wrapping_add(run.len);
@@ -248,6 +261,53 @@ impl<T: Scatter> Product<T> {
             }
         }
     }
+
+    /// One register tile, from row `first + row` on; `columns` begin with the results of row `first`.
+    ///
+    /// # Safety
+    /// As [`run`](Self::run); the columns must be packed for these steps.
+    unsafe fn product(&self, group: usize, first: usize, row: usize, steps: Range<usize>, columns: &Columns<T>) {
+        let (a, rows, [a_row, a_depth]) = self.tile(group, first + row, steps.start);
+        let (out, out_row) = (columns.out.wrapping_add(row * columns.out_row), columns.out_row);
+        let (fresh, depth) = (steps.start == 0, steps.len());
+        // SAFETY: weights and windows hold these rows and steps; the results are the caller's promise.
+        unsafe {
+            if let Some((run, pieces)) = columns.run {
+                let offsets = &self.offsets[steps];
+                return run(&Scattered { a, a_depth, rows, pieces, offsets, out, out_row, fresh });
+            }
+            (self.kernel.run)(&Tile {
+                a,
+                a_row: a_row as isize,
+                a_depth: a_depth as isize,
+                b: columns.packed,
+                b_depth: self.wide as isize,
+                out,
+                out_row: out_row as isize,
+                rows,
+                columns: columns.width,
+                depth,
+                chains: if fresh { Chains::Fresh } else { Chains::Continued },
+            });
+        }
+    }
+}
+
+/// True if the results of all runs lie side by side.
+fn side_by_side(runs: &[Run]) -> bool {
+    runs.windows(2).all(|pair| pair[1].to == pair[0].to + pair[0].len)
+}
+
+/// As many positions as a register tile has columns, or fewer.
+struct Columns<'a, T> {
+    runs: &'a [Run],
+    width: usize,
+    /// Where its windows are copied to, unless `run` reads them where they lie.
+    packed: *mut T,
+    run: Option<(scattered::Run<T>, [*const T; PIECES])>,
+    /// The result of the first row, and the stride from row to row.
+    out: *mut T,
+    out_row: usize,
 }
 
 /// The weights, a register tile's rows after another, step by step along the depth.
@@ -261,13 +321,16 @@ fn laid_out<T: Scatter>(
     let weights = Array::uninit(Shape::from([groups, rows, depth]), T::DTYPE);
     let (to, tiles) = (Shared(weights.ptr::<T>().cast_mut()), rows.div_ceil(tall));
     let w = w.as_slice::<T>().expect("contiguous");
-    threads::for_each(groups * tiles, groups * rows * depth, |i| {
-        let (group, row) = (i / tiles, i % tiles * tall);
-        let (high, first) = (tall.min(rows - row), (group * rows + row) * depth);
-        // SAFETY: these elements lie in the fresh array, in a part that only this call writes.
-        let tile = unsafe { std::slice::from_raw_parts_mut(to.get().add(first), high * depth) };
-        // Some steps of a row after another: what is read follows one another, what is written stays in the first-level cache.
-        for (tile, steps) in tile.chunks_mut(STEPS * high).zip(steps.chunks(STEPS)) {
+    let chunks = depth.div_ceil(STEPS);
+    threads::for_each(groups * chunks, groups * rows * depth, |i| {
+        let (group, first) = (i / chunks, i % chunks * STEPS);
+        let steps = &steps[first..depth.min(first + STEPS)];
+        // What is read are pieces that a row's steps have in common; what is written stays in the first-level cache.
+        for row in (0..tiles).map(|tile| tile * tall) {
+            let high = tall.min(rows - row);
+            let at = (group * rows + row) * depth + first * high;
+            // SAFETY: these elements lie in the fresh array, in a part that only this call writes.
+            let tile = unsafe { std::slice::from_raw_parts_mut(to.get().add(at), high * steps.len()) };
             for r in 0..high {
                 let w = &w[group * by_group + (row + r) * by_row..];
                 tile[r..].iter_mut().step_by(high).zip(steps).for_each(|(to, step)| *to = w[step.weight]);

@@ -2,9 +2,10 @@
 //!
 //! Positions run over all examples. They are cut into blocks of [`BLOCK`], each of which gives one dot product ([`dot`]);
 //! those of [`SPAN`] blocks are added up in order, and then the sums. This order depends on nothing but the number of
-//! positions, whoever computes which part.
+//! positions, whoever computes which part. Of many channels, a block is a matrix product instead ([`turned`]).
 //!
 //! [`dot`]: super::dot
+//! [`turned`]: super::turned
 
 use std::ops::Range;
 
@@ -13,10 +14,13 @@ use smallvec::SmallVec;
 use super::dot::{Dot, Dotted};
 use super::planes::{SLACK, Split};
 use super::product::{Pack, Run};
+use super::scattered::Scatter;
+use super::turned::Turned;
 use super::{Call, Part};
 use crate::isa::dispatch;
 use crate::kernels::layout::{Layout, Shared};
 use crate::kernels::{copy, pad};
+use crate::math::Real;
 use crate::{Array, Shape, threads};
 
 /// Positions of a dot product.
@@ -26,30 +30,46 @@ const SPAN: usize = 4;
 /// Rows of windows in a task, if there are as many: they share the cotangents of a block in the second-level cache.
 const ROWS: usize = 36;
 /// With fewer tasks than this, spans are tasks too.
-const TASKS: usize = 16;
+pub(super) const TASKS: usize = 16;
 
-pub(super) fn gradient<T: Dotted>(call: &Call, x: &Array, y: &Array) -> Array {
+pub(super) fn gradient<T: Dotted + Scatter>(call: &Call, x: &Array, y: &Array) -> Array {
+    if let Some(turned) = Turned::<T>::new(call, x, y) {
+        // SAFETY: each task writes channels or a part of its own.
+        return spread(call, turned.tasks(), |task, spans, to| unsafe { turned.run(task, spans, to) });
+    }
     let (split, taps) = call.windows(x);
-    let positions = call.out.iter().product::<usize>();
-    let all = positions * call.examples;
+    let positions = call.positions();
     let left = Left::of::<T>(call, y, positions);
     let layout = Layout::new(call.out.iter().zip(&split.pitch).map(|(&size, &pitch)| (size, pitch as isize)));
     let pieces = call.inputs.div_ceil(ROWS.div_ceil(taps.len()));
     let channels = call.inputs.div_ceil(pieces);
-    let spans = all.div_ceil(SPAN * BLOCK);
-    let tasks = call.groups * pieces;
-    let parts = if tasks < TASKS { spans } else { 1 };
+    let job = Job { call, x, split, taps, left, layout, positions };
+    spread(call, call.groups * pieces, |task, spans, to: *mut T| {
+        let (group, first) = (task / pieces, task % pieces * channels);
+        // SAFETY: the kernels are those for this processor; each task writes channels or a part of its own.
+        unsafe { job.run(group, first..(first + channels).min(call.inputs), spans, to) };
+    })
+}
+
+/// Parts that the positions of each of so many tasks are cut into.
+pub(super) fn parts(call: &Call, tasks: usize) -> usize {
+    if tasks < TASKS { spans(call) } else { 1 }
+}
+
+fn spans(call: &Call) -> usize {
+    (call.examples * call.positions()).div_ceil(SPAN * BLOCK)
+}
+
+/// The gradient, of which `run` computes a task's channels, summed over some spans, into an array of the whole.
+fn spread<T: Real>(call: &Call, tasks: usize, run: impl Fn(usize, Range<usize>, *mut T) + Sync) -> Array {
+    let (spans, parts) = (spans(call), parts(call, tasks));
     let shape = call.shape(Part::Weight);
     let sums = Array::uninit(Shape::from([parts, shape.size()]), T::DTYPE);
     let out = Shared(sums.ptr::<T>().cast_mut());
-    let job = Job { call, x, split, taps, left, layout, positions, all };
     threads::for_each(tasks * parts, call.cost(), |i| {
         let (task, part) = (i / parts, i % parts);
-        let (group, first) = (task / pieces, task % pieces * channels);
         let spans = if parts == 1 { 0..spans } else { part..part + 1 };
-        let to = out.get().wrapping_add(part * shape.size());
-        // SAFETY: the kernels are those for this processor; each task writes channels or a part of its own.
-        unsafe { job.run::<T>(group, first..(first + channels).min(call.inputs), spans, to) };
+        run(task, spans, out.get().wrapping_add(part * shape.size()));
     });
     if parts == 1 {
         return sums.reshape(&shape);
@@ -57,10 +77,38 @@ pub(super) fn gradient<T: Dotted>(call: &Call, x: &Array, y: &Array) -> Array {
     Array::build::<T>(shape, |total| {
         let sums = sums.as_slice::<T>().expect("a fresh array is contiguous");
         total.fill(T::ZERO);
-        for part in sums.chunks_exact(total.len()) {
-            total.iter_mut().zip(part).for_each(|(sum, &x)| *sum = *sum + x);
-        }
+        sums.chunks_exact(total.len()).for_each(|part| add(total, part));
     })
+}
+
+/// The products of a block, those of a span added up, and the sums of all spans.
+pub(super) struct Sums<T> {
+    products: Vec<T>,
+    span: Vec<T>,
+    pub total: Vec<T>,
+}
+
+impl<T: Real> Sums<T> {
+    pub fn new(size: usize) -> Sums<T> {
+        Sums { products: vec![T::ZERO; size], span: vec![T::ZERO; size], total: vec![T::ZERO; size] }
+    }
+
+    /// Adds up what `run` computes for each block of some spans of `all` positions.
+    pub fn over(&mut self, spans: Range<usize>, all: usize, mut run: impl FnMut(Range<usize>, &mut [T])) {
+        for span in spans {
+            self.span.fill(T::ZERO);
+            let end = ((span + 1) * SPAN * BLOCK).min(all);
+            for first in (span * SPAN * BLOCK..end).step_by(BLOCK) {
+                run(first..(first + BLOCK).min(end), &mut self.products);
+                add(&mut self.span, &self.products);
+            }
+            add(&mut self.total, &self.span);
+        }
+    }
+}
+
+fn add<T: Real>(to: &mut [T], x: &[T]) {
+    to.iter_mut().zip(x).for_each(|(to, &x)| *to = *to + x);
 }
 
 /// The cotangents of an output: rows of channels over all positions.
@@ -99,8 +147,6 @@ struct Job<'a> {
     /// Where the positions of an example lie in the planes.
     layout: Layout,
     positions: usize,
-    /// Of all examples.
-    all: usize,
 }
 
 impl Job<'_> {
@@ -116,37 +162,27 @@ impl Job<'_> {
         let offsets: Vec<usize> =
             (0..n).flat_map(|c| self.taps.iter().map(move |tap| c * self.split.channel + tap)).collect();
         let windows = Array::uninit(Shape::from([HIGH * BLOCK + SLACK]), T::DTYPE);
-        // The products of a block, those of a span added up, and the sums of all spans.
-        let size = offsets.len() * outputs;
-        let (mut products, mut sums, mut total) = (vec![T::ZERO; size], vec![T::ZERO; size], vec![T::ZERO; size]);
-        let add = |to: &mut [T], x: &[T]| to.iter_mut().zip(x).for_each(|(to, &x)| *to = *to + x);
+        let mut sums = Sums::new(offsets.len() * outputs);
         let mut filled = 0..0;
-        for span in spans {
-            sums.fill(T::ZERO);
-            let end = ((span + 1) * SPAN * BLOCK).min(self.all);
-            for first in (span * SPAN * BLOCK..end).step_by(BLOCK) {
-                let block = first..(first + BLOCK).min(end);
-                let examples = block.start / self.positions..(block.end - 1) / self.positions + 1;
-                if filled != examples {
-                    self.fill(group, channels.clone(), examples.clone(), planes.ptr::<T>().cast_mut());
-                    filled = examples;
-                }
-                let (runs, pieces) = self.walk(n, filled.start, block.clone());
-                let mut row = 0;
-                while row < offsets.len() {
-                    let high = high(offsets.len() - row);
-                    let (offsets, to) = (&offsets[row..row + high], windows.ptr::<T>().cast_mut());
-                    let stride = self.layout.inner().1;
-                    dispatch(Pack { from: planes.ptr::<T>(), stride, offsets, runs: &runs, to, row: BLOCK });
-                    zero_ends(to, high, block.len());
-                    self.products(group, &pieces, to, &mut products[row * outputs..(row + high) * outputs]);
-                    row += high;
-                }
-                add(&mut sums, &products);
+        sums.over(spans, self.call.examples * self.positions, |block, products| {
+            let examples = block.start / self.positions..(block.end - 1) / self.positions + 1;
+            if filled != examples {
+                self.fill(group, channels.clone(), examples.clone(), planes.ptr::<T>().cast_mut());
+                filled = examples;
             }
-            add(&mut total, &sums);
-        }
-        for (i, &sum) in total.iter().enumerate() {
+            let (runs, pieces) = self.walk(n, filled.start, block.clone());
+            let mut row = 0;
+            while row < offsets.len() {
+                let high = high(offsets.len() - row);
+                let (offsets, to) = (&offsets[row..row + high], windows.ptr::<T>().cast_mut());
+                let stride = self.layout.inner().1;
+                dispatch(Pack { from: planes.ptr::<T>(), stride, offsets, runs: &runs, to, row: BLOCK });
+                zero_ends(to, high, block.len());
+                self.products(group, &pieces, to, &mut products[row * outputs..(row + high) * outputs]);
+                row += high;
+            }
+        });
+        for (i, &sum) in sums.total.iter().enumerate() {
             let (row, o) = (i / outputs, i % outputs);
             let at = ((group * outputs + o) * inputs + channels.start) * taps + row;
             // SAFETY: the caller's promise.
