@@ -162,7 +162,7 @@ impl Work for Places<'_> {
                 let offsets = &mut offsets[at - self.steps.start..][..count];
                 let row = (0..last).try_fold(example, |row, a| {
                     let met = meets(a, index[a], tap[a]);
-                    (met < len[a]).then_some(row * len[a] + met)
+                    (met < len[a]).then(|| row * len[a] + met)
                 });
                 let Some(row) = row else {
                     offsets.fill(self.zeros);
