@@ -24,7 +24,10 @@ const ROW: usize = 1 << 10;
 
 /// The factors of a large `n`, as close to each other as there are.
 pub(super) fn factors(n: usize) -> Option<[usize; 2]> {
-    let a = (LEAST..=n.isqrt()).rev().find(|&a| n > KEPT && n.is_multiple_of(a))?;
+    if n <= KEPT {
+        return None;
+    }
+    let a = (LEAST..=n.isqrt()).rev().find(|&a| n.is_multiple_of(a))?;
     Some([a, n / a])
 }
 
@@ -44,6 +47,7 @@ where
     let powers = Powers::new(a * b, direction);
     let first = pass::<T>(&turned(x, [a, b]), direction, |row, values| powers.multiply(row % b, values));
     let second = pass::<T>(&turned(&first, [b, a]), direction, |_, _| {});
+    drop(first);
     copy(&turned(&second, [a, b])).reshape(&shape)
 }
 
