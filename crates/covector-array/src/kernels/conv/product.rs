@@ -208,10 +208,10 @@ impl<T: Scatter> Product<T> {
         let room = Array::uninit(Shape::from([(steps * most + rows.len() * asides) * wide + SLACK]), T::DTYPE);
         let packed = room.ptr::<T>().cast_mut();
         let aside = packed.wrapping_add(steps * most * wide + SLACK);
-        let masked = T::masked().filter(|_| self.layout.inner().1 == 1);
+        let packer = T::packer().filter(|_| self.layout.inner().1 == 1);
         // Somebody may have set another instruction set since the tile was chosen.
         let fits = self.wide == Scattered::<T>::WIDE && rows.len() <= SHARED * self.tall && !self.in_place;
-        let direct = masked.filter(|_| fits).map(|masked| masked.run);
+        let direct = fits.then(T::scattered);
         let mut columns: SmallVec<[Columns<T>; TOGETHER]> = SmallVec::new();
         for panels in panels.chunks(most) {
             let mut taken = 0;
@@ -234,9 +234,9 @@ impl<T: Scatter> Product<T> {
                     let (from, stride) = (planes, self.layout.inner().1);
                     let (offsets, runs) = (&self.offsets[steps.clone()], columns.runs);
                     let pack = Pack { from, stride, offsets, runs, to: columns.packed, row: wide };
-                    match masked {
+                    match packer {
                         // SAFETY: the caller's promise; panels are a whole number of registers wide.
-                        Some(masked) => unsafe { (masked.pack)(&pack) },
+                        Some(run) => unsafe { run(&pack) },
                         None => dispatch(pack),
                     }
                 }

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::planes::SLACK;
-use super::scattered::{PIECES, Run, Scatter, Scattered, scattered};
+use super::scattered::{PIECES, Run, Scatter, Scattered};
 use super::weight::{self, Sums};
 use super::{Call, Sizes, Slide, unravel};
 use crate::isa::{Work, dispatch};
@@ -53,7 +53,7 @@ impl<'a, T: Scatter> Turned<'a, T> {
             copy_to(&last(x), turned.ptr::<u8>().cast_mut());
             turned.ptr::<T>().cast_mut().add(zeros).write_bytes(0, row);
         }
-        let (run, y, taps) = (scattered(), copy(&last(y)), call.taps().collect::<Vec<Sizes>>());
+        let (run, y, taps) = (T::scattered(), copy(&last(y)), call.taps().collect::<Vec<Sizes>>());
         // Elements of the kernel are tasks where there are few others, and then fewer channels make one.
         let least = call.groups * (whole / Scattered::<T>::WIDE);
         let most = least * weight::parts(call, least) * taps.len();
