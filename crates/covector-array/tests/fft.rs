@@ -2,20 +2,9 @@
 
 mod common;
 
-use common::{bits, same_everywhere};
-use covector_array::kernels::{cast, fft, irfft, rfft};
+use common::{bits, noise, same_everywhere};
+use covector_array::kernels::{fft, irfft, rfft};
 use covector_array::{Array, DType, c128};
-
-fn noise(n: usize, dtype: DType) -> Array {
-    let mut s = 7u32;
-    let mut next = || {
-        s = s.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        f64::from(s >> 8) / 16_777_216.0 - 0.5
-    };
-    let all: Vec<c128> = (0..n).map(|_| c128::new(next(), next())).collect();
-    let all = Array::from_slice(&all, [n]);
-    if dtype.is_complex() { cast(&all, dtype) } else { cast(&all.parts().slice(&[0, 0], &[n, 1], &[1, 1]), dtype) }
-}
 
 /// The sum as it is written, for element `k`.
 fn defined(x: &[c128], k: usize, sign: f64) -> c128 {
@@ -31,7 +20,7 @@ const LENGTHS: [usize; 7] = [1 << 17, 100_000, 65_540, 255_255, 66_049, 65_537, 
 fn long_transforms_are_what_they_are_defined_to_be() {
     for n in LENGTHS {
         for (complex, real, bound) in [(DType::C64, DType::F32, 4e-4), (DType::C128, DType::F64, 1e-9)] {
-            let x = noise(n, complex);
+            let x = noise([n], 7, complex);
             let values = x.to_c128_vec();
             let some = [0, 1, 2, 31, n / 3, n / 2, n - 2, n - 1];
             for inverse in [false, true] {
@@ -41,7 +30,7 @@ fn long_transforms_are_what_they_are_defined_to_be() {
                     assert!((got[k] - want).norm() < bound, "{k} of {n} {complex} {inverse}: {} {want}", got[k]);
                 }
             }
-            let x = noise(n, real).reshape(&[n].into());
+            let x = noise([n], 7, real);
             let values: Vec<c128> = x.to_f64_vec().into_iter().map(|x| c128::new(x, 0.0)).collect();
             let half = rfft(&x, 0);
             let got = half.to_c128_vec();
@@ -61,7 +50,7 @@ fn long_transforms_are_what_they_are_defined_to_be() {
 #[test]
 fn what_stands_for_itself_counts_with_its_real_part() {
     let n = 1 << 17;
-    let half = fft(&noise(n / 2 + 1, DType::C128), 0, false);
+    let half = fft(&noise([n / 2 + 1], 7, DType::C128), 0, false);
     let mut values = half.to_c128_vec();
     let last = values.len() - 1;
     (values[0].im, values[last].im) = (0.0, 0.0);
@@ -73,7 +62,7 @@ fn what_stands_for_itself_counts_with_its_real_part() {
 fn a_row_has_the_bits_it_has_alone_whatever_its_axis_and_the_threads() {
     let n = 81_920;
     for dtype in [DType::C64, DType::F32] {
-        let x = noise(3 * n, dtype).reshape(&[3, n].into());
+        let x = noise([3, n], 7, dtype);
         let run = |x: &Array, axis| if dtype == DType::C64 { fft(x, axis, false) } else { rfft(x, axis) };
         let all = same_everywhere(|| run(&x, 1));
         let m = all.shape()[1];

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{bits, elements, layouts, same_everywhere, values};
-use covector_array::kernels::{self, cast, matmul};
+use common::{bits, elements, layouts, noise, same_everywhere, values};
+use covector_array::kernels::{self, matmul};
 use covector_array::{Array, DType, Element, Shape, bf16};
 
 fn product(a: &Array, b: &Array) -> Vec<f64> {
@@ -91,16 +91,6 @@ fn chains<T: Element>(a: &Array, b: &Array, fma: fn(T, T, T) -> T) -> Vec<T> {
     (0..batch * m * n).map(element).collect()
 }
 
-fn noise(shape: [usize; 3], dtype: DType) -> Array {
-    let mut s = 9u32;
-    let mut next = || {
-        s = s.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        f64::from(s >> 8) / 16_777_216.0 - 0.5
-    };
-    let values = Array::build::<f64>(shape.into(), |o| o.iter_mut().for_each(|x| *x = next()));
-    cast(&values, dtype)
-}
-
 #[test]
 fn every_element_is_a_sum_of_chains_whatever_the_threads_the_instruction_set_and_the_layout() {
     let sizes = [
@@ -140,7 +130,7 @@ fn every_element_is_a_sum_of_chains_whatever_the_threads_the_instruction_set_and
     ];
     for (batch, m, k, n) in sizes {
         for dtype in [DType::F32, DType::F64] {
-            let (a, b) = (noise([batch, m, k], dtype), noise([batch, k, n], dtype));
+            let (a, b) = (noise([batch, m, k], 9, dtype), noise([batch, k, n], 9, dtype));
             let want = match dtype {
                 DType::F32 => Array::from_slice(&chains(&a, &b, f32::mul_add), [batch, m, n]),
                 _ => Array::from_slice(&chains(&a, &b, f64::mul_add), [batch, m, n]),

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{elements, layouts, same_everywhere, values};
+use common::{elements, layouts, noise, same_everywhere, values};
 use covector_array::kernels::{Reduction, arg_reduce, cast, copy, reduce};
 use covector_array::{Array, DType, Shape, bf16, f16};
 
@@ -104,19 +104,10 @@ fn repeated_elements_count_as_often_as_they_repeat() {
     }
 }
 
-fn noise(n: usize) -> Array {
-    let mut state = 1u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / 16_777_216.0 - 0.5
-    };
-    Array::build::<f32>(Shape::from([n]), |out| out.iter_mut().for_each(|o| *o = next()))
-}
-
 #[test]
 fn sums_have_the_same_bits_for_any_layout_threads_and_instructions() {
     for shape in [[1000, 1, 37], [3, 5000, 7], [40, 9, 300], [1, 1, 100_003], [2, 700, 90]] {
-        let x = noise(shape.iter().product()).reshape(&Shape::from(shape));
+        let x = noise(shape, 1, DType::F32);
         for axes in subsets(3) {
             let first = same_everywhere(|| reduce(Reduction::Sum, &x, &axes));
             let order = [2, 0, 1];
@@ -131,7 +122,7 @@ fn sums_have_the_same_bits_for_any_layout_threads_and_instructions() {
 #[test]
 fn sequences_in_runs_have_the_bits_of_those_without_gaps() {
     for run in [31, 32, 33, 48, 49, 100, 196, 255, 256, 300, 784, 1024, 1500, 3136] {
-        let mut x = noise(6 * 19 * run).to_vec::<f32>();
+        let mut x = noise([6 * 19 * run], 1, DType::F32).to_vec::<f32>();
         // A few zeros of both signs, and sequences of nothing else, in which an infinity or no number stands.
         x.iter_mut().enumerate().filter(|(i, _)| i % 7 == 0 || i / run % 19 < 4).for_each(|(i, v)| {
             *v = if i % 3 == 0 { 0.0 } else { -0.0 };
@@ -153,7 +144,7 @@ const LARGE: [[usize; 3]; 7] =
 #[test]
 fn halves_are_combined_in_f32_and_rounded_once() {
     for (shape, dtype) in LARGE.into_iter().flat_map(|shape| [(shape, DType::F16), (shape, DType::BF16)]) {
-        let x = cast(&noise(shape.iter().product()).reshape(&Shape::from(shape)), dtype);
+        let x = noise(shape, 1, dtype);
         let stored = copy(&x.permute(&[2, 0, 1])).permute(&[1, 2, 0]);
         let apart = x.slice(&[0, 0, 0], &[shape[0], shape[1], shape[2] / 2 + 1], &[1, 1, 1]);
         for x in [x, stored, apart] {
@@ -233,7 +224,7 @@ fn defined(s: &[f32]) -> [f32; 4] {
 #[test]
 fn short_rows_have_the_bits_of_their_definition() {
     for (rows, len) in [2, 33, 50, 70].into_iter().flat_map(|rows| (1..=17).map(move |len| (rows, len))) {
-        let mut x = noise(rows * len).to_vec::<f32>();
+        let mut x = noise([rows * len], 1, DType::F32).to_vec::<f32>();
         x.iter_mut().enumerate().for_each(|(i, v)| match i % 5 {
             0 => *v = 0.0,
             1 | 3 => *v = -0.0,
@@ -252,7 +243,7 @@ fn short_rows_have_the_bits_of_their_definition() {
 #[test]
 fn windows_have_the_bits_of_their_definition() {
     for (rows, columns) in [(9, 40), (30, 31)] {
-        let mut x = noise(3 * rows * columns).to_vec::<f32>();
+        let mut x = noise([3 * rows * columns], 1, DType::F32).to_vec::<f32>();
         // Zeros of both signs and NaN.
         x.iter_mut().enumerate().for_each(|(i, v)| match i % 7 {
             0 | 1 => *v = 0.0,
@@ -301,7 +292,7 @@ fn windows_of_every_dtype_reduce() {
 
 #[test]
 fn long_f32_sums_are_as_accurate_as_pairwise_ones() {
-    let x = noise(3_000_001);
+    let x = noise([3_000_001], 1, DType::F32);
     let exact: f64 = x.to_f64_vec().iter().sum();
     let magnitude: f64 = x.to_f64_vec().iter().map(|v| v.abs()).sum();
     let got = reduce(Reduction::Sum, &x, &[0]).to_f64_vec()[0];
@@ -346,7 +337,7 @@ fn nan_wins() {
 #[test]
 fn extremes_of_many_short_rows_are_found() {
     for n in [1, 2, 10, 32, 33, 70] {
-        let mut x = noise(700 * n).to_vec::<f32>();
+        let mut x = noise([700 * n], 1, DType::F32).to_vec::<f32>();
         x.iter_mut().enumerate().filter(|(i, _)| i % 23 == 5).for_each(|(_, v)| *v = f32::NAN);
         for max in [true, false] {
             let best = |row: &[f32]| {

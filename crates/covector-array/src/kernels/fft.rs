@@ -15,7 +15,7 @@ use rustfft::{Fft, FftDirection, FftNum, FftPlanner};
 use super::strided::par_chunks;
 use crate::{Array, DType, Element};
 
-/// Plans of transforms up to this length are kept.
+/// Plans of transforms up to this length are kept; longer ones go in two passes if they can.
 const KEPT: usize = 1 << 16;
 /// Elements per piece of parallel work, at least.
 const GRAIN: usize = 1 << 13;

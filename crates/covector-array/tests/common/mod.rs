@@ -1,7 +1,7 @@
 //! Arrays in many layouts, for comparing kernels with index-by-index oracles.
 #![allow(dead_code, reason = "every test file includes this one and uses its part")]
 
-use covector_array::{Array, DType, Shape, kernels};
+use covector_array::{Array, DType, Shape, c128, kernels};
 
 /// Small whole numbers that every dtype holds, not all different.
 pub fn values(n: usize, dtype: DType) -> Array {
@@ -9,6 +9,21 @@ pub fn values(n: usize, dtype: DType) -> Array {
     let value = |i: usize| ((i * 7 + i / 5) % 11) as f64 - if signed { 4.0 } else { 0.0 };
     let all: Vec<f64> = (0..n).map(value).collect();
     kernels::cast(&Array::from_slice(&all, [n]), dtype)
+}
+
+/// Numbers between -0.5 and 0.5, as good as random; the same for the same seed.
+pub fn noise(shape: impl Into<Shape>, seed: u32, dtype: DType) -> Array {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(state >> 8) / 16_777_216.0 - 0.5
+    };
+    let all = if dtype.is_complex() {
+        Array::build::<c128>(shape.into(), |out| out.iter_mut().for_each(|x| *x = c128::new(next(), next())))
+    } else {
+        Array::build::<f64>(shape.into(), |out| out.iter_mut().for_each(|x| *x = next()))
+    };
+    kernels::cast(&all, dtype)
 }
 
 /// The same logical array, stored in different ways.

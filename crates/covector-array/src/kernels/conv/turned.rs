@@ -18,8 +18,10 @@ use crate::{Array, Shape, threads};
 const STEPS: usize = 128;
 /// Channels of the cotangent in a task, at most: its sums stay in the second-level cache.
 const ROWS: usize = 96;
-/// Channels of both operands, at least, that are worth turning them.
+/// Channels of both operands, at least: fewer fill no register tile.
 const LEAST: usize = 48;
+/// Multiply-adds for each element of an operand, at least, that are worth turning it.
+const WORTH: usize = 512;
 
 /// Both operands, turned.
 pub(super) struct Turned<'a, T> {
@@ -39,10 +41,11 @@ pub(super) struct Turned<'a, T> {
 }
 
 impl<'a, T: Scatter> Turned<'a, T> {
-    /// `None` if there are too few channels.
+    /// `None` if there are too few channels, or too little is done with each.
     pub fn new(call: &'a Call, x: &Array, y: &Array) -> Option<Turned<'a, T>> {
-        let whole = call.inputs.next_multiple_of(Scattered::<T>::WIDE);
-        if 3 * call.inputs < 2 * whole || call.inputs.min(call.outputs) < LEAST {
+        let (whole, taps) = (call.inputs.next_multiple_of(Scattered::<T>::WIDE), call.taps().collect::<Vec<Sizes>>());
+        let fewest = call.inputs.min(call.outputs);
+        if 3 * call.inputs < 2 * whole || fewest < LEAST || fewest * taps.len() < WORTH {
             return None;
         }
         let last = |x: &Array| x.permute(&[0].into_iter().chain(2..x.ndim()).chain([1]).collect::<Vec<usize>>());
@@ -53,7 +56,7 @@ impl<'a, T: Scatter> Turned<'a, T> {
             copy_to(&last(x), turned.ptr::<u8>().cast_mut());
             turned.ptr::<T>().cast_mut().add(zeros).write_bytes(0, row);
         }
-        let (run, y, taps) = (T::scattered(), copy(&last(y)), call.taps().collect::<Vec<Sizes>>());
+        let (run, y) = (T::scattered(), copy(&last(y)));
         // Elements of the kernel are tasks where there are few others, and then fewer channels make one.
         let least = call.groups * (whole / Scattered::<T>::WIDE);
         let most = least * weight::parts(call, least) * taps.len();
