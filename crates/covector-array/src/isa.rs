@@ -21,14 +21,29 @@ pub enum Isa {
 /// 0 until detected.
 static CHOSEN: AtomicU8 = AtomicU8::new(0);
 
-/// The instruction set in use: the best one the processor has, unless [`set_isa`] lowered it.
+/// The instruction set in use: the best one the processor has, unless `COVECTOR_ISA` or [`set_isa`] lowered it.
 #[inline]
 pub fn isa() -> Isa {
     match CHOSEN.load(Ordering::Relaxed) {
         3 => Isa::Avx512,
         2 => Isa::Avx2,
         1 => Isa::Portable,
-        _ => set_isa(Isa::Avx512),
+        _ => set_isa(asked()),
+    }
+}
+
+/// What `COVECTOR_ISA` asks for: `avx512`, `avx2` or `portable`; without it the best there is.
+#[cold]
+fn asked() -> Isa {
+    let asked = std::env::var("COVECTOR_ISA").unwrap_or_default();
+    match asked.to_ascii_lowercase().as_str() {
+        "" | "avx512" => Isa::Avx512,
+        "avx2" => Isa::Avx2,
+        "portable" => Isa::Portable,
+        _ => {
+            eprintln!("covector: COVECTOR_ISA={asked} is none of avx512, avx2, portable: the best there is is used");
+            Isa::Avx512
+        }
     }
 }
 

@@ -25,10 +25,19 @@ thread_local! {
 
 fn team() -> &'static RwLock<Option<Team>> {
     TEAM.get_or_init(|| {
-        let wanted = std::env::var("COVECTOR_THREADS").ok().and_then(|v| v.parse::<usize>().ok()).filter(|&n| n > 0);
-        let n = wanted.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
+        let n = asked().unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
         RwLock::new(build(n))
     })
+}
+
+/// What `COVECTOR_THREADS` asks for.
+fn asked() -> Option<usize> {
+    let asked = std::env::var("COVECTOR_THREADS").ok().filter(|asked| !asked.is_empty())?;
+    let n = asked.parse().ok().filter(|&n| n > 0);
+    if n.is_none() {
+        eprintln!("covector: COVECTOR_THREADS={asked} is no number of threads: all processors are used");
+    }
+    n
 }
 
 /// `None` stands for one thread: the caller's own.

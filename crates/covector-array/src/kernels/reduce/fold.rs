@@ -145,12 +145,6 @@ pub(super) fn span<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<Lanes>)
     if T::DTYPE.is_int() {
         return any_order::<T, F>(x);
     }
-    if let Some(span) = lanes.and_then(|lanes| lanes.span) {
-        let mut result = T::ZERO;
-        // SAFETY: four whole blocks, and a result of the dtype the loop is for.
-        unsafe { span(x.as_ptr().cast(), (&raw mut result).cast()) };
-        return result;
-    }
     let [a, b, c, d] = four_blocks::<T, F>(x, lanes);
     F::combine(F::combine(a, b), F::combine(c, d))
 }

@@ -19,11 +19,6 @@ pub(super) struct Lanes {
     /// # Safety
     /// The blocks must be readable and four results writable.
     pub four: unsafe fn(*const u8, *mut u8),
-    /// What the results of four whole blocks combine to, pairwise, if there is a loop for it.
-    ///
-    /// # Safety
-    /// The blocks must be readable and one result writable.
-    pub span: Option<unsafe fn(*const u8, *mut u8)>,
     /// The results of four sequences of so many (at least 1) rows of [`LANES`] elements, which begin so many elements apart.
     ///
     /// # Safety
@@ -73,7 +68,7 @@ mod x86 {
             };
         }
         match (isa(), dtype) {
-            (Isa::Avx512, DType::F32) => by_op!(avx512_f32).map(|lanes| Lanes { span: spans::of(op), ..lanes }),
+            (Isa::Avx512, DType::F32) => by_op!(avx512_f32),
             (Isa::Avx512, DType::F64) => by_op!(avx512_f64),
             (Isa::Avx2, DType::F32) => by_op!(avx2_f32),
             (Isa::Avx2, DType::F64) => by_op!(avx2_f64),
@@ -114,77 +109,30 @@ mod x86 {
         /// From eight elements each.
         #[inline]
         #[target_feature(enable = "avx2")]
-        pub(super) unsafe fn f32<const OP: u8>(blocks: [__m256; 4], out: *mut f32) {
+        pub(super) fn f32<const OP: u8>(blocks: [__m256; 4]) -> [f32; 4] {
             let [a, b, c, d] = blocks.map(|x| ps::<OP>(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x)));
             let ab = ps::<OP>(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a));
             let cd = ps::<OP>(_mm_movelh_ps(c, d), _mm_movehl_ps(d, c));
             let all = ps::<OP>(_mm_shuffle_ps::<0b10_00_10_00>(ab, cd), _mm_shuffle_ps::<0b11_01_11_01>(ab, cd));
-            // SAFETY: the caller's promise.
-            unsafe { _mm_storeu_ps(out, all) };
+            // SAFETY: both are four numbers.
+            unsafe { std::mem::transmute::<__m128, [f32; 4]>(all) }
         }
 
         /// From four elements each.
         #[inline]
         #[target_feature(enable = "avx2")]
-        pub(super) unsafe fn f64<const OP: u8>(blocks: [__m256d; 4], out: *mut f64) {
+        pub(super) fn f64<const OP: u8>(blocks: [__m256d; 4]) -> [f64; 4] {
             let [a, b, c, d] = blocks.map(|x| pd::<OP>(_mm256_castpd256_pd128(x), _mm256_extractf128_pd::<1>(x)));
-            // SAFETY: the caller's promise.
-            unsafe {
-                _mm_storeu_pd(out, pd::<OP>(_mm_unpacklo_pd(a, b), _mm_unpackhi_pd(a, b)));
-                _mm_storeu_pd(out.add(2), pd::<OP>(_mm_unpacklo_pd(c, d), _mm_unpackhi_pd(c, d)));
-            }
+            let ab = pd::<OP>(_mm_unpacklo_pd(a, b), _mm_unpackhi_pd(a, b));
+            let cd = pd::<OP>(_mm_unpacklo_pd(c, d), _mm_unpackhi_pd(c, d));
+            // SAFETY: both are four numbers.
+            unsafe { std::mem::transmute::<[__m128d; 2], [f64; 4]>([ab, cd]) }
         }
     }
 
-    /// Four blocks of f32 to one result, within wide registers: less is left to do between blocks, and the processor looks farther
-    /// ahead into memory.
-    mod spans {
-        use super::*;
-
-        combine!(combine, "avx512f", __m512, _mm512_add_ps _mm512_mul_ps _mm512_max_ps _mm512_min_ps,
-            |a, m| _mm512_mask_mov_ps(m, _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a));
-
-        /// How many elements before its use a line is asked for: a page, at the end of which what the processor foresees ends, too.
-        const AHEAD: usize = 1024;
-
-        /// Of sums and products: extremes take several instructions a step, which would wait for one another.
-        pub(super) fn of(op: Reduction) -> Option<unsafe fn(*const u8, *mut u8)> {
-            match op {
-                Reduction::Sum => Some(span::<0>),
-                Reduction::Prod => Some(span::<1>),
-                Reduction::Max | Reduction::Min => None,
-            }
-        }
-
-        #[target_feature(enable = "avx512f")]
-        unsafe fn span<const OP: u8>(x: *const u8, out: *mut u8) {
-            let x = x.cast::<f32>();
-            // SAFETY: the caller's promise.
-            let lanes = |block: usize| unsafe {
-                let row = |row: usize| {
-                    let at = x.add(block * BLOCK + row * LANES);
-                    prefetch(at.wrapping_add(AHEAD));
-                    _mm512_loadu_ps(at)
-                };
-                (1..BLOCK / LANES).fold(row(0), |acc, i| combine::<OP>(acc, row(i)))
-            };
-            let [a, b, c, d] = [lanes(0), lanes(1), lanes(2), lanes(3)];
-            // Halves of lanes: of two blocks side by side, then of all four, then within each quarter.
-            let halves = |a, b| {
-                let (lower, upper) = (_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xEE>(a, b));
-                combine::<OP>(lower, upper)
-            };
-            let (ab, cd) = (halves(a, b), halves(c, d));
-            let all = combine::<OP>(_mm512_shuffle_f32x4::<0x88>(ab, cd), _mm512_shuffle_f32x4::<0xDD>(ab, cd));
-            let all = combine::<OP>(all, _mm512_permute_ps::<0b11_10_11_10>(all));
-            let all = combine::<OP>(all, _mm512_permute_ps::<0b01_01_01_01>(all));
-            // The first element of each quarter is a block's result: neighbours are combined, then what they gave.
-            let all = combine::<OP>(all, _mm512_shuffle_f32x4::<0b11_11_01_01>(all, all));
-            let all = combine::<OP>(all, _mm512_shuffle_f32x4::<0b10_10_10_10>(all, all));
-            // SAFETY: the caller's promise.
-            unsafe { *out.cast::<f32>() = _mm512_cvtss_f32(all) };
-        }
-    }
+    /// How many bytes before its use an element is asked for: a page, at the end of which what the processor foresees
+    /// ends, too.
+    const AHEAD: usize = 4096;
 
     /// A bit for each of the elements `from..to` of a register.
     fn mask(from: usize, to: usize) -> u32 {
@@ -207,7 +155,6 @@ mod x86 {
                     Lanes {
                         part: part::<OP>,
                         four: four::<OP>,
-                        span: None,
                         lines: lines::<OP>,
                         down: down::<OP>,
                     }
@@ -255,11 +202,15 @@ mod x86 {
                 #[inline]
                 #[target_feature(enable = $features)]
                 unsafe fn lines<const OP: u8>(x: *const u8, pitch: usize, rows: usize, out: *mut u8) {
+                    // One after the other, so that the processor sees one long row and looks farther ahead into memory.
+                    let line = |i: usize| {
+                        // SAFETY: the caller's promise.
+                        let lanes = unsafe { run::<OP>(x.cast::<$t>().add(i * pitch), rows) };
+                        $narrowed(lanes)
+                    };
+                    let results = halves::$t::<OP>([line(0), line(1), line(2), line(3)]);
                     // SAFETY: the caller's promise.
-                    unsafe {
-                        let acc = run::<OP, 4>(x.cast(), pitch, rows);
-                        halves::$t::<OP>(acc.map(|lanes| $narrowed(lanes)), out.cast());
-                    }
+                    unsafe { *out.cast::<[$t; 4]>() = results };
                 }
 
                 #[target_feature(enable = $features)]
@@ -323,26 +274,23 @@ mod x86 {
 
                 combine!(combine, $features, $vector, $add $mul $max $min, $or_nan);
 
-                /// What `BLOCKS` blocks of `rows` rows each, `pitch` elements apart, leave in their lanes.
+                /// What so many rows of [`LANES`] elements leave in their lanes.
                 #[inline]
                 #[target_feature(enable = $features)]
                 #[allow(clippy::needless_range_loop)] // unrolled: registers, not a collection
-                unsafe fn run<const OP: u8, const BLOCKS: usize>(
-                    x: *const $t,
-                    pitch: usize,
-                    rows: usize,
-                ) -> [[$vector; PER]; BLOCKS] {
+                unsafe fn run<const OP: u8>(x: *const $t, rows: usize) -> [$vector; PER] {
                     // SAFETY: the caller's promise.
-                    let at = |block: usize, row: usize, j: usize| unsafe {
-                        $load(x.add(block * pitch + row * LANES + j * $width))
+                    let at = |row: usize, j: usize| unsafe {
+                        let at = x.add(row * LANES + j * $width);
+                        if (j * $width * size_of::<$t>()).is_multiple_of(64) {
+                            prefetch(at.wrapping_byte_add(AHEAD));
+                        }
+                        $load(at)
                     };
-                    let mut acc: [[$vector; PER]; BLOCKS] =
-                        std::array::from_fn(|block| std::array::from_fn(|j| at(block, 0, j)));
+                    let mut acc: [$vector; PER] = std::array::from_fn(|j| at(0, j));
                     for row in 1..rows {
-                        for block in 0..BLOCKS {
-                            for j in 0..PER {
-                                acc[block][j] = combine::<OP>(acc[block][j], at(block, row, j));
-                            }
+                        for j in 0..PER {
+                            acc[j] = combine::<OP>(acc[j], at(row, j));
                         }
                     }
                     acc
