@@ -256,18 +256,6 @@ impl Assembler {
         self.code.extend([0x40 | register as u8 >> 3, 0x50 | register as u8 & 7]);
     }
 
-    /// A register = what was pushed, before so many others.
-    pub fn load_pushed(&mut self, to: General, before: u8) {
-        let to = to as u8;
-        self.code.extend([
-            0x48 | (to >> 3) << 2,
-            0x8B,
-            0b01 << 6 | (to & 7) << 3 | 0b100,
-            0b100 << 3 | 0b100,
-            8 * before,
-        ]);
-    }
-
     /// Takes a register back from the stack.
     pub fn pop(&mut self, register: General) {
         self.code.extend([0x40 | register as u8 >> 3, 0x58 | register as u8 & 7]);

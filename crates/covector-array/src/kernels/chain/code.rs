@@ -201,8 +201,6 @@ pub(super) struct Body<'a> {
     asks: &'a [Ask],
     /// Bytes from where `rsi` points to the elements of this step.
     offset: usize,
-    /// The block this step belongs to, of those that are summed in turn.
-    block: u8,
 }
 
 impl<'a> Body<'a> {
@@ -213,7 +211,7 @@ impl<'a> Body<'a> {
         around: &'a Surroundings<'a>,
         asks: &'a [Ask],
     ) -> Body<'a> {
-        Body { assembler, vectors: 1, shape, held, around, asks, offset: 0, block: 0 }
+        Body { assembler, vectors: 1, shape, held, around, asks, offset: 0 }
     }
 
     /// All elements from `rsi` to `rdx` and on to `rcx`.
@@ -237,19 +235,12 @@ impl<'a> Body<'a> {
             self.assembler.set_beyond(General::Rcx, row);
             return self.all(stretch);
         }
-        let (blocks, together) = (self.around.row / stretch.block, unrolled(self.shape.wide) / self.shape.lanes);
-        let rest = blocks % usize::from(together);
-        let fit = blocks - rest;
+        let blocks = self.around.row / stretch.block;
         self.assembler.set(General::R9, 0);
-        if fit > 0 {
-            self.assembler.set_beyond(General::Rcx, fit * stretch.block * stretch.dtype.size());
-            let again = self.assembler.code.len();
-            self.blocks(stretch, together);
-            self.assembler.jump_if_less(General::Rcx, again);
-        }
-        if rest > 0 {
-            self.blocks(stretch, rest as u8);
-        }
+        self.assembler.set_beyond(General::Rcx, row);
+        let again = self.assembler.code.len();
+        self.block(stretch);
+        self.assembler.jump_if_less(General::Rcx, again);
         for sum in &stretch.sums {
             sums::end(self.assembler, self.shape, sum, blocks);
         }
@@ -267,10 +258,11 @@ impl<'a> Body<'a> {
         self.assembler.advance(General::Rsi, std::mem::take(&mut self.offset) as isize);
     }
 
-    /// So many blocks, with the sums of their lanes: a step of each in turn, so that they do not wait for one another.
-    fn blocks(&mut self, stretch: &Stretch, together: u8) {
+    /// A block, with the sums of its lanes. The processor goes ahead into the next one while these wait for one another; several
+    /// blocks in turn would be as many places in memory, which it reads more slowly.
+    fn block(&mut self, stretch: &Stretch) {
         let lanes = |body: &Body, sum: &RowSum| -> Vec<u8> {
-            (0..together * body.shape.lanes).map(|v| body.register(sum.register, v)).collect()
+            (0..body.shape.lanes).map(|v| body.register(sum.register, v)).collect()
         };
         for sum in &stretch.sums {
             // -0, which changes no bit of what is added to it.
@@ -278,18 +270,14 @@ impl<'a> Body<'a> {
             lanes(self, sum).into_iter().for_each(|register| self.assembler.broadcast(register, zero));
         }
         let block = stretch.block * stretch.dtype.size();
-        let (mut at, most) = (0, usize::from(unrolled(self.shape.wide)) * self.shape.vector);
-        while at < block {
+        let most = usize::from(unrolled(self.shape.wide)) * self.shape.vector;
+        while self.offset < block {
             // What is left of a block are lanes once or more.
-            let bytes = if block - at >= most { most } else { usize::from(self.shape.lanes) * self.shape.vector };
+            let some = usize::from(self.shape.lanes) * self.shape.vector;
+            let bytes = if block - self.offset >= most { most } else { some };
             self.vectors = (bytes / self.shape.vector) as u8;
-            for i in 0..together {
-                (self.block, self.offset) = (i, usize::from(i) * block + at);
-                self.step(stretch);
-            }
-            at += bytes;
+            self.step(stretch);
         }
-        (self.block, self.offset) = (0, usize::from(together) * block);
         self.go_on();
         for sum in &stretch.sums {
             self.assembler.load_address(General::Rax, address(sum.lanes));
@@ -299,7 +287,7 @@ impl<'a> Body<'a> {
                 self.assembler.arithmetic(Opcode::STORE, register, 0, to);
             }
         }
-        self.assembler.advance(General::R9, (usize::from(together * self.shape.lanes) * self.shape.vector) as isize);
+        self.assembler.advance(General::R9, (usize::from(self.shape.lanes) * self.shape.vector) as isize);
     }
 
     /// Asks for what lies a distance beyond the elements of this step.
@@ -385,9 +373,9 @@ impl<'a> Body<'a> {
             }
             // Vector after vector, to the lanes in turn.
             Instruction::Sum(to, from) => {
-                let (from, first) = (self.operand(from), self.block * self.shape.lanes);
+                let from = self.operand(from);
                 for v in 0..self.vectors {
-                    let (to, from) = (self.register(to, first + v % self.shape.lanes), from(v, self));
+                    let (to, from) = (self.register(to, v % self.shape.lanes), from(v, self));
                     self.assembler.arithmetic(Opcode::ADD, to, to, from);
                 }
             }

@@ -15,8 +15,8 @@ use crate::DType;
 use crate::isa::Isa;
 
 /// Computes elements of all cells. The arguments of code for any elements: the cells; how many bytes behind each the first element
-/// lies, the first one that is not done in groups of vectors, and the last. Of code for rows: the cells; how many bytes behind a cell
-/// with an element for each row the rows end, and begin; and behind the others.
+/// lies, the first one that is not done in groups of vectors, and the last. Of code for rows: the cells; the bytes that a cell
+/// with an element for each row has; and nothing.
 #[cfg(target_arch = "x86_64")]
 type Entry = unsafe extern "sysv64" fn(*const *mut u8, usize, usize, usize);
 /// There is no code for other processors.
@@ -28,9 +28,7 @@ type Entry = unsafe extern "C" fn(*const *mut u8, usize, usize, usize);
 pub(super) enum Kind {
     /// Any elements.
     Elements,
-    /// Rows, as many as one likes.
-    Row,
-    /// All rows of a tile, in several loops, which ask for the memory of the next ones.
+    /// All rows of a tile, in a loop for each stretch, which ask for the memory of the next ones.
     Rows,
 }
 
@@ -113,17 +111,12 @@ impl Native {
             let stretches = &stretches[range.clone()];
             let shapes = stretches.iter().map(|stretch| Shape::of(stretch, wide)).collect::<Option<Vec<_>>>()?;
             let (first, shape) = (&stretches[0], &shapes[0]);
-            let kind = match stretches {
-                [stretch] if !stretch.by_rows => Kind::Elements,
-                _ if stretches.iter().filter(|stretch| !stretch.narrow).count() == 1 => Kind::Row,
-                _ => Kind::Rows,
-            };
+            let kind = if matches!(stretches, [one] if !one.by_rows) { Kind::Elements } else { Kind::Rows };
             let (entry, calls) = (code.len(), stretches.iter().map(|stretch| stretch.calls).sum());
             if kind == Kind::Elements {
                 code.extend(flat(first, shape, around));
             } else {
-                let wanted = |cell: &u16| kind == Kind::Rows && !asked.contains(cell);
-                let ahead: Vec<u16> = around.ahead.iter().copied().filter(wanted).collect();
+                let ahead: Vec<u16> = around.ahead.iter().copied().filter(|cell| !asked.contains(cell)).collect();
                 let around = Surroundings { ahead: &ahead, ..*around };
                 let (rows, cells) = by_rows(&stretches.iter().zip(&shapes).collect::<Vec<_>>(), &around);
                 code.extend(rows);
@@ -153,15 +146,13 @@ impl Native {
         unsafe { (self.entry(program))(cells.as_ptr(), range.start, range.start + groups, range.end) };
     }
 
-    /// Runs a program that does, on these rows of whole vectors. The cells are followed by the bytes each stays behind after a row.
+    /// Runs a program that does, on so many rows of whole vectors. The cells are followed by the bytes each stays behind after a row.
     ///
     /// # Safety
     /// As for [`run`](Self::run).
-    pub unsafe fn run_rows(&self, program: &Program, cells: &[*mut u8], rows: Range<usize>, row: usize) {
-        let width = program.dtype.size();
-        let [start, end] = [rows.start, rows.end].map(|row| row * width);
+    pub unsafe fn run_rows(&self, program: &Program, cells: &[*mut u8], rows: usize) {
         // SAFETY: the caller's promise.
-        unsafe { (self.entry(program))(cells.as_ptr(), end, start, start * row) };
+        unsafe { (self.entry(program))(cells.as_ptr(), rows * program.dtype.size(), 0, 0) };
     }
 
     /// Where a program's code begins.

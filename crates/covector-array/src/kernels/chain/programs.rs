@@ -36,14 +36,14 @@ pub(super) fn flat(stretch: &Stretch, shape: &Shape, around: &Surroundings) -> V
     assembler.code
 }
 
-/// The constants and the code of stretches of one dtype, one after another on all rows: narrow cells from byte `rdx` to `rsi`, wide
-/// ones from `rcx` on. And the cells it asks for ahead.
+/// The constants and the code of stretches of one dtype, one after another on all rows: to byte `rsi` of narrow cells. And the
+/// cells it asks for ahead.
 pub(super) fn by_rows(stretches: &[(&Stretch, &Shape)], around: &Surroundings) -> (Vec<u8>, Vec<u16>) {
     let (first, shape) = stretches[0];
     let mut assembler = begin(first.dtype, shape.wide);
     BASES[1..].iter().for_each(|&base| assembler.push(base));
-    // Where the rows begin in wide cells and in narrow ones, and where they end there.
-    [General::Rcx, General::Rdx, General::Rsi].iter().for_each(|&register| assembler.push(register));
+    // Where the rows end in narrow cells.
+    assembler.push(General::Rsi);
     let all_held: Vec<Held> = stretches.iter().map(|(stretch, shape)| Held::of(stretch, shape.wide, true)).collect();
     let touched = |cell: &u16| all_held.iter().any(|held| held.addresses.iter().any(|(held, _)| held == cell));
     let wide = stretches.iter().filter(|(stretch, _)| !stretch.narrow).count();
@@ -51,8 +51,8 @@ pub(super) fn by_rows(stretches: &[(&Stretch, &Shape)], around: &Surroundings) -
     let mut parts = Parts { done: 0, all: wide };
     for (&(stretch, shape), held) in stretches.iter().zip(&all_held) {
         held.bring_addresses(&mut assembler);
-        assembler.load_pushed(General::Rsi, 2);
-        assembler.load_pushed(General::R8, 1);
+        assembler.set(General::Rsi, 0);
+        assembler.set(General::R8, 0);
         let again = assembler.code.len();
         held.bring_values(&mut assembler);
         let asks = if stretch.narrow { Vec::new() } else { parts.next(&asked) };
@@ -68,7 +68,7 @@ pub(super) fn by_rows(stretches: &[(&Stretch, &Shape)], around: &Surroundings) -
         assembler.advance(General::R8, stretch.dtype.size() as isize);
         assembler.jump_if_r8_less_than_pushed(again);
     }
-    (0..3).for_each(|_| assembler.pop(General::Rax));
+    assembler.pop(General::Rax);
     BASES[1..].iter().rev().for_each(|&base| assembler.pop(base));
     assembler.give_back();
     (assembler.code, asked)

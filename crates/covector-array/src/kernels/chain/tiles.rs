@@ -46,13 +46,6 @@ impl Cells {
         }
     }
 
-    /// Goes on by so many rows without what is the same in all of them.
-    fn stay(&mut self, rows: isize) {
-        for &(cell, row) in &self.repeated {
-            self.at[cell] = self.at[cell].wrapping_offset(-rows * row as isize);
-        }
-    }
-
     /// Goes on to the next tile.
     fn advance(&mut self) {
         for (at, &step) in self.at.iter_mut().zip(&self.steps) {
@@ -235,7 +228,6 @@ impl Job<'_> {
             let steps = match (program, call.step) {
                 (Some(program), _) => match program.kind {
                     Kind::Elements => (tile(false) * program.dtype.size()).div_ceil(native::SPAN),
-                    Kind::Row => self.tall,
                     Kind::Rows => 1,
                 },
                 (None, Step::Map(..)) => tile(call.reads_narrow).div_ceil(PART),
@@ -326,19 +318,10 @@ impl Job<'_> {
                     unsafe { native.run(program, &cells.at, at..(at + native::SPAN).min(all)) };
                 }
             }
-            Kind::Row => {
-                for i in 0..rows {
-                    ahead.fetch_lines(lines);
-                    // SAFETY: the same.
-                    unsafe { native.run_rows(program, &cells.at, i..i + 1, row) };
-                    cells.stay(1);
-                }
-                cells.stay(-(rows as isize));
-            }
             Kind::Rows => {
                 ahead.fetch_lines(lines);
                 // SAFETY: the same.
-                unsafe { native.run_rows(program, &cells.at, 0..rows, row) };
+                unsafe { native.run_rows(program, &cells.at, rows) };
             }
         }
     }

@@ -192,7 +192,7 @@ macro_rules! of_dtype {
                         unsafe {
                             match program.kind {
                                 Kind::Elements => native.run(program, &cells, 0..rows * row * size_of::<$t>()),
-                                _ => (0..rows).for_each(|i| native.run_rows(program, &cells, i..i + 1, row)),
+                                Kind::Rows => native.run_rows(program, &cells, rows),
                             }
                         }
                         crate::kernels::stream::finish();
