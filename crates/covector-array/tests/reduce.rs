@@ -211,14 +211,23 @@ fn by_lanes(s: &[f32], combine: impl Fn(f32, f32) -> f32) -> f32 {
     lanes[0]
 }
 
-/// What each of [`OPS`] makes of up to a block.
+/// What each of [`OPS`] makes of a row.
 fn defined(s: &[f32]) -> [f32; 4] {
     [
-        by_lanes(s, |a, b| a + b),
-        by_lanes(s, |a, b| a * b),
-        by_lanes(s, |a, b| if a > b || a.is_nan() { a } else { b }),
-        by_lanes(s, |a, b| if a < b || a.is_nan() { a } else { b }),
+        by_blocks(s, |a, b| a + b),
+        by_blocks(s, |a, b| a * b),
+        by_blocks(s, |a, b| if a > b || a.is_nan() { a } else { b }),
+        by_blocks(s, |a, b| if a < b || a.is_nan() { a } else { b }),
     ]
+}
+
+/// Blocks of 256 by lanes, then pairs of neighbours, pairs of those and so on; what has no neighbour stays.
+fn by_blocks(s: &[f32], combine: fn(f32, f32) -> f32) -> f32 {
+    let mut all: Vec<f32> = s.chunks(256).map(|block| by_lanes(block, combine)).collect();
+    while all.len() > 1 {
+        all = all.chunks(2).map(|pair| pair[1..].iter().fold(pair[0], |a, &b| combine(a, b))).collect();
+    }
+    all[0]
 }
 
 #[test]
@@ -236,6 +245,37 @@ fn short_rows_have_the_bits_of_their_definition() {
             let want: Vec<f32> = x.chunks(len).map(|row| defined(row)[at]).collect();
             let bits = |all: &[f32]| all.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(&got), bits(&want), "{op:?} {rows} x {len}: {got:?} for {want:?}");
+        }
+    }
+}
+
+#[test]
+fn rows_that_end_within_a_block_have_the_bits_of_their_definition() {
+    for len in [16, 17, 33, 100, 255, 256, 257, 272, 513, 1000, 1023, 1024, 1025, 1281, 2049, 3001] {
+        for (rows, apart) in [(1, len), (3, len + 5), (4, len), (9, len + 1)] {
+            let mut x = noise([rows * apart], 1, DType::F32).to_vec::<f32>();
+            x.iter_mut().enumerate().for_each(|(i, v)| match i % 97 {
+                0 | 1 => *v = 0.0,
+                2 | 3 => *v = -0.0,
+                4 if i % 13 == 0 => *v = f32::NAN,
+                5 if i % 11 == 0 => *v = f32::NEG_INFINITY,
+                _ => {}
+            });
+            for dtype in [DType::F32, DType::F64] {
+                let all = cast(&Array::from_slice(&x, [rows, apart]), dtype);
+                let array = all.slice(&[0, 0], &[rows, len], &[1, 1]);
+                for (at, op) in OPS.into_iter().enumerate() {
+                    let got = same_everywhere(|| reduce(op, &array, &[1]));
+                    if dtype == DType::F64 {
+                        continue;
+                    }
+                    for (got, row) in got.to_vec::<f32>().into_iter().zip(x.chunks(apart)) {
+                        let want = defined(&row[..len])[at];
+                        let same = got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan());
+                        assert!(same, "{op:?} {rows} x {len}: {got} for {want}");
+                    }
+                }
+            }
         }
     }
 }

@@ -129,15 +129,17 @@ pub(super) fn append<T: Num, F: Fold<T>>(acc: &mut [T; LANES], x: &[T], first: u
     append_few::<T, F>(acc, tail);
 }
 
-/// The results of four blocks.
-pub(super) fn four_blocks<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<Lanes>) -> [T; 4] {
+/// The result of each block, of which the last may be short.
+pub(super) fn blocks<T: Num, F: Fold<T>>(x: &[T], lanes: Option<Lanes>, out: &mut [T]) {
     let Some(lanes) = lanes else {
-        return std::array::from_fn(|i| block::<T, F>(&x[i * BLOCK..(i + 1) * BLOCK], None));
+        return x.chunks(BLOCK).zip(out).for_each(|(x, out)| *out = block::<T, F>(x, None));
     };
-    let mut results = [T::ZERO; 4];
-    // SAFETY: four whole blocks, and results of the dtype the loops are for.
-    unsafe { (lanes.four)(x.as_ptr().cast(), results.as_mut_ptr().cast()) };
-    results
+    for (x, out) in x.chunks(4 * BLOCK).zip(out.chunks_mut(4)) {
+        let mut results = [T::ZERO; 4];
+        // SAFETY: elements of the dtype the loops are for, and as many results as they write.
+        unsafe { (lanes.blocks)(x.as_ptr().cast(), x.len(), results.as_mut_ptr().cast()) };
+        out.copy_from_slice(&results[..out.len()]);
+    }
 }
 
 /// What four blocks combine to in the tree.
@@ -145,7 +147,9 @@ pub(super) fn span<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<Lanes>)
     if T::DTYPE.is_int() {
         return any_order::<T, F>(x);
     }
-    let [a, b, c, d] = four_blocks::<T, F>(x, lanes);
+    let mut results = [T::ZERO; 4];
+    blocks::<T, F>(x, lanes, &mut results);
+    let [a, b, c, d] = results;
     F::combine(F::combine(a, b), F::combine(c, d))
 }
 

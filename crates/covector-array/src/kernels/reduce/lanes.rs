@@ -14,12 +14,12 @@ pub(super) struct Lanes {
     /// # Safety
     /// The elements must be readable and the lanes writable.
     pub part: unsafe fn(*const u8, usize, usize, *mut u8),
-    /// The results of four whole blocks, one after another: their lanes are combined pairwise as well.
+    /// The results of the four blocks of so many elements, of which the last ones may be short or empty.
     ///
     /// # Safety
-    /// The blocks must be readable and four results writable.
-    pub four: unsafe fn(*const u8, *mut u8),
-    /// The results of four sequences of so many (at least 1) rows of [`LANES`] elements, which begin so many elements apart.
+    /// The elements must be readable and four results writable.
+    pub blocks: unsafe fn(*const u8, usize, *mut u8),
+    /// The results of four sequences of so many elements, at most a block, which begin so many elements apart.
     ///
     /// # Safety
     /// The sequences must be readable and four results writable.
@@ -154,7 +154,7 @@ mod x86 {
                 pub(super) fn lanes<const OP: u8>() -> Lanes {
                     Lanes {
                         part: part::<OP>,
-                        four: four::<OP>,
+                        blocks: blocks::<OP>,
                         lines: lines::<OP>,
                         down: down::<OP>,
                     }
@@ -163,7 +163,6 @@ mod x86 {
                 #[target_feature(enable = $features)]
                 #[allow(clippy::needless_range_loop)] // unrolled: registers, not a collection
                 unsafe fn part<const OP: u8>(x: *const u8, first: usize, count: usize, lanes: *mut u8) {
-                    let none = $spread([-0.0, 1.0, $t::NEG_INFINITY, $t::INFINITY][usize::from(OP)]);
                     let (x, lanes, end) = (x.cast::<$t>().wrapping_sub(first), lanes.cast::<$t>(), first + count);
                     let at = |row: usize, j: usize| row * LANES + j * $width;
                     // SAFETY: the caller's promise.
@@ -173,7 +172,7 @@ mod x86 {
                         let partial = |row: usize, acc: &mut [$vector; PER]| {
                             for j in 0..PER {
                                 let within = |element: usize| element.saturating_sub(at(row, j)).min($width);
-                                let some = $some(none, x.wrapping_add(at(row, j)), within(first), within(end));
+                                let some = $some(none::<OP>(), x.wrapping_add(at(row, j)), within(first), within(end));
                                 acc[j] = combine::<OP>(acc[j], some);
                             }
                         };
@@ -194,21 +193,33 @@ mod x86 {
                 }
 
                 #[target_feature(enable = $features)]
-                unsafe fn four<const OP: u8>(x: *const u8, out: *mut u8) {
+                unsafe fn blocks<const OP: u8>(x: *const u8, len: usize, out: *mut u8) {
+                    if len == 4 * BLOCK {
+                        // The same with numbers that are known here: loops are unrolled.
+                        // SAFETY: the caller's promise.
+                        return unsafe { four::<OP>(x, BLOCK, [BLOCK; 4], out) };
+                    }
+                    let len = |i: usize| len.saturating_sub(i * BLOCK).min(BLOCK);
                     // SAFETY: the caller's promise.
-                    unsafe { lines::<OP>(x, BLOCK, BLOCK / LANES, out) };
+                    unsafe { four::<OP>(x, BLOCK, [len(0), len(1), len(2), len(3)], out) };
                 }
 
+                #[target_feature(enable = $features)]
+                unsafe fn lines<const OP: u8>(x: *const u8, pitch: usize, len: usize, out: *mut u8) {
+                    // SAFETY: the caller's promise.
+                    unsafe { four::<OP>(x, pitch, [len; 4], out) };
+                }
+
+                /// One after the other, so that the processor sees one long row and looks farther ahead into memory.
                 #[inline]
                 #[target_feature(enable = $features)]
-                unsafe fn lines<const OP: u8>(x: *const u8, pitch: usize, rows: usize, out: *mut u8) {
-                    // One after the other, so that the processor sees one long row and looks farther ahead into memory.
-                    let line = |i: usize| {
-                        // SAFETY: the caller's promise.
-                        let lanes = unsafe { run::<OP>(x.cast::<$t>().add(i * pitch), rows) };
+                unsafe fn four<const OP: u8>(x: *const u8, pitch: usize, len: [usize; 4], out: *mut u8) {
+                    let one = |i: usize| {
+                        // SAFETY: the caller's promise; of an address that is not valid no element is read.
+                        let lanes = unsafe { run::<OP>(x.cast::<$t>().wrapping_add(i * pitch), len[i]) };
                         $narrowed(lanes)
                     };
-                    let results = halves::$t::<OP>([line(0), line(1), line(2), line(3)]);
+                    let results = halves::$t::<OP>([one(0), one(1), one(2), one(3)]);
                     // SAFETY: the caller's promise.
                     unsafe { *out.cast::<[$t; 4]>() = results };
                 }
@@ -274,23 +285,41 @@ mod x86 {
 
                 combine!(combine, $features, $vector, $add $mul $max $min, $or_nan);
 
-                /// What so many rows of [`LANES`] elements leave in their lanes.
+                /// What changes no element that it is combined with, in all places.
+                #[inline]
+                #[target_feature(enable = $features)]
+                fn none<const OP: u8>() -> $vector {
+                    $spread([-0.0, 1.0, $t::NEG_INFINITY, $t::INFINITY][usize::from(OP)])
+                }
+
+                /// What so many elements leave in their lanes.
                 #[inline]
                 #[target_feature(enable = $features)]
                 #[allow(clippy::needless_range_loop)] // unrolled: registers, not a collection
-                unsafe fn run<const OP: u8>(x: *const $t, rows: usize) -> [$vector; PER] {
-                    // SAFETY: the caller's promise.
-                    let at = |row: usize, j: usize| unsafe {
-                        let at = x.add(row * LANES + j * $width);
-                        if (j * $width * size_of::<$t>()).is_multiple_of(64) {
-                            prefetch(at.wrapping_byte_add(AHEAD));
-                        }
-                        $load(at)
+                unsafe fn run<const OP: u8>(x: *const $t, len: usize) -> [$vector; PER] {
+                    let at = |row: usize, j: usize| x.wrapping_add(row * LANES + j * $width);
+                    let row = |row: usize| -> [$vector; PER] {
+                        std::array::from_fn(|j| {
+                            if (j * $width * size_of::<$t>()).is_multiple_of(64) {
+                                prefetch(at(row, j).wrapping_byte_add(AHEAD));
+                            }
+                            // SAFETY: the caller's promise.
+                            unsafe { $load(at(row, j)) }
+                        })
                     };
-                    let mut acc: [$vector; PER] = std::array::from_fn(|j| at(0, j));
-                    for row in 1..rows {
+                    let (rows, rest) = (len / LANES, len % LANES);
+                    let mut acc = if rows > 0 { row(0) } else { [none::<OP>(); PER] };
+                    for i in 1..rows {
+                        let next = row(i);
                         for j in 0..PER {
-                            acc[j] = combine::<OP>(acc[j], at(row, j));
+                            acc[j] = combine::<OP>(acc[j], next[j]);
+                        }
+                    }
+                    if rest > 0 {
+                        for j in 0..PER {
+                            let count = rest.saturating_sub(j * $width).min($width);
+                            // SAFETY: the caller's promise.
+                            acc[j] = combine::<OP>(acc[j], unsafe { $some(none::<OP>(), at(rows, j), 0, count) });
                         }
                     }
                     acc

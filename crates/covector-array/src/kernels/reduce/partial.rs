@@ -2,9 +2,8 @@
 //! one row, or of rows that belong to channels in turn to one element for each channel. Blocks are those of [`reduce`](super::reduce), and so are the bits.
 
 use super::columns::{append_row, append_to_lane, combine_lanes};
-use super::fold::{Fold, block};
+use super::fold::{Fold, block, blocks};
 use super::lanes::Lanes;
-use super::rows::blocks;
 use super::{BLOCK, LANES, Max, Min, Prod, Reduction, Sum, with_fold};
 use crate::isa::{Work, dispatch};
 use crate::math::Num;
@@ -127,7 +126,7 @@ impl Partial {
             let count = from.len() / BLOCK;
             // SAFETY: these blocks are this piece's alone, and lie within the array of all.
             let out = unsafe { std::slice::from_raw_parts_mut(results.add(at.block), count) };
-            blocks::<T, F>(from, out);
+            blocks::<T, F>(from, Lanes::of(T::DTYPE, self.op), out);
             at.block += count;
         };
         if at.seen > 0 {

@@ -6,13 +6,14 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::columns;
-use super::fold::{Fold, Tree, any_order, append, block, combine_lanes, dispatch_common, four_blocks, span};
+use super::fold::{Fold, Tree, any_order, append, block, blocks, combine_lanes, dispatch_common, span};
 use super::lanes::Lanes;
 use super::source::Source;
 use super::{BLOCK, Job, LANES};
 use crate::isa::Work;
 use crate::kernels::layout::{Walk, gather, offset_of};
 use crate::kernels::runs::copy_run;
+use crate::kernels::stream::ask_for;
 use crate::math::Num;
 
 /// So many sequences that jump about in memory are taken together, if there are enough.
@@ -96,6 +97,7 @@ unsafe fn seen_lines<S: Source, F: Fold<S::Seen>>(x: *const S, pitch: usize, len
     for (i, out) in out.chunks_mut(together).enumerate() {
         // SAFETY: the caller's promise.
         let x = unsafe { std::slice::from_raw_parts(x.add(i * together * pitch), (out.len() - 1) * pitch + len) };
+        ask_for(x.as_ptr().wrapping_add(2 * SPAN), x.len().min(SPAN));
         if len > SPAN {
             let mut sequence = Sequence::<S::Seen, F>::new();
             sequence.push_seen(x, &mut scratch);
@@ -132,7 +134,10 @@ impl<T: Num, F: Fold<T>> Sequence<T, F> {
         match S::place(x.as_ptr()) {
             // SAFETY: the same elements.
             Some(first) => self.push(unsafe { std::slice::from_raw_parts(first, x.len()) }),
-            None => x.chunks(SPAN).for_each(|x| self.push(S::see(x, scratch))),
+            None => x.chunks(SPAN).for_each(|x| {
+                ask_for(x.as_ptr().wrapping_add(2 * SPAN), x.len());
+                self.push(S::see(x, scratch));
+            }),
         }
     }
 
@@ -170,7 +175,7 @@ impl<T: Num, F: Fold<T>> Sequence<T, F> {
         let Some(lanes) = self.lanes else { return self.acc.map(combine_lanes::<T, F>) };
         let mut results = [T::ZERO; SPAN / BLOCK];
         // SAFETY: four sequences of a row each, and as many results, of the dtype the loops are for.
-        unsafe { (lanes.lines)(self.acc.as_ptr().cast(), LANES, 1, results.as_mut_ptr().cast()) };
+        unsafe { (lanes.lines)(self.acc.as_ptr().cast(), LANES, LANES, results.as_mut_ptr().cast()) };
         results
     }
 
@@ -189,7 +194,10 @@ impl<T: Num, F: Fold<T>> Sequence<T, F> {
 fn push_blocks<T: Num, F: Fold<T>>(x: &[T], tree: &mut Tree<T, F>, lanes: Option<Lanes>) {
     let (spans, rest) = x.as_chunks::<SPAN>();
     spans.iter().for_each(|x| tree.push_subtree(span::<T, F>(x, lanes), SPAN / BLOCK));
-    rest.chunks(BLOCK).for_each(|x| tree.push(block::<T, F>(x, lanes)));
+    let mut results = [T::ZERO; SPAN / BLOCK];
+    let results = &mut results[..rest.len().div_ceil(BLOCK)];
+    blocks::<T, F>(rest, lanes, results);
+    results.iter().for_each(|&block| tree.push(block));
 }
 
 /// The result of a whole sequence.
@@ -223,13 +231,10 @@ pub(super) unsafe fn lines<T: Num, F: Fold<T>>(x: *const T, pitch: usize, len: u
         return dispatch_common::<T, _>(ShortLines::<T, F> { x, pitch, len, out, fold: PhantomData });
     }
     let mut done = 0;
-    if let Some(lanes) = lanes
-        && len.is_multiple_of(LANES)
-        && len > 0
-    {
+    if let Some(lanes) = lanes {
         for out in out.as_chunks_mut::<4>().0 {
             // SAFETY: four lines of the dtype the loops are for.
-            unsafe { (lanes.lines)(x.add(done * pitch).cast(), pitch, len / LANES, out.as_mut_ptr().cast()) };
+            unsafe { (lanes.lines)(x.add(done * pitch).cast(), pitch, len, out.as_mut_ptr().cast()) };
             done += out.len();
         }
     }
@@ -266,18 +271,5 @@ impl<T: Num, F: Fold<T>> Work for ShortLines<'_, T, F> {
             columns::combine_lanes::<T, F>(lanes, width, self.len);
             out.copy_from_slice(&lanes[..width]);
         }
-    }
-}
-
-/// Whole blocks, one result each.
-pub(super) fn blocks<T: Num, F: Fold<T>>(x: &[T], out: &mut [T]) {
-    let lanes = Lanes::of(T::DTYPE, F::OP);
-    let (spans, rest) = x.as_chunks::<SPAN>();
-    let (four, one) = out.split_at_mut(spans.len() * 4);
-    for (out, x) in four.chunks_exact_mut(4).zip(spans) {
-        out.copy_from_slice(&four_blocks::<T, F>(x, lanes));
-    }
-    for (o, x) in one.iter_mut().zip(rest.chunks_exact(BLOCK)) {
-        *o = block::<T, F>(x, lanes);
     }
 }
