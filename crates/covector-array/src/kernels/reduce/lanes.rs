@@ -130,6 +130,9 @@ mod x86 {
         }
     }
 
+    /// A number of rows that is not known before.
+    const ANY: usize = 0;
+
     /// How many bytes before its use an element is asked for: a page, at the end of which what the processor foresees
     /// ends, too.
     const AHEAD: usize = 4096;
@@ -195,28 +198,32 @@ mod x86 {
                 #[target_feature(enable = $features)]
                 unsafe fn blocks<const OP: u8>(x: *const u8, len: usize, out: *mut u8) {
                     if len == 4 * BLOCK {
-                        // The same with numbers that are known here: loops are unrolled.
                         // SAFETY: the caller's promise.
-                        return unsafe { four::<OP>(x, BLOCK, [BLOCK; 4], out) };
+                        return unsafe { four::<OP, { BLOCK / LANES }>(x, BLOCK, [BLOCK; 4], out) };
                     }
                     let len = |i: usize| len.saturating_sub(i * BLOCK).min(BLOCK);
                     // SAFETY: the caller's promise.
-                    unsafe { four::<OP>(x, BLOCK, [len(0), len(1), len(2), len(3)], out) };
+                    unsafe { four::<OP, ANY>(x, BLOCK, [len(0), len(1), len(2), len(3)], out) };
                 }
 
                 #[target_feature(enable = $features)]
                 unsafe fn lines<const OP: u8>(x: *const u8, pitch: usize, len: usize, out: *mut u8) {
                     // SAFETY: the caller's promise.
-                    unsafe { four::<OP>(x, pitch, [len; 4], out) };
+                    unsafe { four::<OP, ANY>(x, pitch, [len; 4], out) };
                 }
 
                 /// One after the other, so that the processor sees one long row and looks farther ahead into memory.
                 #[inline]
                 #[target_feature(enable = $features)]
-                unsafe fn four<const OP: u8>(x: *const u8, pitch: usize, len: [usize; 4], out: *mut u8) {
+                unsafe fn four<const OP: u8, const ROWS: usize>(
+                    x: *const u8,
+                    pitch: usize,
+                    len: [usize; 4],
+                    out: *mut u8,
+                ) {
                     let one = |i: usize| {
                         // SAFETY: the caller's promise; of an address that is not valid no element is read.
-                        let lanes = unsafe { run::<OP>(x.cast::<$t>().wrapping_add(i * pitch), len[i]) };
+                        let lanes = unsafe { run::<OP, ROWS>(x.cast::<$t>().wrapping_add(i * pitch), len[i]) };
                         $narrowed(lanes)
                     };
                     let results = halves::$t::<OP>([one(0), one(1), one(2), one(3)]);
@@ -292,11 +299,11 @@ mod x86 {
                     $spread([-0.0, 1.0, $t::NEG_INFINITY, $t::INFINITY][usize::from(OP)])
                 }
 
-                /// What so many elements leave in their lanes.
+                /// What so many elements, `ROWS` whole rows of lanes or [`ANY`], leave in their lanes.
                 #[inline]
                 #[target_feature(enable = $features)]
                 #[allow(clippy::needless_range_loop)] // unrolled: registers, not a collection
-                unsafe fn run<const OP: u8>(x: *const $t, len: usize) -> [$vector; PER] {
+                unsafe fn run<const OP: u8, const ROWS: usize>(x: *const $t, len: usize) -> [$vector; PER] {
                     let at = |row: usize, j: usize| x.wrapping_add(row * LANES + j * $width);
                     let row = |row: usize| -> [$vector; PER] {
                         std::array::from_fn(|j| {
@@ -307,7 +314,7 @@ mod x86 {
                             unsafe { $load(at(row, j)) }
                         })
                     };
-                    let (rows, rest) = (len / LANES, len % LANES);
+                    let (rows, rest) = if ROWS == ANY { (len / LANES, len % LANES) } else { (ROWS, 0) };
                     let mut acc = if rows > 0 { row(0) } else { [none::<OP>(); PER] };
                     for i in 1..rows {
                         let next = row(i);
