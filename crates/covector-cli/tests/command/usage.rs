@@ -48,6 +48,27 @@ fn train_prints_shapes_loss_and_sample_and_saves_what_sample_continues() {
     assert_eq!(sample(&["--temperature", "0"]), sample(&["--top-k", "1", "--seed", "5"]));
 }
 
+#[test]
+fn variables_choose_threads_and_instructions_but_no_bits() {
+    let folder = Folder::with_text("variables");
+    let run = |threads: &str, isa: &str| {
+        let mut command = folder.command(&train(&["--eval-interval", "0", "--out", "model.safetensors"]));
+        let output = command.env("COVECTOR_THREADS", threads).env("COVECTOR_ISA", isa).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        (folder.read("model.safetensors"), text(&output.stderr).to_owned())
+    };
+    let (model, talk) = run("1", "portable");
+    assert!(!talk.contains("COVECTOR"), "{talk}");
+    for (threads, isa) in [("2", "avx2"), ("3", "AVX512"), ("", "")] {
+        let (again, talk) = run(threads, isa);
+        assert!(again == model && !talk.contains("COVECTOR"), "{threads} {isa}: {talk}");
+    }
+    let (again, talk) = run("many", "sse");
+    assert!(again == model);
+    assert!(talk.contains("COVECTOR_THREADS=many is no number of threads"), "{talk}");
+    assert!(talk.contains("COVECTOR_ISA=sse is none of avx512, avx2, portable"), "{talk}");
+}
+
 /// `tests/table.txt` is the table as it should read; on a difference the test prints what there is.
 #[test]
 fn the_table_of_shapes_reads_like_this() {
