@@ -6,6 +6,8 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use crate::variable::variable;
+
 /// The instruction set loops run with.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
@@ -33,18 +35,15 @@ pub fn isa() -> Isa {
 }
 
 /// What `COVECTOR_ISA` asks for: `avx512`, `avx2` or `portable`; without it the best there is.
-#[cold]
 fn asked() -> Isa {
-    let asked = std::env::var("COVECTOR_ISA").unwrap_or_default();
-    match asked.to_ascii_lowercase().as_str() {
-        "" | "avx512" => Isa::Avx512,
-        "avx2" => Isa::Avx2,
-        "portable" => Isa::Portable,
-        _ => {
-            eprintln!("covector: COVECTOR_ISA={asked} is none of avx512, avx2, portable: the best there is is used");
-            Isa::Avx512
-        }
-    }
+    let parse = |value: &str| match value.to_ascii_lowercase().as_str() {
+        "avx512" => Some(Isa::Avx512),
+        "avx2" => Some(Isa::Avx2),
+        "portable" => Some(Isa::Portable),
+        _ => None,
+    };
+    let what = "none of avx512, avx2, portable: the best there is is used";
+    variable("COVECTOR_ISA", parse, what).unwrap_or(Isa::Avx512)
 }
 
 /// Uses `wanted`, or the best the processor has if that is less, and returns the choice; results do not change.

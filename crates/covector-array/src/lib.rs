@@ -18,6 +18,7 @@ mod pages;
 mod shape;
 mod tally;
 pub mod threads;
+mod variable;
 
 pub use array::Array;
 pub use buffer::{live_bytes, peak_bytes, trim_pool};

@@ -13,6 +13,8 @@ use std::sync::{Arc, OnceLock, RwLock};
 
 use team::{Board, Team};
 
+use crate::variable::variable;
+
 /// Below this many element operations a loop stays on the calling thread.
 pub const SERIAL_BELOW: usize = 1 << 15;
 
@@ -25,19 +27,11 @@ thread_local! {
 
 fn team() -> &'static RwLock<Option<Team>> {
     TEAM.get_or_init(|| {
-        let n = asked().unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
+        let parse = |value: &str| value.parse().ok().filter(|&n: &usize| n > 0);
+        let asked = variable("COVECTOR_THREADS", parse, "no number of threads: all processors are used");
+        let n = asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
         RwLock::new(build(n))
     })
-}
-
-/// What `COVECTOR_THREADS` asks for.
-fn asked() -> Option<usize> {
-    let asked = std::env::var("COVECTOR_THREADS").ok().filter(|asked| !asked.is_empty())?;
-    let n = asked.parse().ok().filter(|&n| n > 0);
-    if n.is_none() {
-        eprintln!("covector: COVECTOR_THREADS={asked} is no number of threads: all processors are used");
-    }
-    n
 }
 
 /// `None` stands for one thread: the caller's own.
