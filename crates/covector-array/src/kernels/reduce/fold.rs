@@ -148,7 +148,11 @@ pub(super) fn span<T: Num, F: Fold<T>>(x: &[T; 4 * BLOCK], lanes: Option<Lanes>)
         return any_order::<T, F>(x);
     }
     let mut results = [T::ZERO; 4];
-    blocks::<T, F>(x, lanes, &mut results);
+    match lanes {
+        // SAFETY: elements of the dtype the loops are for, and as many results as they write.
+        Some(lanes) => unsafe { (lanes.blocks)(x.as_ptr().cast(), x.len(), results.as_mut_ptr().cast()) },
+        None => blocks::<T, F>(x, None, &mut results),
+    }
     let [a, b, c, d] = results;
     F::combine(F::combine(a, b), F::combine(c, d))
 }
