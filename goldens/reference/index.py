@@ -63,6 +63,13 @@ def index_add(x: Tensor, indices: Tensor, updates: Tensor, axis: int) -> Tensor:
     return torch.index_add(x, axis, wrapped(indices, x.shape[axis]), updates.to(x.dtype))
 
 
+def index_set(x: Tensor, indices: Tensor, updates: Tensor, axis: int) -> Tensor:
+    places, x, updates = wrapped(indices, x.shape[axis]), x.movedim(axis, 0), updates.to(x.dtype).movedim(axis, 0)
+    for place, update in zip(places, updates):
+        x = torch.index_copy(x, 0, place.reshape(1), update.unsqueeze(0))
+    return x.movedim(0, axis)
+
+
 def one_hot(indices: Tensor, classes: int) -> Tensor:
     """Rows of zeros for indices outside the range."""
     return (indices.unsqueeze(-1) == torch.arange(classes)).to(torch.int64)
@@ -129,6 +136,7 @@ TABLE: dict[str, Callable] = {
     "scatter_max": scattering("amax"),
     "scatter_min": scattering("amin"),
     "index_add": index_add,
+    "index_set": index_set,
     "put": put,
     "masked_fill": lambda x, mask, value: x.masked_fill(mask.bool(), value),
     "masked_select": lambda x, mask: x.masked_select(mask.bool()),

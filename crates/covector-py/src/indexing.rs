@@ -1,7 +1,7 @@
 //! Indexing by slices, integers, `...`, `None`, arrays of integers and masks; and updates at what an index names.
 //!
 //! An update finds the positions of the elements by indexing a range of the same shape, so every index that can be read
-//! can be written, and derivatives follow.
+//! can be written, and derivatives follow. What the index does not touch of each element, its last axes, it need not number.
 
 use covector::{DType, Index, Indices, Operand, Span, Tensor};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
@@ -16,6 +16,23 @@ use crate::errors::{run, run_python};
 enum Part {
     Basic(Index),
     Array(Tensor),
+}
+
+impl Part {
+    /// How many axes it stands for, if it is no ellipsis.
+    fn axes(&self) -> usize {
+        match self {
+            Part::Basic(Index::At(_) | Index::Span(_)) => 1,
+            Part::Basic(_) => 0,
+            Part::Array(a) if a.dtype() == DType::Bool => a.ndim(),
+            Part::Array(_) => 1,
+        }
+    }
+
+    /// True if, at the end of an index, it says nothing.
+    fn is_whole(&self) -> bool {
+        matches!(self, Part::Basic(i) if *i == Index::Ellipsis || *i == Index::Span(Span::bounds(None, None, 1)))
+    }
 }
 
 fn bound(object: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
@@ -80,7 +97,11 @@ pub fn get(x: &Tensor, key: &Bound<'_, PyAny>) -> PyResult<Tensor> {
         let i = key.extract::<i64>().map_err(|_| PyIndexError::new_err(format!("index {key} is out of range")))?;
         return run(py, || x.try_i(Index::At(i)));
     }
-    let parts = parts(key)?;
+    named(py, x, parts(key)?)
+}
+
+/// What the parts of an index name.
+fn named(py: Python<'_>, x: &Tensor, parts: Vec<Part>) -> PyResult<Tensor> {
     if parts.iter().all(|p| matches!(p, Part::Basic(_))) {
         let indices = parts.iter().filter_map(|p| if let Part::Basic(i) = p { Some(*i) } else { None });
         return run(py, || x.try_i(Indices(indices.collect())));
@@ -91,16 +112,7 @@ pub fn get(x: &Tensor, key: &Bound<'_, PyAny>) -> PyResult<Tensor> {
 /// Masks as the positions they stand for; a mask without axes adds one.
 fn expanded(py: Python<'_>, x: Tensor, parts: Vec<Part>) -> PyResult<(Tensor, Vec<Part>)> {
     let (mut x, mut out) = (x, Vec::new());
-    let named = |parts: &[Part]| -> usize {
-        let axes = |p: &Part| match p {
-            Part::Basic(Index::At(_) | Index::Span(_)) => 1,
-            Part::Basic(_) => 0,
-            Part::Array(a) if a.dtype() == DType::Bool => a.ndim(),
-            Part::Array(_) => 1,
-        };
-        parts.iter().map(axes).sum()
-    };
-    let total = named(&parts);
+    let total: usize = parts.iter().map(Part::axes).sum();
     let ndim = x.ndim();
     if total > ndim {
         return Err(PyIndexError::new_err(format!("{total} indices for {ndim} axes")));
@@ -240,22 +252,32 @@ pub fn update(x: &Tensor, key: &Bound<'_, PyAny>, new: &Bound<'_, PyAny>, mode: 
         // Without reading the mask, so that it may be traced.
         return run(py, || mask.get().tensor().try_where_(new.try_cast(x.dtype())?, x));
     }
-    let all = run(py, || {
-        let n = x.size() as i64;
-        covector::ops::create::try_arange(0, n, 1, DType::I64)?.try_reshape(x.shape())
-    })?;
-    let places = get(&all, key)?;
+    let mut parts = parts(key)?;
+    let ellipses = |parts: &[Part]| parts.iter().filter(|p| matches!(p, Part::Basic(Index::Ellipsis))).count();
+    let counted = |parts: &[Part]| parts.iter().map(Part::axes).sum::<usize>();
+    // Behind an ellipsis that stays, axes are counted from the end.
+    let said = parts.iter().rposition(|p| !p.is_whole()).map_or(0, |last| last + 1);
+    if ellipses(&parts) < 2 && counted(&parts) <= x.ndim() && ellipses(&parts[..said]) == 0 {
+        parts.truncate(said);
+    }
+    let touched = if ellipses(&parts) > 0 { x.ndim() } else { counted(&parts).min(x.ndim()) };
+    let (lead, rest) = x.shape().split_at(touched);
+    let rows: usize = lead.iter().product();
+    let all = run(py, || covector::ops::create::try_arange(0, rows as i64, 1, DType::I64)?.try_reshape(lead))?;
+    let places = named(py, &all, parts)?;
     run(py, || {
-        let shape = places.shape().clone();
-        let new = if new.shape() == &shape { new } else { squeezed(&new, shape.len())?.try_broadcast_to(shape)? };
-        let flat = |t: &Tensor| t.try_reshape([t.size() as i64]);
-        let (at, values, row) = (flat(&places)?, flat(&new)?, flat(x)?);
+        let shape = [&places.shape()[..], rest].concat();
+        let new = if new.shape()[..] == shape { new } else { squeezed(&new, shape.len())?.try_broadcast_to(shape)? };
+        let with_rest = |t: &Tensor, count: usize| t.try_reshape([&[count], rest].concat());
+        let at = places.try_reshape([places.size()])?;
+        let (values, row) = (with_rest(&new, places.size())?, with_rest(x, rows)?);
+        let beside_rest = || at.try_reshape([&[places.size()], &vec![1; rest.len()][..]].concat());
         let y = match mode {
-            Mode::Set => row.try_put(&at, &values)?,
+            Mode::Set => row.try_index_set(&at, &values, 0)?,
             Mode::Add => row.try_index_add(&at, &values, 0)?,
-            Mode::Multiply => row.try_put(&at, &row.try_take(&at, 0)?.try_multiply(&values)?)?,
-            Mode::Max => row.try_scatter_max(&at, &values, 0)?,
-            Mode::Min => row.try_scatter_min(&at, &values, 0)?,
+            Mode::Multiply => row.try_index_set(&at, &row.try_take(&at, 0)?.try_multiply(&values)?, 0)?,
+            Mode::Max => row.try_scatter_max(&beside_rest()?, &values, 0)?,
+            Mode::Min => row.try_scatter_min(&beside_rest()?, &values, 0)?,
         };
         y.try_reshape(x.shape())
     })

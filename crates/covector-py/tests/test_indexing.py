@@ -76,6 +76,33 @@ def test_assignment(data):
     same(old.at[key].add(2), want)
 
 
+@given(data=st.data())
+def test_updates_of_leading_axes(data):
+    x = data.draw(arrays("int64", SOME))
+    n = data.draw(st.integers(1, x.ndim))
+    key = data.draw(hnp.integer_array_indices(x.shape[:n]))
+    tail = data.draw(st.sampled_from([(), (...,), (slice(None),) * (x.ndim - n)]))
+    place = cv.asarray(x).at[tuple(k.tolist() for k in key) + tail]
+    values = data.draw(arrays("int64", x[key].shape))
+    for got, join in ((place.add, np.add), (place.max, np.maximum), (place.min, np.minimum)):
+        want = x.copy()
+        join.at(want, key, values)
+        same(got(cv.asarray(values)), want)
+    want = x.copy()
+    want[key] = values
+    same(place.set(cv.asarray(values)), want)
+    want[key] = x[key] * 3
+    same(place.multiply(3), want)
+    want[key] = values[..., :1] if x.ndim > n else values
+    same(place.set(cv.asarray(values[..., :1] if x.ndim > n else values)), want)
+
+
+@pytest.mark.parametrize("key", [(..., ...), (0, 0, 0), [7], (slice(None), slice(None), slice(None)), (..., 0, 0, 0)])
+def test_wrong_places_are_index_errors(key):
+    with pytest.raises(IndexError):
+        cv.asarray([[1, 2], [3, 4]]).at[key].set(0).tolist()
+
+
 @pytest.mark.parametrize("shape, mask", [((1,), (0,)), ((2, 3), (0,)), ((2, 3), (0, 3)), ((2, 3), (2, 0)), ((2, 3, 4), (0, 0))])
 def test_masks_of_no_elements_fit_any_axis(shape, mask):
     """The standard: each size of a mask is that of its axis, or 0."""

@@ -55,6 +55,15 @@ impl Operand {
         }
     }
 
+    /// A real number; none for what is a tensor or complex.
+    pub(crate) fn as_f64(&self) -> Option<f64> {
+        match *self {
+            Operand::Int(i) => Some(i as f64),
+            Operand::Float(x) => Some(x),
+            Operand::Tensor(_) | Operand::Complex(_) => None,
+        }
+    }
+
     /// A number, everywhere in `shape`.
     pub(crate) fn splat(&self, dtype: DType, shape: &Shape) -> Array {
         let shape = shape.clone();

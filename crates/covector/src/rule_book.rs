@@ -37,7 +37,12 @@ pub struct Elementwise {
     pub complex_partials: Option<&'static [Partial<Tensor>]>,
     /// What is done to a complex operand instead, where no kernel says it.
     pub complex_as: Option<fn(&Tensor) -> Result<Tensor>>,
+    /// What is done instead where the second operand is a number for which there is a shorter way.
+    pub number_as: Option<NumberAs>,
 }
+
+/// A function of a tensor, in the dtype of the result, and a number, if it is one that the function knows.
+pub type NumberAs = fn(&Tensor, f64) -> Option<Result<Tensor>>;
 
 /// The dtypes an elementwise op is computed in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,7 +98,13 @@ pub(crate) fn unary(op: &'static Elementwise, x: &Tensor) -> Result<Tensor> {
 pub(crate) fn binary(op: &'static Elementwise, x1: &Tensor, x2: &Operand) -> Result<Tensor> {
     let dtype = op.domain.admit(x2.promote(x1.dtype()))?;
     op.require_complex(dtype)?;
-    let (a, b) = aligned(x1.in_dtype(dtype), x2.as_tensor(dtype, x1.shape()))?;
+    let x1 = x1.in_dtype(dtype);
+    let instead = op.number_as.and_then(|instead| instead(&x1, x2.as_f64()?));
+    if let Some(made) = instead {
+        return made;
+    }
+    let x2 = x2.as_tensor(dtype, x1.shape());
+    let (a, b) = aligned(x1, x2)?;
     Ok(op.on(Operands::from_buf([a, b])))
 }
 
@@ -278,6 +289,7 @@ macro_rules! elementwise {
             $(vectors: $vectors:ident;)?
             $(complex: $complex:expr;)?
             $(complex_as: $complex_as:path;)?
+            $(number_as: $number_as:path;)?
             derivative: $derivative:tt;
             $(complex_derivative: $complex_derivative:tt;)?
             samples: $samples:tt;
@@ -298,7 +310,8 @@ macro_rules! elementwise {
                     scalar: elementwise!(@scalar $family ($($arg),+) $kernel),
                     partials: elementwise!(@partials ($($arg),+) $y $derivative),
                     complex_partials: elementwise!(@complex_partials ($($arg),+) $y $($complex_derivative)?),
-                    complex_as: elementwise!(@complex_as $($complex_as)?),
+                    complex_as: elementwise!(@instead $($complex_as)?),
+                    number_as: elementwise!(@instead $($number_as)?),
                 };
             )*
         }
@@ -351,8 +364,8 @@ macro_rules! elementwise {
     };
     (@arithmetic) => { None };
     (@arithmetic $op:ident) => { Some(Arithmetic::$op) };
-    (@complex_as) => { None };
-    (@complex_as $path:path) => { Some($path) };
+    (@instead) => { None };
+    (@instead $path:path) => { Some($path) };
 
     (@name where_) => { "where" };
     (@name $name:ident) => { stringify!($name) };

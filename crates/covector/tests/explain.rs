@@ -331,11 +331,12 @@ fn arithmetic_and_traffic_are_those_of_the_primitives() {
 
 /// Ops that move elements and compute none; what they read and write is counted.
 #[rustfmt::skip]
-const MOVES: [&str; 43] = [
+const MOVES: [&str; 44] = [
     "full", "zeros", "ones", "full_like", "zeros_like", "ones_like", "meshgrid", "stop_gradient", "fftshift", "ifftshift", "reshape",
     "permute_dims", "transpose", "broadcast_to", "flip", "squeeze", "expand_dims", "matrix_transpose", "flatten", "moveaxis",
     "slice", "split", "chunk", "unbind", "diagonal", "concat", "stack", "roll", "tile",
-    "repeat", "take", "take_along_axis", "scatter_set", "put", "masked_select", "embedding", "nonzero", "unique_values", "repeat_each",
+    "repeat", "take", "take_along_axis", "scatter_set", "index_set", "put", "masked_select", "embedding", "nonzero",
+    "unique_values", "repeat_each",
     "unfold", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
 ];
 

@@ -4,7 +4,7 @@ use covector::ops::concat::stack;
 use covector::registry::{self, Arg};
 use covector::{DType, Tensor, grad, jvp, vjp, vmap_with};
 
-const OPS: [&str; 13] = [
+const OPS: [&str; 14] = [
     "take",
     "take_along_axis",
     "index",
@@ -13,6 +13,7 @@ const OPS: [&str; 13] = [
     "scatter_max",
     "scatter_min",
     "index_add",
+    "index_set",
     "put",
     "masked_fill",
     "masked_select",

@@ -201,6 +201,28 @@ fn powers_have_the_derivatives_that_exist() {
 }
 
 #[test]
+fn powers_by_common_numbers_are_products() {
+    let x = Tensor::from([-3.7f64, -1.0, -0.0, 0.0, 0.3, 1e100, f64::INFINITY, f64::NEG_INFINITY, f64::NAN]);
+    let exponent = |p: f64| Tensor::from([p; 9]);
+    for (p, made) in [(2.0, x.square()), (3.0, x.square() * &x), (-1.0, x.reciprocal())] {
+        let by_number = x.pow(p);
+        let flops = |y: &Tensor| y.explain().steps.iter().map(|step| step.flops).sum::<u64>();
+        assert_eq!(flops(&by_number), flops(&made), "{p}");
+        let bits = |y: &Tensor| y.to_vec::<f64>().into_iter().map(f64::to_bits).collect::<Vec<_>>();
+        assert_eq!(bits(&by_number), bits(&made), "{p}");
+        for (near, power) in by_number.to_vec::<f64>().into_iter().zip(x.pow(exponent(p)).to_vec::<f64>()) {
+            assert!(
+                near == power || near.is_nan() && power.is_nan() || ((near - power) / power).abs() < 4.5e-16,
+                "{p}"
+            );
+        }
+    }
+    assert_eq!(Tensor::from([2, -1]).pow(-1).to_vec::<i64>(), [0, -1]);
+    assert_eq!(Tensor::from([true, false]).pow(2).dtype(), DType::I64);
+    assert_eq!(Tensor::from([2, 3]).pow(2.0).dtype(), DType::F32);
+}
+
+#[test]
 fn derivatives_are_finite_where_they_should_be() {
     let finite = ["tanh", "sigmoid", "softplus", "relu", "selu", "gelu", "gelu_tanh", "silu", "mish", "atan", "asinh"];
     for op in finite.into_iter().chain(["erf", "erfc", "abs", "square"]) {

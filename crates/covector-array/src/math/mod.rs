@@ -9,6 +9,7 @@ pub(crate) mod angle;
 pub(crate) mod avx512;
 pub mod complex;
 mod division;
+mod erf;
 mod exponential;
 mod float32;
 mod float64;

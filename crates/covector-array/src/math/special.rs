@@ -2,8 +2,6 @@
 
 use std::f64::consts::PI;
 
-use super::wide;
-
 /// The positive root of digamma, in two parts.
 const ROOT: (f64, f64) = (1.4616321449683622, 9.549995429965697e-17);
 
@@ -123,19 +121,4 @@ fn scaled_zeta(n: u32, a: f64) -> f64 {
         rising *= (s + f64::from(2 * j - 1)) / a * ((s + f64::from(2 * j)) / a);
     }
     sum + term(a) * tail
-}
-
-/// The inverse of the error function: nine digits to start with, then a Newton step of third order (Halley) with erf or, near
-/// 1, erfc.
-#[inline(always)]
-pub(crate) fn erfinv(x: f64) -> f64 {
-    if x.is_nan() || x.abs() >= 1.0 {
-        return if x.abs() == 1.0 { x * f64::INFINITY } else { f64::NAN };
-    }
-    let a = x.abs();
-    let y = wide::erfinv(a);
-    // 1 - a is exact for a >= 0.5, so erfc keeps every digit there.
-    let error = if a > 0.5 { (1.0 - a) - libm::erfc(y) } else { libm::erf(y) - a };
-    let step = error / (std::f64::consts::FRAC_2_SQRT_PI * (-y * y).exp());
-    (y - step / (1.0 + y * step)).copysign(x)
 }

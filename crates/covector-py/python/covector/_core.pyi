@@ -222,6 +222,7 @@ class Array:
     hypot: Any
     imag: Any
     index_add: Any
+    index_set: Any
     def int(self, /) -> Any: ...
     inv: Any
     invert: Any
@@ -620,6 +621,7 @@ def hypot(x1: Any, x2: Any, /) -> Array: ...
 def iinfo(type: Any, /) -> Any: ...
 def imag(x: Any) -> Array: ...
 def index_add(x: Any, indices: Any, updates: Any, axis: Any) -> Array: ...
+def index_set(x: Any, indices: Any, updates: Any, axis: Any) -> Array: ...
 int16: dtype
 int32: dtype
 int64: dtype
@@ -948,6 +950,7 @@ __all__ = [
     "iinfo",
     "imag",
     "index_add",
+    "index_set",
     "int16",
     "int32",
     "int64",

@@ -298,11 +298,39 @@ pub fn scatter_min(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis) -
     (complex([3, 2]), exact_ints(&[2, 0, 2, -1], [4]), complex2([4, 2]), 0),
 ])]
 pub fn index_add(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis) -> Result<Tensor> {
+    slices_written(x, indices, updates, axis, Mode::Add)
+}
+
+/// `x` with its slices along `axis` replaced.
+///
+/// Shapes: as for [`index_add`]. Updates take the dtype of `x`. Of several updates of one slice the last stays, and it alone has
+/// a derivative; so has what was not replaced.
+/// # Errors
+/// As for [`index_add`].
+/// # Example
+/// ```
+/// use covector::Tensor;
+/// let x = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
+/// let y = x.index_set(&Tensor::from([1]), &Tensor::from([[7.0f32, 8.0]]), 0);
+/// assert_eq!(y.to_vec::<f32>(), [1.0, 2.0, 7.0, 8.0]);
+/// ```
+/// Source: PyTorch's `index_copy`.
+#[op(samples = [
+    (real([3, 2]), exact_ints(&[2, 0, 2, -1], [4]), real2([4, 2]), 0), (real([2, 3, 2]), exact_ints(&[1, -3], [2]), real2([2, 2, 2]), 1),
+    (real([4]), exact_ints(&[1, 3, 1], [3]), real2([3]), -1),
+    (complex([3, 2]), exact_ints(&[2, 0, 2, -1], [4]), complex2([4, 2]), 0),
+])]
+pub fn index_set(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis) -> Result<Tensor> {
+    slices_written(x, indices, updates, axis, Mode::Set)
+}
+
+/// Writes `updates` into a copy of `x` at indices of slices along `axis`, in the layout of [`take`].
+fn slices_written(x: &Tensor, indices: &Tensor, updates: &Tensor, axis: Axis, mode: Mode) -> Result<Tensor> {
     let axis = x.axis(axis)?;
     let (before, after) = (&x.shape()[..axis], &x.shape()[axis + 1..]);
     let shape: Shape = before.iter().chain(indices.shape().iter()).chain(after).copied().collect();
     let updates = spread(&fitting(x, updates)?, &shape, "updates")?;
-    try_scatter(&Places::rows(axis), Mode::Add, x, indices, &updates)
+    try_scatter(&Places::rows(axis), mode, x, indices, &updates)
 }
 
 /// `x` with the elements at positions of its row-major sequence replaced.
@@ -432,6 +460,7 @@ op_list![
     scatter_max,
     scatter_min,
     index_add,
+    index_set,
     put,
     masked_fill,
     masked_select,
