@@ -253,14 +253,7 @@ pub fn update(x: &Tensor, key: &Bound<'_, PyAny>, new: &Bound<'_, PyAny>, mode: 
         return run(py, || mask.get().tensor().try_where_(new.try_cast(x.dtype())?, x));
     }
     let mut parts = parts(key)?;
-    let ellipses = |parts: &[Part]| parts.iter().filter(|p| matches!(p, Part::Basic(Index::Ellipsis))).count();
-    let counted = |parts: &[Part]| parts.iter().map(Part::axes).sum::<usize>();
-    // Behind an ellipsis that stays, axes are counted from the end.
-    let said = parts.iter().rposition(|p| !p.is_whole()).map_or(0, |last| last + 1);
-    if ellipses(&parts) < 2 && counted(&parts) <= x.ndim() && ellipses(&parts[..said]) == 0 {
-        parts.truncate(said);
-    }
-    let touched = if ellipses(&parts) > 0 { x.ndim() } else { counted(&parts).min(x.ndim()) };
+    let touched = leading(&mut parts, x.ndim());
     let (lead, rest) = x.shape().split_at(touched);
     let rows: usize = lead.iter().product();
     let all = run(py, || covector::ops::create::try_arange(0, rows as i64, 1, DType::I64)?.try_reshape(lead))?;
@@ -281,6 +274,18 @@ pub fn update(x: &Tensor, key: &Bound<'_, PyAny>, new: &Bound<'_, PyAny>, mode: 
         };
         y.try_reshape(x.shape())
     })
+}
+
+/// How many of the first axes an index says something of, once what says nothing at its end is gone.
+fn leading(parts: &mut Vec<Part>, ndim: usize) -> usize {
+    let ellipses = |parts: &[Part]| parts.iter().filter(|p| matches!(p, Part::Basic(Index::Ellipsis))).count();
+    let counted = |parts: &[Part]| parts.iter().map(Part::axes).sum::<usize>();
+    let said = parts.iter().rposition(|p| !p.is_whole()).map_or(0, |last| last + 1);
+    // What is wrong stays, to be refused; and behind an ellipsis axes are counted from the end.
+    if ellipses(parts) < 2 && counted(parts) <= ndim && ellipses(&parts[..said]) == 0 {
+        parts.truncate(said);
+    }
+    if ellipses(parts) > 0 { ndim } else { counted(parts).min(ndim) }
 }
 
 /// Leading axes of size 1 beyond the rank are no obstacle, as in NumPy.
