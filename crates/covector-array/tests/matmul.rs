@@ -121,6 +121,11 @@ fn every_element_is_a_sum_of_chains_whatever_the_threads_the_instruction_set_and
         (1, 1, 5000, 70),
         (1, 3, 4200, 5),
         (2, 20, 4096, 9),
+        // Few rows that fill the lanes, or nearly, of a transposed matrix; a matrix that is read where it lies.
+        (1, 16, 130, 150),
+        (2, 15, 200, 170),
+        (1, 47, 700, 300),
+        (1, 100, 200, 150),
         // A deep product whose rows or columns are streamed.
         (1, 2, 1100, 300),
         (1, 400, 1300, 1),

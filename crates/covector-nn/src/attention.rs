@@ -37,8 +37,8 @@ impl CausalSelfAttention {
     pub fn forward(&self, x: &Tensor, dropout: &Dropout) -> Tensor {
         let y = match dropout.layer(0) {
             dropout if dropout.is_on() => {
-                let parts = thirds(&self.c_attn);
-                let [q, k, v] = [0, 1, 2].map(|i| split_heads(&parts[i].forward(x), self.heads));
+                let parts = self.c_attn.forward(x).chunk(3, 2);
+                let [q, k, v] = [0, 1, 2].map(|i| split_heads(&parts[i], self.heads));
                 merge_heads(&causal_with_dropout(&q, &k, &v, &dropout), x.shape()[2])
             }
             _ => self.c_attn.forward(x).self_attention(self.heads, None, true),
@@ -56,14 +56,6 @@ impl CausalSelfAttention {
         let y = split_heads(&parts[0], self.heads).scaled_dot_product_attention(&k, &v, Some(&step.seen), false);
         (self.c_proj.forward(&merge_heads(&y, width)), cache)
     }
-}
-
-/// The three maps that are stacked in one.
-///
-/// Cutting the weight and not the result keeps the transposes (zeros around a slice, added up) small.
-fn thirds(all: &Linear) -> [Linear; 3] {
-    let (weights, biases) = (all.weight.chunk(3, 0), all.bias.as_ref().map(|bias| bias.chunk(3, 0)));
-    [0, 1, 2].map(|i| Linear { weight: weights[i].clone(), bias: biases.as_ref().map(|b| b[i].clone()) })
 }
 
 /// `[batch, time, width] -> [batch, heads, time, width / heads]`.

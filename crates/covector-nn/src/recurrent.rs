@@ -27,6 +27,8 @@ pub trait Cell: Tree + Clone + Default {
     const GATES: usize;
     /// Whether there is a cell's memory besides the state.
     const MEMORY: bool = false;
+    /// Whether what came from the state enters only together with what came from the input, so that both biases do.
+    const TOGETHER: bool = true;
 
     /// The state and the memory after a step: of what came from the input and from the state, and what they were.
     fn step(&self, input: &Tensor, hidden: &Tensor, h: &Tensor, c: Option<&Tensor>) -> (Tensor, Option<Tensor>);
@@ -60,9 +62,11 @@ impl Cell for LstmCell {
     const MEMORY: bool = true;
 
     fn step(&self, input: &Tensor, hidden: &Tensor, h: &Tensor, c: Option<&Tensor>) -> (Tensor, Option<Tensor>) {
-        let gates = (input + hidden).chunk(4, -1);
-        let [i, f, o] = [0, 1, 3].map(|gate| gates[gate].sigmoid());
-        let c = f * c.unwrap_or(h) + i * gates[2].tanh();
+        // Cut before they are added: the whole step is one pass.
+        let (input, hidden) = (input.chunk(4, -1), hidden.chunk(4, -1));
+        let gate = |i: usize| &input[i] + &hidden[i];
+        let [i, f, o] = [0, 1, 3].map(|i| gate(i).sigmoid());
+        let c = f * c.unwrap_or(h) + i * gate(2).tanh();
         (o * c.tanh(), Some(c))
     }
 }
@@ -73,6 +77,7 @@ pub struct GruCell;
 
 impl Cell for GruCell {
     const GATES: usize = 3;
+    const TOGETHER: bool = false;
 
     fn step(&self, input: &Tensor, hidden: &Tensor, h: &Tensor, _: Option<&Tensor>) -> (Tensor, Option<Tensor>) {
         let (input, hidden) = (input.chunk(3, -1), hidden.chunk(3, -1));
@@ -227,10 +232,12 @@ impl<C: Cell> Recurrent<C> {
         reverse: bool,
     ) -> (Tensor, Tensor, Option<Tensor>) {
         let mut entering = x.matmul(&weights.weight_ih.t());
-        if let Some([bias, _]) = &weights.biases {
-            entering = entering + bias;
+        let mut later = None;
+        if let Some([ours, theirs]) = &weights.biases {
+            entering = entering + if C::TOGETHER { ours + theirs } else { ours.clone() };
+            later = (!C::TOGETHER).then_some(theirs);
         }
-        let (mut steps, mut masks) = (moments(&entering), mask.map(moments).unwrap_or_default());
+        let (mut steps, mut masks) = (entering.unbind(1), mask.map(|mask| mask.unbind(1)).unwrap_or_default());
         if reverse {
             steps.reverse();
             masks.reverse();
@@ -239,7 +246,7 @@ impl<C: Cell> Recurrent<C> {
         let mut states = Vec::with_capacity(steps.len());
         for (i, input) in steps.iter().enumerate() {
             let mut hidden = h.matmul(&back);
-            if let Some([_, bias]) = &weights.biases {
+            if let Some(bias) = later {
                 hidden = hidden + bias;
             }
             let (new_h, new_c) = self.cell.step(input, &hidden, &h, c.as_ref());
@@ -258,20 +265,6 @@ impl<C: Cell> Recurrent<C> {
         let all = stack(&states, 1);
         (mask.map_or(all.clone(), |mask| mask.where_(all, 0.0)), h, c)
     }
-}
-
-/// `[batch, time, ..]` at each time, by halving: the transpose of a slice is as long as what it was cut from, so that
-/// cutting off one time after the other would cost time² in the gradient.
-fn moments(x: &Tensor) -> Vec<Tensor> {
-    let mut parts = vec![x.clone()];
-    while parts.iter().any(|part| part.shape()[1] > 1) {
-        let halves = parts.into_iter().flat_map(|part| match part.shape()[1] {
-            1 => vec![part],
-            n => part.split([n / 2, n - n / 2], 1),
-        });
-        parts = halves.collect();
-    }
-    parts.iter().map(|part| part.squeeze(1)).collect()
 }
 
 /// The suffix of the names of a layer's weights: `_l0`, `_l0_reverse`.

@@ -48,7 +48,7 @@ pub use ops::pad::Widths;
 pub use ops::random::{self, Key};
 pub use plan::{Cost, ExplainedResult, ExplainedStep, Explanation, Memory, Place, Source, explain};
 pub use plan::{eval, set_verify, try_eval, try_eval_stepwise};
-pub use primitive::{Class, Derivative, Differentiable, Fused, Prim, Primitive, StructuralHash};
+pub use primitive::{Class, Derivative, Differentiable, Fused, Prim, Primitive, StructuralHash, Summand};
 pub use record::record;
 pub use site::{Line, Site, at_line};
 pub use slicing::{Ellipsis, Index, Indices, NewAxis, Span};

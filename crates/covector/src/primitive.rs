@@ -78,6 +78,11 @@ pub trait Primitive: Debug + StructuralHash + Send + Sync + 'static {
         Fused::No
     }
 
+    /// What its result is in a sum of several, asked where the terms of a cotangent are added.
+    fn summand(&self) -> Summand {
+        Summand::Any
+    }
+
     /// What running it takes; by default what its class does.
     fn cost(&self, inputs: &[&Spec], out: &Spec) -> Cost {
         Cost::of_class(self.class(), inputs, out)
@@ -114,6 +119,24 @@ pub enum Fused<'a> {
     Same,
     /// It has no operands, and is one number everywhere.
     Number,
+}
+
+/// What a term of a sum is, where several such terms can be had in fewer passes than adding them takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Summand {
+    /// Nothing that anything follows from.
+    Any,
+    /// The operand under another shape.
+    Reshaped,
+    /// The operand in its place along this axis, and zeros elsewhere.
+    Placed {
+        /// The axis along which the operand is shorter.
+        axis: usize,
+        /// Where in it the operand begins.
+        start: usize,
+    },
+    /// The product of two batches of matrices.
+    Product,
 }
 
 /// A primitive's derivative.

@@ -8,7 +8,7 @@ use super::complex::{conjugate, require_real};
 use super::create::addressable;
 use super::view::{add_batch, expand, linear, permuted, reshaped};
 use crate::plan::cost::{halvings, size};
-use crate::primitive::{Class, Derivative, Differentiable, Primitive};
+use crate::primitive::{Class, Derivative, Differentiable, Primitive, Summand};
 use crate::{Cost, Error, Flow, Result, Spec, Tensor};
 
 /// `[B, m, k] @ [B, k, n] -> [B, m, n]`.
@@ -23,6 +23,12 @@ fn t(x: &Tensor) -> Tensor {
 /// `[B, m, k] @ [B, k, n]`, of operands known to fit.
 pub(crate) fn batched(a: &Tensor, b: &Tensor) -> Tensor {
     super::made(Tensor::apply(MatMul, [a.clone(), b.clone()]))
+}
+
+/// A batch of a batch of matrices as one: `[size, B, m, n]`, or `[B, m, n]` for each of the batch, to `[size · B, m, n]`.
+pub(crate) fn batch_of(x: &Tensor, has: bool, size: usize) -> Tensor {
+    let x = if has { x.clone() } else { add_batch(x, size) };
+    reshaped(&x, [size * x.shape()[1], x.shape()[2], x.shape()[3]])
 }
 
 impl Primitive for MatMul {
@@ -53,6 +59,9 @@ impl Primitive for MatMul {
         let t = |x: &Array| x.permute(&[0, 2, 1]);
         Ok(t(&kernels::matmul(&t(&x[1]), &t(&x[0]))))
     }
+    fn summand(&self) -> Summand {
+        Summand::Product
+    }
     fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
         Cost { flops: size(out).saturating_mul(2 * x[0].shape[2] as u64), ..Cost::moving(x, out) }
     }
@@ -60,10 +69,9 @@ impl Primitive for MatMul {
         Derivative::Rules(self)
     }
     fn batch(&self, x: &[Tensor], has: &[bool], size: usize) -> Result<Tensor> {
-        let [a, b] = [0, 1].map(|i| if has[i] { x[i].clone() } else { add_batch(&x[i], size) });
-        let merge = |x: &Tensor| reshaped(x, [x.shape()[0] * x.shape()[1], x.shape()[2], x.shape()[3]]);
-        let (n, rows, cols) = (a.shape()[1], a.shape()[2], b.shape()[3]);
-        Ok(reshaped(&batched(&merge(&a), &merge(&b)), [size, n, rows, cols]))
+        let [a, b] = [0, 1].map(|i| batch_of(&x[i], has[i], size));
+        let (n, rows, cols) = (x[0].shape()[usize::from(has[0])], a.shape()[1], b.shape()[2]);
+        Ok(reshaped(&batched(&a, &b), [size, n, rows, cols]))
     }
 }
 

@@ -34,6 +34,7 @@ pub mod order;
 pub(crate) mod pad;
 pub mod pixels;
 pub mod pool;
+pub(crate) mod products;
 pub mod random;
 pub mod reduce;
 pub mod resize;

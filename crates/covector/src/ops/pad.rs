@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::concat::joined;
 use super::shape::part;
 use super::view::{Slice, expand, linear};
-use crate::primitive::{Class, Derivative, Differentiable, Primitive};
+use crate::primitive::{Class, Derivative, Differentiable, Primitive, Summand};
 use crate::registry::{Arg, FromArg};
 use crate::{Cost, Error, Flow, Result, Spec, Tensor};
 
@@ -53,6 +53,13 @@ impl Primitive for Pad {
     }
     fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
         Ok(kernels::pad(&x[0], &self.lo, &self.hi, &self.interior))
+    }
+    fn summand(&self) -> Summand {
+        let mut padded = (0..self.lo.len()).filter(|&i| self.lo[i] + self.hi[i] + self.interior[i] > 0);
+        match (padded.next(), padded.next()) {
+            (Some(axis), None) if self.interior[axis] == 0 => Summand::Placed { axis, start: self.lo[axis] },
+            _ => Summand::Any,
+        }
     }
     fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
         Cost::moving(x, out)

@@ -11,7 +11,7 @@ use super::create::addressable;
 use super::pad::Pad;
 use super::reduce::sum_axes;
 use crate::axes::resolve;
-use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive};
+use crate::primitive::{Class, Derivative, Differentiable, Fused, Primitive, Summand};
 use crate::{Axes, Axis, Error, Flow, Ints, Result, Spec, Tensor};
 
 /// Implements both modes of a one-operand linear primitive from `apply` (itself) and `transpose`, which `rule` says in words.
@@ -150,6 +150,9 @@ impl Primitive for Reshape {
     }
     fn fused(&self, _: DType) -> Fused<'_> {
         Fused::Same
+    }
+    fn summand(&self) -> Summand {
+        Summand::Reshaped
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)

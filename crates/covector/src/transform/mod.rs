@@ -11,6 +11,7 @@ pub mod forward;
 pub mod jacobian;
 pub mod program;
 pub mod reverse;
+mod terms;
 pub mod vmap;
 
 use crate::marks::{Marks, Scope};

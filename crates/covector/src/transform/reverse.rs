@@ -1,5 +1,6 @@
 //! Reverse mode: cotangents flow from the outputs back to the arguments.
 
+use std::mem;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use crate::marks::Scope;
 use crate::primitive::Derivative;
 use crate::site::{self, Site};
 use crate::tensor::Operands;
+use crate::transform::terms::Terms;
 use crate::transform::{marked, sweep};
 use crate::walk::Listing;
 use crate::{Error, Prim, Result, Tensor, Tree};
@@ -51,18 +53,24 @@ impl Sweep {
         all: bool,
         mut seen: impl FnMut(&Tensor, usize, &Tensor),
     ) -> Vec<Option<Tensor>> {
-        let mut sums: Vec<Option<Tensor>> = vec![None; self.list.nodes.len()];
+        let mut terms = vec![Terms::default(); self.list.nodes.len()];
         for (output, cotangent) in self.outputs.iter().zip(cotangents) {
             if self.scope.covers(output.marks()) {
-                accumulate(&mut sums[self.list.find(output).expect("outputs are listed")], cotangent.clone());
+                terms[self.list.find(output).expect("outputs are listed")].add(cotangent.clone(), None);
             }
         }
+        let mut sums = vec![None; terms.len()];
         // Rules build what nobody wrote: labels are given to it, not inferred.
         labels::following(false, || {
-            for i in (0..sums.len()).rev().filter(|&i| !self.list.operands[i].is_empty()) {
-                let cotangent = if all { sums[i].clone() } else { sums[i].take() };
-                if let Some(cotangent) = cotangent {
-                    self.step(i, &cotangent, &mut sums, &mut seen);
+            for i in (0..terms.len()).rev() {
+                // A cotangent has the labels of its primal.
+                let Some(sum) = mem::take(&mut terms[i]).sum(self.list.nodes[i].names()) else { continue };
+                let made = !self.list.operands[i].is_empty();
+                if made {
+                    self.step(i, &sum, &mut terms, &mut seen);
+                }
+                if all || !made {
+                    sums[i] = Some(sum);
                 }
             }
         });
@@ -70,13 +78,7 @@ impl Sweep {
     }
 
     /// Pulls the cotangent of one node to its operands.
-    fn step(
-        &self,
-        i: usize,
-        cotangent: &Tensor,
-        sums: &mut [Option<Tensor>],
-        seen: &mut impl FnMut(&Tensor, usize, &Tensor),
-    ) {
+    fn step(&self, i: usize, cotangent: &Tensor, sums: &mut [Terms], seen: &mut impl FnMut(&Tensor, usize, &Tensor)) {
         let operands = &self.list.operands[i];
         let node = &self.list.nodes[i];
         let Derivative::Rules(rules) = node.primitive().derivative() else { return };
@@ -92,19 +94,9 @@ impl Sweep {
             let Some(term) = term else { continue };
             debug_assert_eq!(term.spec(), inputs[k].spec(), "vjp of {}", node.primitive().name());
             seen(node, k, &term);
-            let sum = &mut sums[operand as usize];
-            site::within(Some(site), || accumulate(sum, term));
-            // A cotangent has the labels of its primal.
-            *sum = sum.take().map(|sum| sum.named(inputs[k].names()));
+            sums[operand as usize].add(term, Some(site));
         }
     }
-}
-
-fn accumulate(sum: &mut Option<Tensor>, term: Tensor) {
-    *sum = Some(match sum.take() {
-        None => term,
-        Some(have) => have + term,
-    });
 }
 
 /// If every path from the arguments to `y` was cut by a step that has no derivative by request or by dtype, an error

@@ -22,6 +22,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::copy::copy_to;
 use super::layout::Shared;
 use super::{cast, complex, copy};
 use crate::{Array, DType, Element, Shape, threads};
@@ -138,6 +139,14 @@ impl Right<'_> {
         }
     }
 
+    /// Tiles below each other up to which panels are not worth copies of their own.
+    fn in_place(&self) -> usize {
+        match self {
+            Right::Plain(_) => 32,
+            Right::Halves(_) => 4,
+        }
+    }
+
     /// The matrices as they are multiplied.
     fn whole(&self) -> Array {
         match *self {
@@ -196,11 +205,24 @@ fn floats<T: Tiled>(a: &Array, b: &Array, span: usize) -> Array {
         if n == 1 && a.strides()[1] == 1 {
             let turned = out.reshape(&Shape::from([batch, 1, m]));
             tiles(T::kernel(), &b.t(), Right::Plain(&a.t()), Target::Sums(&turned), span);
+        } else if is_better_exchanged::<T>(m, b) {
+            let turned = Array::uninit(Shape::from([batch, n, m]), T::DTYPE);
+            tiles(T::kernel(), &b.t(), Right::Plain(&copy(&a.t())), Target::Sums(&turned), span);
+            // SAFETY: the output is fresh, and for as many elements.
+            unsafe { copy_to(&turned.t(), out.ptr::<u8>().cast_mut()) };
         } else {
             tiles(T::kernel(), a, Right::Plain(b), Target::Sums(&out), span);
         }
     }
     out
+}
+
+/// True if so few rows meet a right factor whose columns are contiguous that the exchanged product, of which they are the columns,
+/// costs less: they are copied and the result is turned instead of the right factor.
+fn is_better_exchanged<T: Element>(m: usize, b: &Array) -> bool {
+    let (k, n, lanes) = (b.shape()[1], b.shape()[2], 64 / size_of::<T>());
+    let idle = m.next_multiple_of(lanes) - m;
+    b.strides()[1] == 1 && b.strides()[2] != 1 && 8 * idle <= m && 2 * m * (k + n) <= k * n
 }
 
 /// Computes `a @ b` into what is fresh, by chains of so many steps; there is something to add up.
@@ -232,7 +254,9 @@ fn tiles<T: Tiled>(kernel: Kernel<T>, a: &Array, b: Right, to: Target<T>, span: 
         span,
     };
     let left = m * k * size_of::<T>();
-    if b.dense() && (b.pitch() <= 2 * kernel.columns || m <= 4 * kernel.rows || k * n * size_of::<T>() <= SMALL) {
+    if b.dense()
+        && (b.pitch() <= 2 * kernel.columns || m <= b.in_place() * kernel.rows || k * n * size_of::<T>() <= SMALL)
+    {
         job.with(&Panels::in_place(&b.whole()));
     } else if (left <= NEAR || (left <= LOW[0] && m <= LOW[1])) && (batch == 1 || b.array().strides()[0] != 0) {
         job.packing(b);
