@@ -27,8 +27,8 @@ pub trait Cell: Tree + Clone + Default {
     const GATES: usize;
     /// Whether there is a cell's memory besides the state.
     const MEMORY: bool = false;
-    /// Whether what came from the state enters only together with what came from the input, so that both biases do.
-    const TOGETHER: bool = true;
+    /// Whether the step needs only the sum of what came from the input and from the state, so that both biases enter at once.
+    const TOGETHER: bool = false;
 
     /// The state and the memory after a step: of what came from the input and from the state, and what they were.
     fn step(&self, input: &Tensor, hidden: &Tensor, h: &Tensor, c: Option<&Tensor>) -> (Tensor, Option<Tensor>);
@@ -46,6 +46,7 @@ pub enum Elman {
 
 impl Cell for Elman {
     const GATES: usize = 1;
+    const TOGETHER: bool = true;
 
     fn step(&self, input: &Tensor, hidden: &Tensor, _: &Tensor, _: Option<&Tensor>) -> (Tensor, Option<Tensor>) {
         let sum = input + hidden;
@@ -60,6 +61,7 @@ pub struct LstmCell;
 impl Cell for LstmCell {
     const GATES: usize = 4;
     const MEMORY: bool = true;
+    const TOGETHER: bool = true;
 
     fn step(&self, input: &Tensor, hidden: &Tensor, h: &Tensor, c: Option<&Tensor>) -> (Tensor, Option<Tensor>) {
         // Cut before they are added: the whole step is one pass.
@@ -77,7 +79,6 @@ pub struct GruCell;
 
 impl Cell for GruCell {
     const GATES: usize = 3;
-    const TOGETHER: bool = false;
 
     fn step(&self, input: &Tensor, hidden: &Tensor, h: &Tensor, _: Option<&Tensor>) -> (Tensor, Option<Tensor>) {
         let (input, hidden) = (input.chunk(3, -1), hidden.chunk(3, -1));

@@ -56,7 +56,8 @@ impl Sweep {
         let mut terms = vec![Terms::default(); self.list.nodes.len()];
         for (output, cotangent) in self.outputs.iter().zip(cotangents) {
             if self.scope.covers(output.marks()) {
-                terms[self.list.find(output).expect("outputs are listed")].add(cotangent.clone(), None);
+                let i = self.list.find(output).expect("outputs are listed");
+                terms[i].add(cotangent.clone(), i);
             }
         }
         let mut sums = vec![None; terms.len()];
@@ -64,7 +65,7 @@ impl Sweep {
         labels::following(false, || {
             for i in (0..terms.len()).rev() {
                 // A cotangent has the labels of its primal.
-                let Some(sum) = mem::take(&mut terms[i]).sum(self.list.nodes[i].names()) else { continue };
+                let Some(sum) = mem::take(&mut terms[i]).sum(&self.list.nodes, i) else { continue };
                 let made = !self.list.operands[i].is_empty();
                 if made {
                     self.step(i, &sum, &mut terms, &mut seen);
@@ -94,7 +95,7 @@ impl Sweep {
             let Some(term) = term else { continue };
             debug_assert_eq!(term.spec(), inputs[k].spec(), "vjp of {}", node.primitive().name());
             seen(node, k, &term);
-            sums[operand as usize].add(term, Some(site));
+            sums[operand as usize].add(term, i);
         }
     }
 }

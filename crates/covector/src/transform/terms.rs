@@ -9,59 +9,57 @@ use std::collections::BinaryHeap;
 
 use smallvec::SmallVec;
 
-use crate::labels::Names;
 use crate::ops::concat::joined;
 use crate::ops::create::zeros;
 use crate::ops::products::summed;
 use crate::ops::view::reshaped;
 use crate::primitive::Summand;
-use crate::site::{self, Site};
+use crate::site;
 use crate::{Shape, Tensor};
 
 /// Products from which on they are one step; fewer may each be fused with what is added to it.
 const MANY: usize = 4;
 
-/// The terms in the order in which they came, and where the last came from.
+/// The terms in the order in which they came, and the place of the node that gave the last.
 #[derive(Clone, Default)]
 pub(crate) struct Terms {
     all: SmallVec<[Tensor; 1]>,
-    site: Option<Site>,
+    last: u32,
 }
 
 impl Terms {
-    pub fn add(&mut self, term: Tensor, site: Option<Site>) {
+    pub fn add(&mut self, term: Tensor, from: usize) {
         self.all.push(term);
-        self.site = site;
+        self.last = from as u32;
     }
 
-    /// Their sum, under these names; `None` if there are none.
-    pub fn sum(mut self, names: &Names) -> Option<Tensor> {
+    /// The sum of the terms of node `i`, under the names of its axes; `None` if there are none.
+    pub fn sum(mut self, nodes: &[Tensor], i: usize) -> Option<Tensor> {
         let sum = match self.all.len() {
             0 | 1 => self.all.pop(),
-            _ => site::within(self.site, || gathered(self.all).reduce(|sum, term| sum + term)),
+            _ => {
+                let site = nodes[self.last as usize].site().of_rules();
+                site::within(Some(site), || gathered(self.all).reduce(|sum, term| sum + term))
+            }
         };
-        sum.map(|sum| sum.named(names))
+        sum.map(|sum| sum.named(nodes[i].names()))
     }
 }
 
 /// Fewer terms of the same sum.
 fn gathered(terms: SmallVec<[Tensor; 1]>) -> impl Iterator<Item = Tensor> {
     let shape = terms[0].shape().clone();
-    let (mut rest, mut parts, mut products) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut rest, mut parts, mut products) = (SmallVec::<[Tensor; 2]>::new(), Vec::new(), Vec::new());
     for term in terms {
-        let core = unshaped(term.clone());
-        let inputs = core.inputs();
-        match core.primitive().summand() {
-            Summand::Placed { axis, start } if inputs.len() == 1 => {
-                parts.push(Part { axis, start, x: inputs[0].clone(), whole: core.shape().clone(), term });
-            }
-            Summand::Product if inputs.len() == 2 => {
-                products.push(Product {
-                    factors: [inputs[0].clone(), inputs[1].clone()],
-                    whole: core.shape().clone(),
-                    term,
-                });
-            }
+        if term.primitive().summand() == Summand::Any {
+            rest.push(term);
+            continue;
+        }
+        let core = unshaped(&term);
+        let whole = core.shape().clone();
+        match (core.primitive().summand(), &core.inputs()[..]) {
+            (Summand::Placed { axis, start }, [x]) => parts.push(Part { axis, start, x: x.clone(), whole, term }),
+            (Summand::Product, [a, b]) => products.push(Product { factors: [a.clone(), b.clone()], whole, term }),
             _ => rest.push(term),
         }
     }
@@ -71,9 +69,12 @@ fn gathered(terms: SmallVec<[Tensor; 1]>) -> impl Iterator<Item = Tensor> {
 }
 
 /// What was reshaped to this.
-fn unshaped(mut x: Tensor) -> Tensor {
-    while let (Summand::Reshaped, [inner]) = (x.primitive().summand(), &x.inputs()[..]) {
-        x = inner.clone();
+fn unshaped(x: &Tensor) -> Tensor {
+    let mut x = x.clone();
+    while x.primitive().summand() == Summand::Reshaped
+        && let Some(inner) = x.inputs().first().cloned()
+    {
+        x = inner;
     }
     x
 }
@@ -128,6 +129,7 @@ fn side_by_side(mut parts: Vec<Part>) -> Vec<Tensor> {
     rows.into_iter().map(row_of).collect()
 }
 
+/// Parts in order that do not overlap, as one tensor.
 fn row_of(parts: Vec<Part>) -> Tensor {
     if let [one] = &parts[..] {
         return one.term.clone();
