@@ -3,19 +3,25 @@
 use covector_array::Array;
 use covector_array::kernels::{self, Inputs};
 
-use super::elementwise::table;
 use super::linear::{MatMul, batch_of};
 use super::view::reshaped;
-use crate::plan::cost::size;
 use crate::primitive::{Class, Derivative, Differentiable, Primitive};
 use crate::{Cost, Error, Flow, Result, Spec, Tensor};
 
 /// `Σ aᵢ bᵢ` of `[B, m, kᵢ] @ [B, kᵢ, n] -> [B, m, n]`; the operands are `a₀, b₀, a₁, b₁, ..`.
 ///
-/// One product of all factors side by side, if copying them moves less than adding up the products would; else one after the
-/// other.
+/// One product of all `aᵢ` side by side and all `bᵢ` below each other. What it costs is what the products and their sum would:
+/// so formulas of costs do not depend on whether sizes are such that a sum is worth this ([`pays`]).
 #[derive(Clone, Debug, Hash)]
 struct MatMulSum;
+
+/// True if copies of the factors of these products of one shape have fewer elements than what is added up otherwise.
+pub(crate) fn pays(pairs: &[&[Tensor; 2]]) -> bool {
+    let Some([a, b]) = pairs.first() else { return false };
+    let (rows, columns) = (a.shape()[1], b.shape()[2]);
+    let inner: usize = pairs.iter().map(|[a, _]| a.shape()[2]).sum();
+    inner.saturating_mul(rows + columns) <= (pairs.len() - 1).saturating_mul(rows).saturating_mul(columns)
+}
 
 /// The sum of the products of these pairs, which are known to fit.
 pub(crate) fn summed(pairs: impl IntoIterator<Item = [Tensor; 2]>) -> Tensor {
@@ -38,21 +44,21 @@ impl Primitive for MatMulSum {
         })
     }
     fn label(&self, _: &mut Flow<'_>) {}
-    fn run(&self, x: Inputs, out: &Spec) -> Result<Array> {
-        let (rows, columns) = (out.shape[1], out.shape[2]);
-        let inner: usize = x.iter().step_by(2).map(|a| a.shape()[2]).sum();
-        let added = (x.len() / 2 - 1).saturating_mul(rows).saturating_mul(columns);
-        if inner.saturating_mul(rows + columns) <= added {
-            let factor = |first: usize, axis: usize| joined(x.iter().skip(first).step_by(2), axis);
-            return Ok(kernels::matmul(&factor(0, 2), &factor(1, 1)));
-        }
-        let mut products = x.chunks(2).map(|pair| kernels::matmul(&pair[0], &pair[1]));
-        let first = products.next().ok_or_else(|| Error::new("there is nothing to multiply"))?;
-        products.try_fold(first, |sum, product| table::add.run([sum, product].into_iter().collect(), out))
+    fn run(&self, x: Inputs, _: &Spec) -> Result<Array> {
+        let factor = |first: usize, axis: usize| joined(x.iter().skip(first).step_by(2), axis);
+        Ok(kernels::matmul(&factor(0, 2), &factor(1, 1)))
     }
     fn cost(&self, x: &[&Spec], out: &Spec) -> Cost {
-        let steps: u64 = x.iter().step_by(2).map(|a| 2 * a.shape[2] as u64).sum();
-        Cost { flops: size(out).saturating_mul(steps), ..Cost::moving(x, out) }
+        let add = Cost::of_class(Class::Elementwise, &[out, out], out);
+        x.chunks(2).skip(1).fold(MatMul.cost(&x[..2], out), |sum, pair| {
+            let product = MatMul.cost(pair, out);
+            Cost {
+                flops: sum.flops.saturating_add(product.flops).saturating_add(add.flops),
+                read: sum.read + product.read + add.read,
+                written: sum.written + product.written + add.written,
+                ..sum
+            }
+        })
     }
     fn derivative(&self) -> Derivative<'_> {
         Derivative::Rules(self)

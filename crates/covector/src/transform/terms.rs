@@ -2,7 +2,7 @@
 //!
 //! A tensor that is cut into parts gets the cotangent of each among zeros, and a weight that is used at every step of a sequence
 //! a product from each. Added up as they come, `n` terms are `n` passes over arrays as large as the tensor; parts side by side
-//! are joined instead, and many products are one step.
+//! are joined instead, and many small products are one step.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use crate::ops::concat::joined;
 use crate::ops::create::zeros;
-use crate::ops::products::summed;
+use crate::ops::products::{pays, summed};
 use crate::ops::view::reshaped;
 use crate::primitive::Summand;
 use crate::site;
@@ -157,9 +157,10 @@ struct Product {
     term: Tensor,
 }
 
-/// Products of one shape, as one step if they are many.
+/// Products of one shape, as one step if they are many and small.
 fn as_one(products: Vec<Product>) -> Vec<Tensor> {
-    if products.len() < MANY {
+    let factors: Vec<&[Tensor; 2]> = products.iter().map(|p| &p.factors).collect();
+    if products.len() < MANY || !pays(&factors) {
         return products.into_iter().map(|p| p.term).collect();
     }
     vec![summed(products.into_iter().map(|p| p.factors))]
