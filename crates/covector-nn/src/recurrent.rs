@@ -232,11 +232,14 @@ impl<C: Cell> Recurrent<C> {
         (mut h, mut c): (Tensor, Option<Tensor>),
         reverse: bool,
     ) -> (Tensor, Tensor, Option<Tensor>) {
+        let (with_input, with_state) = match &weights.biases {
+            Some([ih, hh]) if C::TOGETHER => (Some(ih + hh), None),
+            Some([ih, hh]) => (Some(ih.clone()), Some(hh)),
+            None => (None, None),
+        };
         let mut entering = x.matmul(&weights.weight_ih.t());
-        let mut later = None;
-        if let Some([ours, theirs]) = &weights.biases {
-            entering = entering + if C::TOGETHER { ours + theirs } else { ours.clone() };
-            later = (!C::TOGETHER).then_some(theirs);
+        if let Some(bias) = with_input {
+            entering = entering + bias;
         }
         let (mut steps, mut masks) = (entering.unbind(1), mask.map(|mask| mask.unbind(1)).unwrap_or_default());
         if reverse {
@@ -247,7 +250,7 @@ impl<C: Cell> Recurrent<C> {
         let mut states = Vec::with_capacity(steps.len());
         for (i, input) in steps.iter().enumerate() {
             let mut hidden = h.matmul(&back);
-            if let Some(bias) = later {
+            if let Some(bias) = with_state {
                 hidden = hidden + bias;
             }
             let (new_h, new_c) = self.cell.step(input, &hidden, &h, c.as_ref());
