@@ -79,7 +79,7 @@ impl Sweep {
     }
 
     /// Pulls the cotangent of one node to its operands.
-    fn step(&self, i: usize, cotangent: &Tensor, sums: &mut [Terms], seen: &mut impl FnMut(&Tensor, usize, &Tensor)) {
+    fn step(&self, i: usize, cotangent: &Tensor, flows: &mut [Terms], seen: &mut impl FnMut(&Tensor, usize, &Tensor)) {
         let operands = &self.list.operands[i];
         let node = &self.list.nodes[i];
         let Derivative::Rules(rules) = node.primitive().derivative() else { return };
@@ -95,7 +95,7 @@ impl Sweep {
             let Some(term) = term else { continue };
             debug_assert_eq!(term.spec(), inputs[k].spec(), "vjp of {}", node.primitive().name());
             seen(node, k, &term);
-            sums[operand as usize].add(term, i);
+            flows[operand as usize].add(term, i);
         }
     }
 }
