@@ -84,8 +84,10 @@ fn filled(dtype: DType, shape: &Shape, shift: f64) -> Array {
 #[test]
 fn rows_in_code_have_the_bits_of_links_one_by_one() {
     write_code_after(0);
-    // Blocks of one size: one that is smaller, one to five, seven, thirteen, sixty-four, and more than code sums; odd rows.
-    for row in [128, 144, 240, 256, 512, 768, 1024, 1280, 1792, 3328, 16384, 16640, 1000, 33] {
+    // Blocks of one size: one that is smaller, one to five, seven, thirteen, sixty-four, and more than one chunk; odd rows.
+    for row in
+        [128, 144, 240, 256, 512, 768, 1024, 1280, 1792, 3328, 16384, 16640, 1000, 33, 3, 8, 17, 1001, 4097, 33_001]
+    {
         for rows in [1, 2, 5, if row > 2000 { 9 } else { 150 }] {
             for dtype in [DType::F32, DType::F64] {
                 let (wide, narrow) = (Shape::from([rows, row]), Shape::from([rows]));

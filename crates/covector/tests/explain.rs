@@ -389,6 +389,32 @@ fn what_costs_less_than_a_read_is_computed_again_with_the_same_bits() {
 }
 
 #[test]
+fn rows_of_any_length_are_one_pass_if_there_are_many() {
+    let _alone = alone();
+    for (rows, row) in [(300, 10), (16, 8193), (16, 50_257), (3, 50_257)] {
+        let x = numbers(&[rows, row], 0.3);
+        let run = |plain: bool| {
+            let y = x.softmax(1);
+            let dx = grad(|x: &Tensor| x.layer_norm(1, None, None, 1e-5).sin().sum(..))(&x);
+            let plans = [explain([&y]), explain([&dx])];
+            if plain {
+                try_eval_stepwise([&y, &dx]).unwrap()
+            } else {
+                eval([&y, &dx])
+            }
+            (plans, [y, dx].map(|t| t.value().to_bytes()))
+        };
+        let ((plans, passes), (_, steps)) = (run(false), run(true));
+        assert!(passes == steps, "the bits differ: {rows} x {row}");
+        let bytes = x.size() as u64 * 4;
+        for plan in plans {
+            // A few rows are cut into pieces that threads share: fold after fold.
+            assert_eq!(plan.read() < bytes + 4096, rows > 3, "{plan}");
+        }
+    }
+}
+
+#[test]
 fn a_sum_written_down_twice_is_computed_once() {
     let _alone = alone();
     let x = numbers(&[16, 4, 32, 32], 0.3);

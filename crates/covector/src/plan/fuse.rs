@@ -92,8 +92,12 @@ const TINY: usize = 128;
 /// Elements of all tiny members together, and so of their tiles; and the most members there can be.
 const MOST_TINY_ELEMENTS: usize = 1 << 18;
 const MOST_TINY_MEMBERS: usize = 8192;
-/// Longer rows are folded by themselves: their tiles would leave the second-level cache.
+/// Longer rows are folded by themselves if there are few: threads share the work by rows, and have too little to share then.
 pub(super) const LONGEST_ROW: usize = 8192;
+/// The longest rows of which there are [`MANY`].
+const LONGEST_OF_MANY: usize = 1 << 18;
+/// So many rows keep threads busy.
+const MANY: usize = 16;
 /// A fold of fewer elements is not worth a step of its own.
 const LEAST_ALONE: usize = 4096;
 /// Shorter rows are folded into one by themselves.
@@ -102,6 +106,12 @@ const SHORTEST_FINAL_ROW: usize = 32;
 /// The most members of a group whose full values have so many elements.
 fn most_members(size: usize) -> usize {
     if size <= TINY { (MOST_TINY_ELEMENTS / size.max(1)).min(MOST_TINY_MEMBERS) } else { MOST_MEMBERS }
+}
+
+/// True if rows of so many elements may be folded, or elements repeated along them, within a group of this size.
+fn fits(row: usize, size: usize) -> bool {
+    let longest = if size / row.max(1) >= MANY { LONGEST_OF_MANY } else { LONGEST_ROW };
+    (2..=longest).contains(&row)
 }
 
 /// What a node does to rows.
@@ -151,7 +161,7 @@ fn fold(op: Reduction, axes: &[usize], dtype: DType, shape: &Shape) -> Option<Ro
         let row: usize = shape[first..].iter().product();
         return match row {
             0 | 1 => None,
-            2..=LONGEST_ROW => Some(Role::Link(LinkOp::Fold(op), row)),
+            _ if fits(row, shape.size()) => Some(Role::Link(LinkOp::Fold(op), row)),
             _ => (first == 0).then_some(Role::Final(LinkOp::Total(op), 1)),
         };
     }
@@ -188,7 +198,7 @@ fn repeated(from: &Shape, to: &Shape) -> Option<usize> {
     // Axes of size 1 before the first repeated one belong to the rows as well as to what is before.
     let row: usize = to[same..].iter().product();
     let single = from[same..].iter().all(|&d| d == 1);
-    (single && (2..=LONGEST_ROW).contains(&row)).then_some(row)
+    (single && fits(row, to.size())).then_some(row)
 }
 
 impl Groups {

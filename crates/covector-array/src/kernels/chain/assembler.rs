@@ -19,6 +19,7 @@ pub(super) enum General {
     Rdi = 7,
     R8 = 8,
     R9 = 9,
+    R10 = 10,
     R11 = 11,
     R12 = 12,
     R13 = 13,
@@ -94,12 +95,28 @@ pub(super) enum Predicate {
     Unordered = 0x03,
 }
 
-/// The mask register that is used.
-const FOUND: u8 = 1;
+/// A mask register: which elements of a wide vector an instruction is about.
+#[derive(Clone, Copy)]
+pub(super) enum Mask {
+    /// Those that [`find`](Assembler::find) has found.
+    Found = 1,
+    /// Those of a row's last vector that are the row's.
+    Tail = 2,
+}
+
+/// 1 if an instruction puts zeros in the place of elements that its mask leaves out; stores and comparisons do not.
+fn zeroes(number: u8) -> u8 {
+    u8::from(![Opcode::STORE.number, Opcode::STORE_PAST.number, COMPARE].contains(&number))
+}
+
+/// The number of comparisons.
+const COMPARE: u8 = 0xC2;
 
 /// Writes instructions for vectors of one width and dtype.
 pub(super) struct Assembler {
     pub code: Vec<u8>,
+    /// True while instructions read and write no more of memory than [`Mask::Tail`] says. Wide vectors only.
+    pub in_tail: bool,
     wide: bool,
     double: bool,
 }
@@ -107,7 +124,7 @@ pub(super) struct Assembler {
 impl Assembler {
     /// For vectors of 512 bits if `wide`, else of 256.
     pub fn new(wide: bool, dtype: DType) -> Assembler {
-        Assembler { code: Vec::new(), wide, double: dtype == DType::F64 }
+        Assembler { code: Vec::new(), in_tail: false, wide, double: dtype == DType::F64 }
     }
 
     /// Bytes of a vector.
@@ -121,19 +138,26 @@ impl Assembler {
         self.vector_instruction(op.number, op.map, prefix, self.vector(), to, left, right);
     }
 
-    /// [`arithmetic`](Self::arithmetic) for the elements that [`find`](Self::find) has found; the others stay. Wide vectors only.
-    pub fn arithmetic_where_found(&mut self, op: Opcode, to: u8, left: u8, right: Operand) {
+    /// [`arithmetic`](Self::arithmetic) for the elements of a mask; the others stay. Wide vectors only.
+    pub fn arithmetic_where(&mut self, mask: Mask, op: Opcode, to: u8, left: u8, right: Operand) {
         assert!(self.wide, "masks are those of the EVEX encoding");
-        let start = self.code.len();
+        let (start, in_tail) = (self.code.len(), std::mem::take(&mut self.in_tail));
         self.arithmetic(op, to, left, right);
-        self.code[start + 3] |= FOUND;
+        self.code[start + 3] |= mask as u8;
+        self.in_tail = in_tail;
     }
 
-    /// Finds the elements for which a predicate is true: in wide vectors for
-    /// [`arithmetic_where_found`](Self::arithmetic_where_found), else as ones in all bits of `to`.
+    /// Lets [`Mask::Tail`] be the first so many elements of a vector.
+    pub fn set_tail(&mut self, elements: usize) {
+        self.code.push(0xB8);
+        self.code.extend(((1u32 << elements) - 1).to_le_bytes());
+        self.code.extend([0xC5, 0xF8, 0x92, 0b11 << 6 | (Mask::Tail as u8) << 3]);
+    }
+
+    /// Finds the elements for which a predicate is true: in wide vectors for [`Mask::Found`], else as ones in all bits of `to`.
     pub fn find(&mut self, predicate: Predicate, to: u8, left: u8, right: Operand) {
-        let to = if self.wide { FOUND } else { to };
-        self.vector_instruction(0xC2, 1, u8::from(self.double), self.vector(), to, left, right);
+        let to = if self.wide { Mask::Found as u8 } else { to };
+        self.vector_instruction(COMPARE, 1, u8::from(self.double), self.vector(), to, left, right);
         self.code.push(predicate as u8);
     }
 
@@ -141,7 +165,7 @@ impl Assembler {
     pub fn compare(&mut self, predicate: Predicate, to: u8, left: u8, right: Operand) {
         self.find(predicate, to, left, right);
         if self.wide {
-            self.vector_instruction(0x38, 2, 2, self.vector(), to, 0, Operand::Register(FOUND));
+            self.vector_instruction(0x38, 2, 2, self.vector(), to, 0, Operand::Register(Mask::Found as u8));
         }
     }
 
@@ -194,7 +218,7 @@ impl Assembler {
     }
 
     /// Bytes of an element.
-    fn element(&self) -> usize {
+    pub fn element(&self) -> usize {
         if self.double { 8 } else { 4 }
     }
 
@@ -211,7 +235,12 @@ impl Assembler {
         let lower = u8::from(self.double && self.wide) << 7 | (!left & 15) << 3 | prefix;
         if self.wide {
             let (p0, p1) = (rxb | inverted(to >> 4, 4) | map, lower | 1 << 2);
-            self.code.extend([0x62, p0, p1, 0b10 << 5 | inverted(left >> 4, 3), number]);
+            let whole = bytes == self.vector();
+            let mask = match right {
+                Operand::Memory { .. } if self.in_tail && whole => Mask::Tail as u8 | zeroes(number) << 7,
+                _ => 0,
+            };
+            self.code.extend([0x62, p0, p1, 0b10 << 5 | inverted(left >> 4, 3) | mask, number]);
         } else {
             self.code.extend([0xC4, rxb | map, lower | 1 << 2, number]);
         }

@@ -1,8 +1,8 @@
 //! The machine code of a stretch: a loop over groups of vectors, and one over what is left; or blocks of sums.
 
-use super::assembler::{Assembler, General, Opcode, Operand, Predicate};
+use super::assembler::{Assembler, General, Mask, Opcode, Operand, Predicate};
 use super::programs::Surroundings;
-use super::stretch::{Instruction, Place, REGISTERS, RowSum, Stretch};
+use super::stretch::{Instruction, MOST_BLOCKS, Place, REGISTERS, RowSum, Stretch};
 use super::sums;
 use crate::DType;
 use crate::kernels::kernel::Arithmetic;
@@ -201,6 +201,8 @@ pub(super) struct Body<'a> {
     asks: &'a [Ask],
     /// Bytes from where `rsi` points to the elements of this step.
     offset: usize,
+    /// Which vector of a sum's lanes the first one goes to.
+    lane: u8,
 }
 
 impl<'a> Body<'a> {
@@ -211,7 +213,7 @@ impl<'a> Body<'a> {
         around: &'a Surroundings<'a>,
         asks: &'a [Ask],
     ) -> Body<'a> {
-        Body { assembler, vectors: 1, shape, held, around, asks, offset: 0 }
+        Body { assembler, vectors: 1, shape, held, around, asks, offset: 0, lane: 0 }
     }
 
     /// All elements from `rsi` to `rdx` and on to `rcx`.
@@ -229,21 +231,81 @@ impl<'a> Body<'a> {
 
     /// A row from `rsi` on.
     pub fn row(&mut self, stretch: &Stretch) {
-        let row = self.around.row * stretch.dtype.size();
+        let (row, size) = (self.around.row, stretch.dtype.size());
         if stretch.sums.is_empty() {
-            self.assembler.set_beyond(General::Rdx, row / self.shape.group * self.shape.group);
-            self.assembler.set_beyond(General::Rcx, row);
-            return self.all(stretch);
+            let group = self.shape.group / size;
+            let groups = row / group * group;
+            if groups > 0 {
+                self.assembler.set_beyond(General::Rdx, groups * size);
+                let again = self.assembler.code.len();
+                self.elements(stretch, group);
+                self.go_on();
+                self.assembler.jump_if_less(General::Rdx, again);
+            }
+            self.elements(stretch, row - groups);
+            return self.go_on();
         }
-        let blocks = self.around.row / stretch.block;
-        self.assembler.set(General::R9, 0);
-        self.assembler.set_beyond(General::Rcx, row);
+        let chunk = MOST_BLOCKS * stretch.block;
+        if row <= chunk {
+            return self.sums(stretch, row, &sums::store_row);
+        }
+        let chunks = row / chunk * chunk;
+        self.assembler.set(General::R10, 0);
+        self.assembler.set_beyond(General::Rdx, chunks * size);
         let again = self.assembler.code.len();
-        self.block(stretch);
-        self.assembler.jump_if_less(General::Rcx, again);
-        for sum in &stretch.sums {
-            sums::end(self.assembler, self.shape, sum, blocks);
+        self.sums(stretch, chunk, &sums::store_chunk);
+        self.held.bring_values(self.assembler);
+        self.assembler.advance(General::R10, size as isize);
+        self.assembler.jump_if_less(General::Rdx, again);
+        if chunks < row {
+            self.sums(stretch, row - chunks, &sums::store_chunk);
         }
+        for sum in &stretch.sums {
+            sums::combine_chunks(self.assembler, self.shape, sum, row.div_ceil(chunk));
+            sums::store_row(self.assembler, sum);
+        }
+    }
+
+    /// All instructions on the next so many elements, not more than a chunk, whose sums are stored.
+    fn sums(&mut self, stretch: &Stretch, elements: usize, store: &dyn Fn(&mut Assembler, &RowSum)) {
+        let blocks = elements / stretch.block * stretch.block;
+        self.assembler.set(General::R9, 0);
+        if blocks > 0 {
+            self.assembler.set_beyond(General::Rcx, blocks * stretch.dtype.size());
+            let again = self.assembler.code.len();
+            self.block(stretch, stretch.block);
+            self.assembler.jump_if_less(General::Rcx, again);
+        }
+        if blocks < elements {
+            self.block(stretch, elements - blocks);
+        }
+        for sum in &stretch.sums {
+            sums::combine_blocks(self.assembler, self.shape, sum, elements.div_ceil(stretch.block));
+            store(self.assembler, sum);
+        }
+    }
+
+    /// All instructions on the next so many elements: as many vectors at a time as there may be, or as a sum has, and then one by one,
+    /// of which the last may be a part.
+    fn elements(&mut self, stretch: &Stretch, elements: usize) {
+        let (size, start) = (stretch.dtype.size(), self.offset);
+        let width = self.shape.vector / size;
+        let [most, some] = [unrolled(self.shape.wide), self.shape.lanes].map(|vectors| usize::from(vectors) * width);
+        let mut left = elements;
+        while left >= most || left >= some {
+            let step = if left >= most { most } else { some };
+            self.vectors = (step / width) as u8;
+            self.step(stretch);
+            left -= step;
+        }
+        self.vectors = 1;
+        for lane in 0..left.div_ceil(width) {
+            self.lane = lane as u8;
+            self.assembler.in_tail = left < (lane + 1) * width;
+            self.step(stretch);
+        }
+        (self.lane, self.assembler.in_tail) = (0, false);
+        self.offset = start + elements * size;
     }
 
     /// All instructions on as many elements as the vectors have; the next step is on those after them.
@@ -258,9 +320,9 @@ impl<'a> Body<'a> {
         self.assembler.advance(General::Rsi, std::mem::take(&mut self.offset) as isize);
     }
 
-    /// A block, with the sums of its lanes. The processor goes ahead into the next one while these wait for one another; several
+    /// A block of so many elements, with the sums of its lanes. The processor goes ahead into the next one while these wait for one another; several
     /// blocks in turn would be as many places in memory, which it reads more slowly.
-    fn block(&mut self, stretch: &Stretch) {
+    fn block(&mut self, stretch: &Stretch, elements: usize) {
         let lanes = |body: &Body, sum: &RowSum| -> Vec<u8> {
             (0..body.shape.lanes).map(|v| body.register(sum.register, v)).collect()
         };
@@ -269,15 +331,7 @@ impl<'a> Body<'a> {
             let zero = Operand::Here(size_of::<u64>());
             lanes(self, sum).into_iter().for_each(|register| self.assembler.broadcast(register, zero));
         }
-        let block = stretch.block * stretch.dtype.size();
-        let most = usize::from(unrolled(self.shape.wide)) * self.shape.vector;
-        while self.offset < block {
-            // What is left of a block are lanes once or more.
-            let some = usize::from(self.shape.lanes) * self.shape.vector;
-            let bytes = if block - self.offset >= most { most } else { some };
-            self.vectors = (bytes / self.shape.vector) as u8;
-            self.step(stretch);
-        }
+        self.elements(stretch, elements);
         self.go_on();
         for sum in &stretch.sums {
             self.assembler.load_address(General::Rax, address(sum.lanes));
@@ -375,8 +429,11 @@ impl<'a> Body<'a> {
             Instruction::Sum(to, from) => {
                 let from = self.operand(from);
                 for v in 0..self.vectors {
-                    let (to, from) = (self.register(to, v % self.shape.lanes), from(v, self));
-                    self.assembler.arithmetic(Opcode::ADD, to, to, from);
+                    let (to, from) = (self.register(to, (self.lane + v) % self.shape.lanes), from(v, self));
+                    match self.assembler.in_tail {
+                        false => self.assembler.arithmetic(Opcode::ADD, to, to, from),
+                        true => self.assembler.arithmetic_where(Mask::Tail, Opcode::ADD, to, to, from),
+                    }
                 }
             }
             Instruction::Binary(op @ (Maximum | Minimum), to, x, y) => self.extreme(op == Maximum, to, x, y),
@@ -419,7 +476,7 @@ impl<'a> Body<'a> {
             if self.shape.wide {
                 self.assembler.range(largest, to, x, y);
                 self.assembler.find(Predicate::Unordered, spare, x, Operand::Register(y));
-                self.assembler.arithmetic_where_found(Opcode::ADD, to, x, Operand::Register(y));
+                self.assembler.arithmetic_where(Mask::Found, Opcode::ADD, to, x, Operand::Register(y));
                 continue;
             }
             // Of zeros each instruction gives the second one.

@@ -3,17 +3,14 @@
 
 use smallvec::SmallVec;
 
-use super::stretch::{MOST_SUMS, arithmetic, is_comparison, is_fold, lanes, sum_block};
+use super::stretch::{MOST_SUMS, SHORTEST_ROW, arithmetic, is_comparison, is_fold, lanes, sum_block};
 use super::{Link, LinkOp, Source};
 use crate::kernels::kernel::Arithmetic;
 use crate::kernels::reduce::Reduction;
 
-/// Rows of fewer elements are repeated in memory: calling a kernel for each would cost more.
-const SPREAD_ROW: usize = 128;
-
 /// Which repetitions need no memory: kernels that read them take one element for each row instead.
 pub(super) fn implied_repetitions(links: &[Link], outputs: &[usize], row: usize) -> Vec<bool> {
-    let mut implied: Vec<bool> = links.iter().map(|l| matches!(l.op, LinkOp::Repeat) && row >= SPREAD_ROW).collect();
+    let mut implied: Vec<bool> = links.iter().map(|l| matches!(l.op, LinkOp::Repeat) && row >= SHORTEST_ROW).collect();
     outputs.iter().for_each(|&o| implied[o] = false);
     let repeats = |s: &&Source| matches!(**s, Source::Link(j) if matches!(links[j].op, LinkOp::Repeat));
     for link in links {

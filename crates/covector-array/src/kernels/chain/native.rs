@@ -10,7 +10,7 @@ use memmap2::{Mmap, MmapMut};
 
 use super::code::{CONSTANTS, Shape};
 use super::programs::{Surroundings, by_rows, flat};
-use super::stretch::Stretch;
+use super::stretch::{SHORTEST_ROW, Stretch};
 use crate::DType;
 use crate::isa::Isa;
 
@@ -102,7 +102,8 @@ pub(super) fn programs(stretches: &[Stretch], isa: Isa) -> Vec<Range<usize>> {
 }
 
 impl Native {
-    /// The code of these stretches, which are [`programs`], if there are any and the system allows it.
+    /// The code of these stretches, which are [`programs`], if there are any and the system allows it. Rows must be whole vectors,
+    /// unless those are wide, of which a part can be read and written, and rows not too short for that.
     pub fn of(stretches: &[Stretch], ranges: &[Range<usize>], isa: Isa, around: &Surroundings) -> Option<Native> {
         let wide = isa == Isa::Avx512;
         let (mut code, mut programs): (Vec<u8>, _) = (Vec::new(), Vec::new());
@@ -111,7 +112,12 @@ impl Native {
             let stretches = &stretches[range.clone()];
             let shapes = stretches.iter().map(|stretch| Shape::of(stretch, wide)).collect::<Option<Vec<_>>>()?;
             let (first, shape) = (&stretches[0], &shapes[0]);
-            let kind = if matches!(stretches, [one] if !one.by_rows) { Kind::Elements } else { Kind::Rows };
+            let whole = around.row == 1 || (around.row * first.dtype.size()).is_multiple_of(shape.vector);
+            let may_be_cut = wide && around.row >= SHORTEST_ROW;
+            if !whole && !may_be_cut {
+                return None;
+            }
+            let kind = if matches!(stretches, [one] if !one.by_rows && whole) { Kind::Elements } else { Kind::Rows };
             let (entry, calls) = (code.len(), stretches.iter().map(|stretch| stretch.calls).sum());
             if kind == Kind::Elements {
                 code.extend(flat(first, shape, around));
@@ -146,7 +152,7 @@ impl Native {
         unsafe { (self.entry(program))(cells.as_ptr(), range.start, range.start + groups, range.end) };
     }
 
-    /// Runs a program that does, on so many rows of whole vectors. The cells are followed by the bytes each stays behind after a row.
+    /// Runs a program that does, on so many rows. The cells are followed by the bytes each stays behind after a row.
     ///
     /// # Safety
     /// As for [`run`](Self::run).

@@ -41,6 +41,10 @@ pub(super) fn flat(stretch: &Stretch, shape: &Shape, around: &Surroundings) -> V
 pub(super) fn by_rows(stretches: &[(&Stretch, &Shape)], around: &Surroundings) -> (Vec<u8>, Vec<u16>) {
     let (first, shape) = stretches[0];
     let mut assembler = begin(first.dtype, shape.wide);
+    let tail = around.row % (shape.vector / first.dtype.size());
+    if tail > 0 {
+        assembler.set_tail(tail);
+    }
     BASES[1..].iter().for_each(|&base| assembler.push(base));
     // Where the rows end in narrow cells.
     assembler.push(General::Rsi);

@@ -1,8 +1,7 @@
 //! What registers of a chain take of scratch: no more than their values need, so that tiles stay in the first-level cache.
 
 use super::Link;
-use super::stretch::{lanes, sum_block};
-use crate::kernels::reduce::{BLOCK, LANES};
+use super::stretch::{lanes, sum_elements};
 use crate::kernels::stream::Line;
 
 /// What a register has room for.
@@ -12,7 +11,7 @@ pub(super) enum Room {
     Tile(usize),
     /// An element for each row, of so many bytes.
     Rows(usize),
-    /// The lanes of a row's sum, of so many bytes.
+    /// The lanes of a row's sum and the sums of its chunks, of so many bytes.
     Lanes(usize),
 }
 
@@ -28,7 +27,7 @@ impl Room {
         let bytes = match self {
             Room::Tile(width) => rows * row * width,
             Room::Rows(width) => rows * width,
-            Room::Lanes(width) => row / sum_block(row).unwrap_or(BLOCK) * LANES * width,
+            Room::Lanes(width) => sum_elements(row) * width,
         };
         bytes.next_multiple_of(size_of::<Line>())
     }

@@ -107,7 +107,6 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     }
     // Without rows all tiles are whole vectors, but perhaps the last one.
     let whole = code.filter(|code| chain.is_whole(code, rows));
-    let native = code.filter(|_| whole.is_some() || chain.row == 1);
     let reader = |(k, x): (usize, &Array)| Reader::new(x, tile, row(k), None, aliased(k, whole));
     let readers: SmallVec<[Reader; 4]> = inputs.iter().enumerate().map(reader).collect();
     let widest = inputs.iter().map(|x| x.dtype().size()).max().unwrap_or(1).max(chain.widest);
@@ -121,7 +120,7 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
     };
     let partials = (0..shapes.len()).map(partial).collect();
     let slot = (tile * widest).next_multiple_of(size_of::<Line>());
-    let copied = (0..shapes.len()).map(|i| copied(i, native)).collect();
+    let copied = (0..shapes.len()).map(|i| copied(i, code)).collect();
     let prepared = || Ready::all(chain);
     let other: Box<[Ready]>;
     let calls = match chain.ready.get_or_init(|| (isa(), prepared())) {
@@ -131,7 +130,7 @@ pub fn run_chain(chain: &Chain, mut inputs: Inputs, rows: usize, shapes: &[&Shap
             &other
         }
     };
-    let job = Job { chain, calls, native, readers, targets, partials, copied, slot, tall, rows };
+    let job = Job { chain, calls, native: code, readers, targets, partials, copied, slot, tall, rows };
     let cost = (rows * chain.row).saturating_mul(chain.links.len());
     threads::for_each(rows.div_ceil(chunk), cost, |i| job.run(i, i * chunk, (i * chunk + chunk).min(rows)));
     for (partial, result) in job.partials.into_iter().zip(&results) {
@@ -165,14 +164,16 @@ impl Chain {
         native.is_some_and(|native| native.past.contains(&self.cell(output)))
     }
 
-    /// True if rows, or all elements if there are none, are whole vectors.
+    /// True if there are rows, or all elements are whole vectors.
     fn is_whole(&self, native: &Native, rows: usize) -> bool {
-        let run = if self.row == 1 { rows } else { self.row };
-        self.stretches.iter().all(|stretch| (run * stretch.dtype.size()).is_multiple_of(native.vector))
+        self.row > 1 || self.stretches.iter().all(|s| (rows * s.dtype.size()).is_multiple_of(native.vector))
     }
 
-    /// The cells of results that code writes, and nobody reads, among those that are written past the caches.
+    /// The cells of results that code writes, and nobody reads, among those that are written past the caches: whole lines of them,
+    /// so rows must be lines.
     fn past(&self, programs: &[Range<usize>], streamed: &[bool]) -> Vec<u16> {
+        let lines =
+            |&i: &usize| self.row == 1 || (self.row * self.output(i).dtype.size()).is_multiple_of(size_of::<Line>());
         let read = |i: usize| self.links.iter().any(|link| link.sources.contains(&Source::Link(i)));
         let calls = |program: &Range<usize>| {
             let [first, last] = [program.start, program.end - 1].map(|i| &self.stretches[i]);
@@ -180,7 +181,7 @@ impl Chain {
         };
         let in_code = |i: usize| programs.iter().any(|program| calls(program).contains(&self.call_of[i]));
         let straight = |&i: &usize| streamed[i] && in_code(self.outputs[i]) && !read(self.outputs[i]);
-        (0..self.outputs.len()).filter(straight).map(|i| self.cell(i)).collect()
+        (0..self.outputs.len()).filter(lines).filter(straight).map(|i| self.cell(i)).collect()
     }
 
     /// The code for an instruction set, and for arrays of so many rows or about as many.

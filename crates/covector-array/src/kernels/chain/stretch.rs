@@ -84,14 +84,23 @@ pub(super) struct Member {
 /// Sums in a stretch, at most.
 pub(super) const MOST_SUMS: usize = 3;
 
-/// Blocks of a row that is summed in a stretch, at most: code combines each by itself.
-const MOST_BLOCKS: usize = 64;
+/// Blocks of a chunk of a row that is summed in a stretch, at most: code combines each by itself. And chunks of a row.
+pub(super) const MOST_BLOCKS: usize = 64;
+const MOST_CHUNKS: usize = 16;
 
-/// Elements of the blocks that rows are summed by, if they may be in a stretch: all blocks have the same size.
+/// Shorter rows are repeated in memory and summed by kernels for many at a time: to begin one costs more than its elements. Without
+/// code that does all rows of a tile a kernel is called for each.
+pub(super) const SHORTEST_ROW: usize = if cfg!(target_arch = "x86_64") { 8 } else { 128 };
+
+/// Elements of the blocks that rows are summed by, of which the last may be shorter, if rows may be summed in a stretch.
 pub(super) fn sum_block(row: usize) -> Option<usize> {
-    let block = row.min(BLOCK);
-    let fits = row.is_multiple_of(block) && block.is_multiple_of(LANES) && row / block <= MOST_BLOCKS;
-    fits.then_some(block)
+    (SHORTEST_ROW..=MOST_CHUNKS * MOST_BLOCKS * BLOCK).contains(&row).then_some(row.min(BLOCK))
+}
+
+/// Elements of the lanes of the blocks of a chunk of such a row, and of the sums of its chunks.
+pub(super) fn sum_elements(row: usize) -> usize {
+    let block = sum_block(row).unwrap_or(BLOCK);
+    row.div_ceil(block).min(MOST_BLOCKS) * LANES + MOST_CHUNKS
 }
 
 /// True if every row is folded: what may stand in a stretch if it is a sum.

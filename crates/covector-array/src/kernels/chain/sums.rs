@@ -1,19 +1,47 @@
 //! The ends of sums of rows in machine code: the lanes of each block are combined pairwise, and then the blocks, in the order of
-//! [`reduce`](crate::kernels::reduce()).
+//! [`reduce`](crate::kernels::reduce()). Code combines each block of a chunk by itself; longer rows are chunks one after another.
 
 use super::assembler::{Assembler, General, Opcode, Operand, Shuffle};
 use super::code::{Shape, address};
-use super::stretch::RowSum;
+use super::stretch::{MOST_BLOCKS, RowSum};
+use crate::kernels::reduce::LANES;
 
-/// Combines the lanes of so many blocks to the row's sum. All vector registers are free.
-pub(super) fn end(assembler: &mut Assembler, shape: &Shape, sum: &RowSum, blocks: usize) {
+/// Combines the lanes of so many blocks to the first element of the first register. All vector registers are free.
+pub(super) fn combine_blocks(assembler: &mut Assembler, shape: &Shape, sum: &RowSum, blocks: usize) {
     assembler.load_address(General::Rax, address(sum.lanes));
     assembler.set(General::R9, 0);
-    let mut ends = Ends { assembler, shape };
-    ends.tree(0, blocks, 0);
-    ends.assembler.load_address(General::Rax, address(sum.result));
-    let to = Operand::Memory { base: General::Rax, index: General::R8, displacement: 0 };
-    ends.assembler.store_one(0, to);
+    Ends { assembler, shape }.tree(Leaf::Block, 0, blocks, 0);
+}
+
+/// Combines the sums of so many chunks in the same way.
+pub(super) fn combine_chunks(assembler: &mut Assembler, shape: &Shape, sum: &RowSum, chunks: usize) {
+    assembler.load_address(General::Rax, address(sum.lanes));
+    Ends { assembler, shape }.tree(Leaf::Chunk, 0, chunks, 0);
+}
+
+/// Writes the first element of the first register as the sum of the chunk that `r10` stands at.
+pub(super) fn store_chunk(assembler: &mut Assembler, sum: &RowSum) {
+    assembler.load_address(General::Rax, address(sum.lanes));
+    let displacement = chunk(assembler.element(), 0);
+    assembler.store_one(0, Operand::Memory { base: General::Rax, index: General::R10, displacement });
+}
+
+/// Writes it as the sum of the row.
+pub(super) fn store_row(assembler: &mut Assembler, sum: &RowSum) {
+    assembler.load_address(General::Rax, address(sum.result));
+    assembler.store_one(0, Operand::Memory { base: General::Rax, index: General::R8, displacement: 0 });
+}
+
+/// Where the sum of a chunk lies: behind the lanes of its blocks.
+fn chunk(element: usize, i: usize) -> i32 {
+    ((MOST_BLOCKS * LANES + i) * element) as i32
+}
+
+/// What a tree combines.
+#[derive(Clone, Copy)]
+enum Leaf {
+    Block,
+    Chunk,
 }
 
 struct Ends<'a> {
@@ -22,19 +50,25 @@ struct Ends<'a> {
 }
 
 impl Ends<'_> {
-    /// What so many blocks from the first one on combine to, in a register; those after it are free.
-    fn tree(&mut self, first: usize, blocks: usize, to: u8) {
-        if blocks == 1 {
-            return self.block(first, to);
+    /// What so many leaves from the first one on combine to, in a register; those after it are free.
+    fn tree(&mut self, leaf: Leaf, first: usize, leaves: usize, to: u8) {
+        match (leaf, leaves) {
+            (Leaf::Block, 1) => return self.block(first, to),
+            (Leaf::Block, 4) if self.shape.wide && self.shape.lanes == 1 => return self.four_blocks(first, to),
+            (Leaf::Chunk, 1) => return self.chunk(first, to),
+            _ => {}
         }
-        if blocks == 4 && self.shape.wide && self.shape.lanes == 1 {
-            return self.four_blocks(first, to);
-        }
-        // Subtrees of equal size, as long as there are enough blocks.
-        let left = if blocks.is_power_of_two() { blocks / 2 } else { 1 << blocks.ilog2() };
-        self.tree(first, left, to);
-        self.tree(first + left, blocks - left, to + 1);
+        // Subtrees of equal size, as long as there are enough leaves.
+        let left = if leaves.is_power_of_two() { leaves / 2 } else { 1 << leaves.ilog2() };
+        self.tree(leaf, first, left, to);
+        self.tree(leaf, first + left, leaves - left, to + 1);
         self.add(to, to, to + 1);
+    }
+
+    /// A chunk's sum, in all elements.
+    fn chunk(&mut self, i: usize, to: u8) {
+        let displacement = chunk(self.assembler.element(), i);
+        self.assembler.broadcast(to, Operand::Memory { base: General::Rax, index: General::None, displacement });
     }
 
     fn add(&mut self, to: u8, left: u8, right: u8) {

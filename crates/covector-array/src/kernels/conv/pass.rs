@@ -142,16 +142,23 @@ impl<T: Scatter> Pass<T> {
             // Small pieces share a task.
             let share = (threads::SERIAL_BELOW * pieces / self.cost.max(1)).clamp(1, pieces);
             threads::for_each(pieces.div_ceil(share), self.cost, |task| {
-                (task * share..((task + 1) * share).min(pieces)).for_each(|i| self.pieces(i..i + 1, false));
+                let planes = self.planes(1);
+                (task * share..((task + 1) * share).min(pieces)).for_each(|i| self.pieces(i..i + 1, &planes, false));
             });
         } else {
             let size = self.together * self.channels * self.split.channel * size_of::<T>();
-            threads::chunks(pieces, (ROOM / size.max(1)).max(1)).for_each(|pieces| self.pieces(pieces, true));
+            threads::chunks(pieces, (ROOM / size.max(1)).max(1))
+                .for_each(|pieces| self.pieces(pieces.clone(), &self.planes(pieces.len()), true));
         }
     }
 
-    /// Some pieces, cut into tasks or not.
-    fn pieces(&self, pieces: Range<usize>, cut: bool) {
+    /// Room for the planes of so many pieces, which may be filled again and again.
+    fn planes(&self, pieces: usize) -> Array {
+        self.split.buffer::<T>(pieces * self.together * self.channels)
+    }
+
+    /// Some pieces, cut into tasks or not, by way of these planes.
+    fn pieces(&self, pieces: Range<usize>, planes: &Array, cut: bool) {
         let each = |n: usize, cost: usize, work: &(dyn Fn(usize) + Sync)| match cut {
             true => threads::for_each(n, cost, work),
             false => (0..n).for_each(work),
@@ -163,7 +170,6 @@ impl<T: Scatter> Pass<T> {
         };
         let pieces: SmallVec<[Piece; TASKS]> = pieces.map(piece).collect();
         let channels = pieces.len() * together * self.channels;
-        let planes = self.split.buffer::<T>(channels);
         each(channels, channels * self.split.channel, &|i| {
             let (example, channel) = (i / self.channels, i % self.channels);
             let (piece, example) = (&pieces[example / together], example % together);
