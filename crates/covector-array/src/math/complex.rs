@@ -6,6 +6,7 @@
 
 use std::f64::consts::{FRAC_PI_2, LN_2, LOG2_E, LOG10_E};
 
+use crate::math::Real;
 use crate::{Element, c64, c128};
 
 /// A result in the precision of c64.
@@ -64,8 +65,9 @@ fn turned(f: fn(c128) -> c128, z: c128) -> c128 {
 }
 
 /// The absolute value, without overflow.
+#[inline(always)]
 pub fn abs(z: c128) -> f64 {
-    z.re.hypot(z.im)
+    <f64 as Real>::hypot(z.re, z.im)
 }
 
 /// The angle in [-π, π].
@@ -84,34 +86,33 @@ pub fn multiply(a: c128, b: c128) -> c128 {
     new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re)
 }
 
-/// The quotient, by Smith's method.
+/// The quotient, by Smith's method, without a branch.
+#[inline(always)]
 pub fn divide(a: c128, b: c128) -> c128 {
-    let (re, im) = (b.re.abs(), b.im.abs());
-    if re == 0.0 && im == 0.0 {
-        return new(a.re / re, a.im / re);
-    }
-    if re >= im {
-        let ratio = b.im / b.re;
-        let scale = 1.0 / (b.re + b.im * ratio);
-        new((a.re + a.im * ratio) * scale, (a.im - a.re * ratio) * scale)
-    } else {
-        let ratio = b.re / b.im;
-        let scale = 1.0 / (b.im + b.re * ratio);
-        new((a.re * ratio + a.im) * scale, (a.im * ratio - a.re) * scale)
-    }
+    let ((ratio, scale), turned) = smith(b);
+    let scale = 1.0 / scale;
+    let (u, v) = if turned { (a.im, a.re) } else { (a.re, a.im) };
+    let im = if turned { u * ratio - v } else { v - u * ratio };
+    let value = new((u + v * ratio) * scale, im * scale);
+    if b.re == 0.0 && b.im == 0.0 { new(a.re / b.re.abs(), a.im / b.re.abs()) } else { value }
 }
 
-/// `1 / z`, by Smith's method.
+/// `1 / z`, by Smith's method, without a branch.
+#[inline(always)]
 pub fn reciprocal(z: c128) -> c128 {
-    if z.im.abs() <= z.re.abs() {
-        let ratio = z.im / z.re;
-        let scale = z.re + z.im * ratio;
-        new(1.0 / scale, -ratio / scale)
-    } else {
-        let ratio = z.re / z.im;
-        let scale = z.im + z.re * ratio;
-        new(ratio / scale, -1.0 / scale)
-    }
+    let ((ratio, scale), turned) = smith(z);
+    let (re, im) = if turned { (ratio, -1.0) } else { (1.0, -ratio) };
+    new(re / scale, im / scale)
+}
+
+/// The smaller part of a number over the larger one, the larger one plus the smaller one times that, and whether the larger one is
+/// the imaginary one.
+#[inline(always)]
+fn smith(z: c128) -> ((f64, f64), bool) {
+    let turned = z.re.abs() < z.im.abs();
+    let (large, small) = if turned { (z.im, z.re) } else { (z.re, z.im) };
+    let ratio = small / large;
+    ((ratio, large + small * ratio), turned)
 }
 
 /// The power, principal value: exact products for small whole exponents.
