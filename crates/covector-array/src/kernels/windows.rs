@@ -85,14 +85,12 @@ impl Windows {
     fn add_strided<T: Fold>(&self, source: &Source<T>, base: isize, out: &mut [T], pitch: usize) {
         for j in 0..self.size {
             let from = base + j as isize * self.strides[1];
-            let out = &mut out[j * self.dilation * pitch..];
-            if self.step * pitch == 1 && self.strides[0] == 1 {
-                out.iter_mut().zip(source.run(from, self.n)).for_each(|(o, &v)| *o = o.plus(v));
-            } else {
-                let pitch = self.step * pitch;
-                for i in 0..self.n {
-                    out[i * pitch] = out[i * pitch].plus(source.at(from + i as isize * self.strides[0]));
-                }
+            let (out, pitch) = (&mut out[j * self.dilation * pitch..], self.step * pitch);
+            match self.strides[0] {
+                1 if pitch == 1 => out.iter_mut().zip(source.run(from, self.n)).for_each(|(o, &v)| *o = o.plus(v)),
+                1 => out.iter_mut().step_by(pitch).zip(source.run(from, self.n)).for_each(|(o, &v)| *o = o.plus(v)),
+                stride => (out.iter_mut().step_by(pitch).take(self.n).enumerate())
+                    .for_each(|(i, o)| *o = o.plus(source.at(from + i as isize * stride))),
             }
         }
     }
