@@ -320,8 +320,8 @@ impl<'a> Body<'a> {
         self.assembler.advance(General::Rsi, std::mem::take(&mut self.offset) as isize);
     }
 
-    /// A block of so many elements, with the sums of its lanes. The processor goes ahead into the next one while these wait for one another; several
-    /// blocks in turn would be as many places in memory, which it reads more slowly.
+    /// A block of so many elements, with the sums of its lanes. The processor goes ahead into the next one while these wait for one
+    /// another; several blocks in turn would be as many places in memory, which it reads more slowly.
     fn block(&mut self, stretch: &Stretch, elements: usize) {
         let lanes = |body: &Body, sum: &RowSum| -> Vec<u8> {
             (0..body.shape.lanes).map(|v| body.register(sum.register, v)).collect()
