@@ -253,11 +253,13 @@ impl<'a> Body<'a> {
         self.assembler.set(General::R10, 0);
         self.assembler.set_beyond(General::Rdx, chunks * size);
         let again = self.assembler.code.len();
-        self.sums(stretch, chunk, &sums::store_chunk);
+        // The ends of sums take all registers; behind the row there need not be anything to read.
         self.held.bring_values(self.assembler);
+        self.sums(stretch, chunk, &sums::store_chunk);
         self.assembler.advance(General::R10, size as isize);
         self.assembler.jump_if_less(General::Rdx, again);
         if chunks < row {
+            self.held.bring_values(self.assembler);
             self.sums(stretch, row - chunks, &sums::store_chunk);
         }
         for sum in &stretch.sums {

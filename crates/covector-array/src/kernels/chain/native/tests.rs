@@ -502,5 +502,65 @@ fn results_too_large_for_the_caches_are_the_same() {
     }
 }
 
+/// Memory of a file that ends where the elements do, with pages behind it that no process can read.
+#[cfg(target_os = "linux")]
+fn up_to_a_page_that_is_not_there(elements: &[f32]) -> (memmap2::MmapMut, usize) {
+    const PAGE: usize = 4096;
+    let whole = size_of_val(elements).next_multiple_of(PAGE);
+    let path = std::env::temp_dir().join(format!("covector-{}-{:p}", std::process::id(), elements));
+    let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    file.set_len(whole as u64).unwrap();
+    // SAFETY: nobody else has the file.
+    let mut memory = unsafe { memmap2::MmapOptions::new().len(whole + PAGE).map_mut(&file).unwrap() };
+    let first = whole - size_of_val(elements);
+    for (to, x) in memory[first..whole].chunks_exact_mut(4).zip(elements) {
+        to.copy_from_slice(&x.to_ne_bytes());
+    }
+    (memory, first)
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn nothing_is_read_behind_the_end_of_a_row() {
+    // Σ x c, where c is a number that is laid out in full; rows of whole chunks, of vectors, and of neither.
+    use Source::{Input, Link as From};
+    for isa in [Isa::Avx2, Isa::Avx512].into_iter().filter(|&isa| set_isa(Isa::Avx512) >= isa) {
+        for row in [16, 1001, 1024, 2 << 14, (2 << 14) + 5].into_iter().filter(|row| isa == Isa::Avx512 || row % 8 == 0)
+        {
+            let times = Kernel::binary(|a: f32, b: f32| a * b).known_as(Arithmetic::Multiply);
+            let link = |op: LinkOp, sources: &[Source], narrow: bool| Link {
+                op,
+                sources: sources.iter().copied().collect(),
+                dtype: DType::F32,
+                narrow,
+            };
+            let links = vec![
+                link(LinkOp::Map(times), &[Input(0), Input(1)], false),
+                link(LinkOp::Fold(Reduction::Sum), &[From(0)], true),
+            ];
+            let chain = Chain::with_numbers(links, vec![0, 1], row, vec![false; 2], &[1]);
+            let x: Vec<f32> = (0..row).map(|i| (i as f32).sin()).collect();
+            let (mut inputs, zeros) =
+                ([&x, &vec![3.0; row]].map(|v| up_to_a_page_that_is_not_there(v)), vec![0.0; row]);
+            let (mut product, at) = up_to_a_page_that_is_not_there(&zeros);
+            let mut scratch: Vec<Vec<u64>> =
+                chain.registers.iter().map(|room| vec![0; room.bytes(1, row) / 8]).collect();
+            let mut sum = [0f32];
+            let mut cells: Vec<*mut u8> = scratch.iter_mut().map(|room| room.as_mut_ptr().cast()).collect();
+            cells.extend(inputs.iter_mut().map(|(memory, first)| memory[*first..].as_mut_ptr()));
+            cells.extend([product[at..].as_mut_ptr(), sum.as_mut_ptr().cast()]);
+            cells.resize(2 * cells.len(), std::ptr::null_mut());
+            let array = crate::Array::from_slice(&x, [row]);
+            let native = chain.written(isa, &[array.clone(), array], 1, &[false; 2]).expect("code can be written here");
+            // SAFETY: cells are as long as a row, or as their rooms; the processor has the instructions.
+            unsafe { native.run_rows(&native.programs[0], &cells, 1) };
+            let products: Vec<f32> = x.iter().map(|v| v * 3.0).collect();
+            let wanted = crate::kernels::reduce(Reduction::Sum, &crate::Array::from_slice(&products, [row]), &[0]);
+            assert_eq!(sum.as_slice(), wanted.to_vec::<f32>(), "{isa:?}, {row}");
+        }
+    }
+}
+
 of_dtype!(of_f32, f32, F32);
 of_dtype!(of_f64, f64, F64);
