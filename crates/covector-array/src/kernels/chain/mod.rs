@@ -9,6 +9,7 @@ mod assembler;
 mod code;
 mod flat;
 mod group;
+mod held;
 mod native;
 mod order;
 mod programs;

@@ -1,7 +1,8 @@
 //! The machine code of programs: of one stretch on any elements, or of several on all rows of a tile.
 
 use super::assembler::{Assembler, General};
-use super::code::{Ask, BASES, Body, Held, STEPS, Shape, address, constants};
+use super::code::{Ask, Body, STEPS, Shape, address, constants};
+use super::held::{BASES, Held};
 use super::stretch::Stretch;
 use crate::DType;
 
